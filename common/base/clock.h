@@ -1,0 +1,29 @@
+/*
+ * The one clock seam. All time in the project comes from here; tests and the simulator replace the source.
+ * Monotonic time is for durations, wall time (UTC) for rows and windows.
+ */
+#pragma once
+
+#include <stdint.h>
+
+struct bf_clock_source {
+	int64_t (*mono_ns)(void *ctx);
+	int64_t (*wall_ns)(void *ctx);
+	void *ctx;
+};
+
+int64_t bf_mono_ns(void);
+int64_t bf_wall_ns(void);
+
+static inline int64_t bf_mono_ms(void)
+{
+	return bf_mono_ns() / 1000000;
+}
+
+static inline int64_t bf_wall_ms(void)
+{
+	return bf_wall_ns() / 1000000;
+}
+
+/* Replaces the source; NULL restores the system clocks. The source must outlive its use. */
+void bf_clock_set_source(const struct bf_clock_source *source);

@@ -1,0 +1,36 @@
+/* Pointer and length by value: text that is not terminated and not owned. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+struct bf_slice {
+	const char *ptr; /* NULL only when len is 0 */
+	size_t len;
+};
+
+#define BF_SLICE_LIT(s) ((struct bf_slice){"" s, sizeof(s) - 1})
+
+/* For "%.*s": the precision and the pointer. Text longer than INT_MAX is cut. */
+#define BF_SLICE_FMT(s) (int)((s).len > 0x7fffffff ? 0x7fffffff : (s).len), ((s).ptr ? (s).ptr : "")
+
+static inline struct bf_slice bf_slice_from(const char *s)
+{
+	return (struct bf_slice){s, s ? strlen(s) : 0};
+}
+
+static inline bool bf_slice_eq(struct bf_slice a, struct bf_slice b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+static inline bool bf_slice_is(struct bf_slice a, const char *s)
+{
+	return bf_slice_eq(a, bf_slice_from(s));
+}
+
+static inline bool bf_slice_starts(struct bf_slice a, struct bf_slice prefix)
+{
+	return a.len >= prefix.len && (prefix.len == 0 || memcmp(a.ptr, prefix.ptr, prefix.len) == 0);
+}

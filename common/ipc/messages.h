@@ -1,0 +1,132 @@
+/*
+ * The message table: every control message is one row here (id, name, who may send it to whom, description of its body).
+ * The codec, the permission matrix, the trace decoder, the protocol document and the fuzz seeds walk these rows.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/ipc/frame.h"
+#include "common/schema/field.h"
+
+enum bf_msg_type {
+	BF_MSG_NONE = 0,
+	/* Life of a child. Messages from a child to the supervisor have no body: it decodes nothing a child wrote. */
+	BF_MSG_HELLO = 1,   /* supervisor -> child, first; ctl -> supervisor, first */
+	BF_MSG_READY = 2,   /* child -> supervisor */
+	BF_MSG_DRAIN = 3,   /* supervisor -> proxyd: finish what runs, take no new work, then DRAINED and exit 0 */
+	BF_MSG_DRAINED = 4, /* proxyd -> supervisor */
+	BF_MSG_STOP = 5,    /* supervisor -> child: leave now, in order */
+	/* Listener slots. */
+	BF_MSG_ADOPT = 6,   /* supervisor -> proxyd: accept from this slot too */
+	BF_MSG_RELEASE = 7, /* supervisor -> proxyd: its own worker lives again, stop */
+	/* Deaths. */
+	BF_MSG_PROC_DEAD = 8,  /* supervisor -> writerd: reaped; sweep this process slot */
+	BF_MSG_PROC_SWEPT = 9, /* writerd -> supervisor: look at the slots again */
+	/* Introspection. */
+	BF_MSG_STATUS_GET = 16, /* ctl -> any */
+	BF_MSG_STATUS = 17,	/* reply, one part per process */
+	BF_MSG_CHILDREN_GET = 18, /* ctl -> supervisor */
+	BF_MSG_CHILD = 19,	  /* reply, one part per child */
+	BF_MSG_RESTART = 20,	  /* ctl -> supervisor */
+	BF_MSG_RELOAD = 21,	  /* ctl -> supervisor */
+	BF_MSG_DIAG = 22,	  /* reply to RELOAD, one part per line */
+	BF_MSG_NODE_DRAIN = 23,	  /* ctl -> supervisor */
+	BF_MSG_TRACE = 24,	  /* ctl -> supervisor: from now on TRACED parts until CANCEL */
+	BF_MSG_TRACED = 25,	  /* reply part: one frame that passed */
+	BF_MSG_OK = 26,		  /* reply without content */
+	BF_MSG_ERROR = 27,	  /* reply with BF_FRAME_ERROR */
+	BF_MSG_TYPE_MAX = 28,
+};
+
+struct bf_msg_hello {
+	uint64_t protocol; /* BF_FRAME_VERSION */
+	struct bf_slice build_id;
+	uint64_t layout_version; /* of the segment */
+};
+
+struct bf_msg_listen_slot {
+	uint64_t slot;
+};
+
+struct bf_msg_proc {
+	uint64_t proc_slot;
+	uint64_t pid;
+};
+
+struct bf_msg_status_item {
+	struct bf_slice name;
+	struct bf_slice value;
+};
+
+struct bf_msg_status {
+	struct bf_slice process; /* "proxyd.0" */
+	uint64_t pid;
+	int64_t uptime_ms;
+	struct bf_array items; /* of struct bf_msg_status_item */
+};
+
+struct bf_msg_child {
+	struct bf_slice name; /* "proxyd.0" */
+	struct bf_slice state; /* name of the child's state */
+	uint64_t pid; /* 0 when none lives */
+	uint64_t proc_slot;
+	int64_t uptime_ms;
+	uint64_t restarts;
+	int64_t heartbeat_age_ms;
+	int64_t backoff_ms; /* until the next start */
+	struct bf_slice last_exit; /* "exit 0", "signal 9 (KILL)", "" */
+	uint64_t queue_frames; /* waiting on its control channel */
+};
+
+struct bf_msg_restart {
+	struct bf_slice name;
+};
+
+struct bf_msg_diag {
+	bool is_error;
+	struct bf_slice text;
+};
+
+struct bf_msg_node_drain {
+	bool on;
+};
+
+struct bf_msg_traced {
+	int64_t wall_ns;
+	struct bf_slice frame; /* header and body as they passed */
+	bool has_fd;
+};
+
+struct bf_msg_error {
+	int64_t code; /* of common/base/errors.def or -errno */
+	struct bf_slice text;
+};
+
+struct bf_msg_def {
+	const char *name; /* NULL: no such message */
+	const struct bf_table *body; /* NULL: the body must be empty */
+	uint16_t senders;   /* bits 1 << enum bf_role */
+	uint16_t receivers; /* bits 1 << enum bf_role */
+	bool is_reply;	    /* only with BF_FRAME_REPLY */
+	bool with_fd;	    /* carries one descriptor */
+};
+
+/* NULL for an unknown type. */
+const struct bf_msg_def *bf_msg_def(uint16_t type);
+
+/* May this frame travel from its source to its target? 0, BF_E_UNKNOWN or BF_E_DENIED with err. Uses the header only. */
+int bf_msg_permitted(const struct bf_frame *f, struct bf_err *err);
+
+struct bf_arena;
+struct bf_buf;
+
+/* The body of a message of this type: message is the struct above that belongs to it, or NULL when it has none. */
+int bf_msg_encode(uint16_t type, const void *message, struct bf_buf *out);
+
+/* ret_message must have the size of the type's struct. 0, BF_E_UNKNOWN, or the errors of bf_table_decode_mp. */
+int bf_msg_decode(uint16_t type, struct bf_slice body, void *ret_message, struct bf_arena *arena, struct bf_err *err);
+
+/* The table as Markdown: docs/control-protocol.md is made from it. */
+int bf_msg_describe(struct bf_buf *out);

@@ -1,0 +1,36 @@
+/*
+ * One line per event on stderr, one write(2) each, in logfmt:
+ *   ts=2026-11-21T10:00:00.123Z level=info proc=proxyd.0 pid=17 event=conn_closed reason=idle
+ * The caller that decides what an error means logs it, once. Secrets are never passed here.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "common/base/macros.h"
+
+enum bf_log_level {
+	BF_LOG_DEBUG,
+	BF_LOG_INFO,
+	BF_LOG_WARN,
+	BF_LOG_ERROR,
+	BF_LOG_LEVEL_COUNT,
+};
+
+/* proc such as "supervisor" or "proxyd.1"; copied. */
+void bf_log_init(const char *proc, enum bf_log_level min_level);
+void bf_log_set_level(enum bf_log_level min_level);
+bool bf_log_enabled(enum bf_log_level level);
+
+/* "debug" | "info" | "warn" | "error" to a level; -1 when it is none of them. */
+int bf_log_parse_level(const char *text);
+
+/*
+ * event is a fixed snake_case name; fmt gives the key=value part ("slot=%u reason=%s"). Values with spaces go
+ * through bf_log_quote. Lines above 2 KiB are cut. More than 50 lines of one event in a second are counted and
+ * told once in the next second.
+ */
+void bf_log(enum bf_log_level level, const char *event, const char *fmt, ...) BF_PRINTF(3, 4);
+
+/* text as a double-quoted logfmt value, control bytes escaped; one of 4 rotating static buffers of 1 KiB. */
+const char *bf_log_quote(const char *text);

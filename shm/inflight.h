@@ -1,0 +1,41 @@
+/*
+ * In-flight table: per process slot, one entry per admitted request, with everything a row needs by value. If the worker
+ * dies, writerd makes exactly one row of every entry that is still held.
+ *
+ * Order that makes it exact: begin (entry HELD) before the upstream is called; at the end the record is pushed to the usage
+ * ring first, then the entry is freed. A death in between leaves both: the sweep takes the ring first and the row's key is the
+ * request id, so the second one changes nothing.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shm/segment.h"
+#include "shm/usage.h"
+
+#define SHM_INFLIGHT_ENTRIES 8192u /* per slot */
+
+/* Puts a copy of *r into a free entry and marks it held. Index, or -1 when all are taken. Holder of p only. */
+int shm_inflight_begin(struct shm_segment *seg, uint32_t p, const struct shm_usage_record *r);
+
+/* Tokens and flags seen so far, for the sweep. Holder of p only. */
+void shm_inflight_progress(struct shm_segment *seg, uint32_t p, int entry, uint64_t prompt_tokens,
+			   uint64_t completion_tokens, uint32_t flags);
+
+/*
+ * The end of a request: pushes *r to the usage ring, then frees the entry. Cannot fail: shm_usage_room was kept at admission
+ * (asserted).
+ */
+void shm_inflight_finish(struct shm_segment *seg, uint32_t p, int entry, const struct shm_usage_record *r);
+
+uint32_t shm_inflight_count(const struct shm_segment *seg, uint32_t p);
+
+/*
+ * Sweep by writerd of a DEAD slot whose usage ring is empty: the next held entry at or after from, as a record marked
+ * CRASHED | ESTIMATED with status error; its index, or -1 when none is left. The entry stays held until
+ * shm_inflight_swept, called after the row is committed; both may be repeated by the next writerd after a kill.
+ */
+int shm_inflight_sweep(struct shm_segment *seg, uint32_t p, int from, int64_t now_wall_ns,
+		       struct shm_usage_record *ret_record);
+void shm_inflight_swept(struct shm_segment *seg, uint32_t p, int entry);
