@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Who may include whom, and the one home of each library header."""
+
+import re
+
+from house import ROOT, finish, tracked
+
+# room: prefixes of ours it may include besides itself
+ROOMS = {
+    "common/base": [],
+    "common/log": ["common/base"],
+    "common/codec": ["common/base"],
+    "common/schema": ["common/base", "common/codec"],
+    "common/net": ["common/base", "common/log"],
+    "common/ipc": ["common/base", "common/log", "common/codec", "common/schema", "common/net"],
+    "common/proc": ["common/"],
+    "shm": ["common/base"],
+    "supervisor": ["common/", "shm/"],
+    "clusterd": ["common/", "shm/"],
+    "discoveryd": ["common/", "shm/"],
+    "writerd": ["common/", "shm/"],
+    "ctl": ["common/", "shm/"],
+    # The request path: data flows front -> gate -> provider -> record over the ground floor.
+    "proxyd/front": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/gate/gate.h"],
+    "proxyd/gate": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/provider/provider.h",
+                    "proxyd/record/record.h"],
+    "proxyd/provider": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/record/record.h"],
+    "proxyd/record": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h"],
+    "proxyd": ["common/", "shm/", "proxyd/"],
+}
+LIBRARY_HOME = {
+    "yaml.h": ["common/schema/"],
+    "msgpack.h": ["common/codec/mp"],
+    "msgpack/": ["common/codec/mp"],
+    "sqlite3.h": ["writerd/store_sqlite", "tests/", "bench/"],
+    "llhttp.h": ["proxyd/front/http1", "proxyd/provider/"],
+    "stdatomic.h": ["shm/", "tests/torture/", "tests/unit/shm/", "bench/"],
+    "openssl/": ["common/net/tls", "common/schema/", "proxyd/provider/"],
+    "ares.h": ["common/net/", "proxyd/provider/"],
+    "linux/seccomp.h": ["common/proc/"],
+    "linux/landlock.h": ["common/proc/"],
+}
+
+
+def room_of(path):
+    for room in sorted(ROOMS, key=len, reverse=True):
+        if path.startswith(room + "/"):
+            return room
+    return None
+
+
+def check(path, text):
+    room = room_of(path)
+    for number, line in enumerate(text.splitlines(), 1):
+        found = re.match(r'\s*#\s*include\s+([<"])([^>"]+)[>"]', line)
+        if not found:
+            continue
+        kind, name = found.groups()
+        if kind == "<":
+            for header, homes in LIBRARY_HOME.items():
+                if name.startswith(header) and not any(path.startswith(h) for h in homes):
+                    yield f"{path}:{number}: <{name}> belongs to {', '.join(homes)}"
+        elif "/" in name:
+            if room and not name.startswith(room + "/") and not any(name.startswith(p) for p in ROOMS[room]):
+                yield f"{path}:{number}: {room} must not include {name}"
+        elif path.startswith(("common/", "shm/", "supervisor/", "proxyd/", "clusterd/", "discoveryd/", "writerd/", "ctl/")):
+            yield f'{path}:{number}: "{name}": include by the path from the root'
+
+
+def main():
+    files = tracked(".c", ".h", ".def")
+    problems = []
+    for file in files:
+        path = str(file.relative_to(ROOT))
+        problems += check(path, file.read_text())
+        if file.suffix == ".h" and "#pragma once" not in file.read_text():
+            problems.append(f"{path}: no #pragma once")
+    finish(len(files), problems)
+
+
+main()
