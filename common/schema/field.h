@@ -56,7 +56,8 @@ enum bf_reload {
 
 enum bf_field_flag {
 	BF_REQUIRED = 1 << 0, /* must be given */
-	BF_HIDDEN = 1 << 1,   /* accepted alias or internal: not in man page and example */
+	BF_HIDDEN = 1 << 1,   /* accepted alias: not in man page and example */
+	BF_INTERNAL = 1 << 2, /* never read from a file and in no document; travels between processes */
 };
 
 struct bf_table;
@@ -67,7 +68,7 @@ struct bf_field {
 	const char *dflt; /* text form as it would stand in YAML; NULL: zero, empty or the sub-table's own defaults */
 	const struct bf_table *sub;
 	const char *const *choices; /* NULL-terminated */
-	int64_t min, max;
+	int64_t min, max; /* numbers: both 0 = whatever the type holds; lengths: max 0 = no bound of its own */
 	int64_t unit; /* BF_T_DURATION: ms per bare number; BF_T_SIZE: bytes per bare number */
 	uint32_t offset;
 	uint16_t audience; /* enum bf_audience bits; 0 in messages */
@@ -80,12 +81,15 @@ struct bf_arena;
 struct bf_buf;
 struct bf_json_writer;
 
+#define BF_TABLE_MAX_FIELDS 64
+#define BF_STRINGS_MAX_BYTES 1024 /* longest element of a BF_T_STRINGS */
+
 struct bf_table {
 	const char *name; /* "server", "providers.keys"; used in errors and documents */
 	const char *doc;
 	const struct bf_field *fields;
 	size_t size; /* sizeof the C struct */
-	uint16_t field_count;
+	uint16_t field_count; /* at most BF_TABLE_MAX_FIELDS */
 	/* Checks that need more than one field. Returns 0 or fills err with what is wrong and how to mend it. */
 	int (*check)(const void *object, struct bf_err *err);
 };

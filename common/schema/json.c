@@ -1,0 +1,144 @@
+/*
+ * Objects as JSON, for people and tools: bifrostctl --json, traces, documents. One way only. Must
+ * never print a secret.
+ */
+#include "common/base/num.h"
+#include "common/codec/json_writer.h"
+#include "common/schema/value.h"
+
+static void write_strings(struct bf_json_writer *w, const struct bf_array *list)
+{
+	const struct bf_slice *items = list->items;
+
+	bf_jw_array(w);
+	for (uint32_t i = 0; i < list->count; i++)
+		bf_jw_string(w, items[i]);
+	bf_jw_end_array(w);
+}
+
+static void write_list(struct bf_json_writer *w, const struct bf_table *sub,
+		       const struct bf_array *list)
+{
+	bf_jw_array(w);
+	for (uint32_t i = 0; i < list->count; i++)
+		bf_table_write_json(sub, bf_array_at(list, sub->size, i), w);
+	bf_jw_end_array(w);
+}
+
+/* {key: item}, the item without its key, as it stands in the file. */
+static void write_fields(struct bf_json_writer *w, const struct bf_table *table, const void *object,
+			 uint16_t first);
+
+static void write_map(struct bf_json_writer *w, const struct bf_table *sub,
+		      const struct bf_array *list)
+{
+	bf_jw_object(w);
+	for (uint32_t i = 0; i < list->count; i++) {
+		const void *item = bf_array_at(list, sub->size, i);
+		const struct bf_slice *key = bf_field_slot_const(&sub->fields[0], item);
+
+		bf_jw_key_slice(w, *key);
+		write_fields(w, sub, item, 1);
+	}
+	bf_jw_end_object(w);
+}
+
+static void write_enum(struct bf_json_writer *w, const struct bf_field *f, int32_t index)
+{
+	int32_t count = 0;
+
+	while (f->choices && f->choices[count])
+		count++;
+	if (index < 0 || index >= count)
+		bf_jw_null(w);
+	else
+		bf_jw_cstr(w, f->choices[index]);
+}
+
+/* Bytes have no JSON form of their own; hex is what people compare. */
+static void write_hex(struct bf_json_writer *w, struct bf_slice bytes)
+{
+	static const char digits[] = "0123456789abcdef";
+	struct bf_buf text;
+
+	bf_buf_init(&text, SIZE_MAX / 2);
+	for (size_t i = 0; i < bytes.len && !w->error; i++) {
+		unsigned char byte = (unsigned char)bytes.ptr[i];
+		char pair[2] = {digits[byte >> 4], digits[byte & 15]};
+
+		w->error = bf_buf_append(&text, pair, sizeof(pair));
+	}
+	bf_jw_string(w, bf_buf_slice(&text));
+	bf_buf_done(&text);
+}
+
+static void write_field(struct bf_json_writer *w, const struct bf_field *f, const void *slot)
+{
+	char text[32];
+
+	switch ((enum bf_field_type)f->type) {
+	case BF_T_BOOL:
+		bf_jw_bool(w, *(const bool *)slot);
+		break;
+	case BF_T_INT:
+		bf_jw_i64(w, *(const int64_t *)slot);
+		break;
+	case BF_T_UINT:
+		bf_jw_u64(w, *(const uint64_t *)slot);
+		break;
+	case BF_T_DURATION:
+		bf_jw_cstr(w, bf_format_duration_ms(*(const int64_t *)slot, text));
+		break;
+	case BF_T_SIZE:
+		bf_jw_cstr(w, bf_format_size(*(const uint64_t *)slot, text));
+		break;
+	case BF_T_MICRO:
+		bf_jw_micro(w, *(const int64_t *)slot);
+		break;
+	case BF_T_STRING:
+		bf_jw_string(w, *(const struct bf_slice *)slot);
+		break;
+	case BF_T_SECRET:
+		bf_jw_cstr(w, ((const struct bf_slice *)slot)->len ? "***" : "");
+		break;
+	case BF_T_BYTES:
+		write_hex(w, *(const struct bf_slice *)slot);
+		break;
+	case BF_T_ENUM:
+		write_enum(w, f, *(const int32_t *)slot);
+		break;
+	case BF_T_STRINGS:
+		write_strings(w, slot);
+		break;
+	case BF_T_OBJECT:
+		bf_table_write_json(f->sub, slot, w);
+		break;
+	case BF_T_LIST:
+		write_list(w, f->sub, slot);
+		break;
+	case BF_T_MAP:
+		write_map(w, f->sub, slot);
+		break;
+	case BF_T_COUNT:
+		bf_jw_null(w);
+		break;
+	}
+}
+
+static void write_fields(struct bf_json_writer *w, const struct bf_table *table, const void *object,
+			 uint16_t first)
+{
+	bf_jw_object(w);
+	for (uint16_t i = first; i < table->field_count; i++) {
+		const struct bf_field *f = &table->fields[i];
+
+		bf_jw_key(w, f->name);
+		write_field(w, f, bf_field_slot_const(f, object));
+	}
+	bf_jw_end_object(w);
+}
+
+void bf_table_write_json(const struct bf_table *table, const void *object, struct bf_json_writer *w)
+{
+	write_fields(w, table, object, 0);
+}
