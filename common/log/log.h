@@ -26,11 +26,17 @@ bool bf_log_enabled(enum bf_log_level level);
 int bf_log_parse_level(const char *text);
 
 /*
- * event is a fixed snake_case name; fmt gives the key=value part ("slot=%u reason=%s"). Values with spaces go
- * through bf_log_quote. Lines above 2 KiB are cut. More than 50 lines of one event in a second are counted and
- * told once in the next second.
+ * event is a fixed snake_case name; fmt gives the key=value part ("slot=%u reason=%s"). Values with
+ * spaces go through bf_log_quote; other control bytes become '?'. Lines above 2 KiB are cut and end
+ * in "...". More than 50 lines of one event in a second are counted and told as "event=NAME
+ * suppressed=N" by the first call after that second.
  */
 void bf_log(enum bf_log_level level, const char *event, const char *fmt, ...) BF_PRINTF(3, 4);
 
-/* text as a double-quoted logfmt value, control bytes escaped; one of 4 rotating static buffers of 1 KiB. */
+/* Tells the counts that are due even when nothing else is logged: for a timer of about a second,
+ * and before exit. */
+void bf_log_tick(void);
+
+/* text as a double-quoted logfmt value, control bytes escaped; one of 4 rotating static buffers of
+ * 1 KiB. */
 const char *bf_log_quote(const char *text);
