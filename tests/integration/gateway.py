@@ -1,0 +1,231 @@
+"""A gateway of a build folder with folders and a port of its own: `def test_x(gateway): gw = gateway(workers=2)`.
+Whatever a test does to it, nothing of it is left afterwards."""
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+import control
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BUILD = Path(os.environ.get("BIFROST_BUILD", ROOT / "build"))
+# Sanitizers make everything slower; no test waits this long when all is well.
+PATIENCE_S = 60
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(what, check, timeout=PATIENCE_S, every=0.01):
+    """The first true value of check(); fails with `what` after timeout."""
+    end = time.monotonic() + timeout
+    while True:
+        value = check()
+        if value:
+            return value
+        assert time.monotonic() < end, f"waited {timeout} s in vain for: {what}"
+        time.sleep(every)
+
+
+def alive(pid):
+    """A process that still runs: not gone, not a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def children_of(pid):
+    """Pids of the living direct children, from /proc."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+                if int(fields[1]) == pid and fields[0] not in "ZX":
+                    found.append(int(entry))
+    return found
+
+
+def merged(base, extra):
+    result = dict(base)
+    for key, value in extra.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+class Gateway:
+    """config: merged over a small working one. env: added to the environment (None removes). text: the file as it is."""
+
+    def __init__(self, folder, workers=2, config=None, env=None, text=None, args=()):
+        self.folder, self.args = Path(folder), list(args)
+        # A tmpfs, as in production, where there is one; short, because a socket lives in it.
+        self.runtime = Path(tempfile.mkdtemp(prefix="bf", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+        self.state = self.folder / "state"
+        self.file = self.folder / "bifrost.yaml"
+        self.log_path = self.folder / "log"
+        self.port = free_port()
+        self.config = merged({"server": {"listen": [f"127.0.0.1:{self.port}"]}, "providers": {"mock": {}},
+                              "supervisor": {"workers": workers}}, config or {})
+        self.file.write_text(text if text is not None else json.dumps(self.config, indent=1))
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith(("BIFROST_", "NOTIFY_", "WATCHDOG_"))}
+        self.env |= {"BIFROST_STATE_DIR": str(self.state), "BIFROST_RUNTIME_DIR": str(self.runtime)}
+        for key, value in (env or {}).items():
+            self.env.pop(key, None) if value is None else self.env.update({key: value})
+        self.process, self.told, self.seen = None, [], set()
+
+    # ---- life
+
+    def spawn(self):
+        """Starts the process and returns; start() also waits."""
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self.notify.bind(f"\0bifrost-test-{os.getpid()}-{self.port}-{time.monotonic_ns()}")
+        env = dict(self.env, NOTIFY_SOCKET="@" + self.notify.getsockname()[1:].decode())
+        self.told = []
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([BUILD / "bifrost", "-c", self.file, *self.args], env=env, stderr=log,
+                                            stdout=log, stdin=subprocess.DEVNULL, cwd=self.folder)
+        self.seen.add(self.process.pid)
+        return self
+
+    def start(self, timeout=PATIENCE_S):
+        """Until it says READY=1 to its service manager."""
+        self.spawn()
+        self.wait_told("READY=1", timeout)
+        self.remember()
+        return self
+
+    def wait_told(self, line, timeout=PATIENCE_S):
+        """A line of sd_notify that came, or comes within timeout; the process must not exit before."""
+        end = time.monotonic() + timeout
+        self.notify.settimeout(0.05)
+        while line not in self.told:
+            with contextlib.suppress(TimeoutError):
+                self.told += self.notify.recv(65536).decode().split("\n")
+                continue
+            code = self.process.poll()
+            assert code is None, f"the gateway exited with {code} before {line}:\n{self.log()[-4000:]}"
+            assert time.monotonic() < end, f"no {line} within {timeout} s:\n{self.log()[-4000:]}"
+
+    def run_to_end(self, timeout=PATIENCE_S):
+        """For starts that fail: (exit code, log)."""
+        self.spawn()
+        return self.process.wait(timeout), self.log()
+
+    def stop(self, timeout=PATIENCE_S):
+        """Ordered stop; returns the exit code."""
+        self.remember()
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout)
+
+    def kill_supervisor(self):
+        self.remember()
+        self.process.kill()
+        self.process.wait()
+
+    def remember(self):
+        if self.process and self.process.poll() is None:
+            self.seen.update(children_of(self.process.pid))
+
+    def close(self):
+        """Leaves no process and no folder behind."""
+        self.remember()
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.remember()
+                self.process.kill()
+                self.process.wait()
+        for pid in self.seen:
+            if self.is_ours(pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.runtime, ignore_errors=True)
+
+    @staticmethod
+    def is_ours(pid):
+        with contextlib.suppress(OSError):
+            return alive(pid) and "bifrost" in Path(f"/proc/{pid}/cmdline").read_text()
+        return False
+
+    # ---- looking at it
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def log(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def events(self, name):
+        return [line for line in self.log().splitlines() if f"event={name}" in line]
+
+    def control(self, **kw):
+        return control.Control(self.runtime / "control.sock", **kw)
+
+    def children(self):
+        """{"proxyd.0": {state, pid, ...}} as the supervisor tells it."""
+        with self.control() as c:
+            found = {body["name"]: body for _, body in c.ask(control.CHILDREN_GET) if body}
+        self.seen.update(child["pid"] for child in found.values() if child.get("pid"))
+        return found
+
+    def pids(self):
+        return {name: child["pid"] for name, child in self.children().items()}
+
+    def ctl(self, *args, check=True):
+        """bifrostctl's stdout."""
+        done = subprocess.run([BUILD / "bifrostctl", *args], env=self.env, capture_output=True, text=True, timeout=60,
+                              cwd=self.folder, check=False)
+        assert not check or done.returncode == 0, f"bifrostctl {args}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout if check else done
+
+    def request(self, method="GET", path="/health", body=None, timeout=20, headers=None):
+        """(status, headers, body) on a connection of its own; JSON is parsed."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            raw = json.dumps(body) if isinstance(body, (dict, list)) else body
+            connection.request(method, path, raw, {"Content-Type": "application/json", **(headers or {})})
+            answer = connection.getresponse()
+            data = answer.read()
+            is_json = "json" in (answer.getheader("Content-Type") or "")
+            return answer.status, dict(answer.getheaders()), json.loads(data) if is_json and data else data
+        finally:
+            connection.close()
+
+    def chat(self, text="hello", model="mock/m", **more):
+        return self.request("POST", "/v1/chat/completions",
+                            {"model": model, "messages": [{"role": "user", "content": text}], **more})
+
+
+@pytest.fixture
+def gateway(tmp_path):
+    """Makes gateways that are gone when the test is over."""
+    made = []
+
+    def make(**kw):
+        folder = tmp_path / f"gw{len(made)}"
+        folder.mkdir()
+        made.append(Gateway(folder, **kw))
+        return made[-1]
+
+    yield make
+    for gw in made:
+        gw.close()
