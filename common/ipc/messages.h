@@ -1,6 +1,7 @@
 /*
- * The message table: every control message is one row here (id, name, who may send it to whom, description of its body).
- * The codec, the permission matrix, the trace decoder, the protocol document and the fuzz seeds walk these rows.
+ * The message table: every control message is one row here (id, name, who may send it to whom,
+ * description of its body). The codec, the permission matrix, the trace decoder, the protocol
+ * document and the fuzz seeds walk these rows.
  */
 #pragma once
 
@@ -12,10 +13,12 @@
 
 enum bf_msg_type {
 	BF_MSG_NONE = 0,
-	/* Life of a child. Messages from a child to the supervisor have no body: it decodes nothing a child wrote. */
-	BF_MSG_HELLO = 1,   /* supervisor -> child, first; ctl -> supervisor, first */
-	BF_MSG_READY = 2,   /* child -> supervisor */
-	BF_MSG_DRAIN = 3,   /* supervisor -> proxyd: finish what runs, take no new work, then DRAINED and exit 0 */
+	/* Life of a child. Messages from a child to the supervisor have no body: it decodes nothing
+	 * a child wrote. */
+	BF_MSG_HELLO = 1, /* supervisor -> child, first; ctl -> supervisor, first */
+	BF_MSG_READY = 2, /* child -> supervisor */
+	BF_MSG_DRAIN = 3, /* supervisor -> proxyd: finish what runs, take no new work, then DRAINED
+			     and exit 0 */
 	BF_MSG_DRAINED = 4, /* proxyd -> supervisor */
 	BF_MSG_STOP = 5,    /* supervisor -> child: leave now, in order */
 	/* Listener slots. */
@@ -25,20 +28,26 @@ enum bf_msg_type {
 	BF_MSG_PROC_DEAD = 8,  /* supervisor -> writerd: reaped; sweep this process slot */
 	BF_MSG_PROC_SWEPT = 9, /* writerd -> supervisor: look at the slots again */
 	/* Introspection. */
-	BF_MSG_STATUS_GET = 16, /* ctl -> any */
-	BF_MSG_STATUS = 17,	/* reply, one part per process */
+	BF_MSG_STATUS_GET = 16,   /* ctl -> any */
+	BF_MSG_STATUS = 17,       /* reply, one part per process */
 	BF_MSG_CHILDREN_GET = 18, /* ctl -> supervisor */
-	BF_MSG_CHILD = 19,	  /* reply, one part per child */
-	BF_MSG_RESTART = 20,	  /* ctl -> supervisor */
-	BF_MSG_RELOAD = 21,	  /* ctl -> supervisor */
-	BF_MSG_DIAG = 22,	  /* reply to RELOAD, one part per line */
-	BF_MSG_NODE_DRAIN = 23,	  /* ctl -> supervisor */
-	BF_MSG_TRACE = 24,	  /* ctl -> supervisor: from now on TRACED parts until CANCEL */
-	BF_MSG_TRACED = 25,	  /* reply part: one frame that passed */
-	BF_MSG_OK = 26,		  /* reply without content */
-	BF_MSG_ERROR = 27,	  /* reply with BF_FRAME_ERROR */
+	BF_MSG_CHILD = 19,        /* reply, one part per child */
+	BF_MSG_RESTART = 20,      /* ctl -> supervisor */
+	BF_MSG_RELOAD = 21,       /* ctl -> supervisor */
+	BF_MSG_DIAG = 22,         /* reply to RELOAD, one part per line */
+	BF_MSG_NODE_DRAIN = 23,   /* ctl -> supervisor */
+	BF_MSG_TRACE = 24,        /* ctl -> supervisor: from now on TRACED parts until CANCEL */
+	BF_MSG_TRACED = 25,       /* reply part: one frame that passed */
+	BF_MSG_OK = 26,           /* reply without content */
+	BF_MSG_ERROR = 27,        /* reply with BF_FRAME_ERROR */
 	BF_MSG_TYPE_MAX = 28,
 };
+
+#define BF_STATUS_MAX_ITEMS 64u
+#define BF_DIAG_MAX_BYTES   4096u
+#define BF_ERROR_MAX_BYTES  512u
+/* Longest piece of a frame that fits into one TRACED message, whose own fields need the rest. */
+#define BF_TRACED_MAX_BYTES (BF_FRAME_MAX - 128u)
 
 struct bf_msg_hello {
 	uint64_t protocol; /* BF_FRAME_VERSION */
@@ -68,16 +77,16 @@ struct bf_msg_status {
 };
 
 struct bf_msg_child {
-	struct bf_slice name; /* "proxyd.0" */
+	struct bf_slice name;  /* "proxyd.0" */
 	struct bf_slice state; /* name of the child's state */
-	uint64_t pid; /* 0 when none lives */
+	uint64_t pid;          /* 0 when none lives */
 	uint64_t proc_slot;
 	int64_t uptime_ms;
 	uint64_t restarts;
 	int64_t heartbeat_age_ms;
-	int64_t backoff_ms; /* until the next start */
+	int64_t backoff_ms;        /* until the next start */
 	struct bf_slice last_exit; /* "exit 0", "signal 9 (KILL)", "" */
-	uint64_t queue_frames; /* waiting on its control channel */
+	uint64_t queue_frames;     /* waiting on its control channel */
 };
 
 struct bf_msg_restart {
@@ -95,7 +104,7 @@ struct bf_msg_node_drain {
 
 struct bf_msg_traced {
 	int64_t wall_ns;
-	struct bf_slice frame; /* header and body as they passed */
+	struct bf_slice frame; /* header and body as they passed, cut to BF_TRACED_MAX_BYTES */
 	bool has_fd;
 };
 
@@ -104,29 +113,48 @@ struct bf_msg_error {
 	struct bf_slice text;
 };
 
-struct bf_msg_def {
-	const char *name; /* NULL: no such message */
-	const struct bf_table *body; /* NULL: the body must be empty */
+/* Any of these senders to any of these receivers. */
+struct bf_msg_route {
 	uint16_t senders;   /* bits 1 << enum bf_role */
 	uint16_t receivers; /* bits 1 << enum bf_role */
-	bool is_reply;	    /* only with BF_FRAME_REPLY */
-	bool with_fd;	    /* carries one descriptor */
+};
+
+#define BF_MSG_ROUTES 2
+
+struct bf_msg_def {
+	const char *name;                          /* NULL: no such message */
+	const struct bf_table *body;               /* NULL: the body must be empty */
+	struct bf_msg_route routes[BF_MSG_ROUTES]; /* permitted when one of them permits it */
+	bool is_reply;                             /* only with BF_FRAME_REPLY */
+	bool with_fd;                              /* carries one descriptor */
 };
 
 /* NULL for an unknown type. */
 const struct bf_msg_def *bf_msg_def(uint16_t type);
 
-/* May this frame travel from its source to its target? 0, BF_E_UNKNOWN or BF_E_DENIED with err. Uses the header only. */
+/*
+ * May this frame travel from its source to its target? 0, BF_E_UNKNOWN or BF_E_DENIED with err.
+ * Uses the header only, the body's length included: a message without a body has none. A CANCEL
+ * travels like the request it cancels, without body.
+ */
 int bf_msg_permitted(const struct bf_frame *f, struct bf_err *err);
 
 struct bf_arena;
 struct bf_buf;
 
-/* The body of a message of this type: message is the struct above that belongs to it, or NULL when it has none. */
+/*
+ * Appends the body of a message of this type: message is the struct above that belongs to it, or
+ * NULL when it has none. 0, BF_E_UNKNOWN, BF_E_LIMIT when it does not fit a frame, or the errors of
+ * bf_table_encode_mp.
+ */
 int bf_msg_encode(uint16_t type, const void *message, struct bf_buf *out);
 
-/* ret_message must have the size of the type's struct. 0, BF_E_UNKNOWN, or the errors of bf_table_decode_mp. */
-int bf_msg_decode(uint16_t type, struct bf_slice body, void *ret_message, struct bf_arena *arena, struct bf_err *err);
+/*
+ * ret_message must have the size of the type's struct; it is not touched for a type without a body.
+ * 0, BF_E_UNKNOWN, BF_E_SYNTAX for a body where none belongs, or the errors of bf_table_decode_mp.
+ */
+int bf_msg_decode(uint16_t type, struct bf_slice body, void *ret_message, struct bf_arena *arena,
+		  struct bf_err *err);
 
 /* The table as Markdown: docs/control-protocol.md is made from it. */
 int bf_msg_describe(struct bf_buf *out);

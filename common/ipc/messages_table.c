@@ -1,0 +1,158 @@
+/*
+ * The rows of the message table and the tables of their bodies. Read by messages.c and by
+ * everything that walks the protocol. Holds data only. A new message is a new row here and nothing
+ * else; ids are never reused.
+ */
+#include "common/ipc/messages_priv.h"
+
+#include <stdint.h>
+
+#include "common/base/macros.h"
+
+#define FIELD(owner, member, kind, least, most, text)                                          \
+	{                                                                                      \
+		.name = #member, .doc = (text), .min = (least), .max = (most),                 \
+		.offset = offsetof(struct owner, member), .type = (kind), .flags = BF_REQUIRED \
+	}
+#define UINT(owner, member, text)       FIELD(owner, member, BF_T_UINT, 0, INT64_MAX, text)
+#define INT(owner, member, text)        FIELD(owner, member, BF_T_INT, INT64_MIN, INT64_MAX, text)
+#define BOOL(owner, member, text)       FIELD(owner, member, BF_T_BOOL, 0, 1, text)
+#define TEXT(owner, member, most, text) FIELD(owner, member, BF_T_STRING, 0, most, text)
+
+#define TABLE(label, owner, rows, text)                                                         \
+	{                                                                                       \
+		.name = (label), .doc = (text), .fields = (rows), .size = sizeof(struct owner), \
+		.field_count = BF_ARRAY_LEN(rows)                                               \
+	}
+
+static const struct bf_field hello_fields[] = {
+    UINT(bf_msg_hello, protocol, "version of the frame header"),
+    TEXT(bf_msg_hello, build_id, 128, "the same for all programs of one build"),
+    UINT(bf_msg_hello, layout_version, "layout of the shared segment"),
+};
+static const struct bf_table hello = TABLE("hello", bf_msg_hello, hello_fields, NULL);
+
+static const struct bf_field listen_slot_fields[] = {
+    UINT(bf_msg_listen_slot, slot, "worker slot whose listeners are meant"),
+};
+static const struct bf_table listen_slot =
+    TABLE("listen_slot", bf_msg_listen_slot, listen_slot_fields, NULL);
+
+static const struct bf_field proc_fields[] = {
+    UINT(bf_msg_proc, proc_slot, "process slot in the segment"),
+    UINT(bf_msg_proc, pid, "pid that held it"),
+};
+static const struct bf_table proc = TABLE("proc", bf_msg_proc, proc_fields, NULL);
+
+static const struct bf_field status_item_fields[] = {
+    TEXT(bf_msg_status_item, name, 64, "what is told"),
+    TEXT(bf_msg_status_item, value, 512, "its value, for people"),
+};
+static const struct bf_table status_item =
+    TABLE("status.items", bf_msg_status_item, status_item_fields, NULL);
+
+static const struct bf_field status_fields[] = {
+    TEXT(bf_msg_status, process, 64, "endpoint that answers"),
+    UINT(bf_msg_status, pid, "its pid"),
+    INT(bf_msg_status, uptime_ms, "since its start"),
+    {.name = "items",
+     .doc = "what this role has to say",
+     .sub = &status_item,
+     .max = BF_STATUS_MAX_ITEMS,
+     .offset = offsetof(struct bf_msg_status, items),
+     .type = BF_T_LIST,
+     .flags = BF_REQUIRED},
+};
+static const struct bf_table status = TABLE("status", bf_msg_status, status_fields, NULL);
+
+static const struct bf_field child_fields[] = {
+    TEXT(bf_msg_child, name, 64, "endpoint of the child"),
+    TEXT(bf_msg_child, state, 32, "state in the supervisor's table"),
+    UINT(bf_msg_child, pid, "0: none lives"),
+    UINT(bf_msg_child, proc_slot, "process slot in the segment"),
+    INT(bf_msg_child, uptime_ms, "since its start"),
+    UINT(bf_msg_child, restarts, "starts after the first one"),
+    INT(bf_msg_child, heartbeat_age_ms, "since its last heartbeat"),
+    INT(bf_msg_child, backoff_ms, "until the next start"),
+    TEXT(bf_msg_child, last_exit, 128, "how the one before it ended"),
+    UINT(bf_msg_child, queue_frames, "frames waiting for it"),
+};
+static const struct bf_table child = TABLE("child", bf_msg_child, child_fields, NULL);
+
+static const struct bf_field restart_fields[] = {
+    TEXT(bf_msg_restart, name, 64, "endpoint of the child"),
+};
+static const struct bf_table restart = TABLE("restart", bf_msg_restart, restart_fields, NULL);
+
+static const struct bf_field diag_fields[] = {
+    BOOL(bf_msg_diag, is_error, "false: a warning"),
+    TEXT(bf_msg_diag, text, BF_DIAG_MAX_BYTES, "one line: where, what, how to mend it"),
+};
+static const struct bf_table diag = TABLE("diag", bf_msg_diag, diag_fields, NULL);
+
+static const struct bf_field node_drain_fields[] = {
+    BOOL(bf_msg_node_drain, on, "false: take work again"),
+};
+static const struct bf_table node_drain =
+    TABLE("node_drain", bf_msg_node_drain, node_drain_fields, NULL);
+
+static const struct bf_field traced_fields[] = {
+    INT(bf_msg_traced, wall_ns, "when it passed, UTC"),
+    {.name = "frame",
+     .doc = "header and body as they passed, cut at the maximum (the header tells the full length)",
+     .max = BF_TRACED_MAX_BYTES,
+     .offset = offsetof(struct bf_msg_traced, frame),
+     .type = BF_T_BYTES,
+     .flags = BF_REQUIRED},
+    BOOL(bf_msg_traced, has_fd, "a descriptor came with it"),
+};
+static const struct bf_table traced = TABLE("traced", bf_msg_traced, traced_fields, NULL);
+
+static const struct bf_field error_fields[] = {
+    INT(bf_msg_error, code, "of common/base/errors.def, or a negative errno"),
+    TEXT(bf_msg_error, text, BF_ERROR_MAX_BYTES, "one line: where, what, how to mend it"),
+};
+static const struct bf_table error = TABLE("error", bf_msg_error, error_fields, NULL);
+
+#define ROLE(r)  (1u << BF_ROLE_##r)
+#define CHILDREN (ROLE(PROXYD) | ROLE(CLUSTERD) | ROLE(DISCOVERYD) | ROLE(WRITERD))
+#define ROUTE(from, to)                                                  \
+	{                                                                \
+		.senders = (uint16_t)(from), .receivers = (uint16_t)(to) \
+	}
+#define REQUEST(label, table, from, to)                                         \
+	{                                                                       \
+		.name = (label), .body = (table), .routes = { ROUTE(from, to) } \
+	}
+#define REPLY(label, table, from)                                                     \
+	{                                                                             \
+		.name = (label), .body = (table), .routes = {ROUTE(from, ROLE(CTL))}, \
+		.is_reply = true                                                      \
+	}
+
+const struct bf_msg_def bf_msg_defs[BF_MSG_TYPE_MAX] = {
+    [BF_MSG_HELLO] = {.name = "hello",
+		      .body = &hello,
+		      .routes = {ROUTE(ROLE(SUPERVISOR), CHILDREN),
+				 ROUTE(ROLE(CTL), ROLE(SUPERVISOR))}},
+    [BF_MSG_READY] = REQUEST("ready", NULL, CHILDREN, ROLE(SUPERVISOR)),
+    [BF_MSG_DRAIN] = REQUEST("drain", NULL, ROLE(SUPERVISOR), ROLE(PROXYD)),
+    [BF_MSG_DRAINED] = REQUEST("drained", NULL, ROLE(PROXYD), ROLE(SUPERVISOR)),
+    [BF_MSG_STOP] = REQUEST("stop", NULL, ROLE(SUPERVISOR), CHILDREN),
+    [BF_MSG_ADOPT] = REQUEST("adopt", &listen_slot, ROLE(SUPERVISOR), ROLE(PROXYD)),
+    [BF_MSG_RELEASE] = REQUEST("release", &listen_slot, ROLE(SUPERVISOR), ROLE(PROXYD)),
+    [BF_MSG_PROC_DEAD] = REQUEST("proc_dead", &proc, ROLE(SUPERVISOR), ROLE(WRITERD)),
+    [BF_MSG_PROC_SWEPT] = REQUEST("proc_swept", NULL, ROLE(WRITERD), ROLE(SUPERVISOR)),
+    [BF_MSG_STATUS_GET] = REQUEST("status_get", NULL, ROLE(CTL), CHILDREN | ROLE(SUPERVISOR)),
+    [BF_MSG_STATUS] = REPLY("status", &status, CHILDREN | ROLE(SUPERVISOR)),
+    [BF_MSG_CHILDREN_GET] = REQUEST("children_get", NULL, ROLE(CTL), ROLE(SUPERVISOR)),
+    [BF_MSG_CHILD] = REPLY("child", &child, ROLE(SUPERVISOR)),
+    [BF_MSG_RESTART] = REQUEST("restart", &restart, ROLE(CTL), ROLE(SUPERVISOR)),
+    [BF_MSG_RELOAD] = REQUEST("reload", NULL, ROLE(CTL), ROLE(SUPERVISOR)),
+    [BF_MSG_DIAG] = REPLY("diag", &diag, ROLE(SUPERVISOR)),
+    [BF_MSG_NODE_DRAIN] = REQUEST("node_drain", &node_drain, ROLE(CTL), ROLE(SUPERVISOR)),
+    [BF_MSG_TRACE] = REQUEST("trace", NULL, ROLE(CTL), ROLE(SUPERVISOR)),
+    [BF_MSG_TRACED] = REPLY("traced", &traced, ROLE(SUPERVISOR)),
+    [BF_MSG_OK] = REPLY("ok", NULL, CHILDREN | ROLE(SUPERVISOR)),
+    [BF_MSG_ERROR] = REPLY("error", &error, CHILDREN | ROLE(SUPERVISOR)),
+};
