@@ -12,7 +12,8 @@ struct bf_addr {
 	socklen_t len;
 };
 
-/* "127.0.0.1:8080", "[::1]:8080", "localhost:8080" (127.0.0.1), ":8080" (all IPv4 and IPv6 by "[::]"). Port 1..65535. */
+/* "127.0.0.1:8080", "[::1]:8080", "localhost:8080" (127.0.0.1), ":8080" (all IPv4 and IPv6 by
+ * "[::]"). Port 1..65535. */
 int bf_addr_parse(struct bf_slice text, struct bf_addr *ret_addr, struct bf_err *err);
 const char *bf_addr_format(const struct bf_addr *addr, char out[64]);
 bool bf_addr_is_loopback(const struct bf_addr *addr);
