@@ -152,7 +152,7 @@ void bf_log(enum bf_log_level level, const char *event, const char *fmt, ...)
 	if (!bf_log_enabled(level))
 		return;
 	bf_log_tick();
-	if (!log_throttle_admit(&logger.throttle, event, level, bf_mono_ms()))
+	if (!log_throttle_admit(&logger.throttle, event, (int)level, bf_mono_ms()))
 		return;
 	va_list ap;
 	va_start(ap, fmt);
