@@ -1,0 +1,17 @@
+/* Escapes of JSON strings. Private to common/codec. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/base/slice.h"
+
+/* Bytes of the escape at p (a backslash), both halves of a surrogate pair together; 0 when it is
+ * not valid. */
+size_t bf_json_escape_length(const char *p, const char *end);
+
+/* Unescapes a raw string that the reader accepted; the bytes written, never more than raw.len. */
+size_t bf_json_unescape(struct bf_slice raw, char *out);
+
+/* Whether a raw string that the reader accepted means text. Allocates nothing. */
+bool bf_json_unescaped_is(struct bf_slice raw, struct bf_slice text);
