@@ -236,6 +236,13 @@ def stage_clean_root(results, _options):
     counted(results, [str(ROOT / "tests/clean-root")], "clean-root", timeout=2400)
 
 
+def stage_package_life(results, _options):
+    code, out = run(["packaging/build-deb"], timeout=900)
+    if code:
+        print(tail(out))
+    counted(results, [str(ROOT / "tests/package-life")], "package-life", timeout=1200)
+
+
 STAGES = {  # name: (function, in the short form, what it is)
     "lint": (stage_lint, True, "house rules, formatting"),
     "gcc": (stage_gcc, True, "gcc -Werror: unit, fuzz corpora, short torture"),
@@ -249,6 +256,7 @@ STAGES = {  # name: (function, in the short form, what it is)
     "torture": (stage_torture, False, "long torture of shm/"),
     "chaos": (stage_chaos, False, "kills under load over all roles"),
     "fuzz": (stage_fuzz, False, "libFuzzer on every target"),
+    "package-life": (stage_package_life, False, "the package under a real systemd in its own namespaces"),
     "clean-root": (stage_clean_root, False, "./dev run and the package in a new Debian 12 root"),
 }
 

@@ -15,7 +15,8 @@ def build_depends():
 
 def main():
     problems = []
-    scripts = tracked(".sh") + [ROOT / p for p in ("dev", ".ci/run", "packaging/build-deb", "tests/clean-root")]
+    scripts = tracked(".sh") + [ROOT / p for p in ("dev", ".ci/run", "packaging/build-deb", "tests/clean-root", "tests/package-life",
+                                               "tests/support/boot-systemd")]
     for script in scripts:
         done = subprocess.run(["bash", "-n", str(script)], capture_output=True, text=True, check=False)
         if done.returncode:
