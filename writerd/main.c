@@ -1,4 +1,200 @@
-int main(void)
+/*
+ * bifrost-writerd: owns the stores. Empties the rings of all workers into logs.db and sweeps dead
+ * ones. Started by the supervisor only; must never be needed for a request to succeed.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/log/log.h"
+#include "shm/content.h"
+#include "shm/slot.h"
+#include "writerd/control.h"
+#include "writerd/store_null.h"
+#include "writerd/store_sqlite.h"
+#include "writerd/store_sqlite_config.h"
+#include "writerd/writerd.h"
+
+#define STOP_LIMIT_MS 20000 /* of an ordered stop: the supervisor waits */
+#define LOST_LIMIT_MS 1000  /* the supervisor is gone: leave within 2 s */
+
+enum path_slot {
+	PATH_STATE,
+	PATH_LOGS,
+	PATH_CONFIG,
+	PATH_END,
+	PATH_COUNT,
+};
+
+/* A store that the configuration puts elsewhere adds its own folder in open(), before the sandbox
+ * is applied. */
+static struct bf_sandbox_path sandbox_paths[PATH_COUNT + 1] = {
+    [PATH_STATE] = {"@state", BF_PATH_READ | BF_PATH_WRITE},
+};
+
+static const struct bf_sandbox sandbox = {
+    .groups = BF_SYS_BASE | BF_SYS_CHANNEL | BF_SYS_FILES,
+    .paths = sandbox_paths,
+};
+
+static void beat(struct bf_child *child)
 {
+	struct writerd *w = child->daemon;
+
+	shm_slot_beat(&w->seg, child->proc_slot, bf_mono_ns());
+}
+
+static void on_second(struct bf_child *child)
+{
+	struct writerd *w = child->daemon;
+
+	turn_second(&w->turn);
+}
+
+/* The path of a store's file: relative ones start at the state folder. */
+static int resolve(struct bf_child *child, const struct bf_conf_store *conf, const char *block,
+		   const char **ret_path, struct bf_err *err)
+{
+	const char *path;
+
+	if (conf->path.len == 0)
+		return bf_err_set(err, BF_E_MISSING, "%s: config.path: is empty: name a file",
+				  block);
+	if (conf->path.ptr[0] == '/')
+		path = bf_arena_printf(&child->arena, "%.*s", BF_SLICE_FMT(conf->path));
+	else
+		path = bf_arena_printf(&child->arena, "%s/%.*s", child->state_dir,
+				       BF_SLICE_FMT(conf->path));
+	if (!path)
+		return bf_err_set(err, -ENOMEM, "%s: config.path: is too long", block);
+	*ret_path = path;
 	return 0;
+}
+
+/* SQLite keeps its WAL beside the file, so the folder is what the process needs. */
+static int allow_folder(struct bf_child *child, const char *path, const char *block,
+			struct bf_sandbox_path *ret_rule, struct bf_err *err)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder;
+
+	if (!slash || slash == path)
+		return bf_err_set(err, BF_E_DENIED,
+				  "%s: %s: lies in the root folder: give it a folder of its own",
+				  block, path);
+	folder = bf_arena_printf(&child->arena, "%.*s", (int)(slash - path), path);
+	if (!folder)
+		return bf_err_set(err, -ENOMEM, "%s: out of memory", block);
+	*ret_rule = (struct bf_sandbox_path){folder, BF_PATH_READ | BF_PATH_WRITE};
+	return 0;
+}
+
+static int choose_paths(struct bf_child *child, struct bf_err *err)
+{
+	struct writerd *w = child->daemon;
+	const struct bf_config *c = &child->config;
+	struct bf_sandbox_path *rule = &sandbox_paths[PATH_LOGS];
+	int r = 0;
+
+	if (c->logs_store.enabled && c->client.enable_logging) {
+		r = resolve(child, &c->logs_store, "logs_store", &w->store_path, err);
+		if (r == 0)
+			r = allow_folder(child, w->store_path, "logs_store", rule++, err);
+	}
+	if (r == 0 && c->config_store.enabled) {
+		r = resolve(child, &c->config_store, "config_store", &w->config_path, err);
+		if (r == 0)
+			r = allow_folder(child, w->config_path, "config_store", rule++, err);
+	}
+	if (r == 0 && w->store_path && w->config_path && strcmp(w->store_path, w->config_path) == 0)
+		r = bf_err_set(err, BF_E_DUPLICATE,
+			       "config_store: %s: is the logs store's file too: give each its own",
+			       w->config_path);
+	return r;
+}
+
+static int writerd_open(struct bf_child *child, struct bf_err *err)
+{
+	static struct writerd writerd;
+	int r = shm_segment_attach(child->segment_fd, false, NULL, &writerd.seg, err);
+
+	if (r < 0)
+		return r;
+	child->daemon = &writerd;
+	r = shm_slot_enter(&writerd.seg, child->proc_slot, (uint32_t)getpid(), bf_wall_ns(),
+			   bf_mono_ns());
+	if (r < 0)
+		return bf_err_set(
+		    err, r,
+		    "segment: process slot %u is not ours: start writerd through the supervisor",
+		    child->proc_slot);
+	child->beat = beat;
+	(void)umask(077);
+	return choose_paths(child, err);
+}
+
+static int open_stores(struct bf_child *child, struct bf_err *err)
+{
+	struct writerd *w = child->daemon;
+	int r = 0;
+
+	if (w->config_path)
+		r = config_store_note(w->config_path, child->config.config_hash, bf_version(),
+				      w->node_id, err);
+	if (r == 0 && w->store_path)
+		r = store_sqlite_open(w->store_path, w->node_id, &w->store, err);
+	if (r == 0 && !w->store_path)
+		w->store = store_null_open();
+	return r;
+}
+
+static int writerd_start(struct bf_child *child, struct bf_err *err)
+{
+	struct writerd *w = child->daemon;
+	const struct bf_config *c = &child->config;
+	int r = open_stores(child, err);
+
+	if (r < 0)
+		return r;
+	turn_start(&w->turn, child->loop, &w->seg, w->store, child->proc_slot, child->doorbell_fd,
+		   w->store_path && !c->client.disable_content_logging,
+		   c->logs_store.retention_days);
+	w->turn.sweep.on_freed = control_slot_freed;
+	w->turn.sweep.owner = child;
+	child->on_second = on_second;
+	bf_log(BF_LOG_INFO, "writerd_started", "store=%s node_id=%s memory_bytes=%zu",
+	       bf_log_quote(w->store_path ? w->store_path : "off"), w->node_id,
+	       sizeof(*w) + 2 * (size_t)SHM_CONTENT_MAX_BYTES);
+	return 0;
+}
+
+static void writerd_stop(struct bf_child *child)
+{
+	struct writerd *w = child->daemon;
+	uint64_t left;
+
+	if (!w || !w->turn.loop)
+		return;
+	left = turn_stop(&w->turn, child->channel.broken ? LOST_LIMIT_MS : STOP_LIMIT_MS);
+	if (left)
+		bf_log(BF_LOG_WARN, "rows_left", "rows=%llu effect=%s", (unsigned long long)left,
+		       bf_log_quote("they stay in the segment for the next writerd"));
+	w->store->ops->close(w->store);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct bf_child_spec spec = {
+	    .role = BF_ROLE_WRITERD,
+	    .sandbox = &sandbox,
+	    .handlers = control_handlers,
+	    .open = writerd_open,
+	    .start = writerd_start,
+	    .stop = writerd_stop,
+	    .status = control_status,
+	};
+
+	return bf_child_main(argc, argv, &spec);
 }

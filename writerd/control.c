@@ -1,0 +1,52 @@
+/*
+ * The control channel as writerd sees it. Called by the child runtime; must decide nothing: a death
+ * is only a reason to look at the slots now.
+ */
+#include "writerd/control.h"
+
+#include "shm/usage.h"
+#include "writerd/writerd.h"
+
+static void on_proc_dead(struct bf_child *child, struct bf_frame *f, const void *message)
+{
+	struct writerd *w = child->daemon;
+
+	(void)f;
+	(void)message;
+	turn_poke(&w->turn);
+}
+
+const struct bf_child_handler control_handlers[] = {
+    {BF_MSG_PROC_DEAD, on_proc_dead},
+    {0, NULL},
+};
+
+void control_slot_freed(void *owner, uint32_t p)
+{
+	struct bf_child *child = owner;
+
+	(void)p;
+	(void)bf_channel_send_msg(&child->channel, BF_MSG_PROC_SWEPT, child->endpoint,
+				  BF_ENDPOINT(BF_ROLE_SUPERVISOR, 0), 0, 0, NULL);
+}
+
+void control_status(struct bf_child *child, struct bf_array *items, struct bf_arena *arena)
+{
+	struct writerd *w = child->daemon;
+	const struct turn *t = &w->turn;
+	uint64_t overflow = 0;
+	struct batch_waiting waiting;
+
+	intake_look(&t->intake, &waiting);
+	for (uint32_t p = 0; p < SHM_PROC_SLOTS; p++)
+		overflow += shm_usage_overflow_waiting(&w->seg, p);
+	bf_status_add(items, arena, "store", "%s", w->store_path ? w->store_path : "off");
+	bf_status_add(items, arena, "store_state", "%s",
+		      t->batch.state == BATCH_FAILING ? "failing" : "ok");
+	bf_status_add(items, arena, "node_id", "%s", w->node_id);
+	bf_status_add(items, arena, "rows_written", "%llu", (unsigned long long)t->rows_written);
+	bf_status_add(items, arena, "rows_swept", "%llu", (unsigned long long)t->rows_swept);
+	bf_status_add(items, arena, "rows_waiting", "%llu", (unsigned long long)waiting.rows);
+	bf_status_add(items, arena, "rows_in_overflow", "%llu", (unsigned long long)overflow);
+	bf_status_add(items, arena, "store_errors", "%llu", (unsigned long long)t->store_errors);
+}

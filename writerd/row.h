@@ -1,0 +1,47 @@
+/* One row of the logs table, made from a usage record: pure, and the same for every kind of store.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/base/rand.h"
+#include "common/base/slice.h"
+#include "shm/usage.h"
+
+#define ROW_TIME_LEN  24   /* 2026-11-21T10:00:00.123Z */
+#define ROW_ERROR_MAX 1024 /* both texts, every byte escaped, fit */
+
+struct row {
+	char id[BF_UUID_TEXT_LEN + 1];
+	char timestamp[ROW_TIME_LEN + 1];
+	const char *object_type, *status;
+	bool stream, crashed, estimated, truncated, client_gone;
+	char provider[33], model[97], key_name[49];
+	int64_t number_of_retries, http_status, worker;
+	int64_t latency_us, first_byte_us; /* first_byte_us 0: there was none */
+	int64_t prompt_tokens, completion_tokens, total_tokens, cached_tokens;
+	int64_t cost_nusd;
+	char error_details[ROW_ERROR_MAX]; /* JSON; "" when there was no error */
+	struct bf_slice input, output;     /* ptr NULL: no content */
+};
+
+/* Bodies with NUL bytes are copied here without them; any other body is used where it lies. */
+struct row_scratch {
+	struct bf_buf input, output;
+};
+
+void row_scratch_init(struct row_scratch *s);
+void row_scratch_done(struct row_scratch *s);
+
+/*
+ * Never fails, whatever the record holds: the worker that wrote it is not trusted. Texts are cut at
+ * their first NUL and at a torn UTF-8 sequence, numbers are brought into range. input and output
+ * may be empty (ptr NULL); the row refers to them or to the scratch until the next call.
+ */
+void row_render(const struct shm_usage_record *record, struct bf_slice input,
+		struct bf_slice output, struct row_scratch *scratch, struct row *ret_row);
+
+/* UTC, in milliseconds. Returns out. */
+const char *row_time(int64_t wall_ns, char out[ROW_TIME_LEN + 1]);

@@ -1,0 +1,305 @@
+/*
+ * Rows into SQLite. Used by intake.c, sweep.c and retention.c through store.h; must never answer 0
+ * to a commit that the disk has not confirmed, nor write into a file that was moved away under it.
+ */
+#include "writerd/store_sqlite.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "writerd/store_sqlite_db.h"
+
+enum statement {
+	ST_BEGIN,
+	ST_COMMIT,
+	ST_ROLLBACK,
+	ST_INSERT,
+	ST_EXPIRE,
+	ST_COUNT,
+};
+
+static const char *const statement_text[ST_COUNT] = {
+    [ST_BEGIN] = "BEGIN IMMEDIATE",
+    [ST_COMMIT] = "COMMIT",
+    [ST_ROLLBACK] = "ROLLBACK",
+    [ST_INSERT] =
+	"INSERT INTO logs (id, timestamp, created_at, object_type, status, stream, provider, model,"
+	" number_of_retries, selected_key_name, http_status, latency, first_byte_ms, prompt_tokens,"
+	" completion_tokens, total_tokens, cached_read_tokens, cost_nusd, cluster_node_id, worker, "
+	"crashed,"
+	" estimated, truncated, client_gone, error_details, input_history, output_message)"
+	" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
+	"?19,"
+	" ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27) ON CONFLICT (id) DO NOTHING",
+    [ST_EXPIRE] = "DELETE FROM logs WHERE inc_number IN"
+		  " (SELECT inc_number FROM logs WHERE timestamp < ?1 ORDER BY timestamp LIMIT ?2)",
+};
+
+struct store_sqlite {
+	struct store base;
+	sqlite3 *db; /* NULL after a failed mend */
+	sqlite3_stmt *statements[ST_COUNT];
+	int last_code;                     /* of the last failed call; 0 after a good begin */
+	char created_at[ROW_TIME_LEN + 1]; /* of the running transaction */
+	char node_id[BF_UUID_TEXT_LEN + 1];
+	char *path;
+};
+
+static struct store_sqlite *of(struct store *s)
+{
+	return BF_CONTAINER_OF(s, struct store_sqlite, base);
+}
+
+static void close_db(struct store_sqlite *s)
+{
+	for (int i = 0; i < ST_COUNT; i++) {
+		(void)sqlite3_finalize(s->statements[i]);
+		s->statements[i] = NULL;
+	}
+	sqlite_db_close(&s->db);
+}
+
+static int open_db(struct store_sqlite *s, struct bf_err *err)
+{
+	int r = sqlite_db_open(s->path, &schema_logs, &s->db, err);
+
+	for (int i = 0; i < ST_COUNT && r == 0; i++) {
+		if (sqlite3_prepare_v3(s->db, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT,
+				       &s->statements[i], NULL) != SQLITE_OK)
+			r = sqlite_db_err(s->db, &schema_logs, s->path, err);
+	}
+	if (r < 0)
+		close_db(s);
+	s->last_code = r;
+	return r;
+}
+
+static int failed(struct store_sqlite *s, struct bf_err *err)
+{
+	s->last_code = sqlite_db_err(s->db, &schema_logs, s->path, err);
+	return s->last_code;
+}
+
+/* A statement without rows. */
+static int run(struct store_sqlite *s, enum statement which, struct bf_err *err)
+{
+	int r = sqlite3_step(s->statements[which]);
+	int code = r == SQLITE_DONE ? 0 : failed(s, err);
+
+	(void)sqlite3_reset(s->statements[which]);
+	return code;
+}
+
+static int sqlite_begin(struct store *base, struct bf_err *err)
+{
+	struct store_sqlite *s = of(base);
+
+	if (!s->db)
+		return bf_err_set(err, s->last_code, "%s: %s: is not open", schema_logs.store,
+				  s->path);
+	if (sqlite_db_moved(s->db)) {
+		s->last_code = BF_E_CORRUPT;
+		return bf_err_set(
+		    err, s->last_code,
+		    "%s: %s: the open file was moved or removed: a new one is made at the next try",
+		    schema_logs.store, s->path);
+	}
+	(void)row_time(bf_wall_ns(), s->created_at);
+	return run(s, ST_BEGIN, err);
+}
+
+/* Binds parameters in order; the texts live until the statement has run. */
+struct binder {
+	sqlite3_stmt *st;
+	int next;
+	int error;
+};
+
+static void bind_text(struct binder *b, const char *text, size_t len)
+{
+	int r = sqlite3_bind_text64(b->st, b->next++, text, len, SQLITE_STATIC, SQLITE_UTF8);
+
+	b->error = b->error ? b->error : r;
+}
+
+static void bind_cstr(struct binder *b, const char *text)
+{
+	bind_text(b, text, strlen(text));
+}
+
+static void bind_int(struct binder *b, int64_t value)
+{
+	int r = sqlite3_bind_int64(b->st, b->next++, value);
+
+	b->error = b->error ? b->error : r;
+}
+
+static void bind_ms(struct binder *b, int64_t us)
+{
+	int r = sqlite3_bind_double(b->st, b->next++, (double)us / 1000.0);
+
+	b->error = b->error ? b->error : r;
+}
+
+static void bind_null(struct binder *b)
+{
+	int r = sqlite3_bind_null(b->st, b->next++);
+
+	b->error = b->error ? b->error : r;
+}
+
+static void bind_optional(struct binder *b, struct bf_slice text)
+{
+	if (text.ptr)
+		bind_text(b, text.ptr, text.len);
+	else
+		bind_null(b);
+}
+
+/* In the order of the column list of ST_INSERT. */
+static void bind_row(struct binder *b, const struct store_sqlite *s, const struct row *row)
+{
+	struct bf_slice node = {s->node_id[0] ? s->node_id : NULL, strlen(s->node_id)};
+	struct bf_slice error = {row->error_details[0] ? row->error_details : NULL,
+				 strlen(row->error_details)};
+
+	bind_cstr(b, row->id);
+	bind_cstr(b, row->timestamp);
+	bind_cstr(b, s->created_at);
+	bind_cstr(b, row->object_type);
+	bind_cstr(b, row->status);
+	bind_int(b, row->stream);
+	bind_cstr(b, row->provider);
+	bind_cstr(b, row->model);
+	bind_int(b, row->number_of_retries);
+	bind_cstr(b, row->key_name);
+	bind_int(b, row->http_status);
+	bind_ms(b, row->latency_us);
+	if (row->first_byte_us > 0)
+		bind_ms(b, row->first_byte_us);
+	else
+		bind_null(b);
+	bind_int(b, row->prompt_tokens);
+	bind_int(b, row->completion_tokens);
+	bind_int(b, row->total_tokens);
+	bind_int(b, row->cached_tokens);
+	bind_int(b, row->cost_nusd);
+	bind_optional(b, node);
+	bind_int(b, row->worker);
+	bind_int(b, row->crashed);
+	bind_int(b, row->estimated);
+	bind_int(b, row->truncated);
+	bind_int(b, row->client_gone);
+	bind_optional(b, error);
+	bind_optional(b, row->input);
+	bind_optional(b, row->output);
+}
+
+static int sqlite_append(struct store *base, const struct row *row, bool *ret_inserted,
+			 struct bf_err *err)
+{
+	struct store_sqlite *s = of(base);
+	struct binder b = {s->statements[ST_INSERT], 1, SQLITE_OK};
+	int r;
+
+	bind_row(&b, s, row);
+	if (b.error != SQLITE_OK) {
+		(void)sqlite3_clear_bindings(b.st);
+		return failed(s, err);
+	}
+	r = run(s, ST_INSERT, err);
+	(void)sqlite3_clear_bindings(b.st);
+	if (r == 0)
+		*ret_inserted = sqlite3_changes(s->db) > 0;
+	return r;
+}
+
+static int sqlite_commit(struct store *base, struct bf_err *err)
+{
+	return run(of(base), ST_COMMIT, err);
+}
+
+static void sqlite_rollback(struct store *base)
+{
+	struct store_sqlite *s = of(base);
+
+	/* SQLite rolls back by itself after some errors; a second one would only overwrite the
+	 * first report. */
+	if (s->db && !sqlite3_get_autocommit(s->db))
+		(void)run(s, ST_ROLLBACK, NULL);
+}
+
+static int sqlite_expire(struct store *base, const char *before, unsigned limit,
+			 unsigned *ret_deleted, struct bf_err *err)
+{
+	struct store_sqlite *s = of(base);
+	int r = sqlite_begin(base, err);
+
+	if (r < 0)
+		return r;
+	(void)sqlite3_bind_text(s->statements[ST_EXPIRE], 1, before, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(s->statements[ST_EXPIRE], 2, limit);
+	r = run(s, ST_EXPIRE, err);
+	if (r == 0) {
+		*ret_deleted = (unsigned)sqlite3_changes(s->db);
+		r = run(s, ST_COMMIT, err);
+	}
+	if (r < 0)
+		sqlite_rollback(base);
+	return r;
+}
+
+/* A full disk or a lock goes away by itself; after anything else only a fresh look at the path can
+ * help. */
+static int sqlite_mend(struct store *base, struct bf_err *err)
+{
+	struct store_sqlite *s = of(base);
+
+	if (s->db && (s->last_code == BF_E_FULL || s->last_code == BF_E_TIMEOUT))
+		return 0;
+	close_db(s);
+	return open_db(s, err);
+}
+
+static void sqlite_close(struct store *base)
+{
+	struct store_sqlite *s = of(base);
+
+	close_db(s);
+	free(s->path);
+	free(s);
+}
+
+int store_sqlite_open(const char *path, const char *node_id, struct store **ret_store,
+		      struct bf_err *err)
+{
+	static const struct store_ops ops = {
+	    .begin = sqlite_begin,
+	    .append = sqlite_append,
+	    .commit = sqlite_commit,
+	    .rollback = sqlite_rollback,
+	    .expire = sqlite_expire,
+	    .mend = sqlite_mend,
+	    .close = sqlite_close,
+	};
+	struct store_sqlite *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (s)
+		s->path = strdup(path);
+	if (!s || !s->path) {
+		free(s);
+		return bf_err_set(err, -ENOMEM, "%s: out of memory", schema_logs.store);
+	}
+	s->base.ops = &ops;
+	(void)strncpy(s->node_id, node_id, sizeof(s->node_id) - 1);
+	r = open_db(s, err);
+	if (r < 0) {
+		sqlite_close(&s->base);
+		return r;
+	}
+	*ret_store = &s->base;
+	return 0;
+}

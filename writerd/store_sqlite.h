@@ -1,0 +1,11 @@
+/* The logs store in one SQLite file: the default of a single node. */
+#pragma once
+
+#include "writerd/store.h"
+
+/*
+ * Opens or creates the file at path and brings its schema up to date. node_id ("" when the node has
+ * none) goes into every row. Errors as in sqlite_db_open. Closed by ops->close, which frees it.
+ */
+int store_sqlite_open(const char *path, const char *node_id, struct store **ret_store,
+		      struct bf_err *err);

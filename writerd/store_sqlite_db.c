@@ -1,0 +1,253 @@
+/*
+ * SQLite as both databases use it. Called by store_sqlite.c and store_sqlite_config.c; must leave
+ * no half-made schema and no file that others can read.
+ *
+ * synchronous=FULL: a commit returns after the WAL is on the disk, so a row released from the
+ * segment survives a power cut. It costs one fsync for each transaction (0.4 to 20 ms), which
+ * batches share; NORMAL would save it and could lose, at a power cut, rows that were already
+ * released.
+ */
+#include "writerd/store_sqlite_db.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "writerd/row.h"
+
+#define BUSY_WAIT_MS \
+	500 /* another program holds the lock: short, the loop stands still meanwhile */
+
+struct problem {
+	int sqlite_code;
+	int code;
+	const char *advice;
+};
+
+static const struct problem problems[] = {
+    {SQLITE_FULL, BF_E_FULL, "free disk space"},
+    {SQLITE_READONLY, BF_E_DENIED, "make the file and its folder writable for the service's user"},
+    {SQLITE_PERM, BF_E_DENIED, "make the file and its folder writable for the service's user"},
+    {SQLITE_CANTOPEN, BF_E_DENIED,
+     "check that the folder exists and is writable for the service's user"},
+    {SQLITE_CORRUPT, BF_E_CORRUPT, "move the file away or restore it; a new one is made"},
+    {SQLITE_NOTADB, BF_E_CORRUPT, "move the file away or restore it; a new one is made"},
+    {SQLITE_BUSY, BF_E_TIMEOUT, "another program holds its lock: end that program's transaction"},
+    {SQLITE_LOCKED, BF_E_TIMEOUT, "another program holds its lock: end that program's transaction"},
+    {SQLITE_IOERR, -EIO, "look at the disk and the kernel log"},
+    {SQLITE_NOMEM, -ENOMEM, "give the service more memory"},
+};
+
+int sqlite_db_err(sqlite3 *db, const struct schema *schema, const char *path, struct bf_err *err)
+{
+	int sqlite_code = db ? sqlite3_errcode(db) & 0xff : SQLITE_NOMEM;
+	const char *text = db ? sqlite3_errmsg(db) : "out of memory";
+
+	for (size_t i = 0; i < BF_ARRAY_LEN(problems); i++) {
+		if (problems[i].sqlite_code == sqlite_code)
+			return bf_err_set(err, problems[i].code, "%s: %s: %s: %s", schema->store,
+					  path, text, problems[i].advice);
+	}
+	return bf_err_set(err, BF_E_STATE, "%s: %s: %s (SQLite code %d)", schema->store, path, text,
+			  sqlite_code);
+}
+
+void sqlite_db_close(sqlite3 **db)
+{
+	(void)sqlite3_close(*db);
+	*db = NULL;
+}
+
+int sqlite_db_exec(sqlite3 *db, const char *sql, const struct schema *schema, const char *path,
+		   struct bf_err *err)
+{
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		return sqlite_db_err(db, schema, path, err);
+	return 0;
+}
+
+int sqlite_db_number(sqlite3 *db, const char *sql, int64_t *ret_value)
+{
+	sqlite3_stmt *st = NULL;
+	int r = sqlite3_prepare_v2(db, sql, -1, &st, NULL);
+
+	if (r == SQLITE_OK)
+		r = sqlite3_step(st);
+	if (r == SQLITE_ROW)
+		*ret_value = sqlite3_column_int64(st, 0);
+	else if (r == SQLITE_DONE)
+		*ret_value = 0;
+	(void)sqlite3_finalize(st);
+	return r == SQLITE_ROW || r == SQLITE_DONE ? 0 : -1;
+}
+
+int sqlite_db_moved(sqlite3 *db)
+{
+	int moved = 0;
+
+	if (sqlite3_file_control(db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK)
+		return 0;
+	return moved != 0;
+}
+
+/* Made by us before SQLite sees it: rows hold prompts, so nobody else may read the file, whatever
+ * the umask. */
+static int create_file(const char *path, const struct schema *schema, struct bf_err *err)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+
+	if (fd < 0)
+		return bf_err_sys(err, -errno,
+				  "%s: %s: cannot be opened (make the file and its folder writable "
+				  "for the service's user)",
+				  schema->store, path);
+	(void)close(fd);
+	return 0;
+}
+
+static int set_wal(sqlite3 *db, const struct schema *schema, const char *path, struct bf_err *err)
+{
+	sqlite3_stmt *st = NULL;
+	bool wal = false;
+	int r = sqlite3_prepare_v2(db, "PRAGMA journal_mode = WAL", -1, &st, NULL);
+
+	if (r == SQLITE_OK)
+		r = sqlite3_step(st);
+	if (r == SQLITE_ROW) {
+		const unsigned char *mode = sqlite3_column_text(st, 0);
+
+		wal = mode && memcmp(mode, "wal", 4) == 0;
+	}
+	(void)sqlite3_finalize(st);
+	if (r != SQLITE_ROW)
+		return sqlite_db_err(db, schema, path, err);
+	if (!wal)
+		return bf_err_set(err, BF_E_STATE,
+				  "%s: %s: the file system cannot carry SQLite's WAL: put the file "
+				  "on a local disk",
+				  schema->store, path);
+	return 0;
+}
+
+static int configure(sqlite3 *db, const struct schema *schema, const char *path, struct bf_err *err)
+{
+	int r;
+
+	(void)sqlite3_extended_result_codes(db, 1);
+	(void)sqlite3_busy_timeout(db, BUSY_WAIT_MS);
+	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	(void)sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
+	/* The first statement that reads the file: this is where a foreign or damaged one is found
+	 * out. */
+	r = sqlite_db_exec(
+	    db,
+	    "PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; PRAGMA synchronous = FULL;"
+	    "SELECT count(*) FROM sqlite_master",
+	    schema, path, err);
+	if (r < 0)
+		return r;
+	if (sqlite3_db_readonly(db, "main") != 0)
+		return bf_err_set(err, BF_E_DENIED,
+				  "%s: %s: is read-only: make the file and its folder writable for "
+				  "the service's user",
+				  schema->store, path);
+	r = set_wal(db, schema, path, err);
+	if (r < 0)
+		return r;
+	return sqlite_db_exec(db,
+			      "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -8192;",
+			      schema, path, err);
+}
+
+static int note_step(sqlite3 *db, const struct schema_step *step)
+{
+	sqlite3_stmt *st = NULL;
+	char now[ROW_TIME_LEN + 1];
+	int r = sqlite3_prepare_v2(
+	    db, "INSERT INTO schema_migrations (version, name, applied_at) VALUES (?, ?, ?)", -1,
+	    &st, NULL);
+
+	if (r == SQLITE_OK) {
+		(void)sqlite3_bind_int64(st, 1, step->version);
+		(void)sqlite3_bind_text(st, 2, step->name, -1, SQLITE_STATIC);
+		(void)sqlite3_bind_text(st, 3, row_time(bf_wall_ns(), now), -1, SQLITE_STATIC);
+		r = sqlite3_step(st);
+	}
+	(void)sqlite3_finalize(st);
+	return r == SQLITE_DONE ? 0 : -1;
+}
+
+/* Inside a transaction that excludes other writers. */
+static int migrate_locked(sqlite3 *db, const struct schema *schema, const char *path,
+			  struct bf_err *err)
+{
+	int64_t version = 0, ours = 0, tables = 0;
+
+	if (sqlite_db_number(db,
+			     "SELECT count(*) FROM sqlite_master WHERE name = 'schema_migrations'",
+			     &ours) < 0 ||
+	    sqlite_db_number(db, "SELECT count(*) FROM sqlite_master", &tables) < 0)
+		return sqlite_db_err(db, schema, path, err);
+	if (!ours && tables)
+		return bf_err_set(err, BF_E_TYPE,
+				  "%s: %s: holds another program's tables: give a path of its own",
+				  schema->store, path);
+	if (sqlite3_exec(
+		db,
+		"CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER PRIMARY KEY,"
+		" name TEXT NOT NULL, applied_at TEXT NOT NULL)",
+		NULL, NULL, NULL) != SQLITE_OK ||
+	    sqlite_db_number(db, "SELECT max(version) FROM schema_migrations", &version) < 0)
+		return sqlite_db_err(db, schema, path, err);
+	if (version < 0 || (uint64_t)version > schema->count)
+		return bf_err_set(err, BF_E_VERSION,
+				  "%s: %s: has schema version %lld, this build knows up to %zu: "
+				  "run the version of "
+				  "bifrost that wrote it, or give another path",
+				  schema->store, path, (long long)version, schema->count);
+	for (size_t i = (size_t)version; i < schema->count; i++) {
+		if (sqlite3_exec(db, schema->steps[i].sql, NULL, NULL, NULL) != SQLITE_OK ||
+		    note_step(db, &schema->steps[i]) < 0)
+			return sqlite_db_err(db, schema, path, err);
+	}
+	return 0;
+}
+
+static int migrate(sqlite3 *db, const struct schema *schema, const char *path, struct bf_err *err)
+{
+	int r = sqlite_db_exec(db, "BEGIN IMMEDIATE", schema, path, err);
+
+	if (r < 0)
+		return r;
+	r = migrate_locked(db, schema, path, err);
+	if (r == 0)
+		r = sqlite_db_exec(db, "COMMIT", schema, path, err);
+	if (r < 0)
+		(void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	return r;
+}
+
+int sqlite_db_open(const char *path, const struct schema *schema, sqlite3 **ret_db,
+		   struct bf_err *err)
+{
+	sqlite3 *db = NULL;
+	int r = create_file(path, schema, err);
+
+	if (r < 0)
+		return r;
+	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
+		r = sqlite_db_err(db, schema, path, err);
+	if (r == 0)
+		r = configure(db, schema, path, err);
+	if (r == 0)
+		r = migrate(db, schema, path, err);
+	if (r < 0) {
+		sqlite_db_close(&db);
+		return r;
+	}
+	*ret_db = db;
+	return 0;
+}

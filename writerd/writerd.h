@@ -1,0 +1,18 @@
+/* What the process holds. One instance, made by main.c before the loop starts. */
+#pragma once
+
+#include <stdint.h>
+
+#include "common/base/rand.h"
+#include "common/proc/child.h"
+#include "shm/segment.h"
+#include "writerd/turn.h"
+
+struct writerd {
+	struct shm_segment seg;
+	struct store *store;                /* NULL before it is open */
+	const char *store_path;             /* NULL: no logs are kept */
+	const char *config_path;            /* NULL: no config store */
+	char node_id[BF_UUID_TEXT_LEN + 1]; /* "": the node has none */
+	struct turn turn;
+};
