@@ -28,7 +28,7 @@ static int need_text(const char *name, const char **ret_text, struct bf_err *err
 
 static int need_number(const char *name, uint32_t max, uint32_t *ret_value, struct bf_err *err)
 {
-	const char *text;
+	const char *text = "";
 	uint64_t value;
 	int r = need_text(name, &text, err);
 
@@ -57,7 +57,7 @@ static int read_role(enum bf_role role, struct bf_contract *c, struct bf_err *er
 
 static int read_level(struct bf_contract *c, struct bf_err *err)
 {
-	const char *text;
+	const char *text = "";
 	int level;
 	int r = need_text(BF_ENV_LOG_LEVEL, &text, err);
 

@@ -2,6 +2,7 @@
  * The loop of a child: heartbeat, signals, READY, and leaving in order. Called by bf_child_main
  * when everything is open and the sandbox is up.
  */
+#include <errno.h>
 #include <signal.h>
 
 #include "common/base/clock.h"
