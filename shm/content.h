@@ -17,7 +17,10 @@ enum shm_content_kind {
 	SHM_CONTENT_RESPONSE = 2,
 };
 
-/* 0, or BF_E_FULL (counted as dropped by the ring itself). bytes may come in two pieces; either may be empty. */
+/*
+ * Holder of p. 0, or BF_E_FULL: counted by the ring itself and in SHM_M_CONTENT_DROPPED. Before the request's usage record,
+ * so that who sees the record finds the content. len may be 0; above SHM_CONTENT_MAX_BYTES it is dropped.
+ */
 int shm_content_push(struct shm_segment *seg, uint32_t p, const uint8_t id[16], enum shm_content_kind kind,
 		     const void *bytes, size_t len);
 
@@ -29,7 +32,10 @@ struct shm_content {
 	uint64_t end; /* give to shm_content_release */
 };
 
-/* The n-th waiting item is found by calling next with the previous item's end (0: the oldest). 1, 0 when none is left. */
+/*
+ * Consumer. Walks what waits: after is 0 for the oldest item, else the previous item's end. 1, or 0 when none is left. A damaged
+ * item is dropped together with all behind it, when it is the oldest.
+ */
 int shm_content_next(struct shm_segment *seg, uint32_t p, uint64_t after, struct shm_content *ret_item);
 void shm_content_release(struct shm_segment *seg, uint32_t p, uint64_t end);
 uint64_t shm_content_dropped(const struct shm_segment *seg, uint32_t p);

@@ -16,7 +16,10 @@
 
 #define SHM_INFLIGHT_ENTRIES 8192u /* per slot */
 
-/* Puts a copy of *r into a free entry and marks it held. Index, or -1 when all are taken. Holder of p only. */
+/*
+ * Puts a copy of *r into a free entry and marks it held. Index, or -1 (answer 503) when all are taken or the usage ring could
+ * not keep one record for every held request. Holder of p only.
+ */
 int shm_inflight_begin(struct shm_segment *seg, uint32_t p, const struct shm_usage_record *r);
 
 /* Tokens and flags seen so far, for the sweep. Holder of p only. */
@@ -24,8 +27,8 @@ void shm_inflight_progress(struct shm_segment *seg, uint32_t p, int entry, uint6
 			   uint64_t completion_tokens, uint32_t flags);
 
 /*
- * The end of a request: pushes *r to the usage ring, then frees the entry. Cannot fail: shm_usage_room was kept at admission
- * (asserted).
+ * The end of a request: pushes *r to the usage ring, then frees the entry. Cannot fail: shm_inflight_begin
+ * kept the room (asserted).
  */
 void shm_inflight_finish(struct shm_segment *seg, uint32_t p, int entry, const struct shm_usage_record *r);
 

@@ -23,7 +23,7 @@ struct shm_segment {
 
 /*
  * Creates the segment in the empty file fd (sized, sparse). boot_id is the kernel's boot id. 0 or -errno (ENOSPC: the
- * folder is too small).
+ * folder is too small for a single worker), or BF_E_STATE when the file is not empty.
  */
 int shm_segment_create(int fd, const uint8_t boot_id[16], struct bf_err *err);
 
@@ -37,6 +37,12 @@ void shm_segment_detach(struct shm_segment *seg);
 /* Bytes of the file, sparse; and the most that can be touched: printed at start. */
 size_t shm_segment_size(void);
 size_t shm_segment_worst_case(uint32_t workers);
+
+/*
+ * Supervisor, at start: 0, or -ENOSPC when the folder of fd could not hold the worst case of so many workers. A full tmpfs
+ * kills who touches a new page, so this is worth refusing or at least warning about.
+ */
+int shm_segment_check_room(int fd, uint32_t workers, struct bf_err *err);
 
 /* Node-wide words. Written by the supervisor alone. */
 void shm_set_generation(struct shm_segment *seg, uint64_t generation);

@@ -38,9 +38,17 @@ void shm_slot_set_pid(struct shm_segment *seg, uint32_t p, uint32_t pid);
 /* The child: ASSIGNED -> LIVE. BF_E_STATE when the slot is not its own. */
 int shm_slot_enter(struct shm_segment *seg, uint32_t p, uint32_t pid, int64_t wall_ns, int64_t mono_ns);
 void shm_slot_beat(struct shm_segment *seg, uint32_t p, int64_t mono_ns);
-/* Supervisor, after waitpid proved the death. */
+/* Supervisor, after waitpid proved the death; no-op unless ASSIGNED or LIVE. */
 void shm_slot_dead(struct shm_segment *seg, uint32_t p);
-/* DEAD -> FREE; folds the slot's metrics into the retired shard exactly once. BF_E_STATE unless DEAD and clean. */
+/*
+ * Supervisor, after it re-attached a segment while holding the lock of the runtime folder: everyone of the earlier life,
+ * the earlier supervisor included, is gone. Before it assigns a slot to itself.
+ */
+void shm_slot_all_dead(struct shm_segment *seg);
+/*
+ * DEAD -> FREE: gives the slot's pages back and retires its metrics exactly once, however often a killed caller repeats
+ * it. BF_E_STATE unless DEAD and clean (rings empty, nothing held).
+ */
 int shm_slot_free(struct shm_segment *seg, uint32_t p);
 
 void shm_slot_info(const struct shm_segment *seg, uint32_t p, struct shm_slot_info *ret_info);

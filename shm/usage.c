@@ -1,0 +1,146 @@
+/*
+ * Usage records: a small ring and a large overflow, FIFO across both. Called by proxyd (push, room)
+ * and writerd (peek, release); never drops a record and never waits.
+ *
+ * Proof of order. The producer pushes into the small ring only when it sees the overflow fully
+ * released; else into the overflow. So, (1): when a record X of the overflow is not yet released,
+ * no record of the small ring is younger than X. The consumer loads the overflow's tail first and
+ * the small ring's tail afterwards. So, (2): of any X it can see in the overflow, every older
+ * record of the small ring is visible too, because they were pushed before X by the same producer.
+ * By (1) and (2) "small ring first, then overflow" is the order of pushing. Between peek and
+ * release nothing can enter the small ring while part of the overflow is peeked (1), so release may
+ * count in the same order.
+ */
+#include "shm/usage.h"
+
+#include <assert.h>
+
+#include "shm/killpoint.h"
+#include "shm/layout.h"
+#include "shm/parts.h"
+#include "shm/ring.h"
+
+struct shm_ring_view shm_usage_ring_view(const struct shm_segment *seg, uint32_t p)
+{
+	assert(p < SHM_PROC_SLOTS);
+	return (struct shm_ring_view){
+	    .ctl = &seg->map->desks[p].usage,
+	    .records = (unsigned char *)seg->map->stores[p].usage,
+	    .count = SHM_USAGE_RING_RECORDS,
+	    .record_bytes = SHM_USAGE_RECORD_BYTES,
+	    .chunk_records = 1,
+	};
+}
+
+struct shm_ring_view shm_usage_overflow_view(const struct shm_segment *seg, uint32_t p)
+{
+	assert(p < SHM_PROC_SLOTS);
+	return (struct shm_ring_view){
+	    .ctl = &seg->map->desks[p].overflow,
+	    .records = (unsigned char *)seg->map->stores[p].overflow,
+	    .count = SHM_USAGE_OVERFLOW_RECORDS,
+	    .record_bytes = SHM_USAGE_RECORD_BYTES,
+	    .chunk_records = SHM_CHUNK_BYTES / SHM_USAGE_RECORD_BYTES,
+	};
+}
+
+int shm_usage_push(struct shm_segment *seg, uint32_t p, const struct shm_usage_record *r)
+{
+	struct shm_ring_view ring = shm_usage_ring_view(seg, p);
+	struct shm_ring_view over = shm_usage_overflow_view(seg, p);
+
+	if (shm_ring_drained(&over) && shm_ring_room(&ring) > 0) {
+		shm_ring_push(&ring, r);
+		return 0;
+	}
+	if (shm_ring_room(&over) == 0)
+		return BF_E_FULL;
+	shm_ring_push(&over, r);
+	shm_metric_add(seg, p, SHM_M_USAGE_OVERFLOWED, 1);
+	return 0;
+}
+
+uint64_t shm_usage_room(const struct shm_segment *seg, uint32_t p)
+{
+	struct shm_ring_view ring = shm_usage_ring_view(seg, p);
+	struct shm_ring_view over = shm_usage_overflow_view(seg, p);
+	uint64_t room = shm_ring_room(&over);
+
+	/* While spilling the small ring takes nothing, however empty it is. */
+	if (shm_ring_drained(&over))
+		room += shm_ring_room(&ring);
+	return room;
+}
+
+size_t shm_usage_peek(struct shm_segment *seg, uint32_t p,
+		      const struct shm_usage_record **ret_records, size_t max)
+{
+	struct shm_ring_view ring = shm_usage_ring_view(seg, p);
+	struct shm_ring_view over = shm_usage_overflow_view(seg, p);
+	uint64_t in_over = shm_ring_waiting(&over); /* before the small ring: proof (2) */
+	uint64_t in_ring = shm_ring_waiting(&ring);
+	size_t n = 0;
+
+	for (uint64_t i = 0; i < in_ring && n < max; i++)
+		ret_records[n++] = shm_ring_at(&ring, i);
+	for (uint64_t i = 0; i < in_over && n < max; i++)
+		ret_records[n++] = shm_ring_at(&over, i);
+	return n;
+}
+
+void shm_usage_release(struct shm_segment *seg, uint32_t p, size_t n)
+{
+	struct shm_ring_view ring = shm_usage_ring_view(seg, p);
+	struct shm_ring_view over = shm_usage_overflow_view(seg, p);
+	uint64_t in_ring = shm_ring_waiting(&ring);
+	uint64_t of_ring = n < in_ring ? n : in_ring;
+
+	shm_ring_release(&ring, of_ring);
+	SHM_KILLPOINT("usage_release_between");
+	shm_ring_release(&over, n - of_ring);
+}
+
+uint64_t shm_usage_waiting(const struct shm_segment *seg, uint32_t p)
+{
+	struct shm_ring_view ring = shm_usage_ring_view(seg, p);
+	struct shm_ring_view over = shm_usage_overflow_view(seg, p);
+
+	return shm_ring_waiting(&over) + shm_ring_waiting(&ring);
+}
+
+uint64_t shm_usage_overflow_waiting(const struct shm_segment *seg, uint32_t p)
+{
+	struct shm_ring_view over = shm_usage_overflow_view(seg, p);
+
+	return shm_ring_waiting(&over);
+}
+
+/* A killed producer leaves nothing to mend; a killed consumer at most places to free
+ * (shm_ring_repair). */
+int shm_usage_valid(const struct shm_segment *seg, uint32_t p, struct bf_err *err)
+{
+	const struct shm_desk *d = &seg->map->desks[p];
+	int r = shm_ring_valid(&d->usage, &d->usage.freed, SHM_USAGE_RING_RECORDS, "usage", p, err);
+
+	if (r < 0)
+		return r;
+	return shm_ring_valid(&d->overflow, &d->overflow.freed, SHM_USAGE_OVERFLOW_RECORDS,
+			      "overflow", p, err);
+}
+
+void shm_usage_retire(struct shm_segment *seg, uint32_t p)
+{
+	struct shm_ring_view ring = shm_usage_ring_view(seg, p);
+	struct shm_ring_view over = shm_usage_overflow_view(seg, p);
+
+	shm_ring_repair(&ring);
+	shm_ring_repair(&over);
+	/* mo: relaxed, no producer is left: the state of the slot ordered its last store before us
+	 */
+	if (atomic_load_explicit(&ring.ctl->tail, memory_order_relaxed) > 0)
+		shm_give_back(ring.records, (size_t)ring.count * ring.record_bytes);
+	SHM_KILLPOINT("usage_retire_half");
+	/* mo: relaxed, as above */
+	if (atomic_load_explicit(&over.ctl->tail, memory_order_relaxed) > 0)
+		shm_give_back(over.records, (size_t)over.count * over.record_bytes);
+}
