@@ -1,4 +1,61 @@
-int main(void)
+/*
+ * bifrost-discoveryd: finds the addresses of peers.
+ * Started by the supervisor only; must never touch a meter or the database.
+ */
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "discoveryd/discoveryd.h"
+#include "shm/health.h"
+#include "shm/slot.h"
+
+/* The tightest fence there is: no files, no sockets of its own. */
+static const struct bf_sandbox sandbox = {.groups = BF_SYS_BASE | BF_SYS_CHANNEL};
+
+static void beat(struct bf_child *child)
 {
+	struct discoveryd *d = child->daemon;
+
+	shm_slot_beat(&d->seg, child->proc_slot, bf_mono_ns());
+}
+
+static int discoveryd_open(struct bf_child *child, struct bf_err *err)
+{
+	static struct discoveryd daemon;
+	int r;
+
+	child->daemon = &daemon;
+	r = shm_segment_attach(child->segment_fd, false, NULL, &daemon.seg, err);
+	if (r < 0)
+		return r;
+	r = shm_slot_enter(&daemon.seg, child->proc_slot, (uint32_t)getpid(), bf_wall_ns(),
+			   bf_mono_ns());
+	if (r < 0)
+		return bf_err_set(err, r, "segment: process slot %u is not ours", child->proc_slot);
+	child->beat = beat;
 	return 0;
+}
+
+static int discoveryd_start(struct bf_child *child, struct bf_err *err)
+{
+	struct discoveryd *d = child->daemon;
+
+	(void)err;
+	shm_health_set(&d->seg, child->proc_slot, SHM_H_SANDBOX_PARTIAL,
+		       !child->sandbox.landlock_files);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct bf_child_spec spec = {
+	    .role = BF_ROLE_DISCOVERYD,
+	    .layout_version = SHM_LAYOUT_VERSION,
+	    .sandbox = &sandbox,
+	    .open = discoveryd_open,
+	    .start = discoveryd_start,
+	    .status = discoveryd_status,
+	};
+
+	return bf_child_main(argc, argv, &spec);
 }
