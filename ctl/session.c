@@ -195,13 +195,7 @@ int ctl_receive_failed(struct ctl *ctl, int code, const struct bf_err *err)
 int ctl_decode(struct ctl *ctl, const struct bf_frame *f, void *ret_message)
 {
 	struct bf_err err = {0};
-	int r = 0;
-
-	/* Decoded text may refer to the bytes of the frame, which the next one overwrites. */
-	struct bf_slice body = bf_arena_dup(&ctl->arena, f->body);
-	if (!body.ptr)
-		return ctl_fail(ctl, CTL_FAILED, "the answer is too long");
-	r = bf_msg_decode(f->type, body, ret_message, &ctl->arena, &err);
+	int r = bf_msg_decode(f->type, f->body, ret_message, &ctl->arena, &err);
 	return r < 0 ? ctl_fail(ctl, CTL_FAILED, "the answer cannot be read: %s", err.text)
 		     : CTL_OK;
 }

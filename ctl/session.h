@@ -27,7 +27,7 @@ int ctl_send(struct ctl *ctl, uint16_t type, uint16_t target, uint32_t request, 
 int ctl_receive(struct ctl *ctl, int64_t timeout_ms, struct bf_frame *ret_frame,
 		struct bf_err *err);
 
-/* Decodes a copy of the body that lives as long as the program. An enum ctl_exit. */
+/* Decodes the body; its texts are copied and live as long as the program. An enum ctl_exit. */
 int ctl_decode(struct ctl *ctl, const struct bf_frame *f, void *ret_message);
 
 /* Says what a code of ctl_receive means. An enum ctl_exit. */

@@ -9,14 +9,6 @@
 #include <assert.h>
 
 #include "common/base/buf.h"
-#include "common/ipc/messages_priv.h"
-
-const struct bf_msg_def *bf_msg_def(uint16_t type)
-{
-	if (type >= BF_MSG_TYPE_MAX || !bf_msg_defs[type].name)
-		return NULL;
-	return &bf_msg_defs[type];
-}
 
 static bool has_role(uint16_t set, enum bf_role role)
 {

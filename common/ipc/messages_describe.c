@@ -7,7 +7,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/macros.h"
-#include "common/ipc/messages_priv.h"
+#include "common/ipc/messages.h"
 
 static const char intro[] =
     "# Control protocol\n\n"

@@ -1,9 +1,9 @@
 /*
  * The rows of the message table and the tables of their bodies. Read by messages.c and by
- * everything that walks the protocol. Holds data only. A new message is a new row here and nothing
- * else; ids are never reused.
+ * everything that walks the protocol. A new message is a new row here and its number in messages.h;
+ * numbers are never reused.
  */
-#include "common/ipc/messages_priv.h"
+#include "common/ipc/messages.h"
 
 #include <stdint.h>
 
@@ -130,7 +130,7 @@ static const struct bf_table error = TABLE("error", bf_msg_error, error_fields, 
 		.is_reply = true                                                      \
 	}
 
-const struct bf_msg_def bf_msg_defs[BF_MSG_TYPE_MAX] = {
+static const struct bf_msg_def defs[BF_MSG_TYPE_MAX] = {
     [BF_MSG_HELLO] = {.name = "hello",
 		      .body = &hello,
 		      .routes = {ROUTE(ROLE(SUPERVISOR), CHILDREN),
@@ -156,3 +156,10 @@ const struct bf_msg_def bf_msg_defs[BF_MSG_TYPE_MAX] = {
     [BF_MSG_OK] = REPLY("ok", NULL, CHILDREN | ROLE(SUPERVISOR)),
     [BF_MSG_ERROR] = REPLY("error", &error, CHILDREN | ROLE(SUPERVISOR)),
 };
+
+const struct bf_msg_def *bf_msg_def(uint16_t type)
+{
+	if (type >= BF_MSG_TYPE_MAX || !defs[type].name)
+		return NULL;
+	return &defs[type];
+}
