@@ -39,7 +39,8 @@ void control_status(struct bf_child *child, struct bf_array *items, struct bf_ar
 
 	intake_look(&t->intake, &waiting);
 	for (uint32_t p = 0; p < SHM_PROC_SLOTS; p++)
-		overflow += shm_usage_overflow_waiting(&w->seg, p);
+		overflow +=
+		    intake_slot_held(&w->seg, p) ? shm_usage_overflow_waiting(&w->seg, p) : 0;
 	bf_status_add(items, arena, "store", "%s", w->store_path ? w->store_path : "off");
 	bf_status_add(items, arena, "store_state", "%s",
 		      t->batch.state == BATCH_FAILING ? "failing" : "ok");

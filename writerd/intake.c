@@ -6,6 +6,7 @@
 #include "writerd/intake.h"
 
 #include "shm/content.h"
+#include "shm/slot.h"
 #include "shm/usage.h"
 
 void intake_init(struct intake *in, struct shm_segment *seg, struct store *store, bool keep_content)
@@ -19,14 +20,25 @@ void intake_done(struct intake *in)
 	row_scratch_done(&in->scratch);
 }
 
+bool intake_slot_held(const struct shm_segment *seg, uint32_t p)
+{
+	struct shm_slot_info info;
+
+	shm_slot_info(seg, p, &info);
+	return info.state == SHM_SLOT_LIVE || info.state == SHM_SLOT_DEAD;
+}
+
 void intake_look(const struct intake *in, struct batch_waiting *ret_waiting)
 {
 	struct batch_waiting w = {0};
 
 	for (uint32_t p = 0; p < SHM_PROC_SLOTS; p++) {
-		uint64_t rows = shm_usage_waiting(in->seg, p);
-		uint64_t bytes = shm_content_waiting_bytes(in->seg, p);
+		uint64_t rows, bytes;
 
+		if (!intake_slot_held(in->seg, p))
+			continue;
+		rows = shm_usage_waiting(in->seg, p);
+		bytes = shm_content_waiting_bytes(in->seg, p);
 		w.rows += rows;
 		if (rows)
 			w.bytes += bytes;
@@ -83,7 +95,7 @@ static void release(struct intake *in)
 static void discard_content(struct intake *in)
 {
 	for (uint32_t p = 0; p < SHM_PROC_SLOTS; p++) {
-		if (shm_content_waiting_bytes(in->seg, p) > 0)
+		if (intake_slot_held(in->seg, p) && shm_content_waiting_bytes(in->seg, p) > 0)
 			join_discard(in->seg, p);
 	}
 }
@@ -98,8 +110,12 @@ int intake_commit(struct intake *in, int64_t now_ms, unsigned *ret_rows, unsigne
 	in->item_count = in->part_count = 0;
 	for (uint32_t k = 0;
 	     k < SHM_PROC_SLOTS && in->item_count < INTAKE_MAX_ROWS && bytes < INTAKE_MAX_BYTES;
-	     k++)
-		bytes += collect(in, (in->first_slot + k) % SHM_PROC_SLOTS, now_ms);
+	     k++) {
+		uint32_t p = (in->first_slot + k) % SHM_PROC_SLOTS;
+
+		if (intake_slot_held(in->seg, p))
+			bytes += collect(in, p, now_ms);
+	}
 	in->first_slot = (in->first_slot + 1) % SHM_PROC_SLOTS;
 	if (in->item_count)
 		r = store_write(in->store, in->items, in->item_count, &in->scratch, ret_rows, err);

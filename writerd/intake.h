@@ -34,6 +34,9 @@ void intake_init(struct intake *in, struct shm_segment *seg, struct store *store
 		 bool keep_content);
 void intake_done(struct intake *in);
 
+/* Slots that nobody holds are not read: their pages were never touched, or were given back. */
+bool intake_slot_held(const struct shm_segment *seg, uint32_t p);
+
 /* What waits in all rings. */
 void intake_look(const struct intake *in, struct batch_waiting *ret_waiting);
 

@@ -25,16 +25,18 @@ static const char *const statement_text[ST_COUNT] = {
     [ST_COMMIT] = "COMMIT",
     [ST_ROLLBACK] = "ROLLBACK",
     [ST_INSERT] =
-	"INSERT INTO logs (id, timestamp, created_at, object_type, status, stream, provider, model,"
-	" number_of_retries, selected_key_name, http_status, latency, first_byte_ms, prompt_tokens,"
-	" completion_tokens, total_tokens, cached_read_tokens, cost_nusd, cluster_node_id, worker, "
-	"crashed,"
-	" estimated, truncated, client_gone, error_details, input_history, output_message)"
-	" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
-	"?19,"
-	" ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27) ON CONFLICT (id) DO NOTHING",
-    [ST_EXPIRE] = "DELETE FROM logs WHERE inc_number IN"
-		  " (SELECT inc_number FROM logs WHERE timestamp < ?1 ORDER BY timestamp LIMIT ?2)",
+	("INSERT INTO logs (id, timestamp, created_at, object_type, status, stream, provider, "
+	 "model,"
+	 " number_of_retries, selected_key_name, http_status, latency, first_byte_ms, "
+	 "prompt_tokens,"
+	 " completion_tokens, total_tokens, cached_read_tokens, cost_nusd, cluster_node_id, worker,"
+	 " crashed, estimated, truncated, client_gone, error_details, input_history, "
+	 "output_message)"
+	 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,"
+	 " ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27) ON CONFLICT (id) DO NOTHING"),
+    [ST_EXPIRE] =
+	("DELETE FROM logs WHERE inc_number IN"
+	 " (SELECT inc_number FROM logs WHERE timestamp < ?1 ORDER BY timestamp LIMIT ?2)"),
 };
 
 struct store_sqlite {

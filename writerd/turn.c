@@ -182,7 +182,7 @@ void turn_start(struct turn *t, struct ev_loop *loop, struct shm_segment *seg, s
 	sweep_init(&t->sweep, seg, store, keep_content, BF_ROLE_PROXYD);
 	retention_init(&t->retention, retention_days, bf_mono_ms());
 	for (uint32_t p = 0; p < SHM_PROC_SLOTS; p++)
-		t->dropped_seen[p] = shm_content_dropped(seg, p);
+		t->dropped_seen[p] = intake_slot_held(seg, p) ? shm_content_dropped(seg, p) : 0;
 	ev_io_init(&t->bell, on_bell, doorbell_fd, EV_READ);
 	ev_timer_init(&t->next, on_next, 0.0, 0.0);
 	ev_timer_init(&t->safety, on_safety, SAFETY_S, SAFETY_S);
@@ -203,8 +203,11 @@ void turn_second(struct turn *t)
 	bool overflow = false;
 
 	for (uint32_t p = 0; p < SHM_PROC_SLOTS; p++) {
-		uint64_t dropped = shm_content_dropped(t->seg, p);
+		uint64_t dropped;
 
+		if (!intake_slot_held(t->seg, p))
+			continue;
+		dropped = shm_content_dropped(t->seg, p);
 		overflow |= shm_usage_overflow_waiting(t->seg, p) > 0;
 		if (dropped > t->dropped_seen[p])
 			t->dropped_at_ms = now_ms;
