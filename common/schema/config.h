@@ -1,6 +1,7 @@
 /*
- * The typed configuration: one struct per block of the YAML file, filled by walking the tables in config.c. A child
- * gets the same struct with the fields outside its audience left at their defaults.
+ * The typed configuration: one struct per block of the YAML file, filled by walking the tables in
+ * config.c. A child gets the same struct with the fields outside its audience left at their
+ * defaults.
  */
 #pragma once
 
@@ -11,26 +12,29 @@
 #include "common/schema/field.h"
 
 struct bf_conf_server {
-	struct bf_array listen;	 /* of struct bf_slice "host:port" or "[v6]:port"; default 127.0.0.1:8080 */
+	struct bf_array
+	    listen; /* of struct bf_slice "host:port" or "[v6]:port"; default 127.0.0.1:8080 */
 	uint64_t read_buffer_size_bytes; /* largest header section of a request */
-	int64_t header_timeout_ms; /* first byte of a request to the end of its header section */
-	int64_t body_timeout_ms;   /* longest pause between two pieces of a body */
-	int64_t idle_timeout_ms;   /* keep-alive connection without a request */
-	int64_t write_timeout_ms;  /* longest time a client may leave an answer unread */
-	uint64_t max_connections;  /* per worker */
+	int64_t header_timeout_ms;  /* first byte of a request to the end of its header section */
+	int64_t body_timeout_ms;    /* longest pause between two pieces of a body */
+	int64_t idle_timeout_ms;    /* keep-alive connection without a request */
+	int64_t write_timeout_ms;   /* longest time a client may leave an answer unread */
+	uint64_t max_connections;   /* per worker */
 	uint64_t body_memory_bytes; /* request bodies held at once, per worker */
 };
 
 struct bf_conf_client {
-	bool enable_logging;	      /* rows in the logs store */
-	bool disable_content_logging; /* rows without prompts and answers */
+	bool enable_logging;                  /* rows in the logs store */
+	bool disable_content_logging;         /* rows without prompts and answers */
 	uint64_t max_request_body_size_bytes; /* max_request_body_size_mb */
+	int64_t log_retention_days; /* Bifrost's other name of logs_store.retention_days; equals it
+				       after loading */
 };
 
 struct bf_conf_provider_key {
 	struct bf_slice id; /* derived from the name when absent */
 	struct bf_slice name;
-	struct bf_slice value; /* secret */
+	struct bf_slice value;  /* secret */
 	struct bf_array models; /* of struct bf_slice; empty or "*": all */
 	struct bf_array blacklisted_models;
 	int64_t weight_micro;
@@ -40,14 +44,14 @@ struct bf_conf_provider_key {
 struct bf_conf_network {
 	struct bf_slice base_url;
 	struct bf_slice ca_cert_pem;
-	int64_t request_timeout_ms; /* default_request_timeout_in_seconds */
+	int64_t request_timeout_ms;     /* default_request_timeout_in_seconds */
 	int64_t stream_idle_timeout_ms; /* stream_idle_timeout_in_seconds */
 };
 
 /* The built-in provider that needs no network: for first steps and for tests. */
 struct bf_conf_mock {
-	struct bf_slice reply;	/* text of every answer; empty: echoes the last user message */
-	int64_t latency_ms;	/* before the first byte */
+	struct bf_slice reply;     /* text of every answer; empty: echoes the last user message */
+	int64_t latency_ms;        /* before the first byte */
 	int64_t token_interval_ms; /* between two events of a stream */
 };
 
@@ -64,8 +68,8 @@ enum bf_store_type {
 
 struct bf_conf_store {
 	bool enabled;
-	int32_t type; /* enum bf_store_type */
-	struct bf_slice path; /* config.path; relative to the state folder */
+	int32_t type;           /* enum bf_store_type */
+	struct bf_slice path;   /* config.path; relative to the state folder */
 	int64_t retention_days; /* logs_store only */
 };
 
@@ -77,7 +81,7 @@ struct bf_conf_supervisor {
 	struct bf_slice state_dir;
 	struct bf_slice runtime_dir;
 	struct bf_array accept_unbuilt; /* of struct bf_slice: dotted keys */
-	int32_t log_level; /* index into debug, info, warn, error */
+	int32_t log_level;              /* index into debug, info, warn, error */
 };
 
 struct bf_config {
@@ -88,8 +92,16 @@ struct bf_config {
 	struct bf_conf_store logs_store;
 	struct bf_conf_supervisor supervisor;
 	/* Filled by the loader, not by the file: */
-	struct bf_array unbuilt; /* of struct bf_slice: keys of Bifrost's that were named and have no effect here */
+	struct bf_array unbuilt; /* of struct bf_slice: keys of Bifrost's that were named and have
+				    no effect here */
 	struct bf_slice config_hash; /* hex SHA-256 of the file */
+	/* For compatibility of files: */
+	struct bf_slice schema_url; /* "$schema", for editors */
+	uint64_t
+	    version; /* 1: an empty keys[].models means all models; 2: it is refused as ambiguous */
 };
 
 extern const struct bf_table bf_config_table;
+
+/* Has this provider a base URL of its own, so that a file need not give one? */
+bool bf_provider_is_known(struct bf_slice name);

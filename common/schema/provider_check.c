@@ -1,0 +1,170 @@
+/*
+ * Can this provider be served at all? The check of one entry of providers, called by the decoder
+ * once the entry has no other error.
+ */
+#include <arpa/inet.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/macros.h"
+#include "common/schema/config_priv.h"
+#include "common/schema/nearest.h"
+
+struct known_provider {
+	const char *name;
+	bool keyless; /* serves without a key, on this machine by default */
+};
+
+static const struct known_provider known_providers[] = {
+    {"mock", true},        {"openai", false},     {"groq", false},     {"mistral", false},
+    {"deepseek", false},   {"xai", false},        {"cerebras", false}, {"fireworks", false},
+    {"perplexity", false}, {"openrouter", false}, {"nebius", false},   {"parasail", false},
+    {"ollama", true},      {"vllm", true},        {"sgl", true},
+};
+
+static const struct known_provider *find_known(struct bf_slice name)
+{
+	for (size_t i = 0; i < BF_ARRAY_LEN(known_providers); i++)
+		if (bf_slice_is(name, known_providers[i].name))
+			return &known_providers[i];
+	return NULL;
+}
+
+bool bf_provider_is_known(struct bf_slice name)
+{
+	return find_known(name) != NULL;
+}
+
+/* Host of an http(s) URL, without port and brackets; ptr NULL when it is none. */
+static struct bf_slice url_host(struct bf_slice url)
+{
+	struct bf_slice none = {NULL, 0};
+	size_t skip = 0;
+
+	if (bf_slice_starts(url, BF_SLICE_LIT("http://")))
+		skip = strlen("http://");
+	else if (bf_slice_starts(url, BF_SLICE_LIT("https://")))
+		skip = strlen("https://");
+	else
+		return none;
+	const char *host = url.ptr + skip;
+	size_t len = strcspn(host, "/?#");
+	if (memchr(host, '@', len))
+		return none;
+	if (host[0] == '[') {
+		const char *close = memchr(host, ']', len);
+		return close ? (struct bf_slice){host + 1, (size_t)(close - host) - 1} : none;
+	}
+	const char *colon = memchr(host, ':', len);
+	if (colon)
+		len = (size_t)(colon - host);
+	return len ? (struct bf_slice){host, len} : none;
+}
+
+bool bf_url_is_loopback(struct bf_slice url)
+{
+	char text[64];
+	struct in_addr v4;
+	struct in6_addr v6;
+	struct bf_slice host = url_host(url);
+
+	if (!host.ptr || host.len >= sizeof(text))
+		return false;
+	(void)snprintf(text, sizeof(text), "%.*s", BF_SLICE_FMT(host));
+	if (strcmp(text, "localhost") == 0)
+		return true;
+	if (inet_pton(AF_INET, text, &v4) == 1)
+		return (ntohl(v4.s_addr) >> 24) == 127;
+	return inet_pton(AF_INET6, text, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+static int check_name(const struct bf_conf_provider *p, struct bf_err *err)
+{
+	for (size_t i = 0; i < p->name.len; i++) {
+		char c = p->name.ptr[i];
+		bool fine = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+			    c == '_' || c == '.';
+
+		if (!fine)
+			return bf_err_set(
+			    err, BF_E_SYNTAX,
+			    "a provider's name may hold a-z, 0-9, '-', '_' and '.' only");
+	}
+	if (p->name.len == 0)
+		return bf_err_set(err, BF_E_SYNTAX, "a provider needs a name");
+	return 0;
+}
+
+static int check_url(const struct bf_conf_provider *p, struct bf_err *err)
+{
+	struct bf_slice url = p->network_config.base_url;
+	struct bf_nearest nearest;
+
+	if (url.len && !url_host(url).ptr)
+		return bf_err_set(err, BF_E_SYNTAX,
+				  "network_config.base_url must be http://HOST[:PORT][/PATH] or "
+				  "https://..., without user and password");
+	if (url.len || find_known(p->name))
+		return 0;
+	bf_nearest_init(&nearest, p->name);
+	for (size_t i = 0; i < BF_ARRAY_LEN(known_providers); i++)
+		bf_nearest_offer(&nearest, bf_slice_from(known_providers[i].name));
+	if (nearest.best.ptr)
+		return bf_err_set(err, BF_E_MISSING,
+				  "unknown provider: did you mean \"%.*s\"? Otherwise give its "
+				  "network_config.base_url",
+				  BF_SLICE_FMT(nearest.best));
+	return bf_err_set(err, BF_E_MISSING,
+			  "unknown provider: give its network_config.base_url "
+			  "(any server that speaks the OpenAI API will do)");
+}
+
+static int check_keys(const struct bf_conf_provider *p, struct bf_err *err)
+{
+	const struct bf_conf_provider_key *keys = p->keys.items;
+	const struct known_provider *known = find_known(p->name);
+	struct bf_slice url = p->network_config.base_url;
+	bool keyless = url.len ? bf_url_is_loopback(url) : known && known->keyless;
+
+	if (keyless || bf_slice_is(p->name, "mock"))
+		return 0;
+	if (p->keys.count == 0)
+		return bf_err_set(
+		    err, BF_E_MISSING,
+		    "needs at least one key: add keys: [{name: NAME, value: env.VARIABLE}]");
+	for (uint32_t i = 0; i < p->keys.count; i++)
+		if (keys[i].enabled && keys[i].value.len == 0)
+			return bf_err_set(
+			    err, BF_E_MISSING,
+			    "keys[%u].value is empty: give the secret or set enabled: false", i);
+	return 0;
+}
+
+static int check_mock(const struct bf_conf_provider *p, struct bf_err *err)
+{
+	const struct bf_conf_mock *mock = &p->mock_config;
+	bool is_mock = bf_slice_is(p->name, "mock");
+
+	if (!is_mock && (mock->reply.len || mock->latency_ms || mock->token_interval_ms))
+		return bf_err_set(err, BF_E_UNKNOWN,
+				  "mock_config is for the provider \"mock\" only: remove it");
+	if (is_mock && p->network_config.base_url.len)
+		return bf_err_set(
+		    err, BF_E_UNKNOWN,
+		    "the provider \"mock\" is built in and has no network_config.base_url: "
+		    "remove it, or choose another name");
+	return 0;
+}
+
+int bf_provider_check(const void *object, struct bf_err *err)
+{
+	const struct bf_conf_provider *p = object;
+	int r = check_name(p, err);
+
+	if (r == 0)
+		r = check_mock(p, err);
+	if (r == 0)
+		r = check_url(p, err);
+	return r < 0 ? r : check_keys(p, err);
+}
