@@ -47,7 +47,6 @@ static int drop(struct shm_segment *seg, uint32_t p)
 
 	/* mo: relaxed, a number that publishes nothing but itself */
 	atomic_store_explicit(&ctl->dropped, n + 1, memory_order_relaxed);
-	shm_metric_add(seg, p, SHM_M_CONTENT_DROPPED, 1);
 	return BF_E_FULL;
 }
 
@@ -67,6 +66,24 @@ static void write_item(struct shm_segment *seg, uint32_t p, uint64_t position, u
 		memcpy(place(seg, p, position) + sizeof(item), bytes, len);
 }
 
+/* Memory behind all positions below upto; false when the file system is full. */
+static bool prepare(struct shm_segment *seg, uint32_t p, uint64_t upto)
+{
+	struct shm_ring *ctl = &seg->map->desks[p].content;
+	/* mo: relaxed, the producer's own word */
+	uint64_t ready = atomic_load_explicit(&ctl->ready, memory_order_relaxed);
+
+	/* At most SHM_CONTENT_MAX_BYTES / SHM_CHUNK_BYTES + 1 rounds, one for each chunk of bytes
+	 * copied. */
+	for (; ready < upto; ready += SHM_CHUNK_BYTES) {
+		if (!shm_touch(place(seg, p, ready), SHM_CHUNK_BYTES))
+			return false;
+		/* mo: relaxed, the producer's own word */
+		atomic_store_explicit(&ctl->ready, ready + SHM_CHUNK_BYTES, memory_order_relaxed);
+	}
+	return true;
+}
+
 int shm_content_push(struct shm_segment *seg, uint32_t p, const uint8_t id[16],
 		     enum shm_content_kind kind, const void *bytes, size_t len)
 {
@@ -84,7 +101,7 @@ int shm_content_push(struct shm_segment *seg, uint32_t p, const uint8_t id[16],
 	used = tail - atomic_load_explicit(&ctl->head, memory_order_acquire);
 	need = item_bytes(len);
 	skip = need > to_end(tail) ? to_end(tail) : 0;
-	if (used + skip + need > SHM_CONTENT_RING_BYTES)
+	if (used + skip + need > SHM_CONTENT_RING_BYTES || !prepare(seg, p, tail + skip + need))
 		return drop(seg, p);
 	if (skip > 0)
 		write_item(seg, p, tail, SHM_CONTENT_WRAP, NULL, NULL, 0);
@@ -216,8 +233,16 @@ int shm_content_valid(const struct shm_segment *seg, uint32_t p, struct bf_err *
 
 void shm_content_retire(struct shm_segment *seg, uint32_t p)
 {
-	/* mo: relaxed, no producer is left: the state of the slot ordered its last store before us
-	 */
-	if (atomic_load_explicit(&seg->map->desks[p].content.tail, memory_order_relaxed) > 0)
-		shm_give_back(seg->map->stores[p].content, SHM_CONTENT_RING_BYTES);
+	struct shm_ring *ctl = &seg->map->desks[p].content;
+	/* mo: relaxed (both), no producer is left: the state of the slot ordered its last store
+	 * before us */
+	uint64_t tail = atomic_load_explicit(&ctl->tail, memory_order_relaxed);
+
+	/* mo: relaxed, as above */
+	if (atomic_load_explicit(&ctl->ready, memory_order_relaxed) == 0)
+		return;
+	shm_give_back(seg->map->stores[p].content, SHM_CONTENT_RING_BYTES);
+	SHM_KILLPOINT("content_retire_given_back");
+	/* mo: relaxed, published to the next holder by the slot's state */
+	atomic_store_explicit(&ctl->ready, tail - tail % SHM_CHUNK_BYTES, memory_order_relaxed);
 }

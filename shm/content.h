@@ -18,7 +18,7 @@ enum shm_content_kind {
 };
 
 /*
- * Holder of p. 0, or BF_E_FULL: counted by the ring itself and in SHM_M_CONTENT_DROPPED. Before the request's usage record,
+ * Holder of p. 0, or BF_E_FULL: counted by the ring itself (the metric is the caller's). Before the request's usage record,
  * so that who sees the record finds the content. len may be 0; above SHM_CONTENT_MAX_BYTES it is dropped.
  */
 int shm_content_push(struct shm_segment *seg, uint32_t p, const uint8_t id[16], enum shm_content_kind kind,

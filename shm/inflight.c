@@ -13,7 +13,7 @@
  * store refuses. The sweeper clears a bit after its row is committed; killed before that, its
  * successor makes the same row again. Nothing is repaired: held entries are swept.
  *
- * What finish needs is kept by begin: held < room of the usage ring before every begin. Room
+ * What finish needs is kept by begin: room, and memory behind it, for held + 1 records. Room
  * shrinks only by pushes, each of which ends one held request, so a finish always finds room.
  */
 #include "shm/inflight.h"
@@ -89,6 +89,15 @@ static void clear_bit(struct shm_desk *d, uint32_t i)
 			      memory_order_release);
 }
 
+/* Memory behind the 64 entries of a word that is used for the first time. */
+static bool prepare_word(const struct shm_segment *seg, uint32_t p, uint32_t w)
+{
+	/* mo: relaxed, the holder's own word */
+	if (w < atomic_load_explicit(&desk(seg, p)->words_used, memory_order_relaxed))
+		return true;
+	return shm_touch(entry_at(seg, p, w * 64), 64 * sizeof(struct shm_inflight_entry));
+}
+
 int shm_inflight_begin(struct shm_segment *seg, uint32_t p, const struct shm_usage_record *r)
 {
 	struct shm_desk *d = desk(seg, p);
@@ -97,10 +106,10 @@ int shm_inflight_begin(struct shm_segment *seg, uint32_t p, const struct shm_usa
 	uint32_t held = atomic_load_explicit(&d->held, memory_order_relaxed);
 	int i;
 
-	if (shm_usage_room(seg, p) <= held)
+	if (!shm_usage_keep(seg, p, (uint64_t)held + 1))
 		return -1;
 	i = find_free(d);
-	if (i < 0)
+	if (i < 0 || !prepare_word(seg, p, (uint32_t)i / 64))
 		return -1;
 	e = entry_at(seg, p, (uint32_t)i);
 	SHM_KILLPOINT("inflight_begin_before");

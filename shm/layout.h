@@ -112,7 +112,8 @@ struct shm_ring {
 	/* producer's line */
 	_Atomic uint64_t tail;    /* next position to write */
 	_Atomic uint64_t dropped; /* items the producer gave up on */
-	uint8_t reserved0[48];
+	_Atomic uint64_t ready;   /* positions below are backed by memory */
+	uint8_t reserved0[40];
 	/* consumer's line */
 	_Atomic uint64_t head;  /* oldest position not released */
 	_Atomic uint64_t freed; /* positions below may be written again */
@@ -123,6 +124,7 @@ struct shm_ring {
 SHM_SIZE(shm_ring, 128);
 SHM_AT(shm_ring, tail, 0);
 SHM_AT(shm_ring, dropped, 8);
+SHM_AT(shm_ring, ready, 16);
 SHM_AT(shm_ring, head, 64);
 SHM_AT(shm_ring, freed, 72);
 SHM_AT(shm_ring, damaged, 80);

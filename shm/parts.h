@@ -12,6 +12,10 @@
 struct shm_ring_view shm_usage_ring_view(const struct shm_segment *seg, uint32_t p);
 struct shm_ring_view shm_usage_overflow_view(const struct shm_segment *seg, uint32_t p);
 
+/* Holder of p: whether the usage ring can take n more records, with memory behind every place.
+ * Stays true until a push. */
+bool shm_usage_keep(const struct shm_segment *seg, uint32_t p, uint64_t n);
+
 /* 0 or BF_E_CORRUPT with what is wrong; the structure may be in use. */
 int shm_slot_valid(const struct shm_segment *seg, uint32_t p, struct bf_err *err);
 int shm_usage_valid(const struct shm_segment *seg, uint32_t p, struct bf_err *err);

@@ -23,10 +23,15 @@
 #include "shm/ring.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "shm/killpoint.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14; older headers lack it */
+#endif
 
 static unsigned char *place(const struct shm_ring_view *v, uint64_t position)
 {
@@ -51,6 +56,40 @@ bool shm_ring_drained(const struct shm_ring_view *v)
 	/* mo: acquire, pairs with shm_ring_release(): order across two rings rests on it (usage.c)
 	 */
 	return atomic_load_explicit(&v->ctl->head, memory_order_acquire) == tail;
+}
+
+/* Positions from ready on, one chunk; where it starts is chunk-aligned as long as ready is. */
+static bool prepare_chunk(const struct shm_ring_view *v, uint64_t ready)
+{
+	return shm_touch(place(v, ready), (size_t)v->chunk_records * v->record_bytes);
+}
+
+bool shm_ring_prepare(const struct shm_ring_view *v, uint64_t n)
+{
+	/* mo: relaxed (both), the producer's own words */
+	uint64_t tail = atomic_load_explicit(&v->ctl->tail, memory_order_relaxed);
+	/* mo: relaxed, as above */
+	uint64_t ready = atomic_load_explicit(&v->ctl->ready, memory_order_relaxed);
+
+	if (ready >= tail + n)
+		return true;
+	if (v->chunk_records == 1) {
+		/* Pages that are kept are taken once, for ever. */
+		if (!shm_touch(v->records, (size_t)v->count * v->record_bytes))
+			return false;
+		/* mo: relaxed, the producer's own word */
+		atomic_store_explicit(&v->ctl->ready, UINT64_MAX, memory_order_relaxed);
+		return true;
+	}
+	/* n <= count, so at most count / chunk_records rounds; nearly always one. */
+	for (; ready < tail + n; ready += v->chunk_records) {
+		if (!prepare_chunk(v, ready))
+			return false;
+		/* mo: relaxed, the producer's own word */
+		atomic_store_explicit(&v->ctl->ready, ready + v->chunk_records,
+				      memory_order_relaxed);
+	}
+	return true;
 }
 
 void shm_ring_push(const struct shm_ring_view *v, const void *record)
@@ -87,6 +126,13 @@ const void *shm_ring_at(const struct shm_ring_view *v, uint64_t i)
 	/* mo: relaxed, the consumer's own word; the record was published to it by
 	 * shm_ring_waiting() */
 	return place(v, atomic_load_explicit(&v->ctl->head, memory_order_relaxed) + i);
+}
+
+bool shm_touch(void *start, size_t len)
+{
+	if (madvise(start, len, MADV_POPULATE_WRITE) == 0)
+		return true;
+	return errno != EFAULT && errno != ENOMEM && errno != ENOSPC;
 }
 
 void shm_give_back(void *start, size_t len)
@@ -144,6 +190,24 @@ void shm_ring_repair(const struct shm_ring_view *v)
 	uint64_t head = atomic_load_explicit(&v->ctl->head, memory_order_relaxed);
 
 	free_upto(v, head - head % v->chunk_records);
+}
+
+void shm_ring_retire(const struct shm_ring_view *v)
+{
+	/* mo: relaxed, no producer is left: the state of the slot ordered its last store before us
+	 */
+	uint64_t tail = atomic_load_explicit(&v->ctl->tail, memory_order_relaxed);
+
+	shm_ring_repair(v);
+	/* mo: relaxed, as above; nothing was ever taken when both are zero */
+	if (tail == 0 && atomic_load_explicit(&v->ctl->ready, memory_order_relaxed) == 0)
+		return;
+	shm_give_back(v->records, (size_t)v->count * v->record_bytes);
+	SHM_KILLPOINT("ring_retire_given_back");
+	/* mo: relaxed, published to the next holder by the slot's state */
+	atomic_store_explicit(&v->ctl->ready,
+			      v->chunk_records == 1 ? 0 : tail - tail % v->chunk_records,
+			      memory_order_relaxed);
 }
 
 int shm_ring_valid(const struct shm_ring *ctl, const _Atomic uint64_t *floor, uint64_t capacity,

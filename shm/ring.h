@@ -24,6 +24,11 @@ struct shm_ring_view {
 uint64_t shm_ring_room(const struct shm_ring_view *v);
 /* Producer: whether everything it pushed was released. */
 bool shm_ring_drained(const struct shm_ring_view *v);
+/*
+ * Producer: makes sure that memory stands behind the next n places, n <= room; false when the file
+ * system is full. Without it a push onto a new page of a full tmpfs ends the process with SIGBUS.
+ */
+bool shm_ring_prepare(const struct shm_ring_view *v, uint64_t n);
 /* Producer: appends; room must be there (asserted). */
 void shm_ring_push(const struct shm_ring_view *v, const void *record);
 
@@ -44,6 +49,12 @@ int shm_ring_valid(const struct shm_ring *ctl, const _Atomic uint64_t *floor, ui
  * freed. */
 void shm_ring_repair(const struct shm_ring_view *v);
 
+/* The freer of a dead, empty slot: gives all pages back. */
+void shm_ring_retire(const struct shm_ring_view *v);
+
+/* Backs a chunk-aligned range with memory; false only when there is none (an older kernel is
+ * trusted to have it). */
+bool shm_touch(void *start, size_t len);
 /* Gives whole pages back; the range must be chunk-aligned. A kernel or folder that cannot keeps the
  * pages: harmless. */
 void shm_give_back(void *start, size_t len);

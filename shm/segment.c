@@ -64,7 +64,7 @@ int shm_segment_check_room(int fd, uint32_t workers, struct bf_err *err)
 		return bf_err_sys(err, -errno, "%s: cannot see how much room its folder has",
 				  path_of(fd, path));
 	have = (unsigned long long)fs.f_bavail * fs.f_frsize;
-	if (have >= need)
+	if (fs.f_blocks == 0 || have >= need) /* no blocks: a tmpfs without a limit */
 		return 0;
 	return bf_err_set(
 	    err, -ENOSPC,

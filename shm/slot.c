@@ -65,19 +65,29 @@ bool shm_slot_used(const struct shm_segment *seg, uint32_t p)
 	return load_word(seg, p) >> STATE_BITS > 0;
 }
 
+static void put32(_Atomic uint32_t *word, uint32_t v)
+{
+	/* mo: relaxed, published by move() */
+	atomic_store_explicit(word, v, memory_order_relaxed);
+}
+
+static void put64(_Atomic int64_t *word, int64_t v)
+{
+	/* mo: relaxed, published by move() */
+	atomic_store_explicit(word, v, memory_order_relaxed);
+}
+
 /* The holder's line is the supervisor's while nobody holds the slot. */
 static void prepare(struct shm_slot *s, uint16_t role, uint32_t index)
 {
-	/* mo: relaxed (all seven), published by move() */
-	atomic_store_explicit(&s->role, role, memory_order_relaxed);
-	atomic_store_explicit(&s->index, index, memory_order_relaxed);  /* mo: relaxed, as above */
-	atomic_store_explicit(&s->forked_pid, 0, memory_order_relaxed); /* mo: relaxed, as above */
-	atomic_store_explicit(&s->heartbeat_mono_ns, 0,
-			      memory_order_relaxed); /* mo: relaxed, as above */
-	atomic_store_explicit(&s->started_wall_ns, 0,
-			      memory_order_relaxed);                /* mo: relaxed, as above */
-	atomic_store_explicit(&s->health, 0, memory_order_relaxed); /* mo: relaxed, as above */
-	atomic_store_explicit(&s->pid, 0, memory_order_relaxed);    /* mo: relaxed, as above */
+	put32(&s->role, role);
+	put32(&s->index, index);
+	put32(&s->forked_pid, 0);
+	put32(&s->pid, 0);
+	put64(&s->heartbeat_mono_ns, 0);
+	put64(&s->started_wall_ns, 0);
+	/* mo: relaxed, published by move() */
+	atomic_store_explicit(&s->health, 0, memory_order_relaxed);
 }
 
 int shm_slot_assign(struct shm_segment *seg, uint16_t role, uint32_t index)
@@ -88,6 +98,8 @@ int shm_slot_assign(struct shm_segment *seg, uint16_t role, uint32_t index)
 		if (state_of(word) != SHM_SLOT_FREE)
 			continue;
 		SHM_KILLPOINT("slot_assign_before");
+		if (!shm_touch(&seg->map->desks[p], sizeof(struct shm_desk)))
+			return -1;
 		prepare(slot(seg, p), role, index);
 		SHM_KILLPOINT("slot_assign_prepared");
 		if (move(seg, p, word, (word >> STATE_BITS) + 1, SHM_SLOT_ASSIGNED)) {
@@ -119,12 +131,9 @@ int shm_slot_enter(struct shm_segment *seg, uint32_t p, uint32_t pid, int64_t wa
 	expected = atomic_load_explicit(&s->forked_pid, memory_order_relaxed);
 	if (state_of(word) != SHM_SLOT_ASSIGNED || (expected != 0 && expected != pid))
 		return BF_E_STATE;
-	/* mo: relaxed (all three), published by move() */
-	atomic_store_explicit(&s->pid, pid, memory_order_relaxed);
-	atomic_store_explicit(&s->started_wall_ns, wall_ns,
-			      memory_order_relaxed); /* mo: relaxed, as above */
-	atomic_store_explicit(&s->heartbeat_mono_ns, mono_ns,
-			      memory_order_relaxed); /* mo: relaxed, as above */
+	put32(&s->pid, pid);
+	put64(&s->started_wall_ns, wall_ns);
+	put64(&s->heartbeat_mono_ns, mono_ns);
 	SHM_KILLPOINT("slot_enter_written");
 	if (!move(seg, p, word, word >> STATE_BITS, SHM_SLOT_LIVE))
 		return BF_E_STATE;
@@ -181,25 +190,29 @@ int shm_slot_free(struct shm_segment *seg, uint32_t p)
 	return 0;
 }
 
+static uint32_t get32(const _Atomic uint32_t *word)
+{
+	/* mo: acquire, so that the second look at the state comes after it (shm_slot_info) */
+	return atomic_load_explicit(word, memory_order_acquire);
+}
+
+static int64_t get64(const _Atomic int64_t *word)
+{
+	/* mo: acquire, so that the second look at the state comes after it (shm_slot_info) */
+	return atomic_load_explicit(word, memory_order_acquire);
+}
+
 static void read_fields(const struct shm_slot *s, uint64_t word, struct shm_slot_info *i)
 {
-	uint32_t forked;
-
 	i->state = state_of(word);
 	i->incarnation = word >> STATE_BITS;
-	/* mo: acquire (all), so that the second look at the state comes after them */
-	i->role = (uint16_t)atomic_load_explicit(&s->role, memory_order_acquire);
-	i->index =
-	    atomic_load_explicit(&s->index, memory_order_acquire); /* mo: acquire, as above */
-	forked =
-	    atomic_load_explicit(&s->forked_pid, memory_order_acquire); /* mo: acquire, as above */
-	i->pid = atomic_load_explicit(&s->pid, memory_order_acquire);   /* mo: acquire, as above */
+	i->role = (uint16_t)get32(&s->role);
+	i->index = get32(&s->index);
+	i->pid = get32(&s->pid);
 	if (i->pid == 0)
-		i->pid = forked;
-	/* mo: acquire, as above */
-	i->started_wall_ns = atomic_load_explicit(&s->started_wall_ns, memory_order_acquire);
-	/* mo: acquire, as above */
-	i->heartbeat_mono_ns = atomic_load_explicit(&s->heartbeat_mono_ns, memory_order_acquire);
+		i->pid = get32(&s->forked_pid);
+	i->started_wall_ns = get64(&s->started_wall_ns);
+	i->heartbeat_mono_ns = get64(&s->heartbeat_mono_ns);
 }
 
 void shm_slot_info(const struct shm_segment *seg, uint32_t p, struct shm_slot_info *ret_info)

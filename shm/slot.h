@@ -31,7 +31,7 @@ struct shm_slot_info {
 	int64_t heartbeat_mono_ns;
 };
 
-/* A free slot for a child about to be forked, or -1 when all are taken. Supervisor only. */
+/* A free slot for a child about to be forked, or -1 when all are taken or the folder is full. Supervisor only. */
 int shm_slot_assign(struct shm_segment *seg, uint16_t role, uint32_t index);
 /* Supervisor, right after fork. */
 void shm_slot_set_pid(struct shm_segment *seg, uint32_t p, uint32_t pid);

@@ -56,7 +56,6 @@ int shm_usage_push(struct shm_segment *seg, uint32_t p, const struct shm_usage_r
 	if (shm_ring_room(&over) == 0)
 		return BF_E_FULL;
 	shm_ring_push(&over, r);
-	shm_metric_add(seg, p, SHM_M_USAGE_OVERFLOWED, 1);
 	return 0;
 }
 
@@ -128,19 +127,26 @@ int shm_usage_valid(const struct shm_segment *seg, uint32_t p, struct bf_err *er
 			      "overflow", p, err);
 }
 
+bool shm_usage_keep(const struct shm_segment *seg, uint32_t p, uint64_t n)
+{
+	struct shm_ring_view ring = shm_usage_ring_view(seg, p);
+	struct shm_ring_view over = shm_usage_overflow_view(seg, p);
+	uint64_t in_ring = shm_ring_drained(&over) ? shm_ring_room(&ring) : 0;
+
+	if (!shm_ring_prepare(&ring, in_ring < n ? in_ring : n))
+		return false;
+	if (n <= in_ring)
+		return true;
+	/* What the small ring will have drained by then only makes this more than is needed. */
+	return n - in_ring <= shm_ring_room(&over) && shm_ring_prepare(&over, n - in_ring);
+}
+
 void shm_usage_retire(struct shm_segment *seg, uint32_t p)
 {
 	struct shm_ring_view ring = shm_usage_ring_view(seg, p);
 	struct shm_ring_view over = shm_usage_overflow_view(seg, p);
 
-	shm_ring_repair(&ring);
-	shm_ring_repair(&over);
-	/* mo: relaxed, no producer is left: the state of the slot ordered its last store before us
-	 */
-	if (atomic_load_explicit(&ring.ctl->tail, memory_order_relaxed) > 0)
-		shm_give_back(ring.records, (size_t)ring.count * ring.record_bytes);
+	shm_ring_retire(&ring);
 	SHM_KILLPOINT("usage_retire_half");
-	/* mo: relaxed, as above */
-	if (atomic_load_explicit(&over.ctl->tail, memory_order_relaxed) > 0)
-		shm_give_back(over.records, (size_t)over.count * over.record_bytes);
+	shm_ring_retire(&over);
 }
