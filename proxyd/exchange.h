@@ -1,6 +1,11 @@
 /*
- * One request on its way: the object that travels through front, gate, provider and record. It stands on the ground floor
- * and knows none of them; the way back to the client goes through the callbacks in `out`.
+ * One request on its way: the object that travels through front, gate, provider and record. It
+ * stands on the ground floor and knows none of them. The way back is by callbacks: `out` to the
+ * client (set by the front), `sink` to the gate (set by the gate for the provider), `call_*` to the
+ * provider (set by the provider).
+ *
+ * Life: the front makes it when a header section is complete and frees it after its answer; whoever
+ * calls answer(), stream_end() or on_done() must not touch it afterwards.
  */
 #pragma once
 
@@ -16,56 +21,135 @@
 #include "shm/usage.h"
 
 struct exchange;
+struct route;
+struct worker;
 
 /* Back to the client. Set by the front before the exchange enters the gate. */
 struct exchange_out {
-	/* A whole answer: head and body leave together, the exchange is over. */
-	void (*answer)(struct exchange *x, int http_status, struct bf_slice content_type, struct bf_slice body);
-	/* A stream: head, then events; more events may be held back by back-pressure (see ready_to_send). */
+	/*
+	 * A whole answer: head and body leave together, the exchange is over. x->retry_after_s and
+	 * x->allow become headers. body needs to live during the call only.
+	 */
+	void (*answer)(struct exchange *x, int http_status, struct bf_slice content_type,
+		       struct bf_slice body);
+	/* A stream: head, then events, each whole; what is given within one turn of the loop leaves
+	 * in one write. */
 	void (*stream_start)(struct exchange *x);
 	void (*stream_event)(struct exchange *x, struct bf_slice bytes);
 	void (*stream_end)(struct exchange *x);
+	/* false: the client reads slower than events come; give no more until x->call_resume is
+	 * called. */
+	bool (*stream_ready)(const struct exchange *x);
+};
+
+/* How a call ended, as the provider saw it. */
+struct exchange_outcome {
+	int http_status;        /* for the row, and for the client when no on_head came */
+	const char *error_type; /* NULL: success; else a short snake_case name */
+	const char *error_text; /* one line for a person */
+	bool truncated;         /* the upstream ended without its terminal event */
+	struct bf_slice tail;   /* last events of a stream: sent after the record is written */
+};
+
+/*
+ * What a provider reports about a call: on_head at most once, then pieces, then on_done exactly
+ * once, at any later turn of the loop or from within start() itself. After on_done, or after its
+ * call_cancel was called, it reports nothing more.
+ */
+struct exchange_sink {
+	void (*on_head)(struct exchange *x, int http_status, bool is_stream);
+	/*
+	 * A plain answer: any piece of the body. A stream: whole events in the client's dialect.
+	 * False: the answer did not fit and the call was ended (call_cancel has run, x is gone):
+	 * touch nothing.
+	 */
+	bool (*on_body)(struct exchange *x, struct bf_slice bytes) BF_MUST_CHECK;
+	/* Tokens seen so far, absolute: what a row says if this worker dies now. */
+	void (*on_usage)(struct exchange *x, uint64_t prompt_tokens, uint64_t completion_tokens,
+			 uint64_t cached_tokens);
+	void (*on_done)(struct exchange *x, const struct exchange_outcome *outcome);
 };
 
 enum exchange_state {
-	EXCHANGE_READING,  /* the front collects the body */
-	EXCHANGE_GATE,	   /* route, model, provider, admission */
-	EXCHANGE_CALLING,  /* the provider works on it */
+	EXCHANGE_READING, /* the front collects the body */
+	EXCHANGE_GATE,    /* route, model, provider, admission */
+	EXCHANGE_CALLING, /* the provider works on it */
 	EXCHANGE_STREAMING,
-	EXCHANGE_DONE,	   /* recorded; nothing may touch it but the front, which frees it */
+	EXCHANGE_DONE, /* recorded; nothing may touch it but the front, which frees it */
 	EXCHANGE_STATE_COUNT,
 };
 
 enum exchange_method {
 	EXCHANGE_GET,
+	EXCHANGE_HEAD,
 	EXCHANGE_POST,
+	EXCHANGE_OPTIONS,
 	EXCHANGE_OTHER,
 };
 
 struct exchange {
+	struct worker *worker;
+	struct exchange *next_spare; /* while it lies in the worker's cache */
 	enum exchange_state state;
 	enum exchange_method method;
-	struct bf_slice path;	  /* without the query */
+	struct bf_slice path; /* without the query */
 	struct bf_slice query;
 	struct bf_slice request_id; /* the client's x-request-id, or empty */
 	struct bf_slice body;
-	struct bf_arena arena;	  /* request lifetime, no-dump */
-	struct bf_json_tape json; /* of body; count 0 before the gate read it */
+	bool body_encoded;        /* the client named a content-encoding */
+	struct bf_arena arena;    /* request lifetime, no-dump */
+	struct bf_buf body_bytes; /* no-dump; body refers to it */
+	struct bf_buf
+	    answer; /* a plain answer as it comes in, or a stream's copy for the log; no-dump */
+	uint64_t body_charged, answer_charged; /* of the worker's budgets */
+	struct bf_json_tape json;              /* of body; count 0 before the gate read it */
 
-	struct bf_uuid id;	  /* made at admission */
+	const struct route *route;
+	struct bf_slice provider, model;      /* as routed */
+	uint32_t model_token, messages_token; /* on the tape */
+	bool wants_stream, wants_usage_chunk;
+	struct bf_uuid id; /* made at admission */
 	int64_t started_mono_ns, started_wall_ns;
-	struct bf_slice provider, model; /* as routed */
-	bool wants_stream;
-	int inflight; /* entry in the in-flight table, -1: not admitted */
-
+	bool admitted;
+	int inflight;                   /* entry in the in-flight table, -1: none */
 	struct shm_usage_record record; /* filled on the way, written once by record/ */
 
+	int answer_status;      /* of on_head; 0 before */
+	unsigned retry_after_s; /* 0: no such header */
+	const char *allow;      /* NULL: no such header */
+
 	const struct exchange_out *out;
-	void *front;	/* the client's connection; only out's functions look at it */
+	void *front; /* the client's connection; only out's functions look at it */
+	/*
+	 * Set by the gate while a provider works: the client is gone, or the worker leaves; stop,
+	 * settle, record. The front frees x afterwards.
+	 */
+	void (*cancel)(struct exchange *x, const char *why);
+	const struct exchange_sink *sink;
 	void *provider_call; /* the provider's state of this call; only the provider looks at it */
-	/* Set by the provider while it works: the client is gone, stop and settle. */
-	void (*cancel)(struct exchange *x);
+	void (*call_cancel)(struct exchange *x);
+	void (*call_resume)(struct exchange *x); /* stream_ready() is true again */
 };
+
+#define EXCHANGE_ARENA_MAX (32u << 20) /* hard cap of a request's arena */
+#define EXCHANGE_BODY_KEEP (64u << 10) /* a cached exchange keeps buffers up to this size */
+#define EXCHANGE_SPARES    64u         /* exchanges kept for reuse per worker */
+
+/* Why an exchange is cancelled: error_type of its row. */
+#define EXCHANGE_CLIENT_GONE "client_gone"
+#define EXCHANGE_WORKER_LEFT "worker_stopped"
+
+/* A fresh exchange in state READING, or NULL when memory is out. */
+struct exchange *exchange_new(struct worker *w);
+/* Gives its charges back and keeps or frees it. Must be DONE, READING or GATE: never while a
+ * provider has it. */
+void exchange_free(struct exchange *x);
+/* Frees what exchange_free kept. */
+void exchange_free_spares(struct worker *w);
+
+/* Appends to the body within client.max_request_body_size (BF_E_LIMIT) and server.body_memory
+ * (BF_E_FULL); -ENOMEM. */
+int exchange_add_body(struct exchange *x, const char *bytes, size_t len);
 
 /* The one place that changes x->state; asserts that the step is legal. */
 void exchange_set_state(struct exchange *x, enum exchange_state next);

@@ -1,4 +1,105 @@
-int main(void)
+/*
+ * bifrost-proxyd: serves clients. Started by the supervisor, one per worker slot. This file only
+ * puts the parts together; it must never hold a rule of its own.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/log/log.h"
+#include "common/proc/contract.h"
+#include "proxyd/control.h"
+#include "shm/slot.h"
+
+static void proxyd_beat(struct bf_child *child)
 {
+	struct proxyd *d = child->daemon;
+	shm_slot_beat(&d->seg, child->proc_slot, bf_mono_ns());
+}
+
+/* As many descriptors as the system allows this process: one per connection. */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		bf_log(BF_LOG_WARN, "file_limit", "reason=%s", bf_log_quote(bf_err_text(-errno)));
+}
+
+static int proxyd_open(struct bf_child *child, struct bf_err *err)
+{
+	struct proxyd *d = calloc(1, sizeof(*d));
+	int r;
+
+	if (!d)
+		return bf_err_sys(err, -ENOMEM, "proxyd");
+	child->daemon = d;
+	d->child = child;
+	raise_file_limit();
+	r = shm_segment_attach(child->segment_fd, false, NULL, &d->seg, err);
+	if (r < 0)
+		return r;
+	r = shm_slot_enter(&d->seg, child->proc_slot, (uint32_t)getpid(), bf_wall_ns(),
+			   bf_mono_ns());
+	if (r < 0)
+		return bf_err_sys(err, r, "proxyd: process slot %u", child->proc_slot);
+	child->beat = proxyd_beat;
 	return 0;
+}
+
+static int proxyd_start(struct bf_child *child, struct bf_err *err)
+{
+	struct proxyd *d = child->daemon;
+	int r;
+
+	worker_init(&d->worker, child->loop, &d->seg, child->proc_slot, &child->config);
+	d->worker.index = child->index;
+	d->worker.doorbell_fd = child->doorbell_fd;
+	d->worker.version = bf_version();
+	r = provider_set_open(&d->providers, &d->worker, err);
+	if (r == 0)
+		r = front_init(&d->front, &d->worker, err);
+	if (r == 0)
+		r = listener_init(&d->front.listener, &d->front, BF_FD_LISTEN, child->workers,
+				  child->addresses, err);
+	if (r == 0)
+		r = listener_adopt(&d->front.listener, child->index);
+	return r;
+}
+
+/* Requests that still run get their rows here; a worker that is killed instead leaves them to the
+ * sweep. */
+static void proxyd_stop(struct bf_child *child)
+{
+	struct proxyd *d = child->daemon;
+
+	front_done(&d->front);
+	provider_set_close(&d->providers);
+	worker_done(&d->worker);
+}
+
+static const struct bf_sandbox proxyd_sandbox = {
+    .groups = BF_SYS_BASE | BF_SYS_CHANNEL | BF_SYS_ACCEPT | BF_SYS_CONNECT | BF_SYS_MEMFD,
+    .paths = NULL,
+    .tcp_connect = true,
+};
+
+static const struct bf_child_spec proxyd_spec = {
+    .role = BF_ROLE_PROXYD,
+    .sandbox = &proxyd_sandbox,
+    .handlers = control_handlers,
+    .open = proxyd_open,
+    .start = proxyd_start,
+    .stop = proxyd_stop,
+    .status = control_status,
+};
+
+int main(int argc, char **argv)
+{
+	return bf_child_main(argc, argv, &proxyd_spec);
 }

@@ -1,0 +1,79 @@
+/*
+ * Message handlers of this process. Called by the child runtime. Must never trust that a slot
+ * number makes sense: a bad one is answered, not obeyed.
+ */
+#include "proxyd/control.h"
+
+#include <inttypes.h>
+
+#include "common/log/log.h"
+#include "common/proc/contract.h"
+
+static void on_adopt(struct bf_child *child, struct bf_frame *f, const void *message)
+{
+	struct proxyd *d = child->daemon;
+	const struct bf_msg_listen_slot *m = message;
+
+	(void)f;
+	if (m->slot >= child->workers || listener_adopt(&d->front.listener, (uint32_t)m->slot) < 0)
+		bf_log(BF_LOG_WARN, "adopt_refused", "slot=%" PRIu64, m->slot);
+	else
+		bf_log(BF_LOG_INFO, "slot_adopted", "slot=%" PRIu64, m->slot);
+}
+
+static void on_release(struct bf_child *child, struct bf_frame *f, const void *message)
+{
+	struct proxyd *d = child->daemon;
+	const struct bf_msg_listen_slot *m = message;
+
+	(void)f;
+	/* A worker never gives up its own slot but by draining. */
+	if (m->slot >= child->workers || m->slot == child->index)
+		bf_log(BF_LOG_WARN, "release_refused", "slot=%" PRIu64, m->slot);
+	else if (listener_release(&d->front.listener, (uint32_t)m->slot) == 0)
+		bf_log(BF_LOG_INFO, "slot_released", "slot=%" PRIu64, m->slot);
+}
+
+static void on_drained(void *ctx)
+{
+	struct proxyd *d = ctx;
+	struct bf_child *child = d->child;
+
+	bf_log(BF_LOG_INFO, "drained", "requests_in_flight=%" PRIu64, d->worker.inflight);
+	(void)bf_channel_send_msg(&child->channel, BF_MSG_DRAINED, child->endpoint,
+				  BF_ENDPOINT(BF_ROLE_SUPERVISOR, 0), 0, 0, NULL);
+	bf_child_leave(child, BF_EXIT_OK);
+}
+
+static void on_drain(struct bf_child *child, struct bf_frame *f, const void *message)
+{
+	struct proxyd *d = child->daemon;
+
+	(void)f;
+	(void)message;
+	front_drain(&d->front, on_drained, d);
+}
+
+const struct bf_child_handler control_handlers[] = {
+    {BF_MSG_ADOPT, on_adopt},
+    {BF_MSG_RELEASE, on_release},
+    {BF_MSG_DRAIN, on_drain},
+    {0, NULL},
+};
+
+void control_status(struct bf_child *child, struct bf_array *items, struct bf_arena *arena)
+{
+	const struct proxyd *d = child->daemon;
+	const struct listener *l = &d->front.listener;
+	uint32_t accepting = 0;
+
+	for (uint32_t s = 0; s < l->slots; s++)
+		accepting += l->accepting[s];
+	bf_status_add(items, arena, "connections", "%u", d->front.conn_count);
+	bf_status_add(items, arena, "idle_connections", "%u", d->front.idle_count);
+	bf_status_add(items, arena, "requests_in_flight", "%" PRIu64, d->worker.inflight);
+	bf_status_add(items, arena, "body_bytes", "%" PRIu64, d->worker.body_bytes);
+	bf_status_add(items, arena, "answer_bytes", "%" PRIu64, d->worker.answer_bytes);
+	bf_status_add(items, arena, "listener_slots", "%u", accepting);
+	bf_status_add(items, arena, "draining", "%s", d->front.drain.on ? "yes" : "no");
+}

@@ -1,0 +1,21 @@
+/* What the supervisor tells this worker, and what a worker tells about itself. */
+#pragma once
+
+#include "common/proc/child.h"
+#include "proxyd/front/front.h"
+#include "proxyd/provider/provider.h"
+#include "proxyd/worker.h"
+#include "shm/segment.h"
+
+/* The process: hangs in bf_child.daemon. */
+struct proxyd {
+	struct bf_child *child;
+	struct shm_segment seg;
+	struct worker worker;
+	struct provider_set providers;
+	struct front front;
+};
+
+extern const struct bf_child_handler control_handlers[];
+
+void control_status(struct bf_child *child, struct bf_array *items, struct bf_arena *arena);

@@ -1,0 +1,224 @@
+/*
+ * The front as a whole: life of the connection set, end of turn, sweep, drain. Called by main,
+ * control and the loop. Must never do unbounded work in a turn: what is left waits for the next
+ * one.
+ */
+#include "proxyd/front/front.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "common/base/clock.h"
+#include "common/log/log.h"
+#include "proxyd/front/conn.h"
+#include "proxyd/front/input.h"
+#include "proxyd/front/respond.h"
+
+static struct conn *conn_of_turn(struct bf_list *node)
+{
+	return BF_CONTAINER_OF(node, struct conn, turn_node);
+}
+
+static struct conn *conn_of(struct bf_list *node)
+{
+	return BF_CONTAINER_OF(node, struct conn, node);
+}
+
+void front_later(struct front *f, struct conn *c)
+{
+	if (c->state != CONN_CLOSED && bf_list_empty(&c->turn_node))
+		bf_list_append(&f->turn, &c->turn_node);
+}
+
+static void front_finish_turn(struct conn *c)
+{
+	if (!c->broken && bf_buf_len(&c->out) > 0 && !ev_is_active(&c->writer))
+		respond_flush(c);
+	if (c->broken)
+		conn_lost(c, EXCHANGE_CLIENT_GONE);
+	else
+		input_resume(c);
+}
+
+static void front_free_dead(struct front *f)
+{
+	while (!bf_list_empty(&f->dead)) {
+		struct conn *c = conn_of(f->dead.next);
+		bf_list_remove(&c->node);
+		conn_free(c);
+	}
+}
+
+static void front_close_idle(struct front *f)
+{
+	struct bf_list *it, *tmp;
+
+	BF_LIST_FOREACH_SAFE(it, tmp, &f->conns)
+	{
+		struct conn *c = conn_of(it);
+		if (c->state == CONN_IDLE && bf_buf_len(&c->in) == 0)
+			conn_close(c);
+	}
+}
+
+static void front_check_drain(struct front *f)
+{
+	enum drain_step step =
+	    drain_next(&f->drain, bf_mono_ms(), f->conn_count - f->idle_count, f->idle_count);
+
+	if (step == DRAIN_CLOSE_IDLE) {
+		front_close_idle(f);
+		front_free_dead(f);
+	}
+	if (f->conn_count == 0 && f->on_drained) {
+		void (*on_drained)(void *) = f->on_drained;
+		f->on_drained = NULL;
+		on_drained(f->drained_ctx);
+	}
+}
+
+static void front_run_turn_end(struct front *f)
+{
+	struct bf_list now;
+
+	/* Only what is on the list by now: whoever is put on it meanwhile waits for the next turn.
+	 */
+	bf_list_init(&now);
+	while (!bf_list_empty(&f->turn)) {
+		struct bf_list *node = f->turn.next;
+		bf_list_remove(node);
+		bf_list_append(&now, node);
+	}
+	while (!bf_list_empty(&now)) {
+		struct conn *c = conn_of_turn(now.next);
+		bf_list_remove(&c->turn_node);
+		front_finish_turn(c);
+	}
+	front_free_dead(f);
+	if (f->drain.on)
+		front_check_drain(f);
+	if (bf_list_empty(&f->turn))
+		ev_idle_stop(f->w->loop, &f->again);
+	else
+		ev_idle_start(f->w->loop, &f->again);
+}
+
+static void on_front_turn_end(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	front_run_turn_end(w->data);
+}
+
+static void on_front_again(struct ev_loop *loop, ev_idle *w, int revents)
+{
+	(void)loop;
+	(void)w;
+	(void)revents; /* it only keeps the loop from sleeping */
+}
+
+void front_sweep(struct front *f, int64_t now_ms)
+{
+	struct bf_list *it, *tmp;
+
+	BF_LIST_FOREACH_SAFE(it, tmp, &f->conns)
+	conn_check_time(conn_of(it), now_ms);
+}
+
+static void on_front_sweep(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct front *f = w->data;
+
+	(void)revents;
+	front_sweep(f, bf_mono_ms());
+	if (f->conn_count == 0 && !f->drain.on)
+		ev_timer_stop(loop, w);
+}
+
+static void front_start_sweep(struct front *f)
+{
+	if (!ev_is_active(&f->sweep))
+		ev_timer_again(f->w->loop, &f->sweep);
+}
+
+int front_init(struct front *f, struct worker *w, struct bf_err *err)
+{
+	*f = (struct front){.w = w, .date_s = -1};
+	bf_list_init(&f->conns);
+	bf_list_init(&f->turn);
+	bf_list_init(&f->dead);
+	f->scratch = mmap(NULL, FRONT_READ_BYTES, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (f->scratch == MAP_FAILED) {
+		f->scratch = NULL;
+		return bf_err_sys(err, -errno, "front");
+	}
+	(void)madvise(f->scratch, FRONT_READ_BYTES, MADV_DONTDUMP);
+	ev_prepare_init(&f->turn_end, on_front_turn_end);
+	ev_idle_init(&f->again, on_front_again);
+	ev_timer_init(&f->sweep, on_front_sweep, 0.0, FRONT_SWEEP_MS / 1000.0);
+	f->turn_end.data = f->again.data = f->sweep.data = f;
+	ev_prepare_start(w->loop, &f->turn_end);
+	return 0;
+}
+
+void front_done(struct front *f)
+{
+	struct bf_list *it, *tmp;
+
+	if (!f->w)
+		return;
+	listener_done(&f->listener);
+	BF_LIST_FOREACH_SAFE(it, tmp, &f->conns)
+	conn_lost(conn_of(it), EXCHANGE_WORKER_LEFT);
+	front_free_dead(f);
+	ev_prepare_stop(f->w->loop, &f->turn_end);
+	ev_idle_stop(f->w->loop, &f->again);
+	ev_timer_stop(f->w->loop, &f->sweep);
+	if (f->scratch)
+		(void)munmap(f->scratch, FRONT_READ_BYTES);
+	*f = (struct front){0};
+}
+
+int front_take(struct front *f, int fd)
+{
+	if (!conn_new(f, fd))
+		return -ENOMEM;
+	front_start_sweep(f);
+	return 0;
+}
+
+void front_drain(struct front *f, void (*on_drained)(void *ctx), void *ctx)
+{
+	if (f->drain.on)
+		return;
+	bf_log(BF_LOG_INFO, "drain_started", "connections=%u idle=%u", f->conn_count,
+	       f->idle_count);
+	listener_stop(&f->listener);
+	drain_begin(&f->drain, f->w->config->server.idle_timeout_ms);
+	f->on_drained = on_drained;
+	f->drained_ctx = ctx;
+	front_start_sweep(f);
+}
+
+bool front_closes(const struct front *f)
+{
+	return f->drain.on || shm_draining(f->w->seg);
+}
+
+const char *front_date(struct front *f)
+{
+	int64_t s = bf_wall_ns() / 1000000000;
+	time_t t = (time_t)s;
+	struct tm tm;
+
+	if (s == f->date_s)
+		return f->date;
+	f->date_s = s;
+	/* The C locale is never left, so the names of days and months are the ones HTTP wants. */
+	if (!gmtime_r(&t, &tm) ||
+	    strftime(f->date, sizeof(f->date), "%a, %d %b %Y %H:%M:%S GMT", &tm) == 0)
+		f->date[0] = '\0';
+	return f->date;
+}

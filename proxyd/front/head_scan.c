@@ -1,0 +1,134 @@
+/*
+ * Line framing of header and trailer sections. Called by http1.c in front of llhttp, because
+ * llhttp 8.1, strict mode included, lets folded trailer lines, a lone LF as last line end and empty
+ * names pass; two parsers that disagree about where a line ends are how requests are smuggled. Must
+ * never allocate or look beyond the bytes it was given.
+ */
+#include "proxyd/front/head_scan.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#define HEAD_SCAN_MAX_BLANKS 2u
+
+void head_scan_request(struct head_scan *s)
+{
+	*s = (struct head_scan){.state = HEAD_SCAN_BLANK};
+}
+
+void head_scan_trailer(struct head_scan *s)
+{
+	*s = (struct head_scan){.state = HEAD_SCAN_LINE_START, .lines = 1};
+}
+
+static void scan_bad(struct head_scan *s, const char *reason)
+{
+	s->state = HEAD_SCAN_BAD;
+	s->reason = reason;
+}
+
+/* The first byte of a line. */
+static void scan_line_start(struct head_scan *s, char ch)
+{
+	switch (ch) {
+	case '\r':
+		s->state = HEAD_SCAN_END_CR;
+		break;
+	case ' ':
+	case '\t':
+		scan_bad(s, "folded header line");
+		break;
+	case ':':
+		scan_bad(s, "header without a name");
+		break;
+	case '\n':
+		scan_bad(s, "line ended by a lone LF");
+		break;
+	case '\0':
+		scan_bad(s, "NUL in the header section");
+		break;
+	default:
+		s->state = HEAD_SCAN_LINE;
+	}
+}
+
+static void scan_blank(struct head_scan *s, char ch)
+{
+	if (ch != '\r')
+		scan_line_start(s, ch);
+	else if (s->blanks >= HEAD_SCAN_MAX_BLANKS)
+		scan_bad(s, "empty lines before the request line");
+	else
+		s->state = HEAD_SCAN_BLANK_CR;
+}
+
+/* A byte that can end or break a line. */
+static void scan_control(struct head_scan *s, char ch)
+{
+	if (ch == '\r')
+		s->state = HEAD_SCAN_CR;
+	else
+		scan_bad(s, ch == '\n' ? "line ended by a lone LF" : "NUL in the header section");
+}
+
+static void scan_lf(struct head_scan *s, char ch, enum head_scan_state next)
+{
+	if (ch != '\n')
+		scan_bad(s, "CR that is not followed by LF");
+	else
+		s->state = next;
+}
+
+static bool scan_is_plain(char ch)
+{
+	return ch != '\r' && ch != '\n' && ch != '\0';
+}
+
+static void scan_byte(struct head_scan *s, char ch)
+{
+	switch (s->state) {
+	case HEAD_SCAN_BLANK:
+		scan_blank(s, ch);
+		break;
+	case HEAD_SCAN_BLANK_CR:
+		s->blanks++;
+		scan_lf(s, ch, HEAD_SCAN_BLANK);
+		break;
+	case HEAD_SCAN_LINE_START:
+		scan_line_start(s, ch);
+		break;
+	case HEAD_SCAN_LINE:
+		if (!scan_is_plain(ch))
+			scan_control(s, ch);
+		break;
+	case HEAD_SCAN_CR:
+		s->lines++;
+		scan_lf(s, ch, HEAD_SCAN_LINE_START);
+		break;
+	case HEAD_SCAN_END_CR:
+		scan_lf(s, ch, HEAD_SCAN_END);
+		break;
+	case HEAD_SCAN_END:
+	case HEAD_SCAN_BAD:
+		break;
+	}
+}
+
+size_t head_scan_feed(struct head_scan *s, const char *bytes, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && s->state != HEAD_SCAN_END && s->state != HEAD_SCAN_BAD) {
+		/* Most bytes are inside a line: no state changes there. */
+		if (s->state == HEAD_SCAN_LINE) {
+			while (i < len && scan_is_plain(bytes[i]))
+				i++;
+			if (i == len)
+				break;
+		}
+		scan_byte(s, bytes[i]);
+		i++;
+	}
+	s->scanned += i;
+	return i;
+}

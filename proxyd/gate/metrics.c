@@ -1,0 +1,135 @@
+/*
+ * The numbers of the whole node as Prometheus text: any worker can tell them, because they live in
+ * the segment. Called by the route table. Must never reset or change a number.
+ */
+#include "proxyd/gate/metrics.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shm/content.h"
+#include "shm/health.h"
+#include "shm/slot.h"
+
+#define METRICS_DERIVED 5u
+#define METRICS_MAX     (SHM_METRIC_SPACE + METRICS_DERIVED)
+
+struct metrics_family {
+	const char *name, *help;
+	bool is_counter;
+	int shard;                                                /* enum shm_metric, or -1 */
+	int (*write)(const struct worker *w, struct bf_buf *out); /* when shard is -1 */
+};
+
+static int write_build(const struct worker *w, struct bf_buf *out)
+{
+	return bf_buf_printf(out, "bifrost_build_info{version=\"%s\"} 1\n", w->version);
+}
+
+/* One series per reason, all of them always: an alert can name one that has never been seen. */
+static int write_health(const struct worker *w, struct bf_buf *out)
+{
+	uint64_t bits = shm_health_all(w->seg);
+	int r = 0;
+
+	for (unsigned b = 0; b < SHM_HEALTH_COUNT && r == 0; b++)
+		r = bf_buf_printf(out,
+				  "bifrost_health_degraded{component=\"%s\",reason=\"%s\"} %d\n",
+				  shm_health_defs[b].component, shm_health_defs[b].reason,
+				  (int)((bits >> b) & 1));
+	return r;
+}
+
+static int write_draining(const struct worker *w, struct bf_buf *out)
+{
+	return bf_buf_printf(out, "bifrost_draining %d\n", shm_draining(w->seg) ? 1 : 0);
+}
+
+static int write_usage_waiting(const struct worker *w, struct bf_buf *out)
+{
+	uint64_t n = 0;
+
+	for (uint32_t p = 0; p < SHM_PROC_SLOTS; p++)
+		n += shm_usage_waiting(w->seg, p);
+	return bf_buf_printf(out, "bifrost_usage_waiting_records %" PRIu64 "\n", n);
+}
+
+static int write_content_waiting(const struct worker *w, struct bf_buf *out)
+{
+	uint64_t n = 0;
+
+	for (uint32_t p = 0; p < SHM_PROC_SLOTS; p++)
+		n += shm_content_waiting_bytes(w->seg, p);
+	return bf_buf_printf(out, "bifrost_content_waiting_bytes %" PRIu64 "\n", n);
+}
+
+static const struct metrics_family metrics_derived[METRICS_DERIVED] = {
+    {"bifrost_build_info", "The version that runs.", false, -1, write_build},
+    {"bifrost_health_degraded", "1 for each reason why this node is degraded.", false, -1,
+     write_health},
+    {"bifrost_draining", "1 while this node is draining.", false, -1, write_draining},
+    {"bifrost_usage_waiting_records", "Usage records in the rings that are not written yet.", false,
+     -1, write_usage_waiting},
+    {"bifrost_content_waiting_bytes", "Bytes in the content rings that are not written yet.", false,
+     -1, write_content_waiting},
+};
+
+static int family_compare(const void *a, const void *b)
+{
+	const struct metrics_family *fa = a, *fb = b;
+	return strcmp(fa->name, fb->name);
+}
+
+static size_t metrics_collect(struct metrics_family *families)
+{
+	size_t n = 0;
+
+	for (int m = 0; m < SHM_METRIC_COUNT; m++) {
+		const struct shm_metric_def *d = &shm_metric_defs[m];
+		families[n++] = (struct metrics_family){d->exported, d->help,
+							d->kind == SHM_METRIC_COUNTER, m, NULL};
+	}
+	memcpy(families + n, metrics_derived, sizeof(metrics_derived));
+	n += METRICS_DERIVED;
+	qsort(families, n, sizeof(families[0]), family_compare);
+	return n;
+}
+
+static int family_write(const struct worker *w, const struct metrics_family *f, struct bf_buf *out)
+{
+	int r = bf_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", f->name, f->help, f->name,
+			      f->is_counter ? "counter" : "gauge");
+	if (r < 0)
+		return r;
+	if (f->shard < 0)
+		return f->write(w, out);
+	return bf_buf_printf(out, "%s %" PRId64 "\n", f->name,
+			     shm_metric_sum(w->seg, (enum shm_metric)f->shard));
+}
+
+int metrics_write(const struct worker *w, struct bf_buf *out)
+{
+	struct metrics_family families[METRICS_MAX];
+	size_t n = metrics_collect(families);
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = family_write(w, &families[i], out);
+	return r;
+}
+
+void metrics_answer(struct exchange *x)
+{
+	struct bf_buf *text = &x->worker->text;
+	int status = 200;
+
+	bf_buf_clear(text);
+	if (metrics_write(x->worker, text) < 0) {
+		bf_buf_clear(text);
+		status = 500;
+	}
+	exchange_set_state(x, EXCHANGE_DONE);
+	x->out->answer(x, status, BF_SLICE_LIT("text/plain; version=0.0.4; charset=utf-8"),
+		       bf_buf_slice(text));
+}

@@ -1,0 +1,29 @@
+/* The single entry from the front: which request goes where. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "proxyd/exchange.h"
+#include "proxyd/gate/error.h"
+
+struct route {
+	enum exchange_method method; /* GET also serves HEAD */
+	const char *path;
+	enum error_dialect dialect;
+	bool wants_body; /* otherwise a body is read over and thrown away */
+	/* Runs in state GATE; answers now, or hands the exchange on and it is answered later. */
+	void (*handle)(struct exchange *x);
+};
+
+extern const struct route gate_routes[];
+extern const size_t gate_route_count;
+
+/* The header section is complete: finds the route (x->route may stay NULL). Answers nothing yet. */
+void gate_head(struct exchange *x);
+bool gate_wants_body(const struct exchange *x);
+/* A request that can only be refused, whatever its body says: no need to ask for the body. */
+bool gate_will_refuse(const struct exchange *x);
+/* The body is complete. READING -> GATE; the exchange may be over when this returns. */
+void gate_enter(struct exchange *x);
+enum error_dialect gate_dialect(const struct exchange *x);

@@ -1,0 +1,155 @@
+/*
+ * Usage records: filled on the way, finished in shared memory. Called by admission and by the
+ * relay. Must never fail at the end: everything it needs was taken at the beginning.
+ */
+#include "proxyd/record/record.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "proxyd/worker.h"
+#include "shm/content.h"
+#include "shm/doorbell.h"
+#include "shm/inflight.h"
+
+static void record_text(char *field, size_t size, struct bf_slice text)
+{
+	if (text.len)
+		memcpy(field, text.ptr, BF_MIN(text.len, size));
+}
+
+static void record_fill(struct exchange *x)
+{
+	struct shm_usage_record *r = &x->record;
+
+	memcpy(r->id, x->id.bytes, sizeof(r->id));
+	r->started_wall_ns = x->started_wall_ns;
+	r->flags = x->wants_stream ? SHM_USAGE_STREAM : 0;
+	r->object_type = 1;
+	r->worker = x->worker->index;
+	r->proc_slot = x->worker->proc_slot;
+	r->incarnation = x->worker->incarnation;
+	r->attempts = 1;
+	record_text(r->provider, sizeof(r->provider), x->provider);
+	record_text(r->model, sizeof(r->model), x->model);
+}
+
+static void record_gauge(const struct worker *w)
+{
+	shm_metric_set(w->seg, w->proc_slot, SHM_M_INFLIGHT, (int64_t)w->inflight);
+}
+
+bool record_open(struct exchange *x)
+{
+	struct worker *w = x->worker;
+
+	assert(!x->admitted);
+	record_fill(x);
+	if (w->config->client.enable_logging) {
+		if (shm_usage_room(w->seg, w->proc_slot) <= w->inflight)
+			return false;
+		x->inflight = shm_inflight_begin(w->seg, w->proc_slot, &x->record);
+		if (x->inflight < 0)
+			return false;
+	}
+	x->admitted = true;
+	w->inflight++;
+	record_gauge(w);
+	return true;
+}
+
+static int64_t record_since_start_us(const struct exchange *x)
+{
+	int64_t us = (bf_mono_ns() - x->started_mono_ns) / 1000;
+
+	return us > 0 ? us : 1; /* 0 means: never */
+}
+
+void record_first_byte(struct exchange *x)
+{
+	x->record.first_byte_us = record_since_start_us(x);
+}
+
+void record_progress(struct exchange *x, uint64_t prompt_tokens, uint64_t completion_tokens,
+		     uint64_t cached_tokens)
+{
+	x->record.prompt_tokens = prompt_tokens;
+	x->record.completion_tokens = completion_tokens;
+	x->record.cached_tokens = cached_tokens;
+	if (x->inflight >= 0)
+		shm_inflight_progress(x->worker->seg, x->worker->proc_slot, x->inflight,
+				      prompt_tokens, completion_tokens, x->record.flags);
+}
+
+bool record_wants_content(const struct exchange *x)
+{
+	const struct bf_conf_client *c = &x->worker->config->client;
+
+	return c->enable_logging && !c->disable_content_logging;
+}
+
+static void record_push_content(struct exchange *x)
+{
+	struct worker *w = x->worker;
+	struct bf_slice answer = bf_buf_slice(&x->answer);
+	int r;
+
+	r = shm_content_push(w->seg, w->proc_slot, x->record.id, SHM_CONTENT_REQUEST, x->body.ptr,
+			     BF_MIN(x->body.len, (size_t)SHM_CONTENT_MAX_BYTES));
+	if (r == 0 && answer.len)
+		r = shm_content_push(w->seg, w->proc_slot, x->record.id, SHM_CONTENT_RESPONSE,
+				     answer.ptr, BF_MIN(answer.len, (size_t)SHM_CONTENT_MAX_BYTES));
+	if (r == 0)
+		x->record.flags |= SHM_USAGE_HAS_CONTENT;
+	else
+		worker_count(w, SHM_M_CONTENT_DROPPED);
+}
+
+static void record_outcome(struct exchange *x, const struct exchange_outcome *o)
+{
+	struct shm_usage_record *r = &x->record;
+
+	r->latency_us = record_since_start_us(x);
+	r->http_status = (uint16_t)(x->answer_status ? x->answer_status : o->http_status);
+	r->status = o->error_type ? SHM_USAGE_ERROR : SHM_USAGE_SUCCESS;
+	if (o->truncated)
+		r->flags |= SHM_USAGE_TRUNCATED;
+	if (!o->error_type)
+		return;
+	if (strcmp(o->error_type, EXCHANGE_CLIENT_GONE) == 0)
+		r->flags |= SHM_USAGE_CLIENT_GONE;
+	record_text(r->error_type, sizeof(r->error_type), bf_slice_from(o->error_type));
+	record_text(r->error_text, sizeof(r->error_text), bf_slice_from(o->error_text));
+}
+
+/* The row, and what it overflowed into. */
+static void record_push(struct exchange *x)
+{
+	struct worker *w = x->worker;
+	uint64_t overflow = shm_usage_overflow_waiting(w->seg, w->proc_slot);
+
+	shm_inflight_finish(w->seg, w->proc_slot, x->inflight, &x->record);
+	x->inflight = -1;
+	if (shm_usage_overflow_waiting(w->seg, w->proc_slot) > overflow)
+		worker_count(w, SHM_M_USAGE_OVERFLOWED);
+	if (w->doorbell_fd >= 0)
+		shm_doorbell_ring(w->seg, w->doorbell_fd);
+}
+
+void record_close(struct exchange *x, const struct exchange_outcome *outcome)
+{
+	struct worker *w = x->worker;
+
+	assert(x->admitted);
+	x->admitted = false;
+	record_outcome(x, outcome);
+	if (x->inflight >= 0) {
+		/* Bodies first: who finds the row finds what it points to. */
+		if (record_wants_content(x))
+			record_push_content(x);
+		record_push(x);
+	}
+	w->inflight--;
+	record_gauge(w);
+}

@@ -1,0 +1,60 @@
+/*
+ * What every stage of one worker process needs: configuration, segment, identity, budgets. Process
+ * lifetime; passed explicitly. Holds no state of a stage of its own.
+ */
+#pragma once
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "common/schema/config.h"
+#include "shm/metrics.h"
+#include "shm/segment.h"
+
+struct exchange;
+struct provider_set;
+
+#define WORKER_ANSWER_MAX (16u << 20) /* largest plain answer of a provider */
+#define WORKER_TEXT_MAX   (1u << 20)  /* largest text made here: /metrics, errors */
+
+struct worker {
+	struct ev_loop *loop;
+	struct shm_segment *seg;
+	uint32_t proc_slot;
+	uint32_t index; /* worker slot */
+	uint64_t incarnation;
+	int doorbell_fd;
+	const struct bf_config *config;
+	const char *version;
+	int64_t started_mono_ms;
+	struct provider_set *providers;
+	struct bf_buf text; /* scratch: bodies made and sent within one call */
+	/* Budgets, each within server.body_memory. */
+	uint64_t body_bytes; /* request bodies and their tapes */
+	uint64_t
+	    answer_bytes; /* answers being collected, and answers their clients have not read yet */
+	uint64_t
+	    inflight; /* admitted and not settled: each keeps one record's room in the usage ring */
+	struct exchange *spares;
+	unsigned spare_count;
+};
+
+/* Clears w, then takes what it is given; config and seg must outlive it. */
+void worker_init(struct worker *w, struct ev_loop *loop, struct shm_segment *seg,
+		 uint32_t proc_slot, const struct bf_config *config);
+void worker_done(struct worker *w);
+
+/* Takes n bytes of a budget, or returns false and counts the refusal. The gauge follows exactly. */
+bool worker_body_take(struct worker *w, uint64_t n) BF_MUST_CHECK;
+/* Would n bytes fit? Takes nothing; a no is counted. */
+bool worker_body_fits(struct worker *w, uint64_t n) BF_MUST_CHECK;
+void worker_body_give(struct worker *w, uint64_t n);
+bool worker_answer_take(struct worker *w, uint64_t n) BF_MUST_CHECK;
+void worker_answer_give(struct worker *w, uint64_t n);
+
+static inline void worker_count(struct worker *w, enum shm_metric m)
+{
+	shm_metric_add(w->seg, w->proc_slot, m, 1);
+}
