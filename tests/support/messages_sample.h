@@ -1,0 +1,55 @@
+/* One message of each type with every field set: for round trips and as seeds for the fuzzers. */
+#pragma once
+
+#include "common/base/macros.h"
+#include "common/ipc/messages.h"
+
+/* What a frame of this type looks like that may travel. Body not included. */
+static inline struct bf_frame sample_frame(uint16_t type)
+{
+	const struct bf_msg_def *def = bf_msg_def(type);
+	struct bf_frame f = {.type = type, .request = 7, .fd = -1};
+
+	for (unsigned role = 0; role < BF_ROLE_COUNT; role++) {
+		if (def->routes[0].senders & (1u << role))
+			f.source = BF_ENDPOINT(role, 0);
+		if (def->routes[0].receivers & (1u << role))
+			f.target = BF_ENDPOINT(role, 0);
+	}
+	if (def->is_reply)
+		f.flags = BF_FRAME_REPLY;
+	if (type == BF_MSG_ERROR)
+		f.flags |= BF_FRAME_ERROR;
+	return f;
+}
+
+/* NULL for a type without a body. */
+static inline const void *sample_message(uint16_t type)
+{
+	static const struct bf_msg_hello hello = {1, {"build-1", 7}, 3};
+	static const struct bf_msg_listen_slot listen_slot = {5};
+	static const struct bf_msg_proc proc = {9, 4711};
+	static struct bf_msg_status_item items[] = {{{"a", 1}, {"1", 1}}, {{"b", 1}, {"", 0}}};
+	static const struct bf_msg_status status = {
+	    {"proxyd.0", 8}, 4711, 5000, {items, BF_ARRAY_LEN(items)}};
+	static const struct bf_msg_child child = {
+	    {"writerd", 7}, {"ready", 5}, 4711, 3, 60000, 2, 500, -1, {"signal 9 (KILL)", 15}, 1};
+	static const struct bf_msg_restart restart = {{"proxyd.1", 8}};
+	static const struct bf_msg_diag diag = {true, {"a.yaml:1:2: error: no", 21}};
+	static const struct bf_msg_node_drain node_drain = {true};
+	static const struct bf_msg_traced traced = {
+	    1700000000123456789,
+	    {"\1\0\2\0\0\010\0\004\0\0\0\0\0\0\0\0", 16}, /* READY of proxyd.0 */
+	    false};
+	static const struct bf_msg_error error = {BF_E_DENIED, {"no", 2}};
+	static const void *const samples[BF_MSG_TYPE_MAX] = {
+	    [BF_MSG_HELLO] = &hello,           [BF_MSG_ADOPT] = &listen_slot,
+	    [BF_MSG_RELEASE] = &listen_slot,   [BF_MSG_PROC_DEAD] = &proc,
+	    [BF_MSG_STATUS] = &status,         [BF_MSG_CHILD] = &child,
+	    [BF_MSG_RESTART] = &restart,       [BF_MSG_DIAG] = &diag,
+	    [BF_MSG_NODE_DRAIN] = &node_drain, [BF_MSG_TRACED] = &traced,
+	    [BF_MSG_ERROR] = &error,
+	};
+
+	return type < BF_MSG_TYPE_MAX ? samples[type] : NULL;
+}
