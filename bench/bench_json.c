@@ -75,7 +75,7 @@ static void write_tools(struct bf_buf *out, size_t size)
 	bf_jw_init(&w, out);
 	bf_jw_array(&w);
 	while (bf_buf_len(out) + sizeof(tool) < size)
-		bf_jw_raw(&w, BF_SLICE_LIT(tool));
+		bf_jw_raw(&w, (struct bf_slice){tool, sizeof(tool) - 1});
 	bf_jw_end_array(&w);
 	if (bf_jw_finish(&w) < 0)
 		abort();

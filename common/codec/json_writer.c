@@ -104,26 +104,32 @@ static void put_escape(struct bf_json_writer *w, unsigned char c)
 	put(w, text, 6);
 }
 
-static void put_quoted(struct bf_json_writer *w, struct bf_slice text)
+/* Valid UTF-8, as it stands in quotes. */
+static void put_text(struct bf_json_writer *w, const char *p, const char *end)
 {
-	const char *p = text.ptr, *end = text.len ? text.ptr + text.len : text.ptr;
+	unsigned high = 0;
 
-	put(w, "\"", 1);
 	while (p < end && w->error == 0) {
 		const char *plain = p;
-		size_t run = 0;
-		do {
-			p = bf_scan_plain(p + run, end);
-			run = bf_utf8_run(p, (size_t)(end - p));
-		} while (run);
+		p = bf_scan_plain(p, end, &high);
 		put(w, plain, (size_t)(p - plain));
-		if (p == end)
-			break;
-		if ((unsigned char)*p >= 0x80)
+		if (p < end)
+			put_escape(w, (unsigned char)*p++);
+	}
+}
+
+static void put_quoted(struct bf_json_writer *w, struct bf_slice text)
+{
+	put(w, "\"", 1);
+	while (text.len && w->error == 0) {
+		size_t valid = bf_utf8_valid_prefix(text.ptr, text.len);
+		put_text(w, text.ptr, text.ptr + valid);
+		if (valid < text.len) {
 			put(w, "\xef\xbf\xbd", 3);
-		else
-			put_escape(w, (unsigned char)*p);
-		p++;
+			valid++;
+		}
+		text.ptr += valid;
+		text.len -= valid;
 	}
 	put(w, "\"", 1);
 }

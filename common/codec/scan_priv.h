@@ -12,63 +12,76 @@
 #include <emmintrin.h>
 #endif
 
-/* A quote, a backslash, a control byte, or part of a UTF-8 sequence. */
+/* A quote, a backslash or a control byte. */
 static inline int bf_scan_special(unsigned char c)
 {
-	return c < 0x20 || c >= 0x80 || c == '"' || c == '\\';
+	return c < 0x20 || c == '"' || c == '\\';
 }
 
-static inline const char *bf_scan_bytes(const char *p, const char *end)
+/*
+ * The first special byte, or end. *io_high gets a bit of 0x80 set when some byte up to there may be
+ * above 0x7f: the caller then checks UTF-8 once over the whole string, which is faster than to stop
+ * at each sequence.
+ */
+static inline const char *bf_scan_bytes(const char *p, const char *end, unsigned *io_high)
 {
-	while (p < end && !bf_scan_special((unsigned char)*p))
-		p++;
+	unsigned high = *io_high;
+
+	for (; p < end && !bf_scan_special((unsigned char)*p); p++)
+		high |= (unsigned char)*p;
+	*io_high = high;
 	return p;
 }
 
-/* The first special byte, or end: 8 bytes at a time. A borrow may flag a byte above a special one,
- * never hide one. */
-static inline const char *bf_scan_words(const char *p, const char *end)
+/* 8 bytes at a time. A borrow may flag a byte above a special one, never hide one. */
+static inline const char *bf_scan_words(const char *p, const char *end, unsigned *io_high)
 {
 	const uint64_t ones = UINT64_C(0x0101010101010101);
 	const uint64_t highs = UINT64_C(0x8080808080808080);
+	uint64_t seen = 0;
 
 	while (end - p >= 8) {
 		uint64_t w, quote, slash;
 		memcpy(&w, p, sizeof(w));
 		quote = w ^ (ones * '"');
 		slash = w ^ (ones * '\\');
-		if ((w | (w - ones * 0x20) | (quote - ones) | (slash - ones)) & highs)
+		if ((((w - ones * 0x20) & ~w) | ((quote - ones) & ~quote) |
+		     ((slash - ones) & ~slash)) &
+		    highs)
 			break;
+		seen |= w;
 		p += 8;
 	}
-	return bf_scan_bytes(p, end);
+	*io_high |= seen & highs ? 0x80 : 0;
+	return bf_scan_bytes(p, end, io_high);
 }
 
 #ifdef __SSE2__
-/* As above, 16 bytes at a time. Bytes from 0x80 are negative here, so one comparison finds them and
- * control bytes. */
-static inline const char *bf_scan_sse2(const char *p, const char *end)
+/* 16 bytes at a time. The bytes behind a special one may set *io_high too. */
+static inline const char *bf_scan_sse2(const char *p, const char *end, unsigned *io_high)
 {
-	const __m128i space = _mm_set1_epi8(0x20);
+	const __m128i control = _mm_set1_epi8(0x1f);
 	const __m128i quote = _mm_set1_epi8('"');
 	const __m128i slash = _mm_set1_epi8('\\');
+	__m128i seen = _mm_setzero_si128();
 
 	while (end - p >= 16) {
 		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
 		__m128i hit =
-		    _mm_or_si128(_mm_cmplt_epi8(v, space),
+		    _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(v, control), v),
 				 _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)));
 		int mask = _mm_movemask_epi8(hit);
-		if (mask)
+		seen = _mm_or_si128(seen, v);
+		if (mask) {
+			*io_high |= _mm_movemask_epi8(seen) ? 0x80 : 0;
 			return p + __builtin_ctz((unsigned)mask);
+		}
 		p += 16;
 	}
-	return bf_scan_bytes(p, end);
+	*io_high |= _mm_movemask_epi8(seen) ? 0x80 : 0;
+	return bf_scan_bytes(p, end, io_high);
 }
 #define bf_scan_plain bf_scan_sse2
 #else
 #define bf_scan_plain bf_scan_words
 #endif
-
-/* Bytes of valid UTF-8 sequences above 0x7f from here on. */
-size_t bf_utf8_run(const char *text, size_t len);

@@ -1,0 +1,56 @@
+/* Clock seam: the system clocks run, a source replaces them, NULL brings them back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "common/base/clock.h"
+
+static int64_t seven(void *ctx)
+{
+	return *(int64_t *)ctx;
+}
+
+static int64_t minus_seven(void *ctx)
+{
+	return -*(int64_t *)ctx;
+}
+
+static void test_system_clocks(void **state)
+{
+	(void)state;
+	int64_t before = bf_mono_ns();
+	assert_true(bf_mono_ns() >= before);
+	assert_true(before > 0);
+	int64_t apart = bf_wall_ms() / 1000 - (int64_t)time(NULL);
+	assert_true(apart >= -2 && apart <= 2);
+}
+
+static void test_source_is_replaced_and_restored(void **state)
+{
+	int64_t now = 7000000;
+	struct bf_clock_source source = {.mono_ns = seven, .wall_ns = minus_seven, .ctx = &now};
+
+	(void)state;
+	bf_clock_set_source(&source);
+	assert_int_equal(bf_mono_ns(), 7000000);
+	assert_int_equal(bf_mono_ms(), 7);
+	assert_int_equal(bf_wall_ns(), -7000000);
+	now = 9000000;
+	assert_int_equal(bf_mono_ms(), 9);
+	bf_clock_set_source(NULL);
+	assert_true(bf_wall_ns() > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_system_clocks),
+	    cmocka_unit_test(test_source_is_replaced_and_restored),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,202 @@
+/* No-dump pages: the kernel's own flag, wiping before the memory goes back, and mmap or madvise
+ * failing. */
+#include <errno.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#include "common/base/arena.h"
+#include "common/base/buf.h"
+#include "common/base/nodump.h"
+
+static bool fail_mmap, fail_madvise;
+static unsigned long unmapped, dirty;
+
+/* With 64-bit file offsets the C library's mmap is called mmap64; either name may be the one that
+ * is linked. */
+void *__real_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off);
+void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off);
+void *__wrap_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t off);
+int __real_madvise(void *addr, size_t len, int advice);
+int __wrap_madvise(void *addr, size_t len, int advice);
+int __real_munmap(void *addr, size_t len);
+int __wrap_munmap(void *addr, size_t len);
+
+void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
+{
+	if (fail_mmap) {
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
+	return __real_mmap(addr, len, prot, flags, fd, off);
+}
+
+void *__wrap_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t off)
+{
+	return __wrap_mmap(addr, len, prot, flags, fd, off);
+}
+
+int __wrap_madvise(void *addr, size_t len, int advice)
+{
+	if (fail_madvise) {
+		errno = EINVAL;
+		return -1;
+	}
+	return __real_madvise(addr, len, advice);
+}
+
+/* What goes back to the kernel must hold nothing any more. An arena's chunk keeps its head of
+ * numbers. */
+int __wrap_munmap(void *addr, size_t len)
+{
+	const char *p = addr;
+
+	unmapped++;
+	for (size_t i = 0; i < len; i++)
+		if (p[i]) {
+			dirty++;
+			break;
+		}
+	return __real_munmap(addr, len);
+}
+
+/* Whether the mapping of p carries VM_DONTDUMP ("dd") in /proc/self/smaps. */
+static bool is_nodump(const void *p)
+{
+	FILE *f = fopen("/proc/self/smaps", "re");
+	char line[512];
+	bool inside = false, found = false;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		uintptr_t from, to;
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2)
+			inside = (uintptr_t)p >= from && (uintptr_t)p < to;
+		else if (inside && strncmp(line, "VmFlags:", 8) == 0)
+			found = strstr(line, " dd") != NULL;
+	}
+	(void)fclose(f);
+	return found;
+}
+
+static int reset_counts(void **state)
+{
+	(void)state;
+	fail_mmap = fail_madvise = false;
+	unmapped = dirty = 0;
+	return 0;
+}
+
+static void test_pages_are_flagged_and_wiped(void **state)
+{
+	size_t size = 5000;
+
+	(void)state;
+	char *p = bf_nodump_alloc(&size);
+	assert_non_null(p);
+	assert_true(size >= 5000 && size % 4096 == 0);
+	assert_true(is_nodump(p));
+	memset(p, 's', size);
+	bf_nodump_free(p, size);
+	bf_nodump_free(NULL, 0);
+	assert_int_equal(unmapped, 1);
+	assert_int_equal(dirty, 0);
+}
+
+static void test_sizes_at_the_edges(void **state)
+{
+	size_t size = 0;
+
+	(void)state;
+	char *p = bf_nodump_alloc(&size);
+	assert_non_null(p);
+	assert_true(size > 0);
+	bf_nodump_free(p, size);
+	size = SIZE_MAX;
+	assert_null(bf_nodump_alloc(&size));
+	assert_true(size == SIZE_MAX);
+}
+
+static void test_a_page_that_would_be_dumped_is_refused(void **state)
+{
+	size_t size = 100;
+
+	(void)state;
+	fail_madvise = true;
+	assert_null(bf_nodump_alloc(&size));
+	assert_int_equal(unmapped, 1);
+	fail_madvise = false;
+	fail_mmap = true;
+	assert_null(bf_nodump_alloc(&size));
+}
+
+static void test_buffer_growth_wipes(void **state)
+{
+	struct bf_buf b;
+
+	(void)state;
+	bf_buf_init_nodump(&b, 1 << 20);
+	for (int i = 0; i < 40000; i++)
+		assert_int_equal(bf_buf_append(&b, "secret", 6), 0);
+	assert_true(is_nodump(b.data));
+	assert_memory_equal(b.data + 6 * 39999, "secret", 6);
+	assert_true(unmapped > 2);
+	bf_buf_done(&b);
+	assert_int_equal(dirty, 0);
+}
+
+static void test_buffer_keeps_its_bytes_when_it_cannot_grow(void **state)
+{
+	struct bf_buf b;
+	char big[8192] = {0};
+
+	(void)state;
+	bf_buf_init_nodump(&b, 1 << 20);
+	assert_int_equal(bf_buf_append(&b, "abc", 3), 0);
+	fail_mmap = true;
+	assert_int_equal(bf_buf_append(&b, big, sizeof(big)), -ENOMEM);
+	assert_int_equal(bf_buf_len(&b), 3);
+	assert_memory_equal(b.data, "abc", 3);
+	bf_buf_done(&b);
+}
+
+static void test_arena_wipes(void **state)
+{
+	struct bf_arena a;
+
+	(void)state;
+	bf_arena_init_nodump(&a, 1 << 20);
+	for (int i = 0; i < 300; i++) {
+		char *p = bf_arena_alloc(&a, 1000);
+		assert_non_null(p);
+		memset(p, 's', 1000);
+#ifndef BF_ARENA_MALLOC
+		assert_true(i % 50 || is_nodump(p));
+#endif
+	}
+	bf_arena_reset(&a);
+	bf_arena_done(&a);
+	assert_int_equal(dirty, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup(test_pages_are_flagged_and_wiped, reset_counts),
+	    cmocka_unit_test_setup(test_sizes_at_the_edges, reset_counts),
+	    cmocka_unit_test_setup(test_a_page_that_would_be_dumped_is_refused, reset_counts),
+	    cmocka_unit_test_setup(test_buffer_growth_wipes, reset_counts),
+	    cmocka_unit_test_setup(test_buffer_keeps_its_bytes_when_it_cannot_grow, reset_counts),
+	    cmocka_unit_test_setup(test_arena_wipes, reset_counts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, reset_counts);
+}
