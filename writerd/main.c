@@ -9,6 +9,7 @@
 
 #include "common/base/clock.h"
 #include "common/log/log.h"
+#include "common/proc/contract.h"
 #include "shm/content.h"
 #include "shm/slot.h"
 #include "writerd/control.h"
@@ -132,14 +133,19 @@ static int writerd_open(struct bf_child *child, struct bf_err *err)
 		    child->proc_slot);
 	child->beat = beat;
 	(void)umask(077);
-	return choose_paths(child, err);
+	(void)choose_paths(child, &writerd.refusal);
+	return 0;
 }
 
 static int open_stores(struct bf_child *child, struct bf_err *err)
 {
 	struct writerd *w = child->daemon;
-	int r = 0;
+	int r = w->refusal.code;
 
+	if (r < 0) {
+		*err = w->refusal;
+		return r;
+	}
 	if (w->config_path)
 		r = config_store_note(w->config_path, child->config.config_hash, bf_version(),
 				      w->node_id, err);
@@ -154,10 +160,15 @@ static int writerd_start(struct bf_child *child, struct bf_err *err)
 {
 	struct writerd *w = child->daemon;
 	const struct bf_config *c = &child->config;
-	int r = open_stores(child, err);
 
-	if (r < 0)
-		return r;
+	/* Not a crash: the configuration, or what lies at its path, is to be mended by a person. */
+	if (open_stores(child, err) < 0) {
+		bf_log(BF_LOG_ERROR, "store_unusable", "reason=%s effect=%s",
+		       bf_log_quote(err->text),
+		       bf_log_quote("rows wait in the segment until writerd can start"));
+		bf_child_leave(child, BF_EXIT_CONFIG);
+		return 0;
+	}
 	turn_start(&w->turn, child->loop, &w->seg, w->store, child->proc_slot, child->doorbell_fd,
 		   w->store_path && !c->client.disable_content_logging,
 		   c->logs_store.retention_days);
@@ -177,7 +188,7 @@ static void writerd_stop(struct bf_child *child)
 
 	if (!w || !w->turn.loop)
 		return;
-	left = turn_stop(&w->turn, child->channel.broken ? LOST_LIMIT_MS : STOP_LIMIT_MS);
+	left = turn_stop(&w->turn, child->orphaned ? LOST_LIMIT_MS : STOP_LIMIT_MS);
 	if (left)
 		bf_log(BF_LOG_WARN, "rows_left", "rows=%llu effect=%s", (unsigned long long)left,
 		       bf_log_quote("they stay in the segment for the next writerd"));

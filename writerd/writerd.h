@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "common/base/err.h"
 #include "common/base/rand.h"
 #include "common/proc/child.h"
 #include "shm/segment.h"
@@ -10,9 +11,10 @@
 
 struct writerd {
 	struct shm_segment seg;
-	struct store *store;                /* NULL before it is open */
-	const char *store_path;             /* NULL: no logs are kept */
-	const char *config_path;            /* NULL: no config store */
+	struct store *store;     /* NULL before it is open */
+	const char *store_path;  /* NULL: no logs are kept */
+	const char *config_path; /* NULL: no config store */
+	struct bf_err refusal;   /* of the configured paths, found out before the sandbox */
 	char node_id[BF_UUID_TEXT_LEN + 1]; /* "": the node has none */
 	struct turn turn;
 };

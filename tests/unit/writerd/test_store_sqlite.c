@@ -23,14 +23,15 @@
 static char folder[64];
 static char path[128];
 static struct row_scratch scratch;
-static sqlite3 *opened; /* the connection that the store made last */
+static sqlite3 *newest; /* connection */
+static sqlite3 *opened; /* the connection of the store that was opened last */
 
 /* SQLite calls this for every new connection: the test's way to reach into the store's. */
 static int catch_connection(sqlite3 *db, char **error, const void *api)
 {
 	(void)error;
 	(void)api;
-	opened = db;
+	newest = db;
 	return SQLITE_OK;
 }
 
@@ -47,7 +48,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	char command[128];
+	char command[192];
 
 	(void)state;
 	sqlite3_reset_auto_extension();
@@ -89,6 +90,7 @@ static struct store *open_store(void)
 
 	if (store_sqlite_open(path, "0190aaaa-0000-7000-8000-000000000001", &store, &err) < 0)
 		fail_msg("%s", err.text);
+	opened = newest;
 	return store;
 }
 
