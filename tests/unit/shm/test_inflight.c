@@ -1,0 +1,201 @@
+/* In-flight table: bounds, the room promised at admission, and the sweep with its repetitions. */
+#include "fixture.h"
+
+#include "shm/content.h"
+#include "shm/inflight.h"
+
+static int begin(struct fixture *f, uint64_t n)
+{
+	struct shm_usage_record r = fixture_record(n);
+
+	return shm_inflight_begin(&f->seg, f->p, &r);
+}
+
+static void drain(struct fixture *f)
+{
+	const struct shm_usage_record *records[64];
+	size_t n;
+
+	while ((n = shm_usage_peek(&f->seg, f->p, records, 64)) > 0)
+		shm_usage_release(&f->seg, f->p, n);
+}
+
+static void all_entries_then_none(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int i = 0; i < (int)SHM_INFLIGHT_ENTRIES; i++)
+		assert_int_equal(begin(f, (uint64_t)i), i);
+	assert_int_equal(begin(f, 1), -1);
+	assert_int_equal(shm_inflight_count(&f->seg, f->p), SHM_INFLIGHT_ENTRIES);
+	assert_int_equal(shm_segment_valid(&f->seg, NULL), 0);
+	for (int i = 0; i < (int)SHM_INFLIGHT_ENTRIES; i += 2) {
+		struct shm_usage_record r = fixture_record((uint64_t)i);
+
+		shm_inflight_finish(&f->seg, f->p, i, &r);
+	}
+	assert_int_equal(shm_inflight_count(&f->seg, f->p), SHM_INFLIGHT_ENTRIES / 2);
+	assert_int_equal(begin(f, 5), 0);
+	assert_int_equal(begin(f, 6), 2);
+}
+
+/* Admission keeps one record for every held request: the last finish still finds room. */
+static void begin_refuses_what_the_ring_could_not_keep(void **state)
+{
+	struct fixture *f = *state;
+	struct shm_usage_record r = fixture_record(1);
+	int held[4];
+	int n = 0;
+
+	while (shm_usage_room(&f->seg, f->p) > 3)
+		assert_int_equal(shm_usage_push(&f->seg, f->p, &r), 0);
+	while (n < 4 && (held[n] = begin(f, 2)) >= 0)
+		n++;
+	assert_int_equal(n, 3);
+	for (int i = 0; i < 3; i++)
+		shm_inflight_finish(&f->seg, f->p, held[i], &r);
+	assert_int_equal(shm_usage_room(&f->seg, f->p), 0);
+	assert_int_equal(begin(f, 2), -1);
+	drain(f);
+	assert_true(begin(f, 2) >= 0);
+}
+
+static void sweep_only_what_is_dead_and_drained(void **state)
+{
+	struct fixture *f = *state;
+	struct shm_usage_record r = fixture_record(9), got;
+
+	(void)begin(f, 1);
+	assert_int_equal(shm_inflight_sweep(&f->seg, f->p, 0, 0, &got), -1); /* it lives */
+	assert_int_equal(shm_usage_push(&f->seg, f->p, &r), 0);
+	shm_slot_dead(&f->seg, f->p);
+	assert_int_equal(shm_inflight_sweep(&f->seg, f->p, 0, 0, &got), -1); /* ring first */
+	assert_int_equal(shm_slot_free(&f->seg, f->p), BF_E_STATE);
+	drain(f);
+	assert_int_equal(shm_inflight_sweep(&f->seg, f->p, 0, 0, &got), 0);
+	assert_int_equal(shm_slot_free(&f->seg, f->p), BF_E_STATE);
+	shm_inflight_swept(&f->seg, f->p, 0);
+	assert_int_equal(shm_slot_free(&f->seg, f->p), 0);
+}
+
+static void swept_record_says_what_happened(void **state)
+{
+	struct fixture *f = *state;
+	struct shm_usage_record r = fixture_record(4), got;
+	int i;
+
+	r.started_wall_ns = 1000000000;
+	r.flags = SHM_USAGE_STREAM;
+	i = shm_inflight_begin(&f->seg, f->p, &r);
+	shm_inflight_progress(&f->seg, f->p, i, 100, 7, SHM_USAGE_STREAM);
+	shm_slot_dead(&f->seg, f->p);
+	assert_int_equal(shm_inflight_sweep(&f->seg, f->p, -5, 3000000000, &got), i);
+	assert_memory_equal(got.id, r.id, 16);
+	assert_string_equal(got.model, r.model);
+	assert_int_equal(got.prompt_tokens, 100);
+	assert_int_equal(got.completion_tokens, 12); /* what was there at begin is more */
+	assert_int_equal(got.flags, SHM_USAGE_STREAM | SHM_USAGE_CRASHED | SHM_USAGE_ESTIMATED);
+	assert_int_equal(got.status, SHM_USAGE_ERROR);
+	assert_int_equal(got.latency_us, 2000000);
+	assert_string_equal(got.error_type, "worker_crashed");
+	assert_true(strlen(got.error_text) < sizeof(got.error_text));
+	/* a clock that stepped back makes no negative latency */
+	assert_int_equal(shm_inflight_sweep(&f->seg, f->p, 0, 5, &got), i);
+	assert_int_equal(got.latency_us, 0);
+}
+
+static void sweep_repeats_until_swept(void **state)
+{
+	struct fixture *f = *state;
+	struct shm_usage_record a, b;
+	const int holes[] = {0, 1, 63, 64, 65, 127, 128, 300, 699};
+	size_t next = 0;
+
+	for (uint64_t i = 0; i < 700; i++)
+		(void)begin(f, i);
+	for (int i = 0, h = 0; i < 700; i++) {
+		struct shm_usage_record r = fixture_record((uint64_t)i);
+
+		if (h < 9 && i == holes[h])
+			h++;
+		else
+			shm_inflight_finish(&f->seg, f->p, i, &r);
+	}
+	drain(f);
+	shm_slot_dead(&f->seg, f->p);
+	for (int from = 0;; next++) {
+		int e = shm_inflight_sweep(&f->seg, f->p, from, 10, &a);
+
+		if (e < 0)
+			break;
+		assert_int_equal(e, holes[next]);
+		assert_int_equal(shm_inflight_sweep(&f->seg, f->p, from, 10, &b),
+				 e); /* killed before swept */
+		assert_memory_equal(&a, &b, sizeof(a));
+		if (next % 2)
+			shm_inflight_swept(&f->seg, f->p, e);
+		from = e + 1;
+	}
+	assert_int_equal(next, 9);
+	assert_int_equal(shm_inflight_count(&f->seg, f->p), 5);
+	for (int e; (e = shm_inflight_sweep(&f->seg, f->p, 0, 10, &a)) >= 0;)
+		shm_inflight_swept(&f->seg, f->p, e);
+	assert_int_equal(shm_slot_free(&f->seg, f->p), 0);
+}
+
+/* The next holder of the slot starts with an empty table and pages that were given back. */
+static void a_freed_slot_is_as_new(void **state)
+{
+	struct fixture *f = *state;
+	struct shm_usage_record r;
+	size_t before = fixture_touched(f);
+	const uint8_t id[16] = {1};
+
+	for (int life = 0; life < 5; life++) {
+		for (uint64_t i = 0; i < 2000; i++)
+			assert_true(begin(f, i) >= 0);
+		assert_int_equal(shm_content_push(&f->seg, f->p, id, SHM_CONTENT_REQUEST, "x", 1),
+				 0);
+		assert_true(fixture_touched(f) > before + 2000 * 2048);
+		shm_slot_dead(&f->seg, f->p);
+		for (int e; (e = shm_inflight_sweep(&f->seg, f->p, 0, 10, &r)) >= 0;)
+			shm_inflight_swept(&f->seg, f->p, e);
+		assert_int_equal(shm_slot_free(&f->seg, f->p), BF_E_STATE); /* a body waits */
+		shm_content_release(&f->seg, f->p, (uint64_t)(life + 1) * 128);
+		assert_int_equal(shm_slot_free(&f->seg, f->p), 0);
+		assert_int_equal(fixture_touched(f), before);
+		assert_int_equal(shm_slot_assign(&f->seg, 2, 0), 0);
+		assert_int_equal(shm_slot_enter(&f->seg, 0, 7, 1, 1), 0);
+		assert_int_equal(shm_inflight_count(&f->seg, f->p), 0);
+	}
+}
+
+static void impossible_words_are_found(void **state)
+{
+	struct fixture *f = *state;
+	struct shm_desk *d = &f->seg.map->desks[f->p];
+	struct bf_err err;
+
+	d->held_bits[5] = 1; /* mo: one thread here */
+	assert_int_equal(shm_segment_valid(&f->seg, &err), BF_E_CORRUPT);
+	assert_non_null(strstr(err.text, "in-flight table"));
+	d->words_used = 4000000; /* mo: one thread here */
+	assert_int_equal(shm_segment_valid(&f->seg, &err), BF_E_CORRUPT);
+	assert_int_equal(shm_inflight_count(&f->seg, f->p),
+			 1); /* and nothing is read beyond the table */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    FIXTURE_TEST(all_entries_then_none),
+	    FIXTURE_TEST(begin_refuses_what_the_ring_could_not_keep),
+	    FIXTURE_TEST(sweep_only_what_is_dead_and_drained),
+	    FIXTURE_TEST(swept_record_says_what_happened),
+	    FIXTURE_TEST(sweep_repeats_until_swept),
+	    FIXTURE_TEST(a_freed_slot_is_as_new),
+	    FIXTURE_TEST(impossible_words_are_found),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
