@@ -332,6 +332,7 @@ static const struct bf_field config_fields[] = {
      .min = 1,
      .max = 2,
      .dflt = "2",
+     .reload = BF_RELOAD_LIVE,
      .doc = "Meaning of an empty list of models in a key: 1 all models; 2 it is refused, because "
 	    "Bifrost denies "
 	    "all models there."},

@@ -191,21 +191,6 @@ static void decode_list(struct bf_decoder *d, const struct bf_field *f, const st
 	}
 }
 
-/* The key of a map's member becomes the first field of the item. */
-static void decode_map_key(struct bf_decoder *d, const struct bf_table *sub,
-			   const struct bf_node *child, void *item, const struct bf_path *path)
-{
-	char where[BF_PATH_TEXT_MAX];
-	struct bf_err err;
-	const struct bf_field *f = &sub->fields[0];
-	int r =
-	    bf_value_parse(f, child->key, BF_TEXT_QUOTED, bf_field_slot(f, item), d->arena, &err);
-
-	if (r < 0)
-		bf_diag(d->diags, BF_DIAG_ERROR, child->key_pos, "%s: its name %s",
-			bf_path_text(path, where), err.text);
-}
-
 static void decode_map(struct bf_decoder *d, const struct bf_field *f, const struct bf_node *node,
 		       struct bf_array *list, const struct bf_path *path)
 {
@@ -222,7 +207,6 @@ static void decode_map(struct bf_decoder *d, const struct bf_field *f, const str
 		void *item = bf_array_at(list, f->sub->size, i);
 
 		decode_fields(d, f->sub, child, item, &here, child->key_pos);
-		decode_map_key(d, f->sub, child, item, &here);
 	}
 }
 
@@ -309,6 +293,22 @@ static void report_missing(struct bf_decoder *d, const struct bf_table *table,
 	}
 }
 
+/* The key of a map's member becomes the first field of the item, before the item's check asks for
+ * it. */
+static void decode_map_key(struct bf_decoder *d, const struct bf_table *table,
+			   const struct bf_path *path, struct bf_pos where, void *object)
+{
+	char text[BF_PATH_TEXT_MAX];
+	struct bf_err err;
+	const struct bf_field *f = &table->fields[0];
+	int r =
+	    bf_value_parse(f, path->name, BF_TEXT_QUOTED, bf_field_slot(f, object), d->arena, &err);
+
+	if (r < 0)
+		bf_diag(d->diags, BF_DIAG_ERROR, where, "%s: its name %s", bf_path_text(path, text),
+			err.text);
+}
+
 static void decode_fields(struct bf_decoder *d, const struct bf_table *table,
 			  const struct bf_node *node, void *object, const struct bf_path *path,
 			  struct bf_pos where)
@@ -320,6 +320,8 @@ static void decode_fields(struct bf_decoder *d, const struct bf_table *table,
 
 	if (bf_table_defaults(table, object, d->arena) < 0)
 		out_of_memory(d, where);
+	if (seen)
+		decode_map_key(d, table, path, where, object);
 	if (!node || bf_node_is_null(node))
 		node = NULL;
 	else if (node->type == BF_NODE_MAP)

@@ -137,13 +137,15 @@ struct parse {
 	struct bf_err *err;
 };
 
+/* Only where the quotes are what is wrong. */
 static int wrong_type(const struct parse *p, const char *wanted)
 {
 	char seen[80];
+	bool is_bare = p->f->type != BF_T_DURATION && p->f->type != BF_T_SIZE;
 
 	return bf_err_set(p->err, BF_E_TYPE, "must be %s%s%s", wanted,
 			  shown(p->f, p->text, p->style, seen),
-			  p->style == BF_TEXT_QUOTED ? " in quotes" : "");
+			  is_bare && p->style == BF_TEXT_QUOTED ? " in quotes" : "");
 }
 
 static int out_of_range(const struct parse *p)
