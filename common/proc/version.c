@@ -4,7 +4,7 @@
  */
 #include "common/proc/child.h"
 
-#include "build_id.h"
+#include "common/proc/build_id.h"
 
 const char *bf_build_id(void)
 {
