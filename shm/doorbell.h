@@ -1,4 +1,5 @@
-/* Wakes writerd through an eventfd, once per sleep: a worker writes to it only when the consumer said it sleeps. */
+/* Wakes writerd through an eventfd, once per sleep: a worker writes to it only when the consumer
+ * said it sleeps. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,4 +1,5 @@
-/* A readable picture of a segment, for bifrostctl dump; works on a read-only mapping and on a dead node's file. */
+/* A readable picture of a segment, for bifrostctl dump; works on a read-only mapping and on a dead
+ * node's file. */
 #pragma once
 
 #include "common/base/buf.h"

@@ -1,10 +1,11 @@
 /*
- * In-flight table: per process slot, one entry per admitted request, with everything a row needs by value. If the worker
- * dies, writerd makes exactly one row of every entry that is still held.
+ * In-flight table: per process slot, one entry per admitted request, with everything a row needs by
+ * value. If the worker dies, writerd makes exactly one row of every entry that is still held.
  *
- * Order that makes it exact: begin (entry HELD) before the upstream is called; at the end the record is pushed to the usage
- * ring first, then the entry is freed. A death in between leaves both: the sweep takes the ring first and the row's key is the
- * request id, so the second one changes nothing.
+ * Order that makes it exact: begin (entry HELD) before the upstream is called; at the end the
+ * record is pushed to the usage ring first, then the entry is freed. A death in between leaves
+ * both: the sweep takes the ring first and the row's key is the request id, so the second one
+ * changes nothing.
  */
 #pragma once
 
@@ -17,8 +18,8 @@
 #define SHM_INFLIGHT_ENTRIES 8192u /* per slot */
 
 /*
- * Puts a copy of *r into a free entry and marks it held. Index, or -1 (answer 503) when all are taken or the usage ring could
- * not keep one record for every held request. Holder of p only.
+ * Puts a copy of *r into a free entry and marks it held. Index, or -1 (answer 503) when all are
+ * taken or the usage ring could not keep one record for every held request. Holder of p only.
  */
 int shm_inflight_begin(struct shm_segment *seg, uint32_t p, const struct shm_usage_record *r);
 
@@ -27,17 +28,19 @@ void shm_inflight_progress(struct shm_segment *seg, uint32_t p, int entry, uint6
 			   uint64_t completion_tokens, uint32_t flags);
 
 /*
- * The end of a request: pushes *r to the usage ring, then frees the entry. Cannot fail: shm_inflight_begin
- * kept the room (asserted).
+ * The end of a request: pushes *r to the usage ring, then frees the entry. Cannot fail:
+ * shm_inflight_begin kept the room (asserted).
  */
-void shm_inflight_finish(struct shm_segment *seg, uint32_t p, int entry, const struct shm_usage_record *r);
+void shm_inflight_finish(struct shm_segment *seg, uint32_t p, int entry,
+			 const struct shm_usage_record *r);
 
 uint32_t shm_inflight_count(const struct shm_segment *seg, uint32_t p);
 
 /*
- * Sweep by writerd of a DEAD slot whose usage ring is empty: the next held entry at or after from, as a record marked
- * CRASHED | ESTIMATED with status error; its index, or -1 when none is left. The entry stays held until
- * shm_inflight_swept, called after the row is committed; both may be repeated by the next writerd after a kill.
+ * Sweep by writerd of a DEAD slot whose usage ring is empty: the next held entry at or after from,
+ * as a record marked CRASHED | ESTIMATED with status error; its index, or -1 when none is left. The
+ * entry stays held until shm_inflight_swept, called after the row is committed; both may be
+ * repeated by the next writerd after a kill.
  */
 int shm_inflight_sweep(struct shm_segment *seg, uint32_t p, int from, int64_t now_wall_ns,
 		       struct shm_usage_record *ret_record);

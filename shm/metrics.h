@@ -1,6 +1,6 @@
 /*
- * Metric shards: one array of 64-bit numbers per process slot, one writer each. The shard belongs to the identity: the next
- * holder of a slot goes on counting where the last one stopped.
+ * Metric shards: one array of 64-bit numbers per process slot, one writer each. The shard belongs
+ * to the identity: the next holder of a slot goes on counting where the last one stopped.
  */
 #pragma once
 
