@@ -1,0 +1,84 @@
+/* The scan of strings: each form against the plain loop, every byte at every place, at every
+ * length. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "common/codec/scan_priv.h"
+
+typedef const char *(*scan_fn)(const char *p, const char *end, unsigned *io_high);
+
+static void check(scan_fn scan, const char *p, size_t len)
+{
+	unsigned high = 0, want_high = 0;
+	const char *want = bf_scan_bytes(p, p + len, &want_high);
+
+	assert_ptr_equal(scan(p, p + len, &high), want);
+	/* A byte above 0x7f before the place must be told; one behind it may be. */
+	assert_true((high & 0x80) || !(want_high & 0x80));
+	if (want == p + len)
+		assert_int_equal(high & 0x80, want_high & 0x80);
+}
+
+static void check_all(scan_fn scan)
+{
+	for (size_t len = 0; len <= 70; len++) {
+		char *text = malloc(len ? len : 1);
+		assert_non_null(text);
+		memset(text, 'a', len);
+		check(scan, text, len);
+		for (size_t at = 0; at < len; at++)
+			for (unsigned byte = 0; byte < 256; byte++) {
+				text[at] = (char)byte;
+				check(scan, text, len);
+				if (at > 0) {
+					text[at - 1] = '\xc3';
+					check(scan, text, len);
+					text[at - 1] = 'a';
+				}
+				text[at] = 'a';
+			}
+		free(text);
+	}
+}
+
+static void test_words(void **state)
+{
+	(void)state;
+	check_all(bf_scan_words);
+}
+
+static void test_fastest(void **state)
+{
+	(void)state;
+	check_all(bf_scan_plain);
+}
+
+static void test_plain_loop(void **state)
+{
+	unsigned high = 0;
+	static const char text[] = "ab\xc3\xa4\x7f !\"";
+
+	(void)state;
+	assert_ptr_equal(bf_scan_bytes(text, text + sizeof(text) - 1, &high),
+			 text + sizeof(text) - 2);
+	assert_true(high & 0x80);
+	for (int c = 0; c < 256; c++)
+		assert_int_equal(!!bf_scan_special((unsigned char)c),
+				 c < 0x20 || c == '"' || c == '\\');
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_plain_loop),
+	    cmocka_unit_test(test_words),
+	    cmocka_unit_test(test_fastest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
