@@ -55,7 +55,7 @@ struct bf_child_spec {
 
 /* From the moment the supervisor is gone to SIGKILL, whatever the daemon does: the promise is 2 s.
  */
-#define BF_ORPHAN_LIMIT_MS 1800
+#define BF_ORPHAN_LIMIT_MS 1500
 
 enum bf_child_phase {
 	BF_CHILD_WAITING, /* for HELLO */
