@@ -16,7 +16,7 @@
 
 static const char helper_name[] = "bifrost-config";
 
-static void clear(struct binaries *b)
+void binaries_init(struct binaries *b)
 {
 	for (size_t i = 0; i < BF_ROLE_COUNT; i++)
 		b->fds[i] = -1;
@@ -32,7 +32,7 @@ void binaries_close(struct binaries *b)
 	}
 	if (b->config_helper >= 0)
 		(void)close(b->config_helper);
-	clear(b);
+	binaries_init(b);
 }
 
 static int open_one(int dir, const char *folder, const char *name, struct bf_err *err)
@@ -67,7 +67,7 @@ int binaries_open_in(struct binaries *b, const char *folder, struct bf_err *err)
 {
 	int dir, r;
 
-	clear(b);
+	binaries_init(b);
 	dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return bf_err_sys(err, -errno, "%s: folder of the programs cannot be opened",

@@ -19,6 +19,9 @@ struct binaries {
  */
 int binaries_open(struct binaries *b, struct bf_err *err);
 
+/* Holds nothing; binaries_close may follow. */
+void binaries_init(struct binaries *b);
+
 /* As binaries_open, from one folder. */
 int binaries_open_in(struct binaries *b, const char *folder, struct bf_err *err);
 void binaries_close(struct binaries *b);

@@ -21,6 +21,8 @@ struct plan_row {
 };
 
 #define PLAN_STOP_ORDERS 3u
+/* So that all can be replaced while the old ones still drain: there are 64 process slots. */
+#define PLAN_MAX_WORKERS 32u
 
 extern const struct plan_row plan_rows[];
 extern const size_t plan_row_count;

@@ -104,7 +104,24 @@ fail:
 	return r;
 }
 
-static int set_aside(struct segment *s, const struct folders *f, const char *why,
+/* What people are told about a file that was not taken over. */
+static void tell(struct segment *s, const struct folders *f, const char *old,
+		 const struct bf_err *why)
+{
+	if (why->code == BF_E_STATE)
+		(void)snprintf(
+		    s->note, sizeof(s->note),
+		    "%s/%s was of another boot of this machine and is not used again; kept as %s "
+		    "(bifrostctl dump shows it): remove it when nothing in it is missed",
+		    f->runtime, file_name, old);
+	else
+		(void)snprintf(s->note, sizeof(s->note),
+			       "%s/%s is damaged and was replaced; kept as %s: rows that waited in "
+			       "it are lost unless somebody finds them there (%s)",
+			       f->runtime, file_name, old, why->text);
+}
+
+static int set_aside(struct segment *s, const struct folders *f, const struct bf_err *why,
 		     struct bf_err *err)
 {
 	char old[32];
@@ -113,10 +130,7 @@ static int set_aside(struct segment *s, const struct folders *f, const char *why
 		(void)snprintf(old, sizeof(old), "%s.old-%d", file_name, n);
 		if (renameat2(f->runtime_fd, file_name, f->runtime_fd, old, RENAME_NOREPLACE) ==
 		    0) {
-			(void)snprintf(
-			    s->note, sizeof(s->note),
-			    "%s; kept as %s/%s: look at it with bifrostctl dump, then remove it",
-			    why, f->runtime, old);
+			tell(s, f, old, why);
 			return 0;
 		}
 		if (errno != EEXIST)
@@ -180,14 +194,10 @@ int segment_open(struct segment *s, const struct folders *f, const struct owner 
 	if (r == 0)
 		return 0;
 	if (r != -ENOENT) {
-		if (segment_decide(r) == SEGMENT_REFUSE) {
-			return bf_err_set(err, r,
-					  "%s/%s: %s. To start without what it holds, move it "
-					  "away: mv %s/%s %s/%s.old",
-					  f->runtime, file_name, why.text, f->runtime, file_name,
-					  f->runtime, file_name);
-		}
-		r = set_aside(s, f, why.text, err);
+		/* The text says where, what, and how to mend it. */
+		if (segment_decide(r) == SEGMENT_REFUSE)
+			return bf_err_set(err, r, "%s", why.text);
+		r = set_aside(s, f, &why, err);
 		if (r < 0)
 			return r;
 	}

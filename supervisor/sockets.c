@@ -11,6 +11,13 @@
 #include "common/base/slice.h"
 #include "common/net/listen.h"
 
+void sockets_init(struct sockets *s)
+{
+	s->slots = s->addresses = 0;
+	for (uint32_t i = 0; i < SOCKETS_MAX; i++)
+		s->fds[i] = -1;
+}
+
 static int open_address(struct sockets *s, const struct bf_addr *addr, uint32_t a,
 			struct bf_err *err)
 {
@@ -29,10 +36,9 @@ int sockets_open(struct sockets *s, const struct bf_array *listen, uint32_t slot
 {
 	const struct bf_slice *texts = listen->items;
 
+	sockets_init(s);
 	s->slots = slots;
 	s->addresses = listen->count;
-	for (uint32_t i = 0; i < SOCKETS_MAX; i++)
-		s->fds[i] = -1;
 	if ((uint64_t)slots * listen->count > SOCKETS_MAX || listen->count == 0)
 		return bf_err_set(err, BF_E_LIMIT,
 				  "server.listen: %u addresses for %u workers: between 1 and %u "

@@ -13,6 +13,9 @@ struct sockets {
 	int fds[SOCKETS_MAX]; /* slot s, address a: s * addresses + a */
 };
 
+/* Holds nothing; sockets_close may follow. */
+void sockets_init(struct sockets *s);
+
 /* listen: of struct bf_slice. On an error nothing stays open. */
 int sockets_open(struct sockets *s, const struct bf_array *listen, uint32_t slots,
 		 struct bf_err *err);
