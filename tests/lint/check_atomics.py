@@ -5,7 +5,7 @@ import re
 
 from house import ROOT, finish, tracked
 
-ACCESS = re.compile(r"\batomic_(load|store|exchange|compare_exchange_\w+|fetch_\w+)(_explicit)?\s*\(|__sync_\w+\s*\(|"
+ACCESS = re.compile(r"\batomic_(load|store|exchange|compare_exchange_(?:strong|weak)|fetch_[a-z]+)(_explicit)?\s*\(|__sync_\w+\s*\(|"
                     r"__atomic_\w+\s*\(|\bshm_cas128\s*\(")
 
 
