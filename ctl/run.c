@@ -114,8 +114,11 @@ static int dispatch(struct ctl *ctl, struct ctl_args *args)
 	}
 	ctl->json = ctl_args_flag(args, "--json");
 	ctl->runtime_dir = env && env[0] ? env : DEFAULT_RUNTIME_DIR;
-	if (ctl_args_value(args, "--runtime-dir", &ctl->runtime_dir) < 0)
+	int given = ctl_args_value(args, "--runtime-dir", &ctl->runtime_dir);
+	if (given < 0)
 		return ctl_fail(ctl, CTL_USAGE, "--runtime-dir needs a folder");
+	if (given && ctl_args_value(args, "--runtime-dir", &env) != 0)
+		return ctl_fail(ctl, CTL_USAGE, "--runtime-dir is given twice");
 	return run_command(ctl, args);
 }
 

@@ -31,32 +31,30 @@ static int not_running(struct ctl *ctl)
 			ctl->runtime_dir);
 }
 
-/* Who may control the gateway: the owner of its runtime folder. */
-static const char *owner_name(struct ctl *ctl, char out[64])
+/* Who may control the gateway: root, and the owner of its runtime folder. */
+static const char *who_may(const struct ctl *ctl, char out[80])
 {
-	struct stat st;
 	const struct passwd *pw = NULL;
+	struct stat st;
 
-	if (stat(ctl->runtime_dir, &st) < 0)
-		return "the user of the gateway";
-	if (st.st_uid == 0)
-		return "nobody else";
+	(void)snprintf(out, 80, "root");
+	if (stat(ctl->runtime_dir, &st) < 0 || st.st_uid == 0)
+		return out;
 	pw = getpwuid(st.st_uid);
 	if (pw)
-		(void)snprintf(out, 64, "user %.40s", pw->pw_name);
+		(void)snprintf(out, 80, "root and user %.40s", pw->pw_name);
 	else
-		(void)snprintf(out, 64, "user %u", st.st_uid);
+		(void)snprintf(out, 80, "root and user %u", st.st_uid);
 	return out;
 }
 
 static int not_permitted(struct ctl *ctl, int code)
 {
-	char owner[64];
+	char who[80];
 
 	return ctl_fail(
-	    ctl, code,
-	    "%s/control.sock: not permitted: only root and %s may control this gateway: try sudo",
-	    ctl->runtime_dir, owner_name(ctl, owner));
+	    ctl, code, "%s/control.sock: not permitted: only %s may control this gateway: try sudo",
+	    ctl->runtime_dir, who_may(ctl, who));
 }
 
 /* The gateway closed before it said anything: it does not know us, or does not like what we said.
