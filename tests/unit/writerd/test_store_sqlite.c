@@ -15,10 +15,8 @@
 #include <cmocka.h>
 
 #include "common/base/clock.h"
-#include "writerd/retention.h"
 #include "writerd/store_null.h"
 #include "writerd/store_sqlite.h"
-#include "writerd/store_sqlite_config.h"
 
 static char folder[64];
 static char path[128];
@@ -443,58 +441,6 @@ static void a_store_that_could_not_be_mended_stays_refused(void **state)
 	store->ops->close(store);
 }
 
-static int64_t day_ns(int64_t days)
-{
-	return days * INT64_C(86400) * 1000000000;
-}
-
-static void old_rows_leave_in_small_pieces(void **state)
-{
-	struct store *store = open_store();
-	int64_t now_wall_ns = INT64_C(1700000000000000000) + day_ns(8), now_ms = 0;
-	struct bf_err err = {0};
-	struct retention r;
-	bool finished = false;
-	unsigned inserted = 0;
-	int pieces = 0;
-
-	(void)state;
-	assert_int_equal(write_rows(store, 1, 1200, BF_SLICE_LIT(""), &inserted, &err), 0);
-	sql("UPDATE logs SET timestamp = '2023-11-20T00:00:00.000Z' WHERE inc_number > 1100");
-	retention_init(&r, 7, now_ms);
-	assert_false(retention_due(&r, now_ms));
-	while (!finished && pieces < 10) {
-		now_ms = r.next_ms;
-		assert_int_equal(retention_run(&r, store, now_ms, now_wall_ns, &finished, &err), 0);
-		pieces++;
-	}
-	assert_int_equal(pieces, 3);
-	assert_int_equal(r.deleted, 1100);
-	assert_string_equal(query("SELECT count(*) FROM logs"), "100");
-	assert_int_equal(r.next_ms, now_ms + RETENTION_EVERY_MS);
-	now_ms = r.next_ms;
-	assert_int_equal(retention_run(&r, store, now_ms, now_wall_ns, &finished, &err), 0);
-	assert_int_equal(r.deleted, 0);
-	store->ops->close(store);
-}
-
-static void rows_may_stay_for_ever(void **state)
-{
-	struct store *store = open_store();
-	struct bf_err err = {0};
-	struct retention r;
-	bool finished;
-
-	(void)state;
-	must_write(store, 1, 1, 1);
-	retention_init(&r, 0, 0);
-	assert_false(retention_due(&r, INT64_MAX));
-	retention_init(&r, INT64_MAX, 0);
-	assert_int_equal(retention_run(&r, store, 10000, bf_wall_ns(), &finished, &err), 0);
-	assert_string_equal(query("SELECT count(*) FROM logs"), "1");
-	store->ops->close(store);
-}
-
 static void the_null_store_takes_all_and_keeps_nothing(void **state)
 {
 	struct store *store = store_null_open();
@@ -503,53 +449,6 @@ static void the_null_store_takes_all_and_keeps_nothing(void **state)
 	must_write(store, 1, 1000, 0);
 	store->ops->close(store);
 	must_write(store, 1, 1, 0);
-}
-
-static void a_node_keeps_its_id(void **state)
-{
-	char first[BF_UUID_TEXT_LEN + 1], again[BF_UUID_TEXT_LEN + 1];
-	struct bf_err err = {0};
-	struct bf_uuid id;
-
-	(void)state;
-	assert_int_equal(config_store_note(path, BF_SLICE_LIT("aa"), "0.1.0", first, &err), 0);
-	assert_int_equal(bf_uuid_parse(first, strlen(first), &id), 0);
-	assert_int_equal(config_store_note(path, BF_SLICE_LIT("aa"), "0.1.0", again, &err), 0);
-	assert_string_equal(first, again);
-	assert_string_equal(query("SELECT count(*) FROM config_history"), "1");
-	assert_int_equal(config_store_note(path, BF_SLICE_LIT("bb"), "0.1.0", again, &err), 0);
-	assert_int_equal(config_store_note(path, BF_SLICE_LIT("aa"), "0.1.0", again, &err), 0);
-	assert_int_equal(config_store_note(path, BF_SLICE_LIT("aa"), "0.2.0", again, &err), 0);
-	assert_string_equal(first, again);
-	assert_string_equal(
-	    query("SELECT group_concat(config_hash || version) FROM config_history"),
-	    "aa0.1.0,bb0.1.0,aa0.1.0,aa0.2.0");
-}
-
-static void the_history_is_bounded(void **state)
-{
-	char id[BF_UUID_TEXT_LEN + 1], hash[16];
-	struct bf_err err = {0};
-
-	(void)state;
-	for (int i = 0; i < CONFIG_HISTORY_KEPT + 20; i++) {
-		(void)snprintf(hash, sizeof(hash), "h%d", i);
-		assert_int_equal(config_store_note(path, bf_slice_from(hash), "1", id, &err), 0);
-	}
-	assert_string_equal(query("SELECT count(*) FROM config_history"), "100");
-	assert_string_equal(query("SELECT config_hash FROM config_history ORDER BY number"), "h20");
-}
-
-static void the_two_databases_are_not_mixed_up(void **state)
-{
-	struct store *store = open_store();
-	char id[BF_UUID_TEXT_LEN + 1] = "unset";
-	struct bf_err err = {0};
-
-	(void)state;
-	store->ops->close(store);
-	assert_true(config_store_note(path, BF_SLICE_LIT("aa"), "1", id, &err) < 0);
-	assert_string_equal(id, "unset");
 }
 
 #define STORE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -570,12 +469,7 @@ int main(void)
 	    STORE_TEST(a_removed_file_is_noticed),
 	    STORE_TEST(damage_while_running),
 	    STORE_TEST(a_store_that_could_not_be_mended_stays_refused),
-	    STORE_TEST(old_rows_leave_in_small_pieces),
-	    STORE_TEST(rows_may_stay_for_ever),
 	    STORE_TEST(the_null_store_takes_all_and_keeps_nothing),
-	    STORE_TEST(a_node_keeps_its_id),
-	    STORE_TEST(the_history_is_bounded),
-	    STORE_TEST(the_two_databases_are_not_mixed_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
