@@ -92,11 +92,11 @@ static void *take(struct bf_arena *a, size_t size, size_t rounded)
 	return c->data;
 }
 
-static bool resize_in_place(struct bf_arena *a, char *ptr, size_t old_rounded, size_t new_rounded)
+static bool resize_in_place(struct bf_arena *a, char *ptr, size_t old_size, size_t new_size)
 {
 	(void)a;
 	(void)ptr;
-	return new_rounded <= old_rounded;
+	return new_size <= old_size;
 }
 
 static bool keeps_chunk(const struct bf_arena_chunk *c)
@@ -135,9 +135,11 @@ static void *take(struct bf_arena *a, size_t size, size_t rounded)
 }
 
 /* Only the newest allocation of the newest chunk can move its end. */
-static bool resize_in_place(struct bf_arena *a, char *ptr, size_t old_rounded, size_t new_rounded)
+static bool resize_in_place(struct bf_arena *a, char *ptr, size_t old_size, size_t new_size)
 {
 	struct bf_arena_chunk *c = a->chunks;
+	size_t old_rounded = round_size(old_size);
+	size_t new_rounded = round_size(new_size);
 	bool newest = c && ptr + old_rounded == c->data + c->used && ptr >= c->data;
 
 	if (!newest)
@@ -179,7 +181,7 @@ void *bf_arena_resize(struct bf_arena *a, void *ptr, size_t old_size, size_t new
 		return NULL;
 	bool fits =
 	    new_rounded <= old_rounded || new_rounded - old_rounded <= a->cap_bytes - a->used_bytes;
-	if (fits && resize_in_place(a, ptr, old_rounded, new_rounded)) {
+	if (fits && resize_in_place(a, ptr, old_size, new_size)) {
 		if (new_size > old_size)
 			memset((char *)ptr + old_size, 0, new_size - old_size);
 		return ptr;

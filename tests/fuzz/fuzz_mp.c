@@ -91,11 +91,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bf_buf_init(&second, OUT_MAX);
 	int error = copy_all(bytes, &first);
 	require(!one_value || error == 0);
-	if (error == 0) {
+	/* Only for a whole value: shorter forms may leave an open container less room than its
+	 * count needs. */
+	if (one_value) {
 		require(copy_all(bf_buf_slice(&first), &second) == 0);
 		require(bf_slice_eq(bf_buf_slice(&first), bf_buf_slice(&second)));
-	}
-	if (one_value) {
 		bf_mp_reader_init(&r, bf_buf_slice(&first));
 		bf_mp_skip(&r);
 		require(bf_mp_reader_finish(&r) == 0);
