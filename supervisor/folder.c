@@ -222,10 +222,11 @@ static int wait_for_lock(struct folders *f, int64_t wait_ms, struct bf_err *err)
 	int64_t end = bf_mono_ms() + wait_ms;
 
 	while (flock(f->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		int why = errno;
 		long pid = living_holder(f->lock_fd);
 
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return bf_err_sys(err, -errno, "%s/lock: flock", f->runtime);
+		if (why != EWOULDBLOCK && why != EINTR)
+			return bf_err_sys(err, -why, "%s/lock: flock", f->runtime);
 		if (pid)
 			return bf_err_set(
 			    err, BF_E_STATE,
