@@ -1,6 +1,7 @@
 /*
- * Memory for secrets. Called by arena.c and buf.c. Never hands out a page that a core file would
- * hold: a kernel that refuses MADV_DONTDUMP counts as out of memory.
+ * Memory for secrets. Called by arena.c and buf.c, on the request path too, hence the few blocks
+ * kept for reuse. Never hands out a page that a core file would hold (a kernel that refuses
+ * MADV_DONTDUMP counts as out of memory), and never keeps one that is not wiped.
  */
 #include "common/base/nodump.h"
 
@@ -9,21 +10,54 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define KEEP_COUNT     32u
+#define KEEP_MAX_BYTES (64u * 1024)
+
+struct kept_block {
+	void *ptr;
+	size_t size;
+};
+
+static _Thread_local struct kept_block kept[KEEP_COUNT];
+static _Thread_local size_t kept_count;
+
+/* The newest one first: its pages are the likeliest to be in the cache. */
+static void *take_kept(size_t size)
+{
+	for (size_t i = kept_count; i-- > 0;)
+		if (kept[i].size == size) {
+			void *ptr = kept[i].ptr;
+			kept[i] = kept[--kept_count];
+			return ptr;
+		}
+	return NULL;
+}
+
+static size_t page_size(void)
+{
+	static _Thread_local size_t page;
+
+	if (page == 0)
+		page = (size_t)sysconf(_SC_PAGESIZE);
+	return page;
+}
+
 void *bf_nodump_alloc(size_t *io_size)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t page = page_size();
 
 	if (*io_size > SIZE_MAX - page)
 		return NULL;
-	size_t size = (*io_size + page - 1) / page * page;
-	if (size == 0)
-		size = page;
-	void *ptr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (ptr == MAP_FAILED)
-		return NULL;
-	if (madvise(ptr, size, MADV_DONTDUMP) < 0) {
-		(void)munmap(ptr, size);
-		return NULL;
+	size_t size = *io_size ? (*io_size + page - 1) / page * page : page;
+	void *ptr = take_kept(size);
+	if (!ptr) {
+		ptr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (ptr == MAP_FAILED)
+			return NULL;
+		if (madvise(ptr, size, MADV_DONTDUMP) < 0) {
+			(void)munmap(ptr, size);
+			return NULL;
+		}
 	}
 	*io_size = size;
 	return ptr;
@@ -34,5 +68,16 @@ void bf_nodump_free(void *ptr, size_t size)
 	if (!ptr)
 		return;
 	explicit_bzero(ptr, size);
-	(void)munmap(ptr, size);
+	if (size <= KEEP_MAX_BYTES && kept_count < KEEP_COUNT)
+		kept[kept_count++] = (struct kept_block){ptr, size};
+	else
+		(void)munmap(ptr, size);
+}
+
+void bf_nodump_trim(void)
+{
+	while (kept_count) {
+		kept_count--;
+		(void)munmap(kept[kept_count].ptr, kept[kept_count].size);
+	}
 }

@@ -1,4 +1,4 @@
-/* Random bytes and time-ordered ids. */
+/* Random bytes and time-ordered ids. Buffer and counter are per thread. */
 #pragma once
 
 #include <stddef.h>
@@ -13,7 +13,10 @@ struct bf_uuid {
 /* Fills from getrandom(2) through a small buffer that fork does not share. Aborts when the kernel has none. */
 void bf_rand_bytes(void *out, size_t len);
 
-/* UUIDv7 (RFC 9562 section 5.7) of wall_ms; ids made by one process never step back within a millisecond. */
+/*
+ * UUIDv7 (RFC 9562 section 5.7) of wall_ms; ids made by one thread never step back within a millisecond, nor when the
+ * clock does by up to 10 s; a larger step is followed.
+ */
 struct bf_uuid bf_uuid7(int64_t wall_ms);
 
 /* Writes 36 characters and a terminator. */

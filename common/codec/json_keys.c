@@ -135,8 +135,7 @@ static uint32_t check_object(struct key_check *c, uint32_t obj)
 	return BF_JSON_NONE;
 }
 
-/* Objects of two members and more; and the longest escaped string, which bounds the longest escaped
- * key. */
+/* The members of the largest object, and the bytes of the longest escaped key. */
 static void find_sizes(const struct bf_json_tape *t, uint32_t *ret_members, uint32_t *ret_escaped)
 {
 	*ret_members = *ret_escaped = 0;

@@ -1,7 +1,7 @@
 /*
  * One pass over a JSON text (RFC 8259) into a flat tape of tokens that refer to the input bytes. Nothing is
  * copied or unescaped until asked for. Strict: valid UTF-8, no lone surrogates, no NaN, no trailing commas, no
- * duplicate keys when asked, bounded depth and token count.
+ * duplicate keys when asked ("a" and "\u0061" are one key), bounded depth and token count.
  */
 #pragma once
 
@@ -49,14 +49,17 @@ struct bf_json_tape {
 
 /*
  * Reads the whole text. 0, or BF_E_SYNTAX, BF_E_LIMIT, BF_E_DUPLICATE, -ENOMEM with err "line:col: what". The tape
- * lives in the arena and refers to text. An object member is its key token followed by its value.
+ * lives in the arena and refers to text. An object member is its key token followed by its value. Texts end below 4 GiB.
  */
 int bf_json_parse(struct bf_json_tape *ret_tape, struct bf_slice text, struct bf_arena *arena,
 		  const struct bf_json_limits *limits, struct bf_err *err);
 
 #define BF_JSON_NONE UINT32_MAX
 
-/* Index of the value of member key in object obj, or BF_JSON_NONE (also when obj is no object). */
+/*
+ * Index of the value of member key in object obj, or BF_JSON_NONE (also when obj is no object). Where duplicates were
+ * not refused it is the last one, as most other readers have it.
+ */
 uint32_t bf_json_member(const struct bf_json_tape *t, uint32_t obj, const char *key);
 
 /* First child of a container, then its siblings by tokens[i].next; stop at tokens[container].next. */
