@@ -8,16 +8,22 @@
 
 #include "common/proc/sandbox.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define BF_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define BF_SANITIZER 1
+#if defined(__has_feature) /* clang */
+#define BF_ADDRESS_SANITIZER __has_feature(address_sanitizer)
+#define BF_THREAD_SANITIZER  __has_feature(thread_sanitizer)
+#else
+#ifdef __SANITIZE_ADDRESS__
+#define BF_ADDRESS_SANITIZER 1
+#else
+#define BF_ADDRESS_SANITIZER 0
+#endif
+#ifdef __SANITIZE_THREAD__
+#define BF_THREAD_SANITIZER 1
+#else
+#define BF_THREAD_SANITIZER 0
 #endif
 #endif
-#ifndef BF_SANITIZER
-#define BF_SANITIZER 0
-#endif
+#define BF_SANITIZER (BF_ADDRESS_SANITIZER || BF_THREAD_SANITIZER)
 
 #define BF_CALL_VALUES_MAX 8
 
