@@ -26,8 +26,10 @@ static bool is_program(const char *dir, char out[PATH_MAX])
 	return n > 0 && n < PATH_MAX && access(out, X_OK) == 0;
 }
 
-/* Where the supervisor looks too: $BIFROST_LIBEXEC_DIR, beside this program, the folder of the
- * installation. */
+/*
+ * Where the supervisor looks too: $BIFROST_LIBEXEC_DIR, or beside this program, or the folder of
+ * the installation. When it is in none of them, out is the last name tried.
+ */
 static bool find_program(char out[PATH_MAX])
 {
 	const char *given = getenv("BIFROST_LIBEXEC_DIR");
@@ -71,9 +73,7 @@ int ctl_check(struct ctl *ctl, struct ctl_args *args)
 		return r;
 	if (!find_program(program))
 		return ctl_fail(ctl, CTL_FAILED,
-				"check: " PROGRAM
-				" is neither beside bifrostctl nor in " BF_LIBEXEC_DIR
-				": is the package complete?");
+				"check: %s: not there: is the installation complete?", program);
 	if (snprintf(name, sizeof(name), "%s", file ? file : DEFAULT_FILE) >= PATH_MAX)
 		return ctl_fail(ctl, CTL_USAGE, "check: the name of the file is too long");
 	(void)fflush(ctl->out);

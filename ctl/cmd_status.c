@@ -6,6 +6,7 @@
 
 #include "common/base/clock.h"
 #include "common/codec/json_writer.h"
+#include "common/proc/child.h"
 #include "ctl/output.h"
 #include "ctl/session.h"
 
@@ -111,11 +112,13 @@ static void print_padded(FILE *out, struct bf_slice text, int width)
 
 static void print_child(FILE *out, const struct bf_msg_child *c)
 {
-	char up[32], beat[32], wait[32];
+	char pid[24] = "-", up[32], beat[32], wait[32];
 
+	if (c->pid)
+		(void)snprintf(pid, sizeof(pid), "%" PRIu64, c->pid);
 	print_padded(out, c->name, 14);
 	print_padded(out, c->state, 11);
-	(void)fprintf(out, "%-9" PRIu64 "%-9s%-10" PRIu64 "%-9s%-7" PRIu64, c->pid,
+	(void)fprintf(out, "%-9s%-9s%-10" PRIu64 "%-9s%-7" PRIu64, pid,
 		      ctl_format_age(c->pid ? c->uptime_ms : -1, up), c->restarts,
 		      ctl_format_age(c->pid ? c->heartbeat_age_ms : -1, beat), c->queue_frames);
 	ctl_print_text(out, c->last_exit.len ? c->last_exit : BF_SLICE_LIT("-"));
@@ -194,6 +197,23 @@ static int print_json(struct ctl *ctl, const struct picture *p)
 	return r < 0 ? ctl_fail(ctl, CTL_FAILED, "status: %s", bf_err_text(r)) : CTL_OK;
 }
 
+/* After an upgrade of the package the gateway runs on as it was until it is restarted. */
+static void warn_of_another_build(struct ctl *ctl, const struct process *supervisor)
+{
+	const struct bf_msg_status_item *items = supervisor->status.items.items;
+
+	for (uint32_t i = 0; i < supervisor->status.items.count; i++) {
+		if (!bf_slice_is(items[i].name, "build") ||
+		    bf_slice_is(items[i].value, bf_build_id()))
+			continue;
+		(void)fputs("bifrostctl: warning: the gateway is of build ", ctl->err);
+		ctl_print_text(ctl->err, items[i].value);
+		(void)fprintf(ctl->err,
+			      ", bifrostctl of build %s: restart the gateway to use the new one\n",
+			      bf_build_id());
+	}
+}
+
 int ctl_status(struct ctl *ctl, struct ctl_args *args)
 {
 	int r = ctl_no_more(ctl, args);
@@ -214,6 +234,7 @@ int ctl_status(struct ctl *ctl, struct ctl_args *args)
 		r = collect(ctl, p);
 	if (r != CTL_OK)
 		return r;
+	warn_of_another_build(ctl, &p->list[0]);
 	if (ctl->json)
 		return print_json(ctl, p);
 	print_people(ctl->out, p);

@@ -7,8 +7,13 @@
 #include "common/ipc/messages.h"
 #include "ctl/ctl.h"
 
-#define CTL_QUICK_MS 10000  /* an answer that needs no work */
-#define CTL_LONG_MS  180000 /* one that waits for processes to come and go: longer than a drain */
+/* An answer that needs no work. */
+#define CTL_QUICK_MS 10000
+/*
+ * One that waits for processes to come and go: longer than the longest drain_timeout. A gateway
+ * that hangs meanwhile is killed by its watchdog, which closes the connection.
+ */
+#define CTL_LONG_MS (INT64_C(25) * 3600 * 1000)
 
 /* Connects and exchanges HELLO. An enum ctl_exit. */
 int ctl_connect(struct ctl *ctl);
