@@ -1,4 +1,5 @@
-/* Documents made from the tables: JSON schema, the reference part of bifrost.yaml(5), a commented example. */
+/* Documents made from the tables: JSON schema, the reference part of bifrost.yaml(5), a commented
+ * example. */
 #pragma once
 
 #include "common/base/buf.h"

@@ -1,9 +1,10 @@
 /*
- * A table of fields describes each config block and each control message once (design rule 6). Everything that reads,
- * writes, checks or documents such an object walks its table: YAML and JSON decoding, msgpack, defaults, bounds,
- * JSON schema, man page.
+ * A table of fields describes each config block and each control message once (design rule 6).
+ * Everything that reads, writes, checks or documents such an object walks its table: YAML and JSON
+ * decoding, msgpack, defaults, bounds, JSON schema, man page.
  *
- * A described object is a plain C struct. Its strings and lists live in the arena given to the decoder.
+ * A described object is a plain C struct. Its strings and lists live in the arena given to the
+ * decoder.
  */
 #pragma once
 
@@ -17,17 +18,19 @@ enum bf_field_type {
 	BF_T_BOOL,     /* bool */
 	BF_T_INT,      /* int64_t; min..max */
 	BF_T_UINT,     /* uint64_t; min..max */
-	BF_T_DURATION, /* int64_t milliseconds; text "30s"; a bare number counts field->unit_ms each (0: refused) */
-	BF_T_SIZE,     /* uint64_t bytes; text "10MB"; a bare number counts field->unit_bytes each */
-	BF_T_MICRO,    /* int64_t millionths of a decimal number such as 0.5 */
-	BF_T_STRING,   /* struct bf_slice, terminated; max = longest length in bytes */
-	BF_T_SECRET,   /* as BF_T_STRING, and printed as "***" everywhere */
-	BF_T_BYTES,    /* struct bf_slice; messages only (msgpack bin) */
-	BF_T_ENUM,     /* int32_t index into choices */
-	BF_T_STRINGS,  /* struct bf_array of struct bf_slice; max = most elements, at most 1024 bytes each */
-	BF_T_OBJECT,   /* embedded struct, described by sub */
-	BF_T_LIST,     /* struct bf_array of objects described by sub; max = most elements */
-	BF_T_MAP,      /* as BF_T_LIST; the item's first field is the key and is a BF_T_STRING */
+	BF_T_DURATION, /* int64_t milliseconds; text "30s"; a bare number counts field->unit_ms each
+			  (0: refused) */
+	BF_T_SIZE,    /* uint64_t bytes; text "10MB"; a bare number counts field->unit_bytes each */
+	BF_T_MICRO,   /* int64_t millionths of a decimal number such as 0.5 */
+	BF_T_STRING,  /* struct bf_slice, terminated; max = longest length in bytes */
+	BF_T_SECRET,  /* as BF_T_STRING, and printed as "***" everywhere */
+	BF_T_BYTES,   /* struct bf_slice; messages only (msgpack bin) */
+	BF_T_ENUM,    /* int32_t index into choices */
+	BF_T_STRINGS, /* struct bf_array of struct bf_slice; max = most elements, at most 1024 bytes
+			 each */
+	BF_T_OBJECT,  /* embedded struct, described by sub */
+	BF_T_LIST,    /* struct bf_array of objects described by sub; max = most elements */
+	BF_T_MAP,     /* as BF_T_LIST; the item's first field is the key and is a BF_T_STRING */
 	BF_T_COUNT,
 };
 
@@ -49,66 +52,75 @@ enum bf_audience {
 
 /* What a changed value needs to take effect. */
 enum bf_reload {
-	BF_RELOAD_ROLL,	 /* the children that see the field are replaced one by one, no request lost */
-	BF_RELOAD_LIVE,	 /* taken over by the supervisor at once */
-	BF_RELOAD_START, /* only a full restart; a reload that changes it is refused whole, naming the field */
+	BF_RELOAD_ROLL,  /* the children that see the field are replaced one by one, no request lost
+			  */
+	BF_RELOAD_LIVE,  /* taken over by the supervisor at once */
+	BF_RELOAD_START, /* only a full restart; a reload that changes it is refused whole, naming
+			    the field */
 };
 
 enum bf_field_flag {
 	BF_REQUIRED = 1 << 0, /* must be given */
 	BF_HIDDEN = 1 << 1,   /* accepted alias: not in man page and example */
-	BF_INTERNAL = 1 << 2, /* never read from a file and in no document; travels between processes */
+	BF_INTERNAL =
+	    1 << 2, /* never read from a file and in no document; travels between processes */
 };
 
 struct bf_table;
 
 struct bf_field {
 	const char *name;
-	const char *doc; /* one or two sentences for the man page; NULL in messages */
-	const char *dflt; /* text form as it would stand in YAML; NULL: zero, empty or the sub-table's own defaults */
+	const char *doc;  /* one or two sentences for the man page; NULL in messages */
+	const char *dflt; /* text form as it would stand in YAML; NULL: zero, empty or the
+			     sub-table's own defaults */
 	const struct bf_table *sub;
 	const char *const *choices; /* NULL-terminated */
-	int64_t min, max; /* numbers: both 0 = whatever the type holds; lengths: max 0 = no bound of its own */
-	int64_t unit; /* BF_T_DURATION: ms per bare number; BF_T_SIZE: bytes per bare number */
+	int64_t min, max; /* numbers: both 0 = whatever the type holds; lengths: max 0 = no bound of
+			     its own */
+	int64_t unit;     /* BF_T_DURATION: ms per bare number; BF_T_SIZE: bytes per bare number */
 	uint32_t offset;
 	uint16_t audience; /* enum bf_audience bits; 0 in messages */
-	uint8_t type;	   /* enum bf_field_type */
-	uint8_t flags;	   /* enum bf_field_flag */
-	uint8_t reload;	   /* enum bf_reload */
+	uint8_t type;      /* enum bf_field_type */
+	uint8_t flags;     /* enum bf_field_flag */
+	uint8_t reload;    /* enum bf_reload */
 };
 
 struct bf_arena;
 struct bf_buf;
 struct bf_json_writer;
 
-#define BF_TABLE_MAX_FIELDS 64
+#define BF_TABLE_MAX_FIELDS  64
 #define BF_STRINGS_MAX_BYTES 1024 /* longest element of a BF_T_STRINGS */
 
 struct bf_table {
 	const char *name; /* "server", "providers.keys"; used in errors and documents */
 	const char *doc;
 	const struct bf_field *fields;
-	size_t size; /* sizeof the C struct */
+	size_t size;          /* sizeof the C struct */
 	uint16_t field_count; /* at most BF_TABLE_MAX_FIELDS */
-	/* Checks that need more than one field. Returns 0 or fills err with what is wrong and how to mend it. */
+	/* Checks that need more than one field. Returns 0 or fills err with what is wrong and how
+	 * to mend it. */
 	int (*check)(const void *object, struct bf_err *err);
 };
 
-/* Fills object (table->size bytes) with the defaults of its table, sub-objects included. BF_E_*, only for bad tables. */
+/* Fills object (table->size bytes) with the defaults of its table, sub-objects included. BF_E_*,
+ * only for bad tables. */
 int bf_table_defaults(const struct bf_table *table, void *object, struct bf_arena *arena);
 
 /*
- * msgpack map {name: value}. Only fields that audience may see are written; audience 0 writes all. A field that is
- * absent from the bytes keeps its default; unknown names are skipped (expand and contract between versions); a wrong
- * type, a value out of bounds, a missing BF_REQUIRED field or left-over bytes are an error and nothing else is promised
- * about object.
+ * msgpack map {name: value}. Only fields that audience may see are written; audience 0 writes all.
+ * A field that is absent from the bytes keeps its default; unknown names are skipped (expand and
+ * contract between versions); a wrong type, a value out of bounds, a missing BF_REQUIRED field or
+ * left-over bytes are an error and nothing else is promised about object.
  */
-int bf_table_encode_mp(const struct bf_table *table, const void *object, uint16_t audience, struct bf_buf *out);
-int bf_table_decode_mp(const struct bf_table *table, void *object, struct bf_slice bytes, struct bf_arena *arena,
-		       struct bf_err *err);
+int bf_table_encode_mp(const struct bf_table *table, const void *object, uint16_t audience,
+		       struct bf_buf *out);
+int bf_table_decode_mp(const struct bf_table *table, void *object, struct bf_slice bytes,
+		       struct bf_arena *arena, struct bf_err *err);
 
 /* The object as JSON; secrets as "***". Durations and sizes in their text form. */
-void bf_table_write_json(const struct bf_table *table, const void *object, struct bf_json_writer *w);
+void bf_table_write_json(const struct bf_table *table, const void *object,
+			 struct bf_json_writer *w);
 
 /* Deep equality of two objects over the fields that audience may see (0: all). */
 int bf_table_equal(const struct bf_table *table, const void *a, const void *b, uint16_t audience);

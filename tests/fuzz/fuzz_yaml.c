@@ -1,0 +1,80 @@
+/*
+ * The loader of configurations under arbitrary bytes: as YAML, and as a file named .json. What it
+ * accepts must survive the way through msgpack unchanged, and every refusal must say something.
+ */
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/schema/load.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const char *get_env(void *ctx, const char *name)
+{
+	(void)ctx;
+	return strcmp(name, "SET") == 0 ? "value" : NULL;
+}
+
+static int read_file(void *ctx, const char *path, struct bf_arena *arena, struct bf_slice *ret_text)
+{
+	(void)ctx;
+	if (strchr(path, 'x'))
+		return -ENOENT;
+	*ret_text = bf_arena_dup(arena, BF_SLICE_LIT("content"));
+	return ret_text->ptr ? 0 : -ENOMEM;
+}
+
+static const struct bf_config_env env = {get_env, read_file, NULL};
+
+static void require(int condition)
+{
+	if (!condition)
+		abort();
+}
+
+static void check_accepted(const struct bf_config *config, struct bf_arena *arena)
+{
+	struct bf_config back;
+	struct bf_buf bytes;
+	struct bf_err err;
+
+	bf_buf_init(&bytes, (size_t)64 << 20);
+	require(bf_table_encode_mp(&bf_config_table, config, 0, &bytes) == 0);
+	require(bf_table_decode_mp(&bf_config_table, &back, bf_buf_slice(&bytes), arena, &err) ==
+		0);
+	require(bf_table_equal(&bf_config_table, config, &back, 0));
+	require(config->providers.count > 0);
+	bf_buf_done(&bytes);
+}
+
+static void load(const char *name, const uint8_t *data, size_t size)
+{
+	struct bf_slice bytes = {(const char *)data, size};
+	struct bf_arena arena;
+	struct bf_config config;
+	struct bf_diags diags;
+	struct bf_buf text;
+
+	bf_arena_init(&arena, (size_t)64 << 20);
+	bf_buf_init(&text, 1 << 20);
+	int r = bf_config_load(bf_slice_from(name), bytes, &env, &arena, &config, &diags);
+	require((r == 0) == (diags.error_count == 0));
+	require(diags.list.count <= 101);
+	require(bf_diags_print(&diags, &text) == 0);
+	require(r == 0 || bf_buf_len(&text) > 0);
+	if (r == 0)
+		check_accepted(&config, &arena);
+	bf_buf_done(&text);
+	bf_arena_done(&arena);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (size > (size_t)1 << 20)
+		return 0;
+	load("x.yaml", data, size);
+	load("x.json", data, size);
+	return 0;
+}

@@ -1,0 +1,225 @@
+/* The three classes of unknown keys: typing errors, tuning, safety. */
+#include "load_bed.h"
+
+#include "common/schema/config_priv.h"
+#include "common/schema/decode.h"
+#include "common/schema/unbuilt.h"
+
+static void typing_errors_get_a_hint(void **state)
+{
+	(void)state;
+	bed_says("goverance: {}\n" MOCK,
+		 "x.yaml:1:1: error: unknown key \"goverance\": did you mean \"governance\"?\n");
+	bed_says("client: {initialPoolSize: 3}\n" MOCK,
+		 "x.yaml:1:10: error: unknown key \"initialPoolSize\" in client: did you mean "
+		 "\"initial_pool_size\"?\n");
+	bed_says("governance: {virtualKeys: []}\n" MOCK,
+		 "x.yaml:1:14: error: unknown key \"virtualKeys\" in governance: did you mean "
+		 "\"virtual_keys\"?\n");
+	bed_says("providers: {mock: {networkConfig: {}}}\n",
+		 "x.yaml:1:20: error: unknown key \"networkConfig\" in providers.mock: did you "
+		 "mean \"network_config\"?\n");
+	bed_says("providers: {mock: {network_config: {maxRetries: 1}}}\n",
+		 "x.yaml:1:37: error: unknown key \"maxRetries\" in providers.mock.network_config: "
+		 "did you mean \"max_retries\"?\n");
+	bed_says("client: {zzzzzz: 3}\n" MOCK,
+		 "x.yaml:1:10: error: unknown key \"zzzzzz\" in client: valid here: "
+		 "enable_logging, disable_content_logging, "
+		 "max_request_body_size_mb\n");
+	/* Internal fields and the name of a map's entry are no keys. */
+	bed_mentions("config_hash: x\n" MOCK, "unknown key \"config_hash\"");
+	bed_mentions("unbuilt: [x]\n" MOCK, "unknown key \"unbuilt\"");
+	bed_mentions("providers: {mock: {name: x}}\n", "unknown key \"name\" in providers.mock");
+}
+
+static void tuning_is_a_warning_and_counted(void **state)
+{
+	struct load_bed b;
+
+	(void)state;
+	assert_string_equal(
+	    bed_load(&b, "client: {initial_pool_size: 300, drop_excess_requests: false, "
+			 "prometheus_labels: []}\n"
+			 "framework: {pricing: {pricing_sync_interval: 3600}}\n"
+			 "providers: {mock: {concurrency_and_buffer_size: {concurrency: 5}}}\n"),
+	    "x.yaml:1:10: warning: client.initial_pool_size is not part of this build and has no "
+	    "effect\n"
+	    "x.yaml:2:13: warning: framework.pricing is not part of this build and has no effect\n"
+	    "x.yaml:3:20: warning: providers.mock.concurrency_and_buffer_size is not part of this "
+	    "build and has no effect\n");
+	assert_int_equal(b.result, 0);
+	assert_int_equal(b.config.unbuilt.count, 3);
+	assert_string_equal(((struct bf_slice *)b.config.unbuilt.items)[2].ptr,
+			    "providers.mock.concurrency_and_buffer_size");
+	bed_done(&b);
+}
+
+static void safety_refuses_the_start(void **state)
+{
+	(void)state;
+	bed_says("governance: {virtual_keys: [{id: a}]}\n" MOCK,
+		 "x.yaml:1:14: error: governance.virtual_keys is not part of this build and would "
+		 "not be enforced: remove it, "
+		 "or list \"governance.virtual_keys\" in supervisor.accept_unbuilt to start "
+		 "without it\n");
+	bed_mentions("auth_config: {is_enabled: true}\n" MOCK,
+		     "auth_config is not part of this build");
+	bed_mentions("guardrails_config: {x: 1}\n" MOCK,
+		     "guardrails_config is not part of this build");
+	bed_mentions("server: {tls: {cert: x}}\n" MOCK, "server.tls is not part of this build");
+	bed_mentions("cluster_config: {enabled: true}\n" MOCK,
+		     "cluster_config is not part of this build");
+	bed_mentions("encryption_key: env.NOPE\n" MOCK, "encryption_key is not part of this build");
+	bed_mentions("client: {required_headers: [x-team]}\n" MOCK,
+		     "client.required_headers is not part of this build");
+	bed_mentions("providers: {mock: {network_config: {allow_private_network: false}}}\n",
+		     "list \"providers.*.network_config.allow_private_network\" in "
+		     "supervisor.accept_unbuilt");
+}
+
+static void accepted_safety_is_a_warning_and_counted(void **state)
+{
+	static const char *const entries[] = {"providers.*.proxy_config",
+					      "providers.mock.proxy_config"};
+
+	(void)state;
+	for (size_t i = 0; i < BF_ARRAY_LEN(entries); i++) {
+		char yaml[256];
+		struct load_bed b;
+
+		(void)snprintf(yaml, sizeof(yaml),
+			       "providers: {mock: {proxy_config: {type: http}}}\nsupervisor: "
+			       "{accept_unbuilt: ['%s']}\n",
+			       entries[i]);
+		assert_string_equal(bed_load(&b, yaml),
+				    "x.yaml:1:20: warning: providers.mock.proxy_config is not part "
+				    "of this build and is not "
+				    "enforced (accepted by supervisor.accept_unbuilt)\n");
+		assert_int_equal(b.config.unbuilt.count, 1);
+		bed_done(&b);
+	}
+	/* An ancestor does not accept what is below it: budgets may come to be named there later.
+	 */
+	bed_mentions(
+	    "governance: {budgets: [{id: a}]}\nsupervisor: {accept_unbuilt: governance}\n" MOCK,
+	    "error: governance.budgets is not part of this build");
+}
+
+static void stale_entries_are_told(void **state)
+{
+	(void)state;
+	bed_says("supervisor: {accept_unbuilt: [governance.budgets, auth_config]}\nauth_config: "
+		 "{is_enabled: true}\n" MOCK,
+		 "x.yaml:1:31: warning: supervisor.accept_unbuilt: \"governance.budgets\" accepts "
+		 "no key of this file: remove it\n"
+		 "x.yaml:2:1: warning: auth_config is not part of this build and is not enforced "
+		 "(accepted by "
+		 "supervisor.accept_unbuilt)\n");
+}
+
+static void values_that_ask_for_nothing(void **state)
+{
+	(void)state;
+	bed_accepts(
+	    "governance: {virtual_keys: [], budgets: ~, auth_config: {is_enabled: false, "
+	    "admin_username: x}}\n"
+	    "cluster_config: {enabled: false, region: x}\nplugins: [{name: otel, enabled: false}]\n"
+	    "encryption_key: ''\nclient: {enforce_auth_on_inference: false, header_filter_config: "
+	    "{}}\n"
+	    "providers: {mock: {proxy_config: {type: none}, network_config: "
+	    "{allow_private_network: true, "
+	    "insecure_skip_verify: false, max_retries: 0}}}\n");
+	bed_mentions("plugins: [{name: otel, enabled: false}, {name: mine}]\n" MOCK,
+		     "plugins is not part of this build");
+	bed_mentions("governance: [1]\n" MOCK,
+		     "x.yaml:1:13: error: governance: must be a mapping, not a list");
+}
+
+static void postgres_is_never_silent(void **state)
+{
+	(void)state;
+	bed_says("config_store: {type: postgres}\nlogs_store: {type: clickhouse}\n" MOCK,
+		 "x.yaml:1:22: error: config_store.type: postgres is not part of this build: use "
+		 "sqlite\n"
+		 "x.yaml:2:20: error: logs_store.type: clickhouse is not part of this build: use "
+		 "sqlite\n");
+	bed_mentions("config_store: {type: postgres}\nsupervisor: {accept_unbuilt: "
+		     "[config_store.type]}\n" MOCK,
+		     "postgres is not part of this build: use sqlite");
+	bed_mentions("logs_store: {type: sqllite}\n" MOCK,
+		     "must be sqlite, not \"sqllite\": did you mean \"sqlite\"?");
+}
+
+/* The rows themselves: unique, never a key that exists, every part reachable. */
+static void the_table_is_sound(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < bf_unbuilt_count; i++) {
+		const struct bf_unbuilt *row = &bf_unbuilt_table[i];
+
+		assert_ptr_equal(bf_unbuilt_find(bf_slice_from(row->key)), row);
+		assert_false(bf_unbuilt_is_group(bf_slice_from(row->key)));
+	}
+	assert_true(bf_unbuilt_is_group(BF_SLICE_LIT("governance")));
+	assert_false(bf_unbuilt_is_group(BF_SLICE_LIT("govern")));
+	assert_false(bf_unbuilt_is_group(BF_SLICE_LIT("")));
+	assert_null(bf_unbuilt_child(&bf_unbuilt_table[0], BF_SLICE_LIT("governance")).ptr);
+	assert_null(bf_unbuilt_find(BF_SLICE_LIT("server.listen")));
+	assert_null(bf_unbuilt_find(BF_SLICE_LIT("logs_store.retention_days")));
+}
+
+/* Every row, used once, is met by the loader and gets its class. */
+static void every_row_is_reachable(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < bf_unbuilt_count; i++) {
+		const struct bf_unbuilt *row = &bf_unbuilt_table[i];
+		char yaml[512], tail[160] = "", copy[160];
+		size_t used = 0, braces = 0;
+		struct load_bed b;
+
+		if (row->class == BF_UNBUILT_CHOICE)
+			continue;
+		(void)snprintf(copy, sizeof(copy), "%s", row->key);
+		for (char *part = strtok(copy, "."); part; part = strtok(NULL, ".")) {
+			bool in_list = strcmp(part, "keys") == 0;
+
+			used += (size_t)snprintf(yaml + used, sizeof(yaml) - used,
+						 "%s%s: ", used ? "{" : "",
+						 strcmp(part, "*") == 0 ? "mock" : part);
+			braces += used > strlen(part) + 2;
+			if (in_list) {
+				used += (size_t)snprintf(yaml + used, sizeof(yaml) - used, "[");
+				(void)snprintf(tail, sizeof(tail), ", name: a}]}}");
+				braces = 0;
+			}
+		}
+		used += (size_t)snprintf(yaml + used, sizeof(yaml) - used, "[unusual]%s", tail);
+		for (; tail[0] == '\0' && braces > 0; braces--)
+			used += (size_t)snprintf(yaml + used, sizeof(yaml) - used, "}");
+		(void)snprintf(yaml + used, sizeof(yaml) - used, "\n%s",
+			       strncmp(row->key, "providers", 9) ? MOCK : "");
+		const char *text = bed_load(&b, yaml);
+		if (!strstr(text, row->class == BF_UNBUILT_SAFETY ? "would not be enforced"
+								  : "has no effect") ||
+		    b.diags.error_count + b.diags.warning_count != 1)
+			fail_msg("%s\n%s", yaml, text);
+		bed_done(&b);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(typing_errors_get_a_hint),
+	    cmocka_unit_test(tuning_is_a_warning_and_counted),
+	    cmocka_unit_test(safety_refuses_the_start),
+	    cmocka_unit_test(accepted_safety_is_a_warning_and_counted),
+	    cmocka_unit_test(stale_entries_are_told),
+	    cmocka_unit_test(values_that_ask_for_nothing),
+	    cmocka_unit_test(postgres_is_never_silent),
+	    cmocka_unit_test(the_table_is_sound),
+	    cmocka_unit_test(every_row_is_reachable),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
