@@ -54,8 +54,12 @@ static void scan_line_start(struct head_scan *s, char ch)
 
 static void scan_blank(struct head_scan *s, char ch)
 {
-	if (ch != '\r')
-		scan_line_start(s, ch);
+	/* Answered at once: a TLS client on this port would otherwise wait for the header timeout.
+	 */
+	if (ch != '\r' && (ch < 'A' || ch > 'Z'))
+		scan_bad(s, "this is not an HTTP request");
+	else if (ch != '\r')
+		s->state = HEAD_SCAN_LINE;
 	else if (s->blanks >= HEAD_SCAN_MAX_BLANKS)
 		scan_bad(s, "empty lines before the request line");
 	else

@@ -232,6 +232,7 @@ static int on_headers_complete(llhttp_t *p)
 
 	if (h->phase == HTTP1_TRAILER)
 		return 0;
+	h->complete = true;
 	h->head.method = method_of(p->method);
 	if (p->method == HTTP_CONNECT)
 		return fail(h, 501, "CONNECT is not supported");
@@ -313,6 +314,10 @@ static long parse_head(struct http1 *h, const char *bytes, size_t len)
 		return fail(h, 505, "HTTP/2 is not spoken here");
 	if (e != HPE_OK)
 		return fail_llhttp(h);
+	/* The line scanner saw the end; if llhttp did not, it waits for the rest of an HTTP/2
+	 * preface. */
+	if (!h->complete)
+		return fail(h, 505, "HTTP/2 is not spoken here");
 	if (h->head.chunked)
 		h->phase = HTTP1_CHUNKS;
 	else if (h->head.content_length > 0)

@@ -44,6 +44,7 @@ struct http1 {
 	struct bf_slice name, value; /* header being read */
 	struct bf_slice url;
 	unsigned host_count, te_count;
+	bool complete;        /* llhttp saw the end of the header section */
 	uint64_t left;        /* LENGTH: bytes still to come */
 	uint64_t body_bytes;  /* delivered */
 	uint64_t frame_bytes; /* bytes of a chunked body that are no content */

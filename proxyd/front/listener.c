@@ -101,7 +101,7 @@ int listener_init(struct listener *l, struct front *f, int first_fd, uint32_t sl
 		  uint32_t addresses, struct bf_err *err)
 {
 	*l = (struct listener){.front = f, .slots = slots, .addresses = addresses};
-	l->watchers = calloc((size_t)slots * addresses, sizeof(l->watchers[0]));
+	l->watchers = calloc(BF_MAX((size_t)slots * addresses, 1u), sizeof(l->watchers[0]));
 	l->accepting = calloc(slots, sizeof(l->accepting[0]));
 	if (!l->watchers || !l->accepting) {
 		listener_done(l);

@@ -85,22 +85,47 @@ static size_t respond_send(struct conn *c, struct iovec *iov, size_t count)
 	return 0;
 }
 
-/* Sends two pieces at once, keeps what is left of them. */
-static void respond_write(struct conn *c, struct bf_slice head, struct bf_slice body)
+/* Sends two pieces at once; returns how much of them the kernel took. */
+static size_t respond_write(struct conn *c, struct bf_slice head, struct bf_slice body)
 {
-	const struct bf_slice parts[2] = {head, body};
-	struct iovec iov[2];
-	size_t sent = 0;
+	struct iovec iov[2] = {
+	    {(void *)(uintptr_t)head.ptr, head.len},
+	    {(void *)(uintptr_t)body.ptr, body.len},
+	};
 
-	for (size_t i = 0; i < 2; i++)
-		iov[i] = (struct iovec){(void *)(uintptr_t)parts[i].ptr, parts[i].len};
-	if (bf_buf_len(&c->out) == 0 && !c->broken)
-		sent = respond_send(c, iov, body.len ? 2 : 1);
-	for (size_t i = 0; i < 2; i++) {
-		size_t done = BF_MIN(sent, parts[i].len);
-		sent -= done;
-		if (done < parts[i].len)
-			respond_queue(c, parts[i].ptr + done, parts[i].len - done);
+	/* What waits goes first. */
+	if (bf_buf_len(&c->out) > 0 || c->broken)
+		return 0;
+	return respond_send(c, iov, body.len ? 2 : 1);
+}
+
+/* The rest of a provider's answer stays where it is: its buffer changes hands, not its bytes. */
+static void respond_adopt(struct conn *c, struct exchange *x, size_t sent)
+{
+	struct bf_buf empty = c->out;
+
+	c->out = x->answer;
+	x->answer = empty;
+	x->answer_charged -= bf_buf_len(&c->out);
+	bf_buf_consume(&c->out, sent);
+	worker_answer_give(c->front->w, sent);
+	front_later(c->front, c);
+}
+
+/* Keeps what the kernel did not take of an answer. */
+static void respond_rest(struct conn *c, struct bf_slice head, struct bf_slice body, size_t sent)
+{
+	struct exchange *x = c->x;
+
+	if (sent >= head.len + body.len)
+		return;
+	if (sent < head.len) {
+		respond_queue(c, head.ptr + sent, head.len - sent);
+		respond_queue(c, body.ptr, body.len);
+	} else if (x && body.ptr == bf_buf_slice(&x->answer).ptr && !c->broken) {
+		respond_adopt(c, x, sent - head.len);
+	} else {
+		respond_queue(c, body.ptr + (sent - head.len), body.len - (sent - head.len));
 	}
 }
 
@@ -161,7 +186,8 @@ static void respond_whole(struct conn *c, int http_status, struct bf_slice conte
 	if (c->head_only)
 		body.len = 0;
 	conn_set_state(c, CONN_SENDING);
-	respond_write(c, (struct bf_slice){h.text, h.len}, body);
+	const struct bf_slice head = {h.text, h.len};
+	respond_rest(c, head, body, respond_write(c, head, body));
 }
 
 /* After the last byte of an answer was given: is it with the kernel already? */
@@ -198,7 +224,10 @@ void respond_error(struct conn *c, int http_status, const char *type, const char
 
 void respond_continue(struct conn *c)
 {
-	respond_write(c, BF_SLICE_LIT("HTTP/1.1 100 Continue\r\n\r\n"), (struct bf_slice){NULL, 0});
+	const struct bf_slice line = BF_SLICE_LIT("HTTP/1.1 100 Continue\r\n\r\n");
+	const struct bf_slice none = {NULL, 0};
+
+	respond_rest(c, line, none, respond_write(c, line, none));
 }
 
 static void out_stream_start(struct exchange *x)

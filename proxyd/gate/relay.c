@@ -24,6 +24,20 @@ static int relay_keep(struct exchange *x, struct bf_slice bytes)
 	return bf_buf_append_slice(&x->answer, bytes);
 }
 
+/* The log's copy of a stream takes at most half of the budget: a log must never make a request
+ * fail. */
+static void relay_keep_for_log(struct exchange *x, struct bf_slice bytes)
+{
+	const struct worker *w = x->worker;
+	size_t kept = bf_buf_len(&x->answer);
+
+	if (!record_wants_content(x) || kept >= RELAY_LOG_MAX)
+		return;
+	bytes.len = BF_MIN(bytes.len, RELAY_LOG_MAX - kept);
+	if (w->answer_bytes + bytes.len <= w->config->server.body_memory_bytes / 2)
+		(void)relay_keep(x, bytes);
+}
+
 static void relay_on_head(struct exchange *x, int http_status, bool is_stream)
 {
 	x->answer_status = http_status;
@@ -77,11 +91,7 @@ static bool relay_on_body(struct exchange *x, struct bf_slice bytes)
 	int r;
 
 	if (x->state == EXCHANGE_STREAMING) {
-		size_t kept = bf_buf_len(&x->answer);
-		if (record_wants_content(x) && kept < RELAY_LOG_MAX)
-			(void)relay_keep(
-			    x,
-			    (struct bf_slice){bytes.ptr, BF_MIN(bytes.len, RELAY_LOG_MAX - kept)});
+		relay_keep_for_log(x, bytes);
 		x->out->stream_event(x, bytes);
 		return true;
 	}

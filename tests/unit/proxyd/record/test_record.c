@@ -1,0 +1,256 @@
+/* Rows: one per admitted request, with everything in it, kept room, bodies, crash in between. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/base/clock.h"
+#include "proxyd/gate/admit.h"
+#include "proxyd/record/record.h"
+#include "shm/content.h"
+#include "shm/inflight.h"
+#include "shm/metrics.h"
+#include "shm/slot.h"
+#include "tests/unit/proxyd/harness.h"
+
+#define CHAT                                                                                 \
+	"{\"model\":\"mock/some-model\",\"messages\":[{\"role\":\"user\",\"content\":\"one " \
+	"two\"}]}"
+
+static char answer[65536];
+
+static void row_says_it_all(void **state)
+{
+	struct shm_usage_record row, none;
+	struct shm_content item;
+	struct harness h;
+
+	(void)state;
+	harness_open(&h, NULL);
+	h.w.index = 3;
+	int fd = harness_client(&h);
+	int64_t before = bf_wall_ns();
+	(void)harness_ask(&h, fd, harness_chat(CHAT), answer, sizeof(answer));
+	assert_int_equal(harness_rows(&h, &row, 1), 1);
+	assert_int_equal(harness_rows(&h, &none, 1), 0);
+	assert_true(row.started_wall_ns >= before && row.started_wall_ns <= bf_wall_ns());
+	assert_true(row.latency_us >= row.first_byte_us && row.first_byte_us > 0);
+	assert_int_equal(row.prompt_tokens, 2);
+	assert_int_equal(row.completion_tokens, 2);
+	assert_int_equal(row.status, SHM_USAGE_SUCCESS);
+	assert_int_equal(row.http_status, 200);
+	assert_int_equal(row.object_type, 1);
+	assert_int_equal(row.worker, 3);
+	assert_int_equal(row.proc_slot, h.slot);
+	assert_int_equal(row.incarnation, h.w.incarnation);
+	assert_int_equal(row.attempts, 1);
+	assert_string_equal(row.provider, "mock");
+	assert_string_equal(row.model, "some-model");
+	assert_int_equal(row.flags, SHM_USAGE_HAS_CONTENT);
+	/* The id is a UUIDv7, and the answer's id carries it. */
+	struct bf_uuid id;
+	char text[BF_UUID_TEXT_LEN + 1];
+	memcpy(id.bytes, row.id, 16);
+	bf_uuid_format(&id, text);
+	assert_int_equal(text[14], '7');
+	assert_non_null(strstr(answer, text));
+	/* Both bodies wait under the same id. */
+	assert_int_equal(shm_content_next(&h.seg, h.slot, 0, &item), 1);
+	assert_memory_equal(item.id, row.id, 16);
+	assert_int_equal(item.kind, SHM_CONTENT_REQUEST);
+	assert_int_equal(item.len, strlen(CHAT));
+	assert_memory_equal(item.bytes, CHAT, item.len);
+	assert_int_equal(shm_content_next(&h.seg, h.slot, item.end, &item), 1);
+	assert_int_equal(item.kind, SHM_CONTENT_RESPONSE);
+	assert_memory_equal(item.bytes, strstr(answer, "\r\n\r\n") + 4, item.len);
+	assert_int_equal(shm_content_next(&h.seg, h.slot, item.end, &item), 0);
+	(void)close(fd);
+	harness_turns(&h, 4);
+	harness_close(&h);
+}
+
+static void refused_requests_have_no_row(void **state)
+{
+	struct shm_usage_record row;
+	struct harness h;
+
+	(void)state;
+	harness_open(&h, NULL);
+	int fd = harness_client(&h);
+	(void)harness_ask(&h, fd, harness_chat("{\"model\":\"x\"}"), answer, sizeof(answer));
+	assert_memory_equal(answer, "HTTP/1.1 400", 12);
+	assert_int_equal(harness_rows(&h, &row, 1), 0);
+	(void)close(fd);
+	harness_turns(&h, 4);
+	harness_close(&h);
+}
+
+static void no_logging(struct bf_config *config)
+{
+	config->client.enable_logging = false;
+}
+
+static void no_content(struct bf_config *config)
+{
+	config->client.disable_content_logging = true;
+}
+
+static void logging_can_be_off(void **state)
+{
+	void (*const tweaks[])(struct bf_config *) = {no_logging, no_content};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct shm_usage_record row;
+		struct shm_content item;
+		struct harness h;
+		harness_open(&h, tweaks[i]);
+		int fd = harness_client(&h);
+		(void)harness_ask(&h, fd, harness_chat(CHAT), answer, sizeof(answer));
+		assert_memory_equal(answer, "HTTP/1.1 200", 12);
+		assert_int_equal(harness_rows(&h, &row, 1), i);
+		assert_int_equal(shm_content_next(&h.seg, h.slot, 0, &item), 0);
+		if (i == 1)
+			assert_int_equal(row.flags, 0);
+		(void)close(fd);
+		harness_turns(&h, 4);
+		harness_close(&h);
+	}
+}
+
+static void slow_mock(struct bf_config *config)
+{
+	harness_mock(config)->mock_config.latency_ms = 20;
+}
+
+/* Every request in flight keeps room for its row: what does not fit is refused before it costs
+ * anything. */
+static void full_ring_refuses_and_loses_nothing(void **state)
+{
+	struct shm_usage_record row = {.status = SHM_USAGE_SUCCESS};
+	struct harness h;
+	int running, refused;
+
+	(void)state;
+	harness_open(&h, slow_mock);
+	while (shm_usage_room(&h.seg, h.slot) > 1)
+		assert_int_equal(shm_usage_push(&h.seg, h.slot, &row), 0);
+	running = harness_client(&h);
+	refused = harness_client(&h);
+	const char *request = harness_chat(CHAT);
+	harness_send(&h, running, request, strlen(request));
+	harness_turns(&h, 2);
+	assert_int_equal(h.w.inflight, 1);
+	(void)harness_ask(&h, refused, request, answer, sizeof(answer));
+	assert_memory_equal(answer, "HTTP/1.1 503 Service Unavailable\r\n", 34);
+	assert_non_null(strstr(answer, "\r\nRetry-After: 1\r\n"));
+	assert_non_null(strstr(answer, "\"type\":\"overloaded\""));
+	assert_int_equal(shm_metric_of(&h.seg, h.slot, SHM_M_ADMIT_REFUSED_FULL), 1);
+	(void)harness_ask(&h, running, "", answer, sizeof(answer));
+	assert_memory_equal(answer, "HTTP/1.1 200", 12);
+	assert_int_equal(shm_usage_room(&h.seg, h.slot), 0);
+	assert_int_equal(shm_metric_of(&h.seg, h.slot, SHM_M_USAGE_OVERFLOWED), 1);
+	(void)close(running);
+	(void)close(refused);
+	harness_turns(&h, 4);
+	harness_close(&h);
+}
+
+static void full_content_ring_costs_the_content_alone(void **state)
+{
+	static char filler[SHM_CONTENT_MAX_BYTES];
+	static const uint8_t id[16];
+	struct shm_usage_record row;
+	struct harness h;
+
+	(void)state;
+	harness_open(&h, NULL);
+	for (size_t len = sizeof(filler); len > 0; len /= 2) {
+		while (shm_content_push(&h.seg, h.slot, id, SHM_CONTENT_REQUEST, filler, len) == 0)
+			;
+	}
+	int fd = harness_client(&h);
+	(void)harness_ask(&h, fd, harness_chat(CHAT), answer, sizeof(answer));
+	assert_memory_equal(answer, "HTTP/1.1 200", 12);
+	assert_int_equal(harness_rows(&h, &row, 1), 1);
+	assert_false(row.flags & SHM_USAGE_HAS_CONTENT);
+	assert_int_equal(shm_metric_of(&h.seg, h.slot, SHM_M_CONTENT_DROPPED), 1);
+	(void)close(fd);
+	harness_turns(&h, 4);
+	harness_close(&h);
+}
+
+static void paced(struct bf_config *config)
+{
+	harness_mock(config)->mock_config.token_interval_ms = 1000;
+}
+
+/* The segment as it is at this instant: what would be left if the worker died now. */
+static void copy_segment(struct harness *h, struct shm_segment *ret_seg)
+{
+	static char bytes[1 << 16];
+	struct bf_err err = {0};
+	int fd = memfd_create("copy", MFD_CLOEXEC);
+	off_t size = lseek(h->seg_fd, 0, SEEK_END);
+
+	assert_int_equal(ftruncate(fd, size), 0);
+	for (off_t at = 0; (at = lseek(h->seg_fd, at, SEEK_DATA)) >= 0 && at < size;) {
+		ssize_t n = pread(h->seg_fd, bytes, sizeof(bytes), at);
+		assert_true(n > 0);
+		assert_int_equal(pwrite(fd, bytes, (size_t)n, at), n);
+		at += n;
+	}
+	if (shm_segment_attach(fd, false, NULL, ret_seg, &err) < 0)
+		fail_msg("%s", err.text);
+	(void)close(fd);
+}
+
+/* If this worker died now, the sweep would find the tokens the client has already seen. */
+static void entry_follows_a_stream(void **state)
+{
+	struct shm_usage_record row;
+	struct shm_segment copy;
+	struct harness h;
+
+	(void)state;
+	harness_open(&h, paced);
+	int fd = harness_client(&h);
+	const char *request = harness_chat(
+	    "{\"model\":\"mock/m\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":"
+	    "\"one two three\"}]}");
+	harness_send(&h, fd, request, strlen(request));
+	(void)harness_read(&h, fd, answer, sizeof(answer), NULL, NULL);
+	assert_non_null(strstr(answer, "\"content\":\"one \""));
+	assert_int_equal(harness_rows(&h, &row, 1), 0);
+	copy_segment(&h, &copy);
+	shm_slot_dead(&copy, h.slot);
+	assert_true(shm_inflight_sweep(&copy, h.slot, 0, bf_wall_ns(), &row) >= 0);
+	shm_segment_detach(&copy);
+	assert_int_equal(row.completion_tokens, 1);
+	assert_int_equal(row.prompt_tokens, 3);
+	assert_true(row.flags & SHM_USAGE_CRASHED);
+	(void)close(fd);
+	harness_turns(&h, 4);
+	harness_close(&h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(row_says_it_all),
+	    cmocka_unit_test(refused_requests_have_no_row),
+	    cmocka_unit_test(logging_can_be_off),
+	    cmocka_unit_test(full_ring_refuses_and_loses_nothing),
+	    cmocka_unit_test(full_content_ring_costs_the_content_alone),
+	    cmocka_unit_test(entry_follows_a_stream),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
