@@ -7,11 +7,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include "common/base/buf.h"
-#include "common/base/clock.h"
 #include "common/codec/json_tape.h"
 
 static int parse(struct bf_slice text, struct bf_err *err)
@@ -122,11 +122,13 @@ static void test_every_size_around_the_switch(void **state)
 	bf_buf_done(&b);
 }
 
-/* Pair by pair, 200,000 members would take 20,000,000,000 comparisons: minutes. A second is far
- * above what is needed. */
+/*
+ * Pair by pair, 100,000 members would take 5,000,000,000 comparisons: minutes with sanitizers. By
+ * hash it is below a second of this process's own time, which a busy machine does not stretch.
+ */
 static void test_many_members_in_bounded_time(void **state)
 {
-	static const unsigned counts[] = {10000, 200000};
+	static const unsigned counts[] = {10000, 100000};
 	struct bf_buf b;
 
 	(void)state;
@@ -134,11 +136,11 @@ static void test_many_members_in_bounded_time(void **state)
 	for (size_t c = 0; c < 2; c++)
 		for (int escaped = 0; escaped < 2; escaped++) {
 			build(&b, counts[c], -1, escaped);
-			int64_t start = bf_mono_ms();
+			clock_t start = clock();
 			assert_int_equal(parse(bf_buf_slice(&b), NULL), 0);
 			build(&b, counts[c], (int)counts[c] - 1, escaped);
 			assert_int_equal(parse(bf_buf_slice(&b), NULL), BF_E_DUPLICATE);
-			assert_true(bf_mono_ms() - start < 5000);
+			assert_true(clock() - start < 5 * CLOCKS_PER_SEC);
 		}
 	bf_buf_done(&b);
 }
