@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Runs the Promela models of shm/ and their mutants: ./check.sh [short|long]. A model must pass, a mutant must fail by an assertion.
+# Ends with `N passed, N failed`.
+set -u
+here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
+form=${1:-short}
+case $form in short | long) ;; *) echo "usage: check.sh [short|long]" >&2; exit 64 ;; esac
+for tool in spin cc; do
+    command -v "$tool" >/dev/null || { echo "check.sh: $tool is missing" >&2; exit 69; }
+done
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0
+failed=0
+
+# judge pass|fail NAME MODEL MEGABYTES DEPTH [-D...]
+judge() {
+    local want=$1 name=$2 model=$3 megabytes=$4 depth=$5 start=$SECONDS errors got=broken optimize=-O1
+    shift 5
+    [ "$want" = pass ] || optimize=-O0 # it stops early: compiling is most of it
+    local dir="$work/run"
+    rm -rf "$dir" && mkdir "$dir" && cd "$dir" || exit 1
+    if spin -a "$@" "$here/$model.pml" >spin.out 2>&1 &&
+        cc $optimize -w -DSAFETY -DNOREDUCE -DCOLLAPSE -DMEMLIM="$megabytes" -o pan pan.c >cc.out 2>&1; then
+        ./pan -m"$depth" -w20 >pan.out 2>&1
+        errors=$(sed -n 's/.*errors: \([0-9]*\).*/\1/p' pan.out)
+        # A search that was cut short proves nothing.
+        if grep -q -e 'max search depth too small' -e 'Search not completed' -e 'out of memory' pan.out && [ "$errors" = 0 ]; then
+            got=cut
+        elif [ "$errors" = 0 ]; then
+            got=pass
+        elif grep -q -e 'assertion violated' -e 'invalid end state' pan.out; then
+            got=fail
+        fi
+    fi
+    local states
+    states=$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' pan.out 2>/dev/null)
+    if [ "$got" = "$want" ]; then
+        passed=$((passed + 1))
+        printf 'ok    %-44s %s states, %d s\n' "$name" "${states:-?}" $((SECONDS - start))
+    else
+        failed=$((failed + 1))
+        printf 'FAIL: %s (%s where %s was due)\n' "$name" "$got" "$want"
+        tail -5 spin.out cc.out pan.out 2>/dev/null
+    fi
+}
+
+mutants() { # MODEL then the mutants' names
+    local model=$1 m
+    shift
+    for m in "$@"; do
+        judge fail "$model, mutant $m" "$model" 4000 100000 "-D$m"
+    done
+}
+
+judge pass "usage: one death each" usage 4000 100000 -DNREQ=3
+judge pass "doorbell: one death each" doorbell 4000 100000
+judge pass "slot: deaths of all three" slot 4000 100000
+mutants usage CLEAR_FIRST SWEEP_EARLY RELEASE_FIRST PEEK_ORDER PUNCH_LATE SPILL_ANY NO_ROOM SWEEP_LIVING SWEPT_FIRST
+mutants doorbell RELAXED NO_SECOND_LOOK LOOK_FIRST NO_NUMBER SAME_SLEEP NO_POKE
+mutants slot NO_WAITPID NO_ALL_DEAD FIELDS_LATE FOLD NO_RETIRE
+if [ "$form" = long ]; then
+    judge pass "usage: four requests, two deaths each" usage 12000 1000000 -DNREQ=4 -DWDEATHS=2 -DCDEATHS=2
+    judge pass "usage: small ring of two" usage 12000 1000000 -DNREQ=4 -DRING=2 -DOVER=2
+    judge pass "doorbell: two records each, two deaths each" doorbell 12000 1000000 -DRECORDS1=2 -DPDEATHS=2 -DCDEATHS=2
+    judge pass "slot: four lives, two deaths of supervisors" slot 12000 1000000 -DLIVES=4 -DSDEATHS=2 -DCDEATHS=3 -DRDEATHS=3
+fi
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
