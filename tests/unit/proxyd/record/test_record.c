@@ -127,7 +127,7 @@ static void logging_can_be_off(void **state)
 
 static void slow_mock(struct bf_config *config)
 {
-	harness_mock(config)->mock_config.latency_ms = 20;
+	harness_mock(config)->mock_config.latency_ms = 500;
 }
 
 /* Every request in flight keeps room for its row: what does not fit is refused before it costs
@@ -189,7 +189,7 @@ static void full_content_ring_costs_the_content_alone(void **state)
 
 static void paced(struct bf_config *config)
 {
-	harness_mock(config)->mock_config.token_interval_ms = 1000;
+	harness_mock(config)->mock_config.token_interval_ms = 60000;
 }
 
 /* The segment as it is at this instant: what would be left if the worker died now. */

@@ -1,0 +1,240 @@
+/* The front as a whole: timeouts, lingering, drain, stop. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/base/clock.h"
+#include "proxyd/front/conn.h"
+#include "tests/unit/proxyd/harness.h"
+
+#define LIVE "GET /live HTTP/1.1\r\nHost: a\r\n\r\n"
+#define CHAT \
+	"{\"model\":\"mock/m\",\"messages\":[{\"role\":\"user\",\"content\":\"one two three\"}]}"
+
+static char answer[1 << 16];
+
+static void leave(struct harness *h, int fd)
+{
+	(void)close(fd);
+	harness_turns(h, 4);
+	assert_int_equal(h->f.conn_count, 0);
+}
+
+static void slow_mock(struct bf_config *config)
+{
+	harness_mock(config)->mock_config.latency_ms = 300;
+}
+
+/* For tests that look at a request while it runs: it must not end by itself on a loaded machine. */
+static void endless_mock(struct bf_config *config)
+{
+	harness_mock(config)->mock_config.latency_ms = 60000;
+}
+
+static void timeouts_by_state(void **state)
+{
+	static const char head[] =
+	    "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc";
+	struct harness h;
+	bool closed;
+
+	(void)state;
+	harness_clock(true);
+	harness_open(&h, NULL);
+	const struct bf_conf_server *s = &h.config.server;
+
+	int idle = harness_client(&h);
+	harness_tick(s->idle_timeout_ms - 1);
+	front_sweep(&h.f, bf_mono_ms());
+	assert_int_equal(h.f.conn_count, 1);
+	harness_tick(1);
+	front_sweep(&h.f, bf_mono_ms());
+	assert_int_equal(harness_read(&h, idle, answer, sizeof(answer), NULL, &closed), 0);
+	assert_true(closed);
+	leave(&h, idle);
+
+	/* The header section has one deadline: bytes that trickle in do not move it. */
+	int slow = harness_client(&h);
+	for (int i = 0; i < 10; i++) {
+		harness_send(&h, slow, head + i, 1);
+		harness_tick(s->header_timeout_ms / 10);
+		front_sweep(&h.f, bf_mono_ms());
+	}
+	(void)harness_read(&h, slow, answer, sizeof(answer), NULL, &closed);
+	assert_memory_equal(answer, "HTTP/1.1 408 Request Timeout\r\n", 30);
+	assert_true(closed);
+	leave(&h, slow);
+
+	/* A body has one per pause. */
+	int body = harness_client(&h);
+	harness_send(&h, body, head, strlen(head));
+	for (int i = 0; i < 3; i++) {
+		harness_tick(s->body_timeout_ms - 1);
+		front_sweep(&h.f, bf_mono_ms());
+		harness_send(&h, body, "x", 1);
+	}
+	assert_int_equal(h.f.conn_count, 1);
+	harness_tick(s->body_timeout_ms);
+	front_sweep(&h.f, bf_mono_ms());
+	(void)harness_read(&h, body, answer, sizeof(answer), NULL, &closed);
+	assert_memory_equal(answer, "HTTP/1.1 408 ", 13);
+	assert_true(closed);
+	leave(&h, body);
+	harness_close(&h);
+	harness_clock(false);
+}
+
+/* A client that got an error and does not close is not waited for. */
+static void lingering_ends(void **state)
+{
+	struct harness h;
+	bool closed;
+
+	(void)state;
+	harness_clock(true);
+	harness_open(&h, NULL);
+	int fd = harness_client(&h);
+	harness_send(&h, fd, "nonsense\r\n\r\n", 12);
+	(void)harness_read(&h, fd, answer, sizeof(answer), NULL, &closed);
+	assert_true(closed);
+	assert_int_equal(h.f.conn_count, 1);
+	for (int i = 0; i < 100; i++)
+		harness_send(&h, fd, answer, 1000);
+	harness_tick(CONN_LINGER_MS);
+	front_sweep(&h.f, bf_mono_ms());
+	harness_turns(&h, 2);
+	assert_int_equal(h.f.conn_count, 0);
+	(void)close(fd);
+	harness_close(&h);
+	harness_clock(false);
+}
+
+static unsigned drained;
+
+static void on_drained(void *ctx)
+{
+	(void)ctx;
+	drained++;
+}
+
+static void drain_closes_with_the_next_answer(void **state)
+{
+	struct harness h;
+	bool closed;
+	const char *request = harness_chat(CHAT);
+
+	(void)state;
+	drained = 0;
+	harness_open(&h, slow_mock);
+	int running = harness_client(&h);
+	int idle = harness_client(&h);
+	harness_send(&h, running, request, strlen(request));
+	harness_turns(&h, 2);
+	front_drain(&h.f, on_drained, NULL);
+	/* The running request is answered; its answer says close. */
+	(void)harness_read(&h, running, answer, sizeof(answer), NULL, &closed);
+	for (int i = 0; i < 500 && !closed; i++) {
+		size_t n = strlen(answer);
+		(void)usleep(5000);
+		(void)harness_read(&h, running, answer + n, sizeof(answer) - n, NULL, &closed);
+	}
+	assert_memory_equal(answer, "HTTP/1.1 200 OK\r\n", 17);
+	assert_non_null(strstr(answer, "Connection: close\r\n"));
+	assert_true(closed);
+	assert_int_equal(drained, 0);
+	/* So is the next one on an idle connection; then nothing is left. */
+	harness_send(&h, idle, LIVE, strlen(LIVE));
+	(void)harness_read(&h, idle, answer, sizeof(answer), NULL, &closed);
+	assert_memory_equal(answer, "HTTP/1.1 200 OK\r\n", 17);
+	assert_non_null(strstr(answer, "Connection: close\r\n"));
+	assert_true(closed);
+	harness_turns(&h, 2);
+	assert_int_equal(drained, 1);
+	(void)close(running);
+	(void)close(idle);
+	harness_close(&h);
+}
+
+static void drain_gives_idle_connections_a_grace(void **state)
+{
+	struct harness h;
+	bool closed;
+
+	(void)state;
+	drained = 0;
+	harness_clock(true);
+	harness_open(&h, NULL);
+	int fd = harness_client(&h);
+	front_drain(&h.f, on_drained, NULL);
+	harness_turns(&h, 2);
+	harness_tick(DRAIN_GRACE_MS - 1);
+	harness_turns(&h, 2);
+	assert_int_equal(drained, 0);
+	harness_tick(1);
+	harness_turns(&h, 2);
+	assert_int_equal(drained, 1);
+	assert_int_equal(harness_read(&h, fd, answer, sizeof(answer), NULL, &closed), 0);
+	assert_true(closed);
+	harness_turns(&h, 2);
+	assert_int_equal(drained, 1);
+	(void)close(fd);
+	harness_close(&h);
+	harness_clock(false);
+}
+
+static void drain_without_connections_is_done_at_once(void **state)
+{
+	struct harness h;
+
+	(void)state;
+	drained = 0;
+	harness_open(&h, NULL);
+	front_drain(&h.f, on_drained, NULL);
+	harness_turns(&h, 1);
+	assert_int_equal(drained, 1);
+	harness_close(&h);
+}
+
+/* A worker that is stopped settles what runs. */
+static void stop_writes_the_rows(void **state)
+{
+	struct shm_usage_record row;
+	struct harness h;
+	const char *request = harness_chat(CHAT);
+
+	(void)state;
+	harness_open(&h, endless_mock);
+	int fd = harness_client(&h);
+	harness_send(&h, fd, request, strlen(request));
+	harness_turns(&h, 2);
+	struct worker *w = &h.w;
+	front_done(&h.f);
+	assert_int_equal(w->inflight, 0);
+	assert_int_equal(harness_rows(&h, &row, 1), 1);
+	assert_string_equal(row.error_type, "worker_stopped");
+	assert_false(row.flags & SHM_USAGE_CLIENT_GONE);
+	(void)close(fd);
+	harness_close(&h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(timeouts_by_state),
+	    cmocka_unit_test(lingering_ends),
+	    cmocka_unit_test(drain_closes_with_the_next_answer),
+	    cmocka_unit_test(drain_gives_idle_connections_a_grace),
+	    cmocka_unit_test(drain_without_connections_is_done_at_once),
+	    cmocka_unit_test(stop_writes_the_rows),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
