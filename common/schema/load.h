@@ -44,7 +44,11 @@ struct bf_config_env {
 /* The real environment; files up to 1 MiB, one trailing newline removed. */
 extern const struct bf_config_env bf_config_env_system;
 
-/* 0 when diags hold no error. The config refers to the arena. */
+/*
+ * 0 when diags hold no error; otherwise ret_config is untouched. The config refers to the arena.
+ * file_name is for messages, for the folder at which relative file.PATH references start, and
+ * ".json" at its end asks for strict JSON.
+ */
 int bf_config_load(struct bf_slice file_name, struct bf_slice bytes,
 		   const struct bf_config_env *env, struct bf_arena *arena,
 		   struct bf_config *ret_config, struct bf_diags *ret_diags);
