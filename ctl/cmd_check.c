@@ -84,5 +84,8 @@ int ctl_check(struct ctl *ctl, struct ctl_args *args)
 		if (errno != EINTR)
 			return ctl_fail(ctl, CTL_FAILED, "check: waitpid: %s", strerror(errno));
 	}
-	return code_of(ctl, status);
+	r = code_of(ctl, status);
+	if (r == CTL_OK)
+		(void)fprintf(ctl->out, "%s: valid\n", name);
+	return r;
 }

@@ -35,6 +35,7 @@ static void test_file_and_default_file(void **state)
 	install(f, "exit 0");
 	assert_int_equal(fake_ctl(f, "check", "my file.yaml", NULL, NULL), CTL_OK);
 	arguments_were(f, "--check|my file.yaml|");
+	assert_string_equal(f->out, "my file.yaml: valid\n");
 	assert_int_equal(fake_ctl(f, "check", NULL, NULL, NULL), CTL_OK);
 	arguments_were(f, "--check|/etc/bifrost/bifrost.yaml|");
 	assert_string_equal(f->err, "");
@@ -57,6 +58,7 @@ static void test_exit_codes(void **state)
 		install(f, list[i].ending);
 		assert_int_equal(fake_ctl(f, "check", "x", NULL, NULL), list[i].code);
 		assert_true(fake_says(f->err, list[i].says));
+		assert_string_equal(f->out, "");
 	}
 }
 
