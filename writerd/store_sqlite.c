@@ -94,6 +94,20 @@ static int run(struct store_sqlite *s, enum statement which, struct bf_err *err)
 	return code;
 }
 
+/*
+ * What is committed but still in the WAL goes into the file, wherever it is now: the WAL keeps the
+ * old name and would be thrown away by the new file.
+ */
+static int left_behind(struct store_sqlite *s, struct bf_err *err)
+{
+	(void)sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	s->last_code = BF_E_CORRUPT;
+	return bf_err_set(
+	    err, s->last_code,
+	    "%s: %s: the open file was moved or removed: a new one is made at the next try",
+	    schema_logs.store, s->path);
+}
+
 static int sqlite_begin(struct store *base, struct bf_err *err)
 {
 	struct store_sqlite *s = of(base);
@@ -101,13 +115,8 @@ static int sqlite_begin(struct store *base, struct bf_err *err)
 	if (!s->db)
 		return bf_err_set(err, s->last_code, "%s: %s: is not open", schema_logs.store,
 				  s->path);
-	if (sqlite_db_moved(s->db)) {
-		s->last_code = BF_E_CORRUPT;
-		return bf_err_set(
-		    err, s->last_code,
-		    "%s: %s: the open file was moved or removed: a new one is made at the next try",
-		    schema_logs.store, s->path);
-	}
+	if (sqlite_db_moved(s->db))
+		return left_behind(s, err);
 	(void)row_time(bf_wall_ns(), s->created_at);
 	return run(s, ST_BEGIN, err);
 }

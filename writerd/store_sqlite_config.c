@@ -46,7 +46,7 @@ static int note_locked(sqlite3 *db, struct bf_slice hash, const char *version, c
 	bf_uuid_format(&id, made);
 	node[0] = bf_slice_from(made);
 	node[1] = bf_slice_from(row_time(bf_wall_ns(), now));
-	history[0] = hash.ptr ? hash : BF_SLICE_LIT("");
+	history[0] = hash;
 	history[1] = bf_slice_from(version);
 	history[2] = node[1];
 	if (run(db,
@@ -55,6 +55,8 @@ static int note_locked(sqlite3 *db, struct bf_slice hash, const char *version, c
 		node, 2, NULL, 0) < 0 ||
 	    run(db, "SELECT id FROM node", NULL, 0, ret_node_id, BF_UUID_TEXT_LEN + 1) < 0)
 		return -1;
+	if (!hash.len)
+		return 0;
 	if (run(db,
 		"INSERT INTO config_history (config_hash, version, applied_at) SELECT ?1, ?2, ?3 "
 		"WHERE NOT EXISTS"

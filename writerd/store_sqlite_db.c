@@ -145,6 +145,7 @@ static int configure(sqlite3 *db, const struct schema *schema, const char *path,
 	r = sqlite_db_exec(
 	    db,
 	    "PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; PRAGMA synchronous = FULL;"
+	    "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -8192;"
 	    "SELECT count(*) FROM sqlite_master",
 	    schema, path, err);
 	if (r < 0)
@@ -154,12 +155,7 @@ static int configure(sqlite3 *db, const struct schema *schema, const char *path,
 				  "%s: %s: is read-only: make the file and its folder writable for "
 				  "the service's user",
 				  schema->store, path);
-	r = set_wal(db, schema, path, err);
-	if (r < 0)
-		return r;
-	return sqlite_db_exec(db,
-			      "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -8192;",
-			      schema, path, err);
+	return 0;
 }
 
 static int note_step(sqlite3 *db, const struct schema_step *step)
@@ -180,9 +176,9 @@ static int note_step(sqlite3 *db, const struct schema_step *step)
 	return r == SQLITE_DONE ? 0 : -1;
 }
 
-/* Inside a transaction that excludes other writers. */
-static int migrate_locked(sqlite3 *db, const struct schema *schema, const char *path,
-			  struct bf_err *err)
+/* Whose file is it, and of which version? Refuses what is not ours or newer. */
+static int read_version(sqlite3 *db, const struct schema *schema, const char *path,
+			int64_t *ret_version, struct bf_err *err)
 {
 	int64_t version = 0, ours = 0, tables = 0;
 
@@ -195,11 +191,7 @@ static int migrate_locked(sqlite3 *db, const struct schema *schema, const char *
 		return bf_err_set(err, BF_E_TYPE,
 				  "%s: %s: holds another program's tables: give a path of its own",
 				  schema->store, path);
-	if (sqlite3_exec(
-		db,
-		"CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER PRIMARY KEY,"
-		" name TEXT NOT NULL, applied_at TEXT NOT NULL)",
-		NULL, NULL, NULL) != SQLITE_OK ||
+	if (ours &&
 	    sqlite_db_number(db, "SELECT max(version) FROM schema_migrations", &version) < 0)
 		return sqlite_db_err(db, schema, path, err);
 	if (version < 0 || (uint64_t)version > schema->count)
@@ -208,6 +200,25 @@ static int migrate_locked(sqlite3 *db, const struct schema *schema, const char *
 				  "run the version of "
 				  "bifrost that wrote it, or give another path",
 				  schema->store, path, (long long)version, schema->count);
+	*ret_version = version;
+	return 0;
+}
+
+/* Inside a transaction that excludes other writers. */
+static int migrate_locked(sqlite3 *db, const struct schema *schema, const char *path,
+			  struct bf_err *err)
+{
+	int64_t version = 0;
+	int r = read_version(db, schema, path, &version, err);
+
+	if (r < 0)
+		return r;
+	if (sqlite3_exec(
+		db,
+		"CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER PRIMARY KEY,"
+		" name TEXT NOT NULL, applied_at TEXT NOT NULL)",
+		NULL, NULL, NULL) != SQLITE_OK)
+		return sqlite_db_err(db, schema, path, err);
 	for (size_t i = (size_t)version; i < schema->count; i++) {
 		if (sqlite3_exec(db, schema->steps[i].sql, NULL, NULL, NULL) != SQLITE_OK ||
 		    note_step(db, &schema->steps[i]) < 0)
@@ -234,6 +245,7 @@ int sqlite_db_open(const char *path, const struct schema *schema, sqlite3 **ret_
 		   struct bf_err *err)
 {
 	sqlite3 *db = NULL;
+	int64_t version;
 	int r = create_file(path, schema, err);
 
 	if (r < 0)
@@ -242,6 +254,11 @@ int sqlite_db_open(const char *path, const struct schema *schema, sqlite3 **ret_
 		r = sqlite_db_err(db, schema, path, err);
 	if (r == 0)
 		r = configure(db, schema, path, err);
+	/* Before the first write: a file that is refused stays as it is. */
+	if (r == 0)
+		r = read_version(db, schema, path, &version, err);
+	if (r == 0)
+		r = set_wal(db, schema, path, err);
 	if (r == 0)
 		r = migrate(db, schema, path, err);
 	if (r < 0) {

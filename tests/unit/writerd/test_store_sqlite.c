@@ -347,13 +347,13 @@ static void a_lock_is_waited_for_only_a_little(void **state)
 static void a_removed_file_is_noticed(void **state)
 {
 	struct store *store = open_store();
-	char other[160];
+	char other[100];
 	struct bf_err err = {0};
 	unsigned inserted = 0;
 
 	(void)state;
 	must_write(store, 1, 2, 2);
-	(void)snprintf(other, sizeof(other), "%s.old", path);
+	(void)snprintf(other, sizeof(other), "%s/old.db", folder);
 	assert_int_equal(rename(path, other), 0);
 	assert_true(write_rows(store, 3, 1, BF_SLICE_LIT(""), &inserted, &err) < 0);
 	assert_non_null(strstr(err.text, "moved or removed"));
@@ -361,6 +361,9 @@ static void a_removed_file_is_noticed(void **state)
 	must_write(store, 3, 1, 1);
 	store->ops->close(store);
 	assert_string_equal(query("SELECT count(*) FROM logs"), "1");
+	/* Its committed rows went with it, though its WAL did not. */
+	(void)snprintf(path, sizeof(path), "%s", other);
+	assert_string_equal(query("SELECT count(*) FROM logs"), "2");
 }
 
 static void overwrite(size_t from, size_t len)
