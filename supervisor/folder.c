@@ -130,20 +130,22 @@ static int open_folder(const char *what, const char *path, const struct owner *o
 	return fd;
 }
 
-/* As the owner would: root's own right to write anywhere says nothing. */
-static int try_write(int dir, const struct owner *owner)
+/*
+ * As the owner would, by the whole path: root's own right to write anywhere says nothing, and a
+ * parent may be closed to the owner.
+ */
+static int try_write(const char *folder, const struct owner *owner)
 {
-	static const char name[] = ".write-test";
+	char path[1100];
 	uid_t was_uid = geteuid();
 	gid_t was_gid = getegid();
 	int fd, r = 0;
 
+	(void)snprintf(path, sizeof(path), "%s/.write-test", folder);
 	(void)setfsgid(owner->gid);
 	(void)setfsuid(owner->uid);
-	fd = openat(dir, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		r = -errno;
-	else if (unlinkat(dir, name, 0) < 0)
+	fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 || unlink(path) < 0)
 		r = -errno;
 	(void)setfsuid(was_uid);
 	(void)setfsgid(was_gid);
@@ -159,7 +161,7 @@ static int prepare_one(const char *what, const char *path, const struct owner *o
 
 	if (fd < 0)
 		return fd;
-	r = try_write(fd, owner);
+	r = try_write(path, owner);
 	if (r == 0)
 		return fd;
 	(void)close(fd);

@@ -81,11 +81,11 @@ static void end(struct reload *r, bool ok, const char *why)
 		       BF_SLICE_FMT(r->now->config_hash));
 	else
 		bf_log(BF_LOG_ERROR, "reload_refused", "why=%s", bf_log_quote(why));
+	r->events->on_done(r->owner, ok, r->now);
 	if (ok)
 		(void)admin_reply(r->admin, &asker, BF_MSG_OK, NULL, false);
 	else
 		(void)admin_reply_error(r->admin, &asker, BF_E_STATE, why);
-	r->events->on_done(r->owner, ok, r->now);
 	if (r->again) {
 		r->again = false;
 		reload_request(r, NULL);

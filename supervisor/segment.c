@@ -71,8 +71,8 @@ static int give_name(int dir, int fd, bool named)
 	return linkat(AT_FDCWD, path, dir, file_name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
 }
 
-static int create(struct segment *s, const struct folders *f, const struct owner *owner,
-		  const uint8_t boot_id[16], struct bf_err *err)
+static int create(const struct folders *f, const struct owner *owner, const uint8_t boot_id[16],
+		  struct bf_err *err)
 {
 	bool named;
 	int r, fd = open_unnamed(f->runtime_fd, &named);
@@ -88,17 +88,10 @@ static int create(struct segment *s, const struct folders *f, const struct owner
 		goto fail;
 	}
 	r = give_name(f->runtime_fd, fd, named);
-	if (r < 0) {
-		r = bf_err_sys(err, r, "%s/%s: cannot be created", f->runtime, file_name);
-		goto fail;
-	}
-	r = shm_segment_attach(fd, false, boot_id, &s->shm, err);
 	if (r < 0)
-		goto fail;
-	s->fd = fd;
-	return 0;
+		r = bf_err_sys(err, r, "%s/%s: cannot be created", f->runtime, file_name);
 fail:
-	if (named)
+	if (r < 0 && named)
 		(void)unlinkat(f->runtime_fd, new_name, 0);
 	(void)close(fd);
 	return r;
@@ -201,7 +194,12 @@ int segment_open(struct segment *s, const struct folders *f, const struct owner 
 		if (r < 0)
 			return r;
 	}
-	return create(s, f, owner, boot_id, err);
+	r = create(f, owner, boot_id, err);
+	/* Opened again by its name, which is what /proc then shows. */
+	if (r == 0)
+		r = take_over(s, f, owner, boot_id, err);
+	s->taken_over = false;
+	return r;
 }
 
 void segment_close(struct segment *s)
