@@ -10,8 +10,9 @@
 #include "shm/segment.h"
 
 #define SHM_CONTENT_RING_BYTES (4u << 20) /* per slot */
-#define SHM_CONTENT_MAX_BYTES  (1u << 20) /* longest body kept; longer ones are cut by the caller \
-					   */
+#define SHM_CONTENT_MAX_BYTES                                              \
+	(1u << 20) /* longest body kept; longer ones are cut by the caller \
+		    */
 
 enum shm_content_kind {
 	SHM_CONTENT_REQUEST = 1,

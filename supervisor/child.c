@@ -159,10 +159,10 @@ void child_feed(struct child *child, enum child_event event, const char *why)
 		(void)child_send(child, BF_MSG_DRAIN, NULL);
 	if (actions & CHILD_SEND_STOP)
 		(void)child_send(child, BF_MSG_STOP, NULL);
-	if (actions & CHILD_CLOSE_CHANNEL)
-		bf_channel_close(&child->channel);
 	if (actions & CHILD_DO_KILL)
 		do_kill(child);
+	if (actions & CHILD_CLOSE_CHANNEL)
+		bf_channel_close(&child->channel);
 	if (child->fsm.state != CHILD_GONE)
 		arm(child);
 	else

@@ -33,8 +33,8 @@ enum child_event {
 enum child_action {
 	CHILD_SEND_DRAIN = 1 << 0,
 	CHILD_SEND_STOP = 1 << 1,
-	CHILD_CLOSE_CHANNEL = 1 << 2,
-	CHILD_DO_KILL = 1 << 3,
+	CHILD_DO_KILL = 1 << 2, /* before the close: it shall not leave by itself meanwhile */
+	CHILD_CLOSE_CHANNEL = 1 << 3,
 	CHILD_TELL_READY = 1 << 4,  /* it serves from now on */
 	CHILD_TELL_LEFT = 1 << 5,   /* it served and does so no more */
 	CHILD_TELL_GONE = 1 << 6,   /* its identity may be declared dead */

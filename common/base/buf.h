@@ -9,11 +9,11 @@
 
 struct bf_buf {
 	char *data;
-	size_t start;	 /* first unread byte */
-	size_t end;	 /* one past the last byte */
-	size_t size;	 /* allocated */
+	size_t start;     /* first unread byte */
+	size_t end;       /* one past the last byte */
+	size_t size;      /* allocated */
 	size_t max_bytes; /* ceiling of end - start */
-	bool nodump;	 /* as in bf_arena */
+	bool nodump;      /* as in bf_arena */
 };
 
 void bf_buf_init(struct bf_buf *b, size_t max_bytes);

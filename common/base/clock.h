@@ -1,6 +1,6 @@
 /*
- * The one clock seam. All time in the project comes from here; tests and the simulator replace the source.
- * Monotonic time is for durations, wall time (UTC) for rows and windows.
+ * The one clock seam. All time in the project comes from here; tests and the simulator replace the
+ * source. Monotonic time is for durations, wall time (UTC) for rows and windows.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * Error reports. Functions return 0 or a negative code (-errno, or one of errors.def); where a person has
- * to act they also fill a bf_err with one line "where: what: how to mend it".
+ * Error reports. Functions return 0 or a negative code (-errno, or one of errors.def); where a
+ * person has to act they also fill a bf_err with one line "where: what: how to mend it".
  */
 #pragma once
 
@@ -13,7 +13,7 @@ enum bf_errcode {
 };
 
 struct bf_err {
-	int code;	/* 0 when nothing was reported */
+	int code;       /* 0 when nothing was reported */
 	char text[512]; /* always terminated; longer text is cut with "..." */
 };
 

@@ -32,5 +32,6 @@ static inline void bf_list_remove(struct bf_list *node)
 	node->prev = node->next = node;
 }
 
-#define BF_LIST_FOREACH_SAFE(it, tmp, head) \
-	for ((it) = (head)->next, (tmp) = (it)->next; (it) != (head); (it) = (tmp), (tmp) = (it)->next)
+#define BF_LIST_FOREACH_SAFE(it, tmp, head)                           \
+	for ((it) = (head)->next, (tmp) = (it)->next; (it) != (head); \
+	     (it) = (tmp), (tmp) = (it)->next)

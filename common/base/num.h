@@ -8,13 +8,15 @@
 int bf_parse_i64(struct bf_slice text, int64_t *ret_value);
 int bf_parse_u64(struct bf_slice text, uint64_t *ret_value);
 
-/* "1500ms", "30s", "5m", "2h", "1d", also Go forms such as "1h30m" and "1.5s". No bare numbers. Never negative. */
+/* "1500ms", "30s", "5m", "2h", "1d", also Go forms such as "1h30m" and "1.5s". No bare numbers.
+ * Never negative. */
 int bf_parse_duration_ms(struct bf_slice text, int64_t *ret_ms);
 
 /* "512", "64KiB", "64KB", "10MB", "2GB": K/M/G/T with or without B or iB are all powers of 1024. */
 int bf_parse_size(struct bf_slice text, uint64_t *ret_bytes);
 
-/* Decimal number such as "0.25" or "1" in millionths; at most 6 decimals, never through floating point. */
+/* Decimal number such as "0.25" or "1" in millionths; at most 6 decimals, never through floating
+ * point. */
 int bf_parse_micro(struct bf_slice text, int64_t *ret_micro);
 
 /* Shortest exact text of a duration ("90s", "1500ms", "1h30m0s" is written "90m"). Returns out. */

@@ -10,12 +10,13 @@ struct bf_uuid {
 	uint8_t bytes[16];
 };
 
-/* Fills from getrandom(2) through a small buffer that fork does not share. Aborts when the kernel has none. */
+/* Fills from getrandom(2) through a small buffer that fork does not share. Aborts when the kernel
+ * has none. */
 void bf_rand_bytes(void *out, size_t len);
 
 /*
- * UUIDv7 (RFC 9562 section 5.7) of wall_ms; ids made by one thread never step back within a millisecond, nor when the
- * clock does by up to 10 s; a larger step is followed.
+ * UUIDv7 (RFC 9562 section 5.7) of wall_ms; ids made by one thread never step back within a
+ * millisecond, nor when the clock does by up to 10 s; a larger step is followed.
  */
 struct bf_uuid bf_uuid7(int64_t wall_ms);
 

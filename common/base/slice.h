@@ -32,5 +32,6 @@ static inline bool bf_slice_is(struct bf_slice a, const char *s)
 
 static inline bool bf_slice_starts(struct bf_slice a, struct bf_slice prefix)
 {
-	return a.len >= prefix.len && (prefix.len == 0 || memcmp(a.ptr, prefix.ptr, prefix.len) == 0);
+	return a.len >= prefix.len &&
+	       (prefix.len == 0 || memcmp(a.ptr, prefix.ptr, prefix.len) == 0);
 }

@@ -1,7 +1,8 @@
 /*
- * One pass over a JSON text (RFC 8259) into a flat tape of tokens that refer to the input bytes. Nothing is
- * copied or unescaped until asked for. Strict: valid UTF-8, no lone surrogates, no NaN, no trailing commas, no
- * duplicate keys when asked ("a" and "\u0061" are one key), bounded depth and token count.
+ * One pass over a JSON text (RFC 8259) into a flat tape of tokens that refer to the input bytes.
+ * Nothing is copied or unescaped until asked for. Strict: valid UTF-8, no lone surrogates, no NaN,
+ * no trailing commas, no duplicate keys when asked ("a" and "\u0061" are one key), bounded depth
+ * and token count.
  */
 #pragma once
 
@@ -25,11 +26,11 @@ enum bf_json_type {
 
 struct bf_json_token {
 	uint32_t start; /* first byte; for strings the byte after the quote */
-	uint32_t len;	/* bytes; for strings without quotes; for containers including the brackets */
-	uint32_t next;	/* index of the token after this value and all it contains */
+	uint32_t len; /* bytes; for strings without quotes; for containers including the brackets */
+	uint32_t next;  /* index of the token after this value and all it contains */
 	uint32_t count; /* array: elements; object: members */
-	uint8_t type;	/* enum bf_json_type */
-	bool escaped;	/* string: holds a backslash */
+	uint8_t type;   /* enum bf_json_type */
+	bool escaped;   /* string: holds a backslash */
 };
 
 struct bf_json_limits {
@@ -48,8 +49,9 @@ struct bf_json_tape {
 };
 
 /*
- * Reads the whole text. 0, or BF_E_SYNTAX, BF_E_LIMIT, BF_E_DUPLICATE, -ENOMEM with err "line:col: what". The tape
- * lives in the arena and refers to text. An object member is its key token followed by its value. Texts end below 4 GiB.
+ * Reads the whole text. 0, or BF_E_SYNTAX, BF_E_LIMIT, BF_E_DUPLICATE, -ENOMEM with err "line:col:
+ * what". The tape lives in the arena and refers to text. An object member is its key token followed
+ * by its value. Texts end below 4 GiB.
  */
 int bf_json_parse(struct bf_json_tape *ret_tape, struct bf_slice text, struct bf_arena *arena,
 		  const struct bf_json_limits *limits, struct bf_err *err);
@@ -57,12 +59,13 @@ int bf_json_parse(struct bf_json_tape *ret_tape, struct bf_slice text, struct bf
 #define BF_JSON_NONE UINT32_MAX
 
 /*
- * Index of the value of member key in object obj, or BF_JSON_NONE (also when obj is no object). Where duplicates were
- * not refused it is the last one, as most other readers have it.
+ * Index of the value of member key in object obj, or BF_JSON_NONE (also when obj is no object).
+ * Where duplicates were not refused it is the last one, as most other readers have it.
  */
 uint32_t bf_json_member(const struct bf_json_tape *t, uint32_t obj, const char *key);
 
-/* First child of a container, then its siblings by tokens[i].next; stop at tokens[container].next. */
+/* First child of a container, then its siblings by tokens[i].next; stop at tokens[container].next.
+ */
 static inline uint32_t bf_json_first(uint32_t container)
 {
 	return container + 1;
@@ -71,7 +74,8 @@ static inline uint32_t bf_json_first(uint32_t container)
 /* The raw bytes of a value, quotes included for strings. */
 struct bf_slice bf_json_raw(const struct bf_json_tape *t, uint32_t index);
 
-/* The text of a string, unescaped: the input bytes themselves when nothing is escaped. BF_E_TYPE, -ENOMEM. */
+/* The text of a string, unescaped: the input bytes themselves when nothing is escaped. BF_E_TYPE,
+ * -ENOMEM. */
 int bf_json_string(const struct bf_json_tape *t, uint32_t index, struct bf_arena *arena,
 		   struct bf_slice *ret_text);
 

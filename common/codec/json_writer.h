@@ -1,4 +1,5 @@
-/* Writes JSON into a bf_buf. Sticky error: after the first failure every call is a no-op; check once at the end. */
+/* Writes JSON into a bf_buf. Sticky error: after the first failure every call is a no-op; check
+ * once at the end. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,6 +1,7 @@
 /*
- * MessagePack reader and writer with a sticky error. The reader works on the bytes in place, never allocates, and
- * checks every length against what is left; the writer uses msgpack-c. The only users of msgpack.h are mp*.c.
+ * MessagePack reader and writer with a sticky error. The reader works on the bytes in place, never
+ * allocates, and checks every length against what is left; the writer uses msgpack-c. The only
+ * users of msgpack.h are mp*.c.
  */
 #pragma once
 
@@ -13,7 +14,7 @@
 enum bf_mp_type {
 	BF_MP_NIL,
 	BF_MP_BOOL,
-	BF_MP_INT, /* fits int64_t */
+	BF_MP_INT,  /* fits int64_t */
 	BF_MP_UINT, /* above INT64_MAX */
 	BF_MP_STR,
 	BF_MP_BIN,
@@ -38,7 +39,8 @@ uint64_t bf_mp_read_u64(struct bf_mp_reader *r);
 struct bf_slice bf_mp_read_str(struct bf_mp_reader *r); /* refers to the input */
 struct bf_slice bf_mp_read_bin(struct bf_mp_reader *r);
 void bf_mp_read_nil(struct bf_mp_reader *r);
-/* Number of elements or pairs; a count that cannot fit into the remaining bytes fails with BF_E_LIMIT. */
+/* Number of elements or pairs; a count that cannot fit into the remaining bytes fails with
+ * BF_E_LIMIT. */
 uint32_t bf_mp_read_array(struct bf_mp_reader *r);
 uint32_t bf_mp_read_map(struct bf_mp_reader *r);
 /* Skips one value of any type, nested at most 64 deep, without recursion. */

@@ -23,6 +23,7 @@ struct health_component {
 };
 
 struct health_report {
+	int64_t node_uptime_ms; /* since the supervisor started; else since this worker did */
 	struct health_component components[HEALTH_COMPONENTS];
 	unsigned count;
 	bool degraded;
@@ -65,6 +66,8 @@ static void report_role(struct health_report *r, const struct worker *w, enum bf
 		if (info.state != SHM_SLOT_LIVE || info.role != role)
 			continue;
 		lives = true;
+		if (role == BF_ROLE_SUPERVISOR)
+			r->node_uptime_ms = (bf_wall_ns() - info.started_wall_ns) / 1000000;
 		if (now_mono_ms - info.heartbeat_mono_ns / 1000000 < HEALTH_SILENCE_MS)
 			beats = true;
 	}
@@ -81,6 +84,7 @@ static void report_collect(struct health_report *r, const struct worker *w, int6
 	uint64_t bits = shm_health_all(w->seg);
 
 	memset(r, 0, sizeof(*r));
+	r->node_uptime_ms = now_mono_ms - w->started_mono_ms;
 	for (size_t i = 0; i < BF_ARRAY_LEN(health_roles); i++)
 		report_role(r, w, health_roles[i], now_mono_ms);
 	for (unsigned b = 0; b < SHM_HEALTH_COUNT; b++) {
@@ -131,7 +135,7 @@ int health_write(const struct worker *w, int64_t now_mono_ms, struct bf_buf *out
 	bf_jw_key(&j, "version");
 	bf_jw_cstr(&j, w->version);
 	bf_jw_key(&j, "uptime_ms");
-	bf_jw_i64(&j, now_mono_ms - w->started_mono_ms);
+	bf_jw_i64(&j, r.node_uptime_ms);
 	bf_jw_end_object(&j);
 	return bf_jw_finish(&j);
 }

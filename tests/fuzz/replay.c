@@ -1,4 +1,5 @@
-/* Feeds every file of the given folders to a fuzz target: a corpus is a regression test. Exits 1 when it finds no file. */
+/* Feeds every file of the given folders to a fuzz target: a corpus is a regression test. Exits 1
+ * when it finds no file. */
 #include <dirent.h>
 #include <limits.h>
 #include <stdint.h>

@@ -79,6 +79,8 @@ static inline void act(struct owner *o, struct bf_frame *f, enum action action)
 		o->channel = NULL;
 		break;
 	case ACT_TAKE_FD:
+		if (!f)
+			break;
 		o->taken_fd = f->fd;
 		f->fd = -1;
 		break;

@@ -60,7 +60,7 @@ static void send_fds(int sock, size_t n, const char *text, size_t len)
 	byte[0] = text[0];
 	msg.msg_control = control.bytes;
 	msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	struct cmsghdr *c = &control.align;
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(n * sizeof(int));
