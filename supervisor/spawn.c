@@ -60,7 +60,8 @@ pid_t spawn_process(const struct spawn *s, struct bf_err *err)
 	if (s->fd_count > SPAWN_MAX_FDS)
 		return bf_err_set(err, BF_E_LIMIT, "%s: more than %u descriptors to inherit",
 				  s->name, SPAWN_MAX_FDS);
-	memcpy(fds, s->fds, s->fd_count * sizeof(fds[0]));
+	if (s->fd_count)
+		memcpy(fds, s->fds, s->fd_count * sizeof(fds[0]));
 	pid = fork();
 	if (pid == 0)
 		in_child(s, fds);
