@@ -385,7 +385,8 @@ static const struct bf_field config_fields[] = {
      BF_FIELD(bf_config, config_hash),
      .max = 64,
      .flags = BF_INTERNAL,
-     .audience = BF_FOR_SUPERVISOR,
+     /* writerd notes every configuration that was applied, so any change replaces it. */
+     .audience = BF_FOR_SUPERVISOR | BF_FOR_WRITERD,
      .reload = BF_RELOAD_LIVE,
      .doc = "SHA-256 of the file."},
 };

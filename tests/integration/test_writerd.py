@@ -111,8 +111,14 @@ def test_a_node_keeps_its_id_over_restarts(gateway):
     gw.start()
     assert ask(gw.state / "config.db", "SELECT id FROM node") == first
     # Noted once: nothing changed in between.
-    assert ask(gw.state / "config.db", "SELECT count(*) FROM config_history") <= 1
-    assert ask(gw.state / "config.db", "SELECT count(*) FROM config_history WHERE length(config_hash) != 64") == 0
+    assert ask(gw.state / "config.db", "SELECT count(*) FROM config_history WHERE length(config_hash) = 64") == 1
+
+
+def test_every_configuration_that_was_applied_is_noted(gateway):
+    gw = gateway().start()
+    gw.file.write_text(gw.file.read_text() + "\n# a comment is a change of the file\n")
+    gw.ctl("reload")
+    wait_for("the second note", lambda: ask(gw.state / "config.db", "SELECT count(DISTINCT config_hash) FROM config_history") == 2)
 
 
 def test_writerd_killed_twenty_times_under_load(gateway):
