@@ -82,6 +82,7 @@ static void fill(struct bf_child *child, const struct bf_child_spec *spec,
  * descriptor is closed. */
 static int load_config(struct bf_child *child, struct bf_err *err)
 {
+	struct bf_err why = {0};
 	const void *bytes;
 	size_t len;
 	int r = bf_memfd_map(BF_FD_CONFIG, &bytes, &len, err);
@@ -89,10 +90,12 @@ static int load_config(struct bf_child *child, struct bf_err *err)
 	if (r < 0)
 		return r;
 	r = bf_table_decode_mp(&bf_config_table, &child->config, (struct bf_slice){bytes, len},
-			       &child->arena, err);
+			       &child->arena, &why);
 	bf_memfd_unmap(bytes, len);
 	(void)close(BF_FD_CONFIG);
-	return r;
+	if (r < 0)
+		return bf_err_set(err, r, "configuration from the supervisor: %s", why.text);
+	return 0;
 }
 
 static int fail(int exit_code, const struct bf_err *err)

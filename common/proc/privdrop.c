@@ -91,8 +91,7 @@ static int become(const char *user, struct bf_err *err)
 	if (pw == NULL)
 		return bf_err_set(
 		    err, errno != 0 ? -errno : BF_E_UNKNOWN,
-		    "privdrop: no user '%s': create it, or run the supervisor as an ordinary user",
-		    user);
+		    "privdrop: no user '%s': create it, or name another (bifrost --user)", user);
 	if (pw->pw_uid == 0)
 		return bf_err_set(err, BF_E_DENIED,
 				  "privdrop: user '%s' is root: name an ordinary user", user);
