@@ -49,6 +49,8 @@ void ledger_insert(struct ledger *l, const struct shm_usage_record *r)
 		      "record %llu came before its body", (unsigned long long)n);
 	if (!atomic_compare_exchange_strong(&f->row, &none,
 					    crashed ? LEDGER_ROW_CRASHED : LEDGER_ROW_FINISHED)) {
+		TORTURE_CHECK(crashed || none == LEDGER_ROW_FINISHED,
+			      "%llu was swept before the ring was empty", (unsigned long long)n);
 		l->repeated_rows++;
 		return;
 	}

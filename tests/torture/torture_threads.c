@@ -28,6 +28,7 @@
 #define SLOTS        2 /* with rings and a consumer of their own */
 #define BELL_SLOTS   2 /* whose one consumer sleeps */
 #define HELD_MAX     48
+#define FULL         (SHM_USAGE_OVERFLOW_RECORDS - HELD_MAX - 300)
 #define BELL_WAIT_MS 20000 /* a lost wake-up, not a slow machine */
 
 struct side {
@@ -149,10 +150,11 @@ static bool consume_some(struct side *s)
 	return walk_content(s) > 0 || n > 0;
 }
 
-/* Lets records pile up until they spill, however slow this machine is. */
+/* Lets records pile up until they spill, now and then until nothing fits, however slow this machine
+ * is. */
 static void look_away(struct side *s)
 {
-	uint64_t want = 1 + below(2000);
+	uint64_t want = s->taken > 0 && below(6) == 0 ? FULL : 1 + below(2000);
 
 	while (!stopping && shm_usage_overflow_waiting(s->seg, s->p) < want)
 		(void)usleep(200);
@@ -232,6 +234,39 @@ static void *produce_bell(void *arg)
 	return NULL;
 }
 
+/* Bodies alone, so that nothing but the content ring's own words orders the two threads. */
+static void *produce_bodies(void *arg)
+{
+	static uint8_t body[TORTURE_BODY_MAX];
+	struct side *s = arg;
+
+	thread_random += 433;
+	while (!stopping) {
+		struct shm_usage_record r;
+		size_t len = torture_body(s->finished, body);
+
+		torture_record(s->finished, &r);
+		if (shm_content_push(s->seg, s->p, r.id, SHM_CONTENT_RESPONSE, body, len) == 0)
+			s->finished++;
+	}
+	return NULL;
+}
+
+static void *consume_bodies(void *arg)
+{
+	struct side *s = arg;
+
+	thread_random += 439;
+	for (;;) {
+		bool last = producers_gone;
+
+		if (walk_content(s) == 0 && last)
+			return NULL;
+		if (below(100) == 0)
+			(void)usleep(2000);
+	}
+}
+
 static void *observe(void *arg)
 {
 	const struct shm_segment *seg = arg;
@@ -291,33 +326,41 @@ static void report(const struct side *s, const char *kind)
 
 int main(int argc, char **argv)
 {
-	static struct side sides[SLOTS + BELL_SLOTS];
+	static struct side sides[SLOTS + BELL_SLOTS + 1];
+	struct side *bodies = &sides[SLOTS + BELL_SLOTS];
 	struct shm_segment seg, ro;
-	pthread_t producers[SLOTS + BELL_SLOTS], consumers[SLOTS + 1], observer;
+	pthread_t producers[SLOTS + BELL_SLOTS + 1], consumers[SLOTS + 2], observer;
 	int seconds = argc > 1 ? atoi(argv[1]) : 4;
 	int fd = torture_segment(&seg), bell = eventfd(0, EFD_CLOEXEC);
 
 	TORTURE_CHECK(shm_segment_attach(fd, true, NULL, &ro, NULL) == 0, "read-only attach");
-	for (int i = 0; i < SLOTS + BELL_SLOTS; i++)
+	for (int i = 0; i <= SLOTS + BELL_SLOTS; i++)
 		open_side(&seg, &sides[i], i < SLOTS ? -1 : bell);
 	for (int i = 0; i < SLOTS; i++)
 		start(&consumers[i], consume, &sides[i]);
 	start(&consumers[SLOTS], consume_asleep, &sides[SLOTS]);
+	start(&consumers[SLOTS + 1], consume_bodies, bodies);
+	start(&producers[SLOTS + BELL_SLOTS], produce_bodies, bodies);
 	start(&observer, observe, &ro);
 	for (int i = 0; i < SLOTS + BELL_SLOTS; i++)
 		start(&producers[i], i < SLOTS ? produce : produce_bell, &sides[i]);
 	for (int i = 0; i < seconds * 10; i++)
 		(void)usleep(100000);
 	stopping = true;
-	for (int i = 0; i < SLOTS + BELL_SLOTS; i++)
+	for (int i = 0; i <= SLOTS + BELL_SLOTS; i++)
 		(void)pthread_join(producers[i], NULL);
 	producers_gone = true;
 	TORTURE_CHECK(write(bell, &(uint64_t){1}, 8) == 8, "eventfd");
-	for (int i = 0; i <= SLOTS; i++)
+	for (int i = 0; i <= SLOTS + 1; i++)
 		(void)pthread_join(consumers[i], NULL);
 	(void)pthread_join(observer, NULL);
 	for (int i = 0; i < SLOTS + BELL_SLOTS; i++)
 		report(&sides[i], i < SLOTS ? "busy" : "doorbell");
+	TORTURE_CHECK(bodies->bodies == bodies->finished, "%llu bodies went in, %llu came out",
+		      (unsigned long long)bodies->finished, (unsigned long long)bodies->bodies);
+	printf("slot %u (bodies): %llu, %llu dropped\n", bodies->p,
+	       (unsigned long long)bodies->bodies,
+	       (unsigned long long)shm_content_dropped(&seg, bodies->p));
 	TORTURE_CHECK(sides[0].spilled + sides[1].spilled > 0, "the overflow was never used");
 	shm_segment_detach(&ro);
 	shm_segment_detach(&seg);
