@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "common/base/clock.h"
+#include "common/ipc/messages.h"
 #include "common/log/log.h"
 #include "common/proc/contract.h"
 #include "shm/health.h"
@@ -238,11 +239,22 @@ static void on_child_sent(void *owner, const struct bf_frame *f)
 	trace_frame(&s->router.trace, f, NULL);
 }
 
+/* For the store's history of configurations. */
+static void tell_config(struct supervisor *s)
+{
+	struct child *writer = crew_find(&s->crew, BF_ENDPOINT(BF_ROLE_WRITERD, 0));
+	struct bf_msg_config_applied message = {.config_hash = s->reload.now->config_hash};
+
+	if (writer)
+		(void)child_send(writer, BF_MSG_CONFIG_APPLIED, &message);
+}
+
 static void on_child_ready(void *owner, struct child *child)
 {
 	struct supervisor *s = owner;
 
-	(void)child;
+	if (BF_ENDPOINT_ROLE(child->endpoint) == BF_ROLE_WRITERD)
+		tell_config(s);
 	supervisor_tell_status(s);
 	settle(s);
 }
@@ -319,6 +331,8 @@ static void on_reload_done(void *owner, bool ok, const struct bf_config *now)
 	bf_log_set_level((enum bf_log_level)now->supervisor.log_level);
 	shm_health_set(s->crew.shm, s->crew.own_slot, SHM_H_RELOAD_FAILED, !ok);
 	shm_health_set(s->crew.shm, s->crew.own_slot, SHM_H_UNBUILT_KEYS, now->unbuilt.count > 0);
+	if (ok)
+		tell_config(s);
 	notify_send(&s->notify, NOTIFY_READY, NULL);
 	supervisor_tell_status(s);
 }

@@ -1,10 +1,13 @@
 /*
  * The control channel as writerd sees it. Called by the child runtime; must decide nothing: a death
- * is only a reason to look at the slots now.
+ * is only a reason to look at the slots now, a configuration only a row of its history.
  */
 #include "writerd/control.h"
 
+#include "common/ipc/messages.h"
+#include "common/log/log.h"
 #include "shm/usage.h"
+#include "writerd/store_sqlite_config.h"
 #include "writerd/writerd.h"
 
 static void on_proc_dead(struct bf_child *child, struct bf_frame *f, const void *message)
@@ -16,8 +19,21 @@ static void on_proc_dead(struct bf_child *child, struct bf_frame *f, const void 
 	turn_poke(&w->turn);
 }
 
+static void on_config_applied(struct bf_child *child, struct bf_frame *f, const void *message)
+{
+	const struct bf_msg_config_applied *m = message;
+	struct writerd *w = child->daemon;
+	struct bf_err err = {0};
+
+	(void)f;
+	if (w->config_path &&
+	    config_store_note(w->config_path, m->config_hash, bf_version(), w->node_id, &err) < 0)
+		bf_log(BF_LOG_WARN, "config_not_noted", "reason=%s", bf_log_quote(err.text));
+}
+
 const struct bf_child_handler control_handlers[] = {
     {BF_MSG_PROC_DEAD, on_proc_dead},
+    {BF_MSG_CONFIG_APPLIED, on_config_applied},
     {0, NULL},
 };
 

@@ -11,6 +11,7 @@
 #include "common/log/log.h"
 #include "common/proc/contract.h"
 #include "shm/content.h"
+#include "shm/health.h"
 #include "shm/slot.h"
 #include "writerd/control.h"
 #include "writerd/store_null.h"
@@ -147,8 +148,8 @@ static int open_stores(struct bf_child *child, struct bf_err *err)
 		return r;
 	}
 	if (w->config_path)
-		r = config_store_note(w->config_path, child->config.config_hash, bf_version(),
-				      w->node_id, err);
+		r = config_store_note(w->config_path, BF_SLICE_LIT(""), bf_version(), w->node_id,
+				      err);
 	if (r == 0 && w->store_path)
 		r = store_sqlite_open(w->store_path, w->node_id, &w->store, err);
 	if (r == 0 && !w->store_path)
@@ -161,6 +162,8 @@ static int writerd_start(struct bf_child *child, struct bf_err *err)
 	struct writerd *w = child->daemon;
 	const struct bf_config *c = &child->config;
 
+	shm_health_set(&w->seg, child->proc_slot, SHM_H_SANDBOX_PARTIAL,
+		       !child->sandbox.landlock_files);
 	/* Not a crash: the configuration, or what lies at its path, is to be mended by a person. */
 	if (open_stores(child, err) < 0) {
 		bf_log(BF_LOG_ERROR, "store_unusable", "reason=%s effect=%s",
@@ -199,6 +202,7 @@ int main(int argc, char **argv)
 {
 	static const struct bf_child_spec spec = {
 	    .role = BF_ROLE_WRITERD,
+	    .layout_version = SHM_LAYOUT_VERSION,
 	    .sandbox = &sandbox,
 	    .handlers = control_handlers,
 	    .open = writerd_open,

@@ -27,6 +27,9 @@ enum bf_msg_type {
 	/* Deaths. */
 	BF_MSG_PROC_DEAD = 8,  /* supervisor -> writerd: reaped; sweep this process slot */
 	BF_MSG_PROC_SWEPT = 9, /* writerd -> supervisor: look at the slots again */
+	/* Configuration. No child is replaced because a comment changed, so the hash of the file
+	 * comes by message. */
+	BF_MSG_CONFIG_APPLIED = 10, /* supervisor -> writerd: this file is in force */
 	/* Introspection. */
 	BF_MSG_STATUS_GET = 16,   /* ctl -> any */
 	BF_MSG_STATUS = 17,       /* reply, one part per process */
@@ -62,6 +65,10 @@ struct bf_msg_listen_slot {
 struct bf_msg_proc {
 	uint64_t proc_slot;
 	uint64_t pid;
+};
+
+struct bf_msg_config_applied {
+	struct bf_slice config_hash; /* hex SHA-256 of the file */
 };
 
 struct bf_msg_status_item {

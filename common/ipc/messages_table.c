@@ -44,6 +44,12 @@ static const struct bf_field proc_fields[] = {
 };
 static const struct bf_table proc = TABLE("proc", bf_msg_proc, proc_fields, NULL);
 
+static const struct bf_field config_applied_fields[] = {
+    TEXT(bf_msg_config_applied, config_hash, 64, "hex SHA-256 of the file"),
+};
+static const struct bf_table config_applied =
+    TABLE("config_applied", bf_msg_config_applied, config_applied_fields, NULL);
+
 static const struct bf_field status_item_fields[] = {
     TEXT(bf_msg_status_item, name, 64, "what is told"),
     TEXT(bf_msg_status_item, value, 512, "its value, for people"),
@@ -143,6 +149,8 @@ static const struct bf_msg_def defs[BF_MSG_TYPE_MAX] = {
     [BF_MSG_RELEASE] = REQUEST("release", &listen_slot, ROLE(SUPERVISOR), ROLE(PROXYD)),
     [BF_MSG_PROC_DEAD] = REQUEST("proc_dead", &proc, ROLE(SUPERVISOR), ROLE(WRITERD)),
     [BF_MSG_PROC_SWEPT] = REQUEST("proc_swept", NULL, ROLE(WRITERD), ROLE(SUPERVISOR)),
+    [BF_MSG_CONFIG_APPLIED] =
+	REQUEST("config_applied", &config_applied, ROLE(SUPERVISOR), ROLE(WRITERD)),
     [BF_MSG_STATUS_GET] = REQUEST("status_get", NULL, ROLE(CTL), CHILDREN | ROLE(SUPERVISOR)),
     [BF_MSG_STATUS] = REPLY("status", &status, CHILDREN | ROLE(SUPERVISOR)),
     [BF_MSG_CHILDREN_GET] = REQUEST("children_get", NULL, ROLE(CTL), ROLE(SUPERVISOR)),

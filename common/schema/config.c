@@ -385,8 +385,7 @@ static const struct bf_field config_fields[] = {
      BF_FIELD(bf_config, config_hash),
      .max = 64,
      .flags = BF_INTERNAL,
-     /* writerd notes every configuration that was applied, so any change replaces it. */
-     .audience = BF_FOR_SUPERVISOR | BF_FOR_WRITERD,
+     .audience = BF_FOR_SUPERVISOR,
      .reload = BF_RELOAD_LIVE,
      .doc = "SHA-256 of the file."},
 };

@@ -111,13 +111,16 @@ def test_a_node_keeps_its_id_over_restarts(gateway):
     gw.start()
     assert ask(gw.state / "config.db", "SELECT id FROM node") == first
     # Noted once: nothing changed in between.
-    assert ask(gw.state / "config.db", "SELECT count(*) FROM config_history WHERE length(config_hash) = 64") == 1
+    noted = "SELECT count(*) FROM config_history WHERE length(config_hash) = 64"
+    wait_for("the note", lambda: ask(gw.state / "config.db", noted) == 1)
 
 
 def test_every_configuration_that_was_applied_is_noted(gateway):
     gw = gateway().start()
-    gw.file.write_text(gw.file.read_text() + "\n# a comment is a change of the file\n")
+    writer = gw.pids()["writerd"]
+    gw.file.write_text(gw.file.read_text() + "\n")
     gw.ctl("reload")
+    assert gw.pids()["writerd"] == writer, "a change of white space replaces nobody"
     wait_for("the second note", lambda: ask(gw.state / "config.db", "SELECT count(DISTINCT config_hash) FROM config_history") == 2)
 
 

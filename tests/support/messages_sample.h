@@ -29,6 +29,7 @@ static inline const void *sample_message(uint16_t type)
 	static const struct bf_msg_hello hello = {1, {"build-1", 7}, 3};
 	static const struct bf_msg_listen_slot listen_slot = {5};
 	static const struct bf_msg_proc proc = {9, 4711};
+	static const struct bf_msg_config_applied config_applied = {{"c0ffee", 6}};
 	static struct bf_msg_status_item items[] = {{{"a", 1}, {"1", 1}}, {{"b", 1}, {"", 0}}};
 	static const struct bf_msg_status status = {
 	    {"proxyd.0", 8}, 4711, 5000, {items, BF_ARRAY_LEN(items)}};
@@ -48,7 +49,7 @@ static inline const void *sample_message(uint16_t type)
 	    [BF_MSG_STATUS] = &status,         [BF_MSG_CHILD] = &child,
 	    [BF_MSG_RESTART] = &restart,       [BF_MSG_DIAG] = &diag,
 	    [BF_MSG_NODE_DRAIN] = &node_drain, [BF_MSG_TRACED] = &traced,
-	    [BF_MSG_ERROR] = &error,
+	    [BF_MSG_ERROR] = &error,           [BF_MSG_CONFIG_APPLIED] = &config_applied,
 	};
 
 	return type < BF_MSG_TYPE_MAX ? samples[type] : NULL;

@@ -34,6 +34,7 @@ static const struct permitted expected[] = {
     {7, false, "S>P"},
     {8, false, "S>W"},
     {9, false, "W>S"},
+    {10, false, "S>W"},
     {16, false, "c>S c>P c>C c>D c>W"},
     {17, true, "S>c P>c C>c D>c W>c"},
     {18, false, "c>S"},
@@ -92,7 +93,7 @@ static void test_every_type_and_route(void **state BF_UNUSED)
 			allowed += want == 0;
 		}
 	}
-	assert_int_equal(allowed, 5 + 4 + 1 + 1 + 4 + 1 + 1 + 1 + 1 + 5 + 5 + 8 + 5 + 5);
+	assert_int_equal(allowed, 5 + 4 + 1 + 1 + 4 + 1 + 1 + 1 + 1 + 1 + 5 + 5 + 8 + 5 + 5);
 	assert_int_equal(bf_msg_permitted(&(struct bf_frame){.type = 65535, .fd = -1}, NULL),
 			 BF_E_UNKNOWN);
 }
