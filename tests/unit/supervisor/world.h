@@ -48,16 +48,54 @@ static inline void fake_note(const char *text)
 		(void)close(fd);
 }
 
-static inline void fake_say(uint16_t type)
+static inline uint16_t fake_endpoint(void)
 {
 	enum bf_role role = BF_ROLE_SUPERVISOR;
-	struct bf_frame f = {.type = type, .target = BF_ENDPOINT(BF_ROLE_SUPERVISOR, 0), .fd = -1};
 
 	while (role < BF_ROLE_COUNT && strcmp(bf_role_name(role), getenv(BF_ENV_ROLE)) != 0)
 		role++;
-	f.source = BF_ENDPOINT(role, atoi(getenv(BF_ENV_INDEX)));
+	return BF_ENDPOINT(role, atoi(getenv(BF_ENV_INDEX)));
+}
+
+static inline void fake_send(uint16_t type, uint16_t source, uint16_t target, uint32_t request,
+			     uint8_t flags)
+{
+	struct bf_frame f = {.type = type,
+			     .source = source,
+			     .target = target,
+			     .request = request,
+			     .flags = flags,
+			     .fd = -1};
+
 	if (bf_frame_send_blocking(BF_FD_CHANNEL, &f, NULL) < 0)
 		_exit(0);
+}
+
+static inline void fake_say(uint16_t type)
+{
+	fake_send(type, fake_endpoint(), BF_ENDPOINT(BF_ROLE_SUPERVISOR, 0), 0, 0);
+}
+
+/* Answers to STATUS_GET; the body does not matter to whoever passes it on. */
+static inline void fake_answer(const struct bf_frame *f, const char *how)
+{
+	uint16_t me = fake_endpoint();
+
+	if (strcmp(how, "silent") == 0)
+		return;
+	if (strcmp(how, "parts") == 0) {
+		fake_send(BF_MSG_OK, me, f->source, f->request, BF_FRAME_REPLY | BF_FRAME_MORE);
+		fake_send(BF_MSG_OK, me, f->source, f->request, BF_FRAME_REPLY | BF_FRAME_MORE);
+	}
+	if (strcmp(how, "stray") == 0) {
+		fake_send(BF_MSG_OK, me, f->source, f->request + 1000, BF_FRAME_REPLY);
+		fake_send(BF_MSG_OK, me, f->source, f->request, BF_FRAME_REPLY);
+	}
+	if (strcmp(how, "liar") == 0)
+		me = BF_ENDPOINT(BF_ROLE_WRITERD, 0);
+	if (strcmp(how, "bossy") == 0)
+		fake_send(BF_MSG_STOP, me, BF_ENDPOINT(BF_ROLE_WRITERD, 0), 0, 0);
+	fake_send(BF_MSG_OK, me, f->source, f->request, BF_FRAME_REPLY);
 }
 
 static inline void fake_obey(const struct bf_frame *f, const char *how)
@@ -70,6 +108,8 @@ static inline void fake_obey(const struct bf_frame *f, const char *how)
 		fake_say(BF_MSG_READY);
 	if (f->type == BF_MSG_HELLO && strcmp(how, "twice") == 0)
 		fake_say(BF_MSG_READY);
+	if (f->type == BF_MSG_STATUS_GET)
+		fake_answer(f, how);
 	if (f->type == BF_MSG_DRAIN)
 		fake_say(BF_MSG_DRAINED);
 	if ((f->type == BF_MSG_DRAIN || f->type == BF_MSG_STOP) && strcmp(how, "deaf") != 0)
