@@ -39,6 +39,8 @@ static void test_ceiling_is_exact(void **state)
 	assert_int_equal(bf_buf_append(&b, bytes, 1), 0);
 	assert_int_equal(bf_buf_append(&b, bytes, 1), BF_E_LIMIT);
 	assert_int_equal(bf_buf_append(&b, bytes, 0), 0);
+	assert_int_equal(bf_buf_append_slice(&b, (struct bf_slice){NULL, 0}), 0);
+	assert_int_equal(bf_buf_append_slice(&b, BF_SLICE_LIT("x")), BF_E_LIMIT);
 	bf_buf_consume(&b, 40);
 	assert_int_equal(bf_buf_append(&b, bytes, 41), BF_E_LIMIT);
 	assert_int_equal(bf_buf_append(&b, bytes, 40), 0);
