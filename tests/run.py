@@ -82,6 +82,8 @@ def count_cases(output):
 def meson_tests(results, path, suites, label, timeout_factor=1, env=None):
     """Runs the tests of these suites in a built folder."""
     args = ["meson", "test", "-C", str(path), "--no-rebuild", "--num-processes", JOBS, "-t", str(timeout_factor)]
+    if "long" in suites:
+        args += ["--setup", "long"]
     for suite in suites:
         args += ["--suite", suite]
     code, out = run(args, dict(SANITIZER_ENV, **(env or {})))
