@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -220,18 +221,26 @@ def stage_fuzz(results, options):
                  "-Darena=malloc", "-Ddocs=false", cc="clang")
     if not path:
         return
-    for target in sorted((path / "tests/fuzz").glob("fuzz-*")):
-        if not (target.is_file() and os.access(target, os.X_OK)):
-            continue
+
+    def fuzz_one(target):
         name = target.name[len("fuzz-"):]
         found = path / "found" / name
         found.mkdir(parents=True, exist_ok=True)
         code, out = run([str(target), f"-max_total_time={options.fuzz_seconds}", "-timeout=10", "-rss_limit_mb=2048",
                          "-max_len=65536", f"-artifact_prefix={path}/crash-{name}-", str(found),
                          str(ROOT / "tests/fuzz/corpus" / name)], SANITIZER_ENV)
-        if code:
-            print(f"--- fuzz {name}\n{tail(out)}")
-        results.add(0 if code else 1, [f"fuzz: {name}"] if code else [])
+        return name, code, out
+
+    targets = [t for t in sorted((path / "tests/fuzz").glob("fuzz-*")) if t.is_file() and os.access(t, os.X_OK)]
+    with ThreadPoolExecutor(int(JOBS)) as pool:
+        for name, code, out in pool.map(fuzz_one, targets):
+            runs = re.findall(r"Done (\d+) runs", out)
+            print(f"fuzz {name}: {runs[-1] if runs else '?'} runs, exit {code}", flush=True)
+            if code:
+                print(tail(out))
+            results.add(0 if code else 1, [f"fuzz: {name}"] if code else [])
+    if not targets:
+        results.add(0, ["fuzz: no target was built"])
 
 
 def stage_clean_root(results, _options):
