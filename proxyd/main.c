@@ -11,6 +11,7 @@
 #include "common/log/log.h"
 #include "common/proc/contract.h"
 #include "proxyd/control.h"
+#include "shm/health.h"
 #include "shm/slot.h"
 
 static void proxyd_beat(struct bf_child *child)
@@ -57,6 +58,8 @@ static int proxyd_start(struct bf_child *child, struct bf_err *err)
 	struct proxyd *d = child->daemon;
 	int r;
 
+	shm_health_set(&d->seg, child->proc_slot, SHM_H_SANDBOX_PARTIAL,
+		       child->sandbox.landlock_abi == 0);
 	worker_init(&d->worker, child->loop, &d->seg, child->proc_slot, &child->config);
 	d->worker.index = child->index;
 	d->worker.doorbell_fd = child->doorbell_fd;

@@ -6,6 +6,7 @@
 #include "proxyd/front/conn.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -182,8 +183,23 @@ static int64_t conn_deadline_ms(const struct conn *c)
 	return INT64_MAX;
 }
 
+/* A client with many pipelined bytes is not read while its request runs: its end must be asked for.
+ */
+static bool conn_left_unseen(struct conn *c)
+{
+	struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
+
+	if (c->state != CONN_BUSY || ev_is_active(&c->reader))
+		return false;
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
 void conn_check_time(struct conn *c, int64_t now_ms)
 {
+	if (conn_left_unseen(c)) {
+		conn_lost(c, EXCHANGE_CLIENT_GONE);
+		return;
+	}
 	if (now_ms < conn_deadline_ms(c))
 		return;
 	bf_log(BF_LOG_DEBUG, "conn_timeout", "state=%s", conn_state_name(c->state));

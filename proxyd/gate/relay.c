@@ -117,6 +117,8 @@ static void relay_on_done(struct exchange *x, const struct exchange_outcome *out
 		relay_fail(x, outcome);
 		return;
 	}
+	if (streaming && outcome->tail.len)
+		relay_keep_for_log(x, outcome->tail);
 	record_close(x, outcome);
 	exchange_set_state(x, EXCHANGE_DONE);
 	if (!streaming) {

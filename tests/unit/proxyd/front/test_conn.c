@@ -321,6 +321,34 @@ static void client_that_leaves_cancels(void **state)
 	harness_close(&h);
 }
 
+/* So many pipelined bytes wait that the connection is not read: the sweep notices the end. */
+static void client_that_leaves_behind_a_backlog_cancels(void **state)
+{
+	static char request[CONN_PENDING_MAX + 4096];
+	struct shm_usage_record row;
+	struct harness h;
+	size_t len;
+
+	(void)state;
+	harness_open(&h, endless_mock);
+	int fd = harness_client(&h);
+	len = (size_t)snprintf(request, sizeof(request), "%s", harness_chat(CHAT));
+	memset(request + len, 'x', sizeof(request) - len);
+	harness_send(&h, fd, request, sizeof(request));
+	harness_turns(&h, 4);
+	front_sweep(&h.f, bf_mono_ms());
+	assert_int_equal(h.w.inflight, 1);
+	(void)close(fd);
+	harness_turns(&h, 4);
+	assert_int_equal(h.w.inflight, 1);
+	front_sweep(&h.f, bf_mono_ms());
+	assert_int_equal(h.w.inflight, 0);
+	assert_int_equal(harness_rows(&h, &row, 1), 1);
+	assert_true(row.flags & SHM_USAGE_CLIENT_GONE);
+	harness_turns(&h, 2);
+	harness_close(&h);
+}
+
 static void clients_may_leave_at_every_byte(void **state)
 {
 	struct shm_usage_record row;
@@ -351,6 +379,7 @@ int main(void)
 	    cmocka_unit_test(expect_continue_asks_for_the_body),
 	    cmocka_unit_test(http10_closes_unless_asked),
 	    cmocka_unit_test(client_that_leaves_cancels),
+	    cmocka_unit_test(client_that_leaves_behind_a_backlog_cancels),
 	    cmocka_unit_test(clients_may_leave_at_every_byte),
 	};
 

@@ -1,0 +1,286 @@
+/* Between provider and client: failures at every stage, answers that arrive late or in pieces, rows
+ * before last bytes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "shm/content.h"
+#include "tests/unit/proxyd/harness.h"
+
+static char answer[65536];
+static struct exchange *called; /* with the provider now */
+static unsigned cancelled;
+
+/* A provider that does nothing by itself: the test plays the upstream. */
+static void on_cancel(struct exchange *x)
+{
+	assert_ptr_equal(x, called);
+	called = NULL;
+	cancelled++;
+}
+
+static void on_resume(struct exchange *x)
+{
+	(void)x;
+}
+
+static void fake_start(struct provider *p, struct exchange *x)
+{
+	(void)p;
+	x->call_cancel = on_cancel;
+	x->call_resume = on_resume;
+	called = x;
+}
+
+static const struct provider_ops fake_ops = {.name = "mock", .start = fake_start};
+
+/* Opens a house and lets a client ask; returns the client. */
+static int ask(struct harness *h, bool stream, const char *path)
+{
+	char request[512], body[256];
+
+	called = NULL;
+	cancelled = 0;
+	harness_open(h, NULL);
+	provider_set_close(&h->providers);
+	h->providers.items = calloc(1, sizeof(struct provider));
+	assert_non_null(h->providers.items);
+	h->providers.items[0] = (struct provider){&fake_ops, harness_mock(&h->config), &h->w, NULL};
+	h->providers.count = 1;
+	int fd = harness_client(h);
+	(void)snprintf(body, sizeof(body),
+		       "{\"model\":\"mock/m\",\"stream\":%s,\"messages\":[{\"role\":\"user\"}]}",
+		       stream ? "true" : "false");
+	(void)snprintf(request, sizeof(request),
+		       "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%s", path,
+		       strlen(body), body);
+	harness_send(h, fd, request, strlen(request));
+	harness_turns(h, 2);
+	assert_non_null(called);
+	return fd;
+}
+
+/* Bytes that wait for the client, without turning the loop. */
+static ssize_t recv_now(int fd)
+{
+	char byte;
+	ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return n < 0 ? 0 : n;
+}
+
+static void done(const struct exchange_outcome *outcome)
+{
+	struct exchange *x = called;
+
+	called = NULL;
+	x->sink->on_done(x, outcome);
+}
+
+static struct shm_usage_record finish(struct harness *h, int fd)
+{
+	struct shm_usage_record rows[2];
+
+	assert_int_equal(harness_rows(h, rows, 2), 1);
+	(void)close(fd);
+	harness_turns(h, 4);
+	harness_close(h);
+	return rows[0];
+}
+
+#define UNIFIED "/v1/chat/completions"
+#define OPENAI  "/openai/v1/chat/completions"
+
+static void failure_before_anything_is_an_error_answer(void **state)
+{
+	static const struct exchange_outcome o = {
+	    .http_status = 504, .error_type = "upstream_timeout", .error_text = "no answer in 30s"};
+	static const char *const paths[] = {UNIFIED, OPENAI};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct harness h;
+		int fd = ask(&h, i == 1, paths[i]);
+		done(&o);
+		(void)harness_ask(&h, fd, "", answer, sizeof(answer));
+		assert_memory_equal(answer, "HTTP/1.1 504 Gateway Timeout\r\n", 30);
+		assert_non_null(strstr(
+		    answer,
+		    i == 0 ? "{\"type\":\"upstream_timeout\",\"is_bifrost_error\":true,"
+			     "\"status_code\":504,\"error\":{\"type\":\"upstream_timeout\","
+			     "\"message\":\"no answer in 30s\"},\"extra_fields\":{\"provider\":"
+			     "\"mock\",\"original_model_requested\":\"m\",\"request_type\":"
+			     "\"chat_completion\"}}"
+			   : "{\"error\":{\"message\":\"no answer in 30s\",\"type\":"
+			     "\"server_error\",\"param\":null,\"code\":\"upstream_timeout\"}}"));
+		struct shm_usage_record row = finish(&h, fd);
+		assert_int_equal(row.status, SHM_USAGE_ERROR);
+		assert_int_equal(row.http_status, 504);
+		assert_string_equal(row.error_type, "upstream_timeout");
+		assert_string_equal(row.error_text, "no answer in 30s");
+	}
+}
+
+/* Streams tell the truth: what breaks off ends in an error event, never in [DONE]. */
+static void failure_in_mid_stream_is_an_error_event(void **state)
+{
+	static const struct exchange_outcome o = {.http_status = 502,
+						  .error_type = "upstream_truncated",
+						  .error_text = "cut off",
+						  .truncated = true};
+	struct harness h;
+	int fd = ask(&h, true, UNIFIED);
+
+	(void)state;
+	called->sink->on_head(called, 200, true);
+	assert_true(called->sink->on_body(called, BF_SLICE_LIT("data: {\"x\":1}\n\n")));
+	harness_turns(&h, 2);
+	called->sink->on_usage(called, 5, 1, 0);
+	done(&o);
+	(void)harness_read(&h, fd, answer, sizeof(answer), "\r\n0\r\n\r\n", NULL);
+	const char *event = strstr(answer, "data: {\"x\":1}\n\n");
+	assert_non_null(event);
+	assert_non_null(strstr(
+	    event + 5,
+	    "data: "
+	    "{\"type\":\"upstream_truncated\",\"is_bifrost_error\":true,\"status_code\":502"));
+	assert_null(strstr(answer, "[DONE]"));
+	struct shm_usage_record row = finish(&h, fd);
+	assert_int_equal(row.status, SHM_USAGE_ERROR);
+	assert_int_equal(row.http_status, 200);
+	assert_int_equal(row.completion_tokens, 1);
+	assert_true(row.flags & SHM_USAGE_TRUNCATED);
+}
+
+static void a_plain_answer_in_pieces_is_joined(void **state)
+{
+	static const struct exchange_outcome o = {.http_status = 200};
+	struct shm_content item;
+	struct harness h;
+	int fd = ask(&h, false, UNIFIED);
+
+	(void)state;
+	called->sink->on_head(called, 200, false);
+	for (int i = 0; i < 10; i++) {
+		assert_true(called->sink->on_body(called, BF_SLICE_LIT("0123456789")));
+		harness_turns(&h, 1);
+	}
+	assert_int_equal(harness_read(&h, fd, answer, sizeof(answer), NULL, NULL), 0);
+	done(&o);
+	(void)harness_ask(&h, fd, "", answer, sizeof(answer));
+	assert_non_null(strstr(answer, "Content-Length: 100\r\n"));
+	assert_int_equal(shm_content_next(&h.seg, h.slot, 0, &item), 1);
+	assert_int_equal(shm_content_next(&h.seg, h.slot, item.end, &item), 1);
+	assert_int_equal(item.len, 100);
+	struct shm_usage_record row = finish(&h, fd);
+	assert_int_equal(row.status, SHM_USAGE_SUCCESS);
+	assert_true(row.flags & SHM_USAGE_HAS_CONTENT);
+}
+
+/* An upstream's own error body reaches the client as it came; its row is an error. */
+static void an_upstreams_error_is_passed_on(void **state)
+{
+	static const struct exchange_outcome o = {
+	    .http_status = 429, .error_type = "rate_limit", .error_text = "slow down"};
+	struct harness h;
+	int fd = ask(&h, false, UNIFIED);
+
+	(void)state;
+	called->sink->on_head(called, 429, false);
+	assert_true(
+	    called->sink->on_body(called, BF_SLICE_LIT("{\"error\":{\"message\":\"theirs\"}}")));
+	done(&o);
+	(void)harness_ask(&h, fd, "", answer, sizeof(answer));
+	assert_memory_equal(answer, "HTTP/1.1 429 Too Many Requests\r\n", 32);
+	assert_non_null(strstr(answer, "\r\n\r\n{\"error\":{\"message\":\"theirs\"}}"));
+	struct shm_usage_record row = finish(&h, fd);
+	assert_int_equal(row.status, SHM_USAGE_ERROR);
+	assert_int_equal(row.http_status, 429);
+}
+
+static void an_answer_without_end_is_stopped(void **state)
+{
+	static char piece[1 << 20];
+	struct harness h;
+	int fd = ask(&h, false, UNIFIED);
+	unsigned pieces = 0;
+
+	(void)state;
+	memset(piece, 'x', sizeof(piece));
+	called->sink->on_head(called, 200, false);
+	while (called->sink->on_body(called, (struct bf_slice){piece, sizeof(piece)}))
+		assert_true(++pieces < 32);
+	assert_int_equal(pieces, WORKER_ANSWER_MAX / sizeof(piece));
+	assert_int_equal(cancelled, 1);
+	(void)harness_ask(&h, fd, "", answer, sizeof(answer));
+	assert_memory_equal(answer, "HTTP/1.1 502 Bad Gateway\r\n", 26);
+	struct shm_usage_record row = finish(&h, fd);
+	assert_string_equal(row.error_type, "answer_too_large");
+}
+
+/* The closing events are held until the row is in the segment. */
+static void the_row_precedes_the_last_events(void **state)
+{
+	static const struct exchange_outcome o = {.http_status = 200,
+						  .tail = {"data: [DONE]\n\n", 14}};
+	struct shm_usage_record row;
+	struct shm_content item;
+	struct harness h;
+	int fd = ask(&h, true, UNIFIED);
+
+	(void)state;
+	called->sink->on_head(called, 200, true);
+	assert_true(called->sink->on_body(called, BF_SLICE_LIT("data: 1\n\n")));
+	(void)harness_read(&h, fd, answer, sizeof(answer), "data: 1\n\n\r\n", NULL);
+	assert_int_equal(harness_rows(&h, &row, 1), 0);
+	done(&o);
+	/* No turn of the loop since: nothing can have been written yet. */
+	assert_int_equal(shm_usage_waiting(&h.seg, h.slot), 1);
+	assert_int_equal(recv_now(fd), 0);
+	(void)harness_read(&h, fd, answer, sizeof(answer), "\r\n0\r\n\r\n", NULL);
+	assert_non_null(strstr(answer, "data: [DONE]\n\n"));
+	assert_int_equal(shm_content_next(&h.seg, h.slot, 0, &item), 1);
+	assert_int_equal(shm_content_next(&h.seg, h.slot, item.end, &item), 1);
+	assert_int_equal(item.len, 9 + 14);
+	assert_memory_equal(item.bytes, "data: 1\n\ndata: [DONE]\n\n", 23);
+	row = finish(&h, fd);
+	assert_int_equal(row.status, SHM_USAGE_SUCCESS);
+}
+
+static void a_client_that_leaves_stops_the_call(void **state)
+{
+	struct harness h;
+	int fd = ask(&h, true, UNIFIED);
+
+	(void)state;
+	called->sink->on_head(called, 200, true);
+	(void)close(fd);
+	harness_turns(&h, 4);
+	assert_int_equal(cancelled, 1);
+	struct shm_usage_record row = finish(&h, -1);
+	assert_true(row.flags & SHM_USAGE_CLIENT_GONE);
+	assert_int_equal(row.http_status, 200);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(failure_before_anything_is_an_error_answer),
+	    cmocka_unit_test(failure_in_mid_stream_is_an_error_event),
+	    cmocka_unit_test(a_plain_answer_in_pieces_is_joined),
+	    cmocka_unit_test(an_upstreams_error_is_passed_on),
+	    cmocka_unit_test(an_answer_without_end_is_stopped),
+	    cmocka_unit_test(the_row_precedes_the_last_events),
+	    cmocka_unit_test(a_client_that_leaves_stops_the_call),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
