@@ -188,6 +188,16 @@ struct planted {
 	char *shared;       /* must not */
 };
 
+/*
+ * With -Darena=malloc every allocation is ordinary heap memory, so that ASan sees it: such a build
+ * does not keep what its arenas hold out of core files, and is not for production.
+ */
+#ifdef BF_ARENA_MALLOC
+static const bool arenas_are_marked = false;
+#else
+static const bool arenas_are_marked = true;
+#endif
+
 static bool plant(struct planted *p, struct bf_arena *arena)
 {
 	char *source;
@@ -216,7 +226,7 @@ static void secret_memory_is_marked(void **state)
 
 	(void)state;
 	assert_true(plant(&p, &arena));
-	assert_true(mapping_has_flag(p.arena, "dd"));
+	assert_int_equal(mapping_has_flag(p.arena, "dd"), arenas_are_marked);
 	assert_true(mapping_has_flag(p.config, "dd"));
 	assert_false(mapping_has_flag(p.heap, "dd"));
 	bf_memfd_unmap(p.config, CANARY_LEN + 1);
@@ -319,7 +329,8 @@ static void a_core_file_holds_no_secret(void **state)
 	assert_non_null(core);
 	found = kinds_in_file(core);
 	(void)fclose(core);
-	assert_int_equal(found, bit('H'));
+	/* The config's source lies in the arena too. */
+	assert_int_equal(found, arenas_are_marked ? bit('H') : bit('H') | bit('A') | bit('C'));
 	(void)unlink("core");
 	assert_int_equal(chdir(back), 0);
 	(void)rmdir(folder);
