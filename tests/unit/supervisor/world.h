@@ -24,122 +24,12 @@
 #include "common/ipc/messages.h"
 #include "common/proc/contract.h"
 #include "common/proc/fds.h"
+#include "fake.h"
 #include "shm/slot.h"
 #include "supervisor/admin.h"
 #include "supervisor/crew.h"
 #include "supervisor/identity.h"
 #include "supervisor/segment.h"
-
-/* ------------------------------------------------------------------ the child */
-
-static inline void fake_note(const char *text)
-{
-	char path[1200], line[128];
-	const char *dir = getenv(BF_ENV_RUNTIME_DIR), *role = getenv(BF_ENV_ROLE),
-		   *index = getenv(BF_ENV_INDEX);
-	int n = snprintf(line, sizeof(line), "%s.%s %s\n", role, index, text);
-	int fd;
-
-	(void)snprintf(path, sizeof(path), "%s/notes", dir);
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (fd >= 0 && n > 0)
-		(void)!write(fd, line, (size_t)n);
-	if (fd >= 0)
-		(void)close(fd);
-}
-
-static inline uint16_t fake_endpoint(void)
-{
-	enum bf_role role = BF_ROLE_SUPERVISOR;
-
-	while (role < BF_ROLE_COUNT && strcmp(bf_role_name(role), getenv(BF_ENV_ROLE)) != 0)
-		role++;
-	return BF_ENDPOINT(role, atoi(getenv(BF_ENV_INDEX)));
-}
-
-static inline void fake_send(uint16_t type, uint16_t source, uint16_t target, uint32_t request,
-			     uint8_t flags)
-{
-	struct bf_frame f = {.type = type,
-			     .source = source,
-			     .target = target,
-			     .request = request,
-			     .flags = flags,
-			     .fd = -1};
-
-	if (bf_frame_send_blocking(BF_FD_CHANNEL, &f, NULL) < 0)
-		_exit(0);
-}
-
-static inline void fake_say(uint16_t type)
-{
-	fake_send(type, fake_endpoint(), BF_ENDPOINT(BF_ROLE_SUPERVISOR, 0), 0, 0);
-}
-
-/* Answers to STATUS_GET; the body does not matter to whoever passes it on. */
-static inline void fake_answer(const struct bf_frame *f, const char *how)
-{
-	uint16_t me = fake_endpoint();
-
-	if (strcmp(how, "silent") == 0)
-		return;
-	if (strcmp(how, "parts") == 0) {
-		fake_send(BF_MSG_OK, me, f->source, f->request, BF_FRAME_REPLY | BF_FRAME_MORE);
-		fake_send(BF_MSG_OK, me, f->source, f->request, BF_FRAME_REPLY | BF_FRAME_MORE);
-	}
-	if (strcmp(how, "stray") == 0) {
-		fake_send(BF_MSG_OK, me, f->source, f->request + 1000, BF_FRAME_REPLY);
-		fake_send(BF_MSG_OK, me, f->source, f->request, BF_FRAME_REPLY);
-	}
-	if (strcmp(how, "liar") == 0)
-		me = BF_ENDPOINT(BF_ROLE_WRITERD, 0);
-	if (strcmp(how, "bossy") == 0)
-		fake_send(BF_MSG_STOP, me, BF_ENDPOINT(BF_ROLE_WRITERD, 0), 0, 0);
-	fake_send(BF_MSG_OK, me, f->source, f->request, BF_FRAME_REPLY);
-}
-
-static inline void fake_obey(const struct bf_frame *f, const char *how)
-{
-	char text[64];
-
-	(void)snprintf(text, sizeof(text), "%s", bf_msg_def(f->type)->name);
-	fake_note(text);
-	if (f->type == BF_MSG_HELLO && strcmp(how, "mute") != 0)
-		fake_say(BF_MSG_READY);
-	if (f->type == BF_MSG_HELLO && strcmp(how, "twice") == 0)
-		fake_say(BF_MSG_READY);
-	if (f->type == BF_MSG_STATUS_GET)
-		fake_answer(f, how);
-	if (f->type == BF_MSG_DRAIN)
-		fake_say(BF_MSG_DRAINED);
-	if ((f->type == BF_MSG_DRAIN || f->type == BF_MSG_STOP) && strcmp(how, "deaf") != 0)
-		_exit(0);
-}
-
-/* Call first in main: does not return in a process that a crew has started. */
-static inline void fake_child_main(void)
-{
-	static uint8_t buf[BF_FRAME_MAX];
-	const char *how = "obey";
-	size_t len;
-	const void *bytes;
-	struct bf_frame f;
-	char text[32] = "";
-
-	if (!getenv(BF_ENV_ROLE))
-		return;
-	if (bf_memfd_map(BF_FD_CONFIG, &bytes, &len, NULL) == 0 && len < sizeof(text)) {
-		memcpy(text, bytes, len);
-		how = text;
-	}
-	if (strcmp(how, "crash") == 0)
-		_exit(3);
-	while (bf_frame_recv_blocking(BF_FD_CHANNEL, buf, 60000, &f, NULL) == 0)
-		fake_obey(&f, how);
-	_exit(0);
-}
-
-/* ------------------------------------------------------------------ the world */
 
 struct world {
 	struct ev_loop *loop;
@@ -283,7 +173,7 @@ static inline void world_init(struct world *w, uint32_t workers)
 	w->conf = (struct bf_conf_supervisor){
 	    .workers = workers,
 	    .drain_timeout_ms = 5000,
-	    .ready_timeout_ms = 5000,
+	    .ready_timeout_ms = 30000,
 	    .stall_timeout_ms = 30000,
 	    .log_level = 3,
 	};
@@ -339,10 +229,10 @@ static inline void world_run(struct world *w, int ms)
 	ev_timer_stop(w->loop, &t);
 }
 
-/* Runs the loop until the condition holds; fails the test after 20 s. */
+/* Runs the loop until the condition holds; fails the test after 60 s. */
 #define WORLD_UNTIL(w, condition)                                       \
 	do {                                                            \
-		int64_t end_ = bf_mono_ms() + 20000;                    \
+		int64_t end_ = bf_mono_ms() + 60000;                    \
 		while (!(condition)) {                                  \
 			assert_true(bf_mono_ms() < end_ && #condition); \
 			world_run((w), 5);                              \
