@@ -63,7 +63,8 @@ if [ "$form" = long ]; then
     judge pass "usage: four requests, two deaths each" usage 12000 1000000 -DNREQ=4 -DWDEATHS=2 -DCDEATHS=2
     judge pass "usage: small ring of two" usage 12000 1000000 -DNREQ=4 -DRING=2 -DOVER=2
     judge pass "doorbell: two records each, two deaths each" doorbell 12000 1000000 -DRECORDS1=2 -DPDEATHS=2 -DCDEATHS=2
-    judge pass "slot: four lives, two deaths of supervisors" slot 12000 1000000 -DLIVES=4 -DSDEATHS=2 -DCDEATHS=3 -DRDEATHS=3
+    judge pass "slot: two deaths of supervisors" slot 12000 1000000 -DSDEATHS=2
+    judge pass "slot: four lives" slot 12000 1000000 -DLIVES=4 -DCDEATHS=1 -DRDEATHS=1
 fi
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

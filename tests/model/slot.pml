@@ -41,7 +41,7 @@ byte alive;                             /* children that run */
 byte holder[SLOTS];                     /* pid of the child that entered and runs; 0: none */
 byte exited;                            /* pid waiting to be reaped; 0: none */
 byte exited_slot;
-bit supervisor_up = 1, stop;
+bit supervisor_up = 1;
 
 #define SKILL :: atomic { sdeaths < SDEATHS -> sdeaths++; supervisor_up = 0; goto again }
 #define CKILL :: atomic { cdeaths < CDEATHS -> cdeaths++; goto died }
@@ -75,12 +75,7 @@ proctype child(byte p; byte me)
 	CKILL
 	:: atomic { value[p]++; counted++; own[p]++; assert(value[p] - base[p] == own[p]) }
 	fi;
-	if
-	CKILL
-	:: !supervisor_up                    /* leaves with its supervisor */
-	:: stop                              /* asked to */
-	fi;
-died:
+died:	/* killed, asked to leave, or left by its supervisor */
 	/* exit: a zombie until waitpid; without a supervisor nobody needs to wait for it */
 	atomic {
 		if
@@ -164,7 +159,6 @@ first:
 		:: known[p] = lives
 		fi;
 		p = 0
-	:: atomic { lives == LIVES && !stop -> stop = 1 }
 	:: atomic { lives == LIVES && alive == 0 && !exited && state[0] == FREE && state[1] == FREE -> break }
 	od
 }
