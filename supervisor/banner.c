@@ -32,15 +32,16 @@ static int listeners(const struct banner *b, struct bf_buf *out)
 static int memory(const struct banner *b, struct bf_buf *out)
 {
 	uint64_t segment = shm_segment_worst_case(b->workers);
-	uint64_t bodies = b->config->server.body_memory_bytes * b->workers;
+	uint64_t worker = bf_config_worker_worst_bytes(b->config);
 	char total[32], part[32], other[32];
 
-	return bf_buf_printf(out,
-			     "  memory     at worst %s: segment %s, request bodies %s "
-			     "(server.body_memory x %u workers)\n",
-			     bf_format_size((segment + bodies + (1u << 20)) >> 20 << 20, total),
-			     bf_format_size((segment + (1u << 20)) >> 20 << 20, part),
-			     bf_format_size(bodies, other), b->workers);
+	return bf_buf_printf(
+	    out,
+	    "  memory     at worst %s: segment %s, each of %u workers %s "
+	    "(server.max_connections, server.read_buffer_size, server.body_memory)\n",
+	    bf_format_size((segment + worker * b->workers + (1u << 20)) >> 20 << 20, total),
+	    bf_format_size((segment + (1u << 20)) >> 20 << 20, part), b->workers,
+	    bf_format_size((worker + (1u << 20)) >> 20 << 20, other));
 }
 
 static int sandbox(const struct banner *b, struct bf_buf *out)

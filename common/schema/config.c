@@ -35,7 +35,7 @@ static const struct bf_field server_fields[] = {
      .min = 4096,
      .max = MB,
      .dflt = "64KB",
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_SUPERVISOR_PROXYD,
      .doc = "Largest header section of a request; a longer one is answered with 431. A bare number "
 	    "counts bytes."},
     {.name = "header_timeout",
@@ -76,7 +76,7 @@ static const struct bf_field server_fields[] = {
      .min = 1,
      .max = 1000000,
      .dflt = "10000",
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_SUPERVISOR_PROXYD,
      .doc = "Client connections that one worker holds at once; further ones wait to be accepted."},
     {.name = "body_memory",
      .type = BF_T_SIZE,
@@ -84,7 +84,7 @@ static const struct bf_field server_fields[] = {
      .min = MB,
      .max = 64 * GB,
      .dflt = "256MB",
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_SUPERVISOR_PROXYD,
      .doc = "Memory that one worker gives to request bodies; a request beyond it is answered with "
 	    "503."},
 };

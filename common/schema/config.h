@@ -103,5 +103,13 @@ struct bf_config {
 
 extern const struct bf_table bf_config_table;
 
+/*
+ * The most memory one worker can take under this configuration, in bytes, beside its part of the
+ * segment: bodies and answers each within server.body_memory in buffers that grow by doubling,
+ * every connection with a full header section and its pipelined bytes, and 8 MiB of caches. The
+ * parts are in proxyd/README.md.
+ */
+uint64_t bf_config_worker_worst_bytes(const struct bf_config *config);
+
 /* Has this provider a base URL of its own, so that a file need not give one? */
 bool bf_provider_is_known(struct bf_slice name);

@@ -310,7 +310,7 @@ static void test_banner(void **state)
 					    "/s",
 					    "/r/segment, taken over",
 					    "to sweep: 3",
-					    "400MiB",
+					    "each of 4 workers 409MiB",
 					    "no Landlock",
 					    "keep root",
 					    "not on a tmpfs",

@@ -187,6 +187,29 @@ static void slices_hold_what_their_audience_may_see(void **state)
 	bed_done(&b);
 }
 
+static void the_worst_case_is_told_from_what_was_configured(void **state)
+{
+	struct load_bed b;
+	struct bf_config own;
+	struct bf_buf out;
+	struct bf_err err;
+
+	(void)state;
+	assert_string_equal(bed_load(&b, "server: {max_connections: 10, read_buffer_size: 64KB, "
+					 "body_memory: 200MB}\nproviders: {mock: {}}\n"),
+			    "");
+	/* The supervisor tells it, so it must see the keys. */
+	bf_buf_init(&out, 1 << 20);
+	assert_int_equal(bf_table_encode_mp(&bf_config_table, &b.config, BF_FOR_SUPERVISOR, &out),
+			 0);
+	assert_int_equal(
+	    bf_table_decode_mp(&bf_config_table, &own, bf_buf_slice(&out), &b.arena, &err), 0);
+	assert_int_equal(bf_config_worker_worst_bytes(&own),
+			 4 * (200u << 20) + 10 * (1024u + (80u << 10) + (64u << 10)) + (8u << 20));
+	bf_buf_done(&out);
+	bed_done(&b);
+}
+
 static void check_in_text(const struct bf_field *f, const char *name, void *ctx)
 {
 	const char *text = ctx;
@@ -351,6 +374,7 @@ int main(void)
 	    cmocka_unit_test(every_row_is_sound),
 	    cmocka_unit_test(what_only_a_restart_changes_is_seen_by_the_supervisor),
 	    cmocka_unit_test(slices_hold_what_their_audience_may_see),
+	    cmocka_unit_test(the_worst_case_is_told_from_what_was_configured),
 	    cmocka_unit_test(documents_cover_every_key),
 	    cmocka_unit_test(the_schema_covers_every_key),
 	    cmocka_unit_test(examples_load),
