@@ -245,7 +245,7 @@ static int wait_for_lock(struct folders *f, int64_t wait_ms, struct bf_err *err)
 	return 0;
 }
 
-int folder_lock(struct folders *f, int64_t wait_ms, struct bf_err *err)
+int folder_lock(struct folders *f, const struct owner *owner, int64_t wait_ms, struct bf_err *err)
 {
 	struct stat st;
 	int r;
@@ -260,6 +260,10 @@ int folder_lock(struct folders *f, int64_t wait_ms, struct bf_err *err)
 	r = wait_for_lock(f, wait_ms, err);
 	if (r < 0)
 		return r;
+	/* So that the next one may be started as that user. */
+	if (geteuid() == 0 && *owner->name && fchown(f->lock_fd, owner->uid, owner->gid) < 0)
+		return bf_err_sys(err, -errno, "%s/lock: cannot be given to %s", f->runtime,
+				  owner->name);
 	r = write_pid(f->lock_fd);
 	return r < 0 ? bf_err_sys(err, r, "%s/lock: cannot be written", f->runtime) : 0;
 }

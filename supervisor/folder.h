@@ -44,7 +44,7 @@ int folder_prepare(struct folders *f, const struct owner *owner, struct bf_err *
  * Takes the lock. BF_E_STATE at once when a living supervisor holds it (err names its pid), or
  * after wait_ms when what is left of a dead one does.
  */
-int folder_lock(struct folders *f, int64_t wait_ms, struct bf_err *err);
+int folder_lock(struct folders *f, const struct owner *owner, int64_t wait_ms, struct bf_err *err);
 
 /* Creates path and its missing parents. 0 or -errno. */
 int folder_make(const char *path, mode_t mode);

@@ -86,17 +86,11 @@ static int hopeless_role(const struct supervisor *s, const struct plan_row *row)
 	return code;
 }
 
+/* Until the node has been ready once: is it, or can it never be? */
 static void settle(struct supervisor *s)
 {
 	if (s->was_ready || s->phase != LIFE_RUNNING)
 		return;
-	if (is_settled(s)) {
-		s->was_ready = true;
-		notify_send(&s->notify, NOTIFY_READY, NULL);
-		bf_log(BF_LOG_INFO, "ready", "workers=%u of=%u after_ms=%lld", workers_up(s),
-		       s->workers, (long long)(bf_mono_ms() - s->started_mono_ms));
-		return;
-	}
 	for (size_t i = 0; i < plan_row_count; i++) {
 		int code = hopeless_role(s, &plan_rows[i]);
 
@@ -105,6 +99,12 @@ static void settle(struct supervisor *s)
 			return;
 		}
 	}
+	if (!is_settled(s))
+		return;
+	s->was_ready = true;
+	notify_send(&s->notify, NOTIFY_READY, NULL);
+	bf_log(BF_LOG_INFO, "ready", "workers=%u of=%u after_ms=%lld", workers_up(s), s->workers,
+	       (long long)(bf_mono_ms() - s->started_mono_ms));
 }
 
 /* ------------------------------------------------------------------ stopping */

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define PENDING_MAX         256u
-#define PENDING_MAX_OF_ONE  32u /* per connection */
+#define PENDING_MAX_OF_ONE  64u /* per connection: bifrostctl status asks every process at once */
 #define PENDING_DEADLINE_MS 10000
 
 struct pending_entry {

@@ -12,6 +12,8 @@
 #include "common/ipc/messages.h"
 #include "common/log/log.h"
 
+_Static_assert(ADMIN_MAX_CONNECTIONS == 16, "a text below says so");
+
 void router_init(struct router *r, struct crew *crew, struct admin *admin,
 		 const struct router_events *events, void *owner)
 {

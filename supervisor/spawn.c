@@ -18,8 +18,8 @@ static void reset_signals(void)
 {
 	sigset_t none;
 
-	/* Handlers are reset by exec; what is ignored (by us, or by the shell that started us in the
-	 * background) would stay ignored. */
+	/* Handlers are reset by exec; what is ignored (by us, or by the shell that started us in
+	 * the background) would stay ignored. */
 	for (int sig = 1; sig < NSIG; sig++)
 		(void)signal(sig, SIG_DFL);
 	sigemptyset(&none);

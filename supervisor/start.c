@@ -85,7 +85,7 @@ static int prepare_folders(struct supervisor *s, struct bf_err *err)
 		r = folder_prepare(&s->folders, &s->owner, err);
 	if (r < 0)
 		return BF_EXIT_FAILED;
-	r = folder_lock(&s->folders, FOLDER_LOCK_WAIT_MS, err);
+	r = folder_lock(&s->folders, &s->owner, FOLDER_LOCK_WAIT_MS, err);
 	if (r < 0)
 		return r == BF_E_STATE ? BF_EXIT_RUNNING : BF_EXIT_FAILED;
 	return BF_EXIT_OK;

@@ -154,6 +154,21 @@ def test_killed_child_is_replaced(gateway, name):
         assert gw.request()[0] == 200
 
 
+def test_the_only_worker_is_killed(gateway):
+    """Whoever connects while none is there waits in the listener's queue for the next one."""
+    gw = gateway(workers=1).start()
+    for _ in range(3):
+        time.sleep(1.1)
+        os.kill(gw.pids()["proxyd.0"], signal.SIGKILL)
+        assert gw.request(timeout=10)[0] == 200
+
+
+def test_a_child_that_cannot_run_here_ends_the_start(gateway, fake):
+    """No back-off for what another try cannot mend, as long as nothing ever served."""
+    code, log = gateway(workers=1, env=fake("writerd", "0", "exit-at-start:77")).run_to_end()
+    assert code == 77 and 'how="exit 77"' in log and not [line for line in log.splitlines() if "event=ready" in line]
+
+
 def test_supervisor_killed(gateway):
     gw = gateway(workers=2).start()
     gw.chat("before")
@@ -194,9 +209,12 @@ def test_one_worker_crash_loops_and_nobody_notices(gateway, fake):
         except OSError as error:
             failed.append(error)
 
+    end = time.monotonic() + 5
+    answers = []
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(ask, range(200)))
-    assert not failed and set(answers) == {200}
+        while time.monotonic() < end:
+            answers += pool.map(ask, range(200))
+    assert not failed and set(answers) == {200} and len(answers) >= 200
     assert gw.pids()["proxyd.0"] == steady
     children = wait_for("the loop to be told", lambda: "CRASH" if "keeps exiting" in json.dumps(gw.request()[2]) else None)
     assert children and gw.children()["proxyd.1"]["restarts"] > 0
@@ -209,14 +227,28 @@ def test_a_child_that_never_becomes_ready(gateway, fake):
     assert "did not become ready" in gw.children()["proxyd.1"]["last_exit"]
 
 
-@pytest.mark.parametrize("how", ["garbage", "wrong-source", "flood"])
-def test_a_child_that_speaks_nonsense(gateway, fake, how):
-    """Costs that child its channel, and nothing more."""
+@pytest.mark.parametrize("how", ["garbage", "wrong-source", "wrong-type", "huge", "flood", "close-channel",
+                                 "crash-after-ready:200", "exit-at-start:3"])
+def test_a_child_that_misbehaves(gateway, fake, how):
+    """Costs that child its channel, and nothing more; it is replaced, and told in the status."""
     gw = gateway(workers=2, env=fake("proxyd", "1", how)).start()
     steady = {n: p for n, p in gw.pids().items() if n != "proxyd.1"}
-    time.sleep(2)
+    wait_for("it to be replaced", lambda: gw.children()["proxyd.1"]["restarts"] >= 2, timeout=30)
     assert {n: p for n, p in gw.pids().items() if n != "proxyd.1"} == steady
+    assert gw.children()["proxyd.1"]["last_exit"]
     assert gw.request()[0] == 200
+    if how in ("garbage", "wrong-source", "wrong-type", "huge"):
+        assert [line for line in gw.log().splitlines() if "child=proxyd.1" in line and "why=" in line
+                and ("event=channel_broken" in line or "event=bad_frame" in line)]
+
+
+def test_a_child_that_does_not_leave(gateway, fake):
+    """Deaf to DRAIN and STOP: killed after supervisor.drain_timeout and the plan's stop timeout; the stop goes on."""
+    gw = gateway(workers=2, config={"supervisor": {"drain_timeout": "1s"}}, env=fake("proxyd", "1", "ignore-stop")).start()
+    began = time.monotonic()
+    assert gw.stop() == 0
+    assert 5 < time.monotonic() - began < 30
+    assert [line for line in gw.events("child_killed") if "child=proxyd.1" in line]
 
 
 @pytest.fixture
@@ -302,7 +334,7 @@ def test_children_become_the_user(gateway):
         status = Path(f"/proc/{pid}/status").read_text()
         assert re.search(rf"^Uid:\s+{uid}\s+{uid}\s+{uid}\s+{uid}$", status, re.M), name
     assert "keep root" not in gw.log()
-    assert {p.stat().st_uid for p in [gw.state, gw.runtime, gw.runtime / "segment"]} == {uid}
+    assert {p.stat().st_uid for p in [gw.state, *gw.runtime.iterdir()]} == {uid}
     assert gw.chat()[0] == 200
 
 
@@ -590,11 +622,11 @@ def test_questions_to_a_silent_process_are_bounded_and_answered(gateway):
     os.kill(pid, signal.SIGSTOP)
     try:
         with gw.control(timeout=30) as c:
-            for i in range(40):
+            for i in range(72):
                 c.send(control.STATUS_GET, target="discoveryd", request=i + 1)
             answers = [c.receive() for _ in range(8)]
             assert all(a[1] & control.ERROR and "too many" in a[3]["text"] for a in answers)
-            late = [c.receive() for _ in range(32)]
+            late = [c.receive() for _ in range(64)]
             assert all("did not answer" in a[3]["text"] for a in late)
     finally:
         os.kill(pid, signal.SIGCONT)

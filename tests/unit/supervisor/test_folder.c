@@ -144,7 +144,7 @@ static pid_t hold_lock(const char *comm, bool write_pid)
 
 		mine.lock_fd = -1;
 		(void)prctl(PR_SET_NAME, comm, 0, 0, 0);
-		if (folder_lock(&mine, 0, NULL) < 0 ||
+		if (folder_lock(&mine, &self, 0, NULL) < 0 ||
 		    (!write_pid && ftruncate(mine.lock_fd, 0) < 0))
 			_exit(1);
 		(void)!write(ends[1], "x", 1);
@@ -175,13 +175,13 @@ static void test_a_living_supervisor_is_named_at_once(void **state)
 	prepare();
 	pid = hold_lock("bifrost", true);
 	began = bf_mono_ms();
-	assert_int_equal(folder_lock(&f, 5000, &err), BF_E_STATE);
+	assert_int_equal(folder_lock(&f, &self, 5000, &err), BF_E_STATE);
 	assert_in_range((uintmax_t)(bf_mono_ms() - began), 0, 1000);
 	(void)snprintf(number, sizeof(number), "pid %d", (int)pid);
 	assert_non_null(strstr(err.text, number));
 	(void)kill(pid, SIGKILL);
 	(void)waitpid(pid, NULL, 0);
-	assert_int_equal(folder_lock(&f, 0, &err), 0);
+	assert_int_equal(folder_lock(&f, &self, 0, &err), 0);
 }
 
 static void test_leftovers_are_waited_for(void **state)
@@ -194,13 +194,13 @@ static void test_leftovers_are_waited_for(void **state)
 	prepare();
 	pid = hold_lock("bifrost-proxyd", false);
 	began = bf_mono_ms();
-	assert_int_equal(folder_lock(&f, 200, &err), BF_E_STATE);
+	assert_int_equal(folder_lock(&f, &self, 200, &err), BF_E_STATE);
 	assert_in_range((uintmax_t)(bf_mono_ms() - began), 200, 5000);
 	assert_non_null(strstr(err.text, "fuser"));
 	folder_close(&f);
 	prepare();
 	(void)kill(pid, SIGKILL);
-	assert_int_equal(folder_lock(&f, 5000, &err), 0);
+	assert_int_equal(folder_lock(&f, &self, 5000, &err), 0);
 	(void)waitpid(pid, NULL, 0);
 }
 
@@ -213,10 +213,10 @@ static void test_lock_that_is_no_file(void **state)
 	prepare();
 	in_base(path, "r/lock");
 	assert_int_equal(symlink("/etc/passwd", path), 0);
-	assert_int_equal(folder_lock(&f, 0, &err), -ELOOP);
+	assert_int_equal(folder_lock(&f, &self, 0, &err), -ELOOP);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(mkdir(path, 0700), 0);
-	assert_true(folder_lock(&f, 0, &err) < 0);
+	assert_true(folder_lock(&f, &self, 0, &err) < 0);
 }
 
 int main(void)

@@ -145,7 +145,7 @@ static inline void world_open_segment(struct world *w)
 	w->folders.lock_fd = -1;
 	assert_int_equal(owner_find(NULL, &w->owner, &err), 0);
 	assert_int_equal(folder_prepare(&w->folders, &w->owner, &err), 0);
-	assert_int_equal(folder_lock(&w->folders, 0, &err), 0);
+	assert_int_equal(folder_lock(&w->folders, &w->owner, 0, &err), 0);
 	assert_int_equal(segment_open(&w->segment, &w->folders, &w->owner, boot_id, &err), 0);
 }
 
