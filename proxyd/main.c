@@ -50,7 +50,8 @@ static int proxyd_open(struct bf_child *child, struct bf_err *err)
 	if (r < 0)
 		return bf_err_sys(err, r, "proxyd: process slot %u", child->proc_slot);
 	child->beat = proxyd_beat;
-	return 0;
+	/* Certificates and the resolver's files: the sandbox opens none. */
+	return provider_set_prepare(&d->providers, &child->config, err);
 }
 
 static int proxyd_start(struct bf_child *child, struct bf_err *err)

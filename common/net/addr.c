@@ -162,3 +162,28 @@ bool bf_addr_is_loopback(const struct bf_addr *addr)
 		return sin6.sin6_addr.s6_addr[12] == 127;
 	return IN6_IS_ADDR_LOOPBACK(&sin6.sin6_addr);
 }
+
+int bf_addr_from_ip(struct bf_slice ip, uint16_t port, struct bf_addr *ret_addr)
+{
+	char name[INET6_ADDRSTRLEN];
+
+	if (!copy_host(ip, name))
+		return BF_E_SYNTAX;
+	return strchr(name, ':') ? set_v6(name, port, ret_addr) : set_v4(name, port, ret_addr);
+}
+
+void bf_addr_set_port(struct bf_addr *addr, uint16_t port)
+{
+	struct sockaddr_in sin;
+	struct sockaddr_in6 sin6;
+
+	if (addr->ss.ss_family == AF_INET) {
+		memcpy(&sin, &addr->ss, sizeof(sin));
+		sin.sin_port = htons(port);
+		memcpy(&addr->ss, &sin, sizeof(sin));
+	} else if (addr->ss.ss_family == AF_INET6) {
+		memcpy(&sin6, &addr->ss, sizeof(sin6));
+		sin6.sin6_port = htons(port);
+		memcpy(&addr->ss, &sin6, sizeof(sin6));
+	}
+}

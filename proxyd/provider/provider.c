@@ -7,51 +7,61 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static const struct provider_ops *const provider_all[] = {
-    &provider_mock,
-};
-
+/* Every server that speaks the OpenAI API is served by one adapter, whatever its name. */
 static const struct provider_ops *provider_ops_of(struct bf_slice name)
 {
-	for (size_t i = 0; i < BF_ARRAY_LEN(provider_all); i++) {
-		if (bf_slice_is(name, provider_all[i]->name))
-			return provider_all[i];
-	}
-	return NULL;
+	return bf_slice_is(name, provider_mock.name) ? &provider_mock : &provider_openai;
+}
+
+int provider_set_prepare(struct provider_set *set, const struct bf_config *config,
+			 struct bf_err *err)
+{
+	*set = (struct provider_set){0};
+	int r = provider_net_open(&set->net, config, err);
+	set->prepared = r == 0;
+	return r;
+}
+
+static int provider_open(struct provider_set *set, struct worker *w, uint32_t i, struct bf_err *err)
+{
+	const struct bf_conf_provider *conf =
+	    (const struct bf_conf_provider *)w->config->providers.items + i;
+	struct provider *p = &set->items[i];
+
+	*p = (struct provider){provider_ops_of(conf->name), conf, w, NULL};
+	set->count++;
+	return p->ops->open ? p->ops->open(p, err) : 0;
 }
 
 int provider_set_open(struct provider_set *set, struct worker *w, struct bf_err *err)
 {
-	const struct bf_conf_provider *confs = w->config->providers.items;
 	uint32_t count = w->config->providers.count;
+	int r = set->prepared ? 0 : provider_set_prepare(set, w->config, err);
 
-	*set = (struct provider_set){NULL, 0};
+	if (r < 0)
+		return r;
+	bf_resolver_start(set->net.resolver, w->loop);
+	w->providers = set;
 	set->items = calloc(count ? count : 1, sizeof(set->items[0]));
 	if (!set->items)
-		return bf_err_sys(err, -ENOMEM, "providers");
-	for (uint32_t i = 0; i < count; i++) {
-		struct provider *p = &set->items[i];
-		*p = (struct provider){provider_ops_of(confs[i].name), &confs[i], w, NULL};
-		int r = p->ops && p->ops->open ? p->ops->open(p, err) : 0;
-		if (r < 0) {
-			provider_set_close(set);
-			return r;
-		}
-		set->count++;
-	}
-	w->providers = set;
-	return 0;
+		r = bf_err_sys(err, -ENOMEM, "providers");
+	for (uint32_t i = 0; r == 0 && i < count; i++)
+		r = provider_open(set, w, i, err);
+	if (r < 0)
+		provider_set_close(set);
+	return r;
 }
 
 void provider_set_close(struct provider_set *set)
 {
 	for (uint32_t i = 0; i < set->count; i++) {
 		struct provider *p = &set->items[i];
-		if (p->ops && p->ops->close)
+		if (p->ops->close)
 			p->ops->close(p);
 	}
 	free(set->items);
-	*set = (struct provider_set){NULL, 0};
+	provider_net_close(&set->net);
+	*set = (struct provider_set){0};
 }
 
 struct provider *provider_find(const struct provider_set *set, struct bf_slice name)

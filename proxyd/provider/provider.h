@@ -11,12 +11,13 @@
 
 #include "common/base/err.h"
 #include "proxyd/exchange.h"
+#include "proxyd/provider/provider_net.h"
 #include "proxyd/worker.h"
 
 struct provider;
 
 struct provider_ops {
-	const char *name;          /* serves the configured provider of this name */
+	const char *name;
 	const char *default_model; /* listed when no key names one; NULL: none */
 	/* State of the provider for this worker (connection pools, scratch). May be NULL. */
 	int (*open)(struct provider *p, struct bf_err *err);
@@ -25,7 +26,7 @@ struct provider_ops {
 };
 
 struct provider {
-	const struct provider_ops *ops; /* NULL: this build has no code for it */
+	const struct provider_ops *ops;
 	const struct bf_conf_provider *conf;
 	struct worker *worker;
 	void *state;
@@ -34,10 +35,20 @@ struct provider {
 struct provider_set {
 	struct provider *items;
 	uint32_t count;
+	struct provider_net net;
+	bool prepared;
 };
 
-/* Opens every configured provider and hangs the set into the worker. 0, -ENOMEM, or what an open()
- * said. */
+/*
+ * Reads the files that providers need; before the sandbox. provider_set_close gives it back. Sets
+ * the whole set to a beginning.
+ */
+int provider_set_prepare(struct provider_set *set, const struct bf_config *config,
+			 struct bf_err *err);
+/*
+ * Opens every configured provider and hangs the set into the worker. Prepares a zeroed set first,
+ * for callers without a sandbox. 0, -ENOMEM, or what an open() said.
+ */
 int provider_set_open(struct provider_set *set, struct worker *w, struct bf_err *err);
 /* No exchange may be with a provider any more. Accepts a zeroed set. */
 void provider_set_close(struct provider_set *set);
@@ -45,3 +56,4 @@ void provider_set_close(struct provider_set *set);
 struct provider *provider_find(const struct provider_set *set, struct bf_slice name);
 
 extern const struct provider_ops provider_mock;
+extern const struct provider_ops provider_openai; /* every other name */

@@ -25,7 +25,8 @@ ROOMS = {
                      "proxyd/gate/error.h"],
     "proxyd/gate": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/provider/provider.h",
                     "proxyd/record/record.h"],
-    "proxyd/provider": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/record/record.h"],
+    "proxyd/provider": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/record/record.h",
+                        "proxyd/front/head_scan.h"],
     "proxyd/record": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h"],
     "proxyd": ["common/", "shm/", "proxyd/"],
 }

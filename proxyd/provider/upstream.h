@@ -1,0 +1,108 @@
+/*
+ * HTTP/1.1 client of the request path: a pool of connections to one host, and calls over them. One
+ * pool per provider and worker. Nothing here knows what the bytes mean.
+ */
+#pragma once
+
+#include <ev.h>
+#include <sys/uio.h>
+
+#include "common/base/arena.h"
+#include "common/base/buf.h"
+#include "common/net/resolve.h"
+#include "common/net/tls.h"
+#include "proxyd/provider/upstream_http.h"
+#include "proxyd/provider/upstream_target.h"
+
+#define UPSTREAM_CONNS_MAX          5000u /* per pool; a call beyond is refused */
+#define UPSTREAM_IDLE_MAX           64u   /* idle connections kept per pool, newest used first */
+#define UPSTREAM_IDLE_EXPIRY_MS     30000
+#define UPSTREAM_REAP_MS            1000
+#define UPSTREAM_CONNECT_TIMEOUT_MS 10000       /* name, connect and TLS together */
+#define UPSTREAM_READ_BYTES         (64u << 10) /* shared read buffer of a pool */
+#define UPSTREAM_READS_PER_TURN     4u          /* of one TLS connection */
+#define UPSTREAM_DRAIN_BYTES        (16u << 10) /* read over after an answer's meaning is complete */
+#define UPSTREAM_DRAIN_MS           2000
+#define UPSTREAM_IOV_MAX            8u
+
+struct upstream_call;
+struct upstream_conn;
+
+struct upstream_failure {
+	int http_status;  /* for the client: 502, 503, 504 */
+	const char *type; /* snake_case, for the row */
+	const char *text; /* one line for a person; lives until the call's owner forgets the call */
+};
+
+/*
+ * What a call reports. Once on_end or on_fail came, or upstream_cancel or upstream_release was
+ * called, the call is over and nothing of it is touched any more.
+ */
+struct upstream_events {
+	/* False: the call is over (cancelled or released within); the same for the others. */
+	bool (*on_head)(struct upstream_call *call, const struct upstream_head *head);
+	bool (*on_body)(struct upstream_call *call, struct bf_slice bytes);
+	/* After each read: shall reading go on? If not, upstream_resume continues it. */
+	bool (*wants_more)(struct upstream_call *call);
+	void (*on_end)(struct upstream_call *call);
+	void (*on_fail)(struct upstream_call *call, const struct upstream_failure *failure);
+};
+
+struct upstream {
+	struct ev_loop *loop;
+	struct bf_resolver *resolver;
+	struct bf_tls_trust *trust; /* NULL: http */
+	struct bf_tls_session session;
+	struct upstream_target target;
+	struct upstream_conn *conns;              /* all but the dead */
+	struct upstream_conn *newest_idle, *dead; /* dead: freed when the turn is over */
+	unsigned conn_count, idle_count;
+	ev_timer reaper;
+	ev_prepare burier;
+	char *in;          /* UPSTREAM_READ_BYTES: what is read is used within the call */
+	struct bf_buf out; /* gathers what one TLS record carries; no-dump */
+};
+
+/* Embedded in what makes the call; request lifetime. */
+struct upstream_call {
+	/* Set by the maker. */
+	struct upstream *up;
+	const struct upstream_events *events;
+	struct bf_arena *arena;
+	struct iovec iov[UPSTREAM_IOV_MAX]; /* the request; must stay until the call is over */
+	unsigned iov_count;
+	int64_t timeout_ms; /* from the start to a deadline that the maker sets itself */
+	/* Read by the maker. */
+	unsigned attempts; /* requests begun */
+
+	/* upstream's own. */
+	struct upstream_conn *conn;
+	size_t total, sent;
+	bool reused;   /* the connection carried a call before */
+	bool answered; /* a byte of the answer came */
+	bool paused;
+	bool connecting;
+	struct upstream_dial *dial; /* addresses to try */
+	struct bf_resolve_wait wait;
+	ev_timer timer;
+	int64_t started_ms;
+	int64_t deadline_ms, armed_ms; /* monotonic; 0: none */
+	char *text;                    /* of a failure */
+};
+
+/* trust NULL for http. resolver and trust must outlive it. -ENOMEM. */
+int upstream_open(struct upstream *up, struct ev_loop *loop, struct bf_resolver *resolver,
+		  struct bf_tls_trust *trust, const struct upstream_target *target);
+/* No call may run. Accepts a zeroed one. */
+void upstream_close(struct upstream *up);
+
+/* Zeroes what is upstream's own and starts; may report from within. */
+void upstream_start(struct upstream_call *call);
+/* Closes the connection at once. Accepts a call that is over. */
+void upstream_cancel(struct upstream_call *call);
+/* The answer said all that matters: its end is read over and the connection kept if it comes soon.
+ */
+void upstream_release(struct upstream_call *call);
+void upstream_resume(struct upstream_call *call);
+/* From now on the call may be silent for ms; 0: for ever. */
+void upstream_deadline(struct upstream_call *call, int64_t ms);
