@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sqlite3
+import subprocess
 import threading
 import time
 
@@ -358,3 +359,12 @@ def test_stream_survives_a_restart(gateway):
         rest = read_to_end(s)
     assert rest.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
     assert [r[1] for r in wait_for_rows(gw, 1)] == ["success"]
+
+
+def test_metrics_please_promtool(gateway):
+    gw = gateway().start()
+    assert gw.chat("hello")[0] == 200
+    text = gw.request(path="/metrics")[2]
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert b"# TYPE bifrost_http_requests_total counter" in text
