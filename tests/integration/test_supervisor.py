@@ -75,9 +75,9 @@ def test_process_names(gateway):
 
 
 def test_banner(gateway):
-    gw = gateway(workers=3).start()
+    gw = gateway(workers=3, config={"server": {"body_memory": "128MB"}}).start()
     log = gw.log()
-    for word in [f"http://127.0.0.1:{gw.port}", str(gw.state), str(gw.runtime), "workers    3", "at worst", "sandbox"]:
+    for word in ["request bodies 384", f"http://127.0.0.1:{gw.port}", str(gw.state), str(gw.runtime), "workers    3", "at worst", "sandbox"]:
         assert word in log, word
 
 
@@ -526,6 +526,32 @@ def test_reload_that_needs_a_start(gateway):
             c.ask(control.RELOAD)
     assert "server.listen" in refused.value.text and "supervisor.workers" in refused.value.text
     assert gw.pids() == before
+
+
+def test_nothing_leaks_over_reloads_and_restarts(gateway):
+    gw = gateway(workers=2).start()
+
+    def change(turn):
+        rewrite(gw, lambda c: c["server"].update(idle_timeout=f"{30 + turn % 7}s"))
+        with gw.control() as c:
+            c.ask(control.RELOAD)
+            c.ask(control.RESTART, {"name": "clusterd"})
+        wait_for("the old ones to leave", lambda: len(gw.children()) == 5)
+
+    def held():
+        links = [os.readlink(f"/proc/{gw.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{gw.pid}/fd")]
+        return sorted(re.sub(r"\d+", "N", link) for link in links)
+
+    def rss_kib():
+        return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{gw.pid}/status").read_text()).group(1))
+
+    for turn in range(3):
+        change(turn)
+    before, memory = held(), rss_kib()
+    for turn in range(12):
+        change(turn)
+    wait_for("the control connection to be closed", lambda: held() == before, timeout=5)
+    assert is_sanitized() or rss_kib() < memory + 2048
 
 
 def test_reload_whose_successor_fails_goes_back(gateway, fake):
