@@ -75,9 +75,9 @@ def test_process_names(gateway):
 
 
 def test_banner(gateway):
-    gw = gateway(workers=3, config={"server": {"body_memory": "128MB"}}).start()
+    gw = gateway(workers=3).start()
     log = gw.log()
-    for word in ["request bodies 384", f"http://127.0.0.1:{gw.port}", str(gw.state), str(gw.runtime), "workers    3", "at worst", "sandbox"]:
+    for word in ["each of 3 workers", f"http://127.0.0.1:{gw.port}", str(gw.state), str(gw.runtime), "workers    3", "at worst", "sandbox"]:
         assert word in log, word
 
 
