@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/nodump.h"
 #include "proxyd/provider/upstream_priv.h"
 
 #define NEXT(state) (1u << (state))
@@ -123,7 +124,9 @@ int upstream_open(struct upstream *up, struct ev_loop *loop, struct bf_resolver 
 {
 	*up = (struct upstream){.loop = loop, .resolver = resolver, .trust = trust};
 	up->target = *target;
-	up->in = malloc(UPSTREAM_READ_BYTES);
+	/* Answers are nobody's business in a core file. */
+	up->in_bytes = UPSTREAM_READ_BYTES;
+	up->in = bf_nodump_alloc(&up->in_bytes);
 	if (!up->in)
 		return -ENOMEM;
 	bf_buf_init_nodump(&up->out, UPSTREAM_READ_BYTES);
@@ -147,6 +150,6 @@ void upstream_close(struct upstream *up)
 	bury(up);
 	bf_tls_session_free(&up->session);
 	bf_buf_done(&up->out);
-	free(up->in);
+	bf_nodump_free(up->in, up->in_bytes);
 	up->in = NULL;
 }
