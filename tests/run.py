@@ -162,7 +162,7 @@ def stage_model(results, options):
 
 def pytest(results, folder, files, label, env=None):
     report = ROOT / folder / f"pytest-{label}.xml"
-    args = ["python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *files]
+    args = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *files]
     code, out = run(args, dict(SANITIZER_ENV, BIFROST_BUILD=str(ROOT / folder), **(env or {})))
     if not report.exists():
         print(tail(out))
