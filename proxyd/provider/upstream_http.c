@@ -219,6 +219,8 @@ static void http_head_done(struct upstream_http *h)
 {
 	if (!h->complete) {
 		(void)http_fail(h, "this is not an HTTP answer");
+	} else if (h->head.status < 100 || h->head.status > 599) {
+		(void)http_fail(h, "a status that HTTP does not know");
 	} else if (h->head.status == 101) {
 		(void)http_fail(h, "it switched protocols without being asked");
 	} else if (h->head.status < 200) {
@@ -232,8 +234,6 @@ static void http_head_done(struct upstream_http *h)
 		h->ctx = ctx;
 		if (seen > UPSTREAM_INFORMATIONAL_MAX)
 			(void)http_fail(h, "too many interim answers");
-	} else if (h->head.status > 599) {
-		(void)http_fail(h, "a status that HTTP does not know");
 	} else {
 		http_frame(h);
 		h->stopped = !h->events->on_head(h->ctx, &h->head);

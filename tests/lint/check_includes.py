@@ -37,8 +37,8 @@ LIBRARY_HOME = {
     "sqlite3.h": ["writerd/store_sqlite", "tests/", "bench/"],
     "llhttp.h": ["proxyd/front/http1", "proxyd/provider/"],
     "stdatomic.h": ["shm/", "tests/torture/", "tests/unit/shm/", "bench/"],
-    "openssl/": ["common/net/tls", "common/schema/", "proxyd/provider/"],
-    "ares.h": ["common/net/", "proxyd/provider/"],
+    "openssl/": ["common/net/tls", "common/schema/", "tests/unit/common/net/test_tls"],
+    "ares.h": ["common/net/resolve"],
     "linux/seccomp.h": ["common/proc/"],
     "linux/landlock.h": ["common/proc/"],
 }
