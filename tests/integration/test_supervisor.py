@@ -1,5 +1,6 @@
 """The supervisor with real children: life, deaths, wrong starts, reload, the control socket."""
 
+import contextlib
 import json
 import os
 import re
@@ -81,12 +82,21 @@ def test_banner(gateway):
         assert word in log, word
 
 
+def descriptors_of(pid):
+    """{number: what it is}; a file may be closed while we look."""
+    links = {}
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            links[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
+    return links
+
+
 def test_descriptors_of_children(gateway):
     """A child holds its own channel and nothing of another child's, or the end of a channel would never be seen."""
     gw = gateway(workers=3).start()
     sockets = {}
     for name, pid in gw.pids().items():
-        links = {int(fd): os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+        links = descriptors_of(pid)
         assert links[4].endswith("/segment") and links[6].endswith("/lock"), links
         assert "eventfd" in links[7], links
         sockets[name] = {link for fd, link in links.items() if link.startswith("socket:") and fd < 8}
