@@ -471,20 +471,6 @@ static void a_name_for_a_private_address(void **state BF_UNUSED)
 	}
 }
 
-static void cancelled_while_the_name_is_asked_for(void **state BF_UNUSED)
-{
-	struct caller a = {0};
-	struct house h;
-
-	house_open(&h, "http://unknown.test", NULL);
-	start(&h, &a);
-	if (a.fails == 0)
-		upstream_cancel(&a.call);
-	turn(&h, 5);
-	assert_true(a.fails <= 1);
-	house_close(&h);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -500,7 +486,6 @@ int main(void)
 	    cmocka_unit_test(holding_and_going_on),
 	    cmocka_unit_test(the_next_address_is_tried),
 	    cmocka_unit_test(a_name_for_a_private_address),
-	    cmocka_unit_test(cancelled_while_the_name_is_asked_for),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
