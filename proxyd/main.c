@@ -12,12 +12,15 @@
 #include "common/proc/contract.h"
 #include "proxyd/control.h"
 #include "shm/health.h"
+#include "shm/metrics.h"
 #include "shm/slot.h"
 
 static void proxyd_beat(struct bf_child *child)
 {
 	struct proxyd *d = child->daemon;
 	shm_slot_beat(&d->seg, child->proc_slot, bf_mono_ns());
+	shm_metric_set(&d->seg, child->proc_slot, SHM_M_UPSTREAM_CONNECTIONS,
+		       provider_set_connections(&d->providers));
 }
 
 /* As many descriptors as the system allows this process: one per connection. */

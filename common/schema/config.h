@@ -46,6 +46,7 @@ struct bf_conf_network {
 	struct bf_slice ca_cert_pem;
 	int64_t request_timeout_ms;     /* default_request_timeout_in_seconds */
 	int64_t stream_idle_timeout_ms; /* stream_idle_timeout_in_seconds */
+	bool allow_private_network;     /* may calls go to RFC 1918 and unique local addresses? */
 };
 
 /* The built-in provider that needs no network: for first steps and for tests. */

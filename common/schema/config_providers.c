@@ -98,6 +98,13 @@ static const struct bf_field network_fields[] = {
      .dflt = "60s",
      .audience = BF_FOR_PROXYD,
      .doc = "Longest silence within a stream. A bare number counts seconds."},
+    {.name = "allow_private_network",
+     .type = BF_T_BOOL,
+     BF_FIELD(bf_conf_network, allow_private_network),
+     .dflt = "false",
+     .audience = BF_FOR_PROXYD,
+     .doc = "Calls may go to private addresses (RFC 1918 and unique local ones). Loopback is "
+	    "always allowed, link-local never."},
 };
 
 static const struct bf_table network_table = {

@@ -89,7 +89,6 @@ const struct bf_unbuilt bf_unbuilt_table[] = {
 	{"providers.*.network_config.retry_backoff_initial", BF_UNBUILT_TUNING, NULL},
 	{"providers.*.network_config.retry_backoff_max", BF_UNBUILT_TUNING, NULL},
 	{"providers.*.network_config.insecure_skip_verify", BF_UNBUILT_SAFETY, "false"},
-	{"providers.*.network_config.allow_private_network", BF_UNBUILT_SAFETY, "true"},
 	{"providers.*.network_config.max_conns_per_host", BF_UNBUILT_TUNING, NULL},
 	{"providers.*.network_config.enforce_http2", BF_UNBUILT_TUNING, "false"},
 	{"providers.*.network_config.beta_header_overrides", BF_UNBUILT_TUNING, NULL},

@@ -402,9 +402,17 @@ static void openai_close(struct provider *p)
 	p->state = NULL;
 }
 
+static uint32_t openai_connections(const struct provider *p)
+{
+	const struct openai *o = p->state;
+
+	return o ? o->up.conn_count : 0;
+}
+
 const struct provider_ops provider_openai = {
     .name = "openai",
     .open = openai_open,
     .close = openai_close,
     .start = openai_start,
+    .connections = openai_connections,
 };

@@ -72,3 +72,14 @@ struct provider *provider_find(const struct provider_set *set, struct bf_slice n
 	}
 	return NULL;
 }
+
+uint32_t provider_set_connections(const struct provider_set *set)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < set->count; i++) {
+		const struct provider *p = &set->items[i];
+		n += p->ops && p->ops->connections ? p->ops->connections(p) : 0;
+	}
+	return n;
+}

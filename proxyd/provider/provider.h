@@ -23,6 +23,8 @@ struct provider_ops {
 	int (*open)(struct provider *p, struct bf_err *err);
 	void (*close)(struct provider *p);
 	void (*start)(struct provider *p, struct exchange *x);
+	/* Connections held, idle ones included. NULL: it holds none. */
+	uint32_t (*connections)(const struct provider *p);
 };
 
 struct provider {
@@ -52,6 +54,8 @@ int provider_set_prepare(struct provider_set *set, const struct bf_config *confi
 int provider_set_open(struct provider_set *set, struct worker *w, struct bf_err *err);
 /* No exchange may be with a provider any more. Accepts a zeroed set. */
 void provider_set_close(struct provider_set *set);
+/* Connections to all providers. */
+uint32_t provider_set_connections(const struct provider_set *set);
 /* NULL: not configured. */
 struct provider *provider_find(const struct provider_set *set, struct bf_slice name);
 

@@ -21,6 +21,7 @@ int provider_target(const struct bf_conf_provider *conf, struct upstream_target 
 	if (url.len == 0)
 		url = bf_slice_from(family->base_url);
 	int r = upstream_target_parse(url, family->prefix, ret_target, &why);
+	ret_target->allow_private = conf->network_config.allow_private_network;
 	return r < 0 ? bf_err_set(err, r, "providers.%.*s.network_config: %s",
 				  BF_SLICE_FMT(conf->name), why.text)
 		     : 0;

@@ -148,9 +148,9 @@ const char *upstream_target_refuses(const struct upstream_target *t, const struc
 	case BF_ADDR_LOOPBACK:
 		return NULL;
 	case BF_ADDR_PRIVATE:
-		return t->literal ? NULL
-				  : "a private address behind a name is refused: write the address "
-				    "itself into base_url";
+		return t->allow_private
+			   ? NULL
+			   : "a private address: set network_config.allow_private_network: true";
 	case BF_ADDR_LINK_LOCAL:
 		return "link-local addresses are refused";
 	case BF_ADDR_NOWHERE:

@@ -13,7 +13,8 @@
 
 struct upstream_target {
 	bool tls;
-	bool literal; /* the URL names an address or localhost: whoever wrote it meant that one */
+	bool literal;       /* the URL names an address or localhost: no name is to be resolved */
+	bool allow_private; /* network_config.allow_private_network; set by the caller */
 	uint16_t port;
 	char host[UPSTREAM_HOST_MAX + 1];          /* without brackets */
 	char authority[UPSTREAM_HOST_MAX + 1 + 9]; /* for Host: brackets, port when not the usual */
@@ -29,6 +30,6 @@ int upstream_target_parse(struct bf_slice url, const char *prefix,
 
 /*
  * NULL when a connection to addr is allowed, else why not. Link-local addresses never are: clouds
- * keep their credentials there. A private one must be written as such.
+ * keep their credentials there. A private one must be allowed by the configuration.
  */
 const char *upstream_target_refuses(const struct upstream_target *t, const struct bf_addr *addr);

@@ -72,8 +72,8 @@ static void safety_refuses_the_start(void **state)
 	bed_mentions("encryption_key: env.NOPE\n" MOCK, "encryption_key is not part of this build");
 	bed_mentions("client: {required_headers: [x-team]}\n" MOCK,
 		     "client.required_headers is not part of this build");
-	bed_mentions("providers: {mock: {network_config: {allow_private_network: false}}}\n",
-		     "list \"providers.*.network_config.allow_private_network\" in "
+	bed_mentions("providers: {mock: {network_config: {insecure_skip_verify: true}}}\n",
+		     "list \"providers.*.network_config.insecure_skip_verify\" in "
 		     "supervisor.accept_unbuilt");
 }
 
@@ -126,8 +126,7 @@ static void values_that_ask_for_nothing(void **state)
 	    "cluster_config: {enabled: false, region: x}\nplugins: [{name: otel, enabled: false}]\n"
 	    "encryption_key: ''\nclient: {enforce_auth_on_inference: false, header_filter_config: "
 	    "{}}\n"
-	    "providers: {mock: {proxy_config: {type: none}, network_config: "
-	    "{allow_private_network: true, "
+	    "providers: {mock: {proxy_config: {type: none}, network_config: {"
 	    "insecure_skip_verify: false, max_retries: 0}}}\n");
 	bed_mentions("plugins: [{name: otel, enabled: false}, {name: mine}]\n" MOCK,
 		     "plugins is not part of this build");

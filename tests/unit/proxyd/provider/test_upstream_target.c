@@ -92,6 +92,8 @@ static void bad_urls(void **state BF_UNUSED)
 			 BF_E_LIMIT);
 }
 
+static bool allow_private; /* of the next question */
+
 static bool allowed(const char *url, const char *ip)
 {
 	struct upstream_target t;
@@ -99,6 +101,7 @@ static bool allowed(const char *url, const char *ip)
 
 	assert_int_equal(upstream_target_parse(bf_slice_from(url), "/v1", &t, NULL), 0);
 	assert_int_equal(bf_addr_from_ip(bf_slice_from(ip), 80, &addr), 0);
+	t.allow_private = allow_private;
 	return upstream_target_refuses(&t, &addr) == NULL;
 }
 
@@ -110,11 +113,15 @@ static void addresses(void **state BF_UNUSED)
 	assert_false(allowed("https://a.b", "10.0.0.1"));
 	assert_false(allowed("https://a.b", "::ffff:10.0.0.1"));
 	assert_false(allowed("https://a.b", "fd00::1"));
+	assert_false(allowed("http://10.0.0.1", "10.0.0.1"));
+	allow_private = true;
+	assert_true(allowed("https://a.b", "10.0.0.1"));
 	assert_true(allowed("http://10.0.0.1", "10.0.0.1"));
 	assert_true(allowed("http://[fd00::1]", "fd00::1"));
 	assert_false(allowed("http://169.254.169.254", "169.254.169.254"));
 	assert_false(allowed("https://a.b", "169.254.169.254"));
 	assert_false(allowed("http://0.0.0.0", "0.0.0.0"));
+	allow_private = false;
 }
 
 static void every_known_provider_has_a_good_url(void **state BF_UNUSED)
