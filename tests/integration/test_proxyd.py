@@ -339,6 +339,9 @@ def test_restart_tells_idle_connections(gw):
     for name in before:
         if name.startswith("proxyd"):
             gw.ctl("restart", name)
+    # The successor serves when restart returns; the order to drain may still be on its way to the old one.
+    workers = sum(name.startswith("proxyd") for name in before)
+    wait_for("old workers that drain", lambda: len(gw.events("drain_started")) == workers)
     closing = 0
     for s in held:
         s.sendall(chat_bytes())
