@@ -126,8 +126,14 @@ static void on_resolve_state(void *data, ares_socket_t fd, int readable, int wri
 
 static void resolve_tell(struct resolve_name *name, int code, const char *reason)
 {
-	while (name->waiting) {
-		struct bf_resolve_wait *wait = name->waiting;
+	struct bf_resolve_wait *told = name->waiting;
+
+	/* Whoever asks again from within its answer waits for the next one. */
+	name->waiting = NULL;
+	if (told)
+		told->prev_next = &told;
+	while (told) {
+		struct bf_resolve_wait *wait = told;
 		bf_resolve_cancel(wait);
 		wait->on_answer(wait, code, reason);
 	}

@@ -30,8 +30,12 @@ struct bf_tls {
 static const char *tls_reason(char out[160])
 {
 	unsigned long e = ERR_get_error();
-	const char *reason = e ? ERR_reason_error_string(e) : NULL;
+	const char *reason = NULL;
 
+	if (ERR_SYSTEM_ERROR(e))
+		reason = bf_err_text(-ERR_GET_REASON(e));
+	else if (e)
+		reason = ERR_reason_error_string(e);
 	(void)snprintf(out, 160, "%s", reason ? reason : "the connection was cut");
 	ERR_clear_error();
 	return out;
@@ -107,8 +111,9 @@ int bf_tls_trust_system(struct bf_tls_trust **ret_trust, struct bf_err *err)
 	if (r < 0)
 		return r;
 	if (SSL_CTX_load_verify_file(trust->ctx, path) != 1) {
+		r = bf_err_set(err, BF_E_MISSING, "TLS: %s: %s", path, tls_reason(why));
 		bf_tls_trust_free(trust);
-		return bf_err_set(err, BF_E_MISSING, "TLS: %s: %s", path, tls_reason(why));
+		return r;
 	}
 	*ret_trust = trust;
 	return 0;
@@ -172,7 +177,8 @@ static bool tls_expect(SSL *ssl, const char *host)
 
 	if (bf_addr_from_ip(bf_slice_from(host), 1, &addr) == 0)
 		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
-	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+				   X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	/* SSL_set_tlsext_host_name without its cast, which drops the const. */
 	return SSL_set1_host(ssl, host) == 1 &&
 	       SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
@@ -190,8 +196,9 @@ int bf_tls_open(struct bf_tls_trust *trust, int fd, const char *host,
 	tls->session = session;
 	tls->ssl = SSL_new(trust->ctx);
 	if (!tls->ssl || !tls_expect(tls->ssl, host) || SSL_set_fd(tls->ssl, fd) != 1) {
-		bf_tls_close(tls);
-		return bf_err_set(err, BF_E_STATE, "TLS: %s", tls_reason(why));
+		int r = bf_err_set(err, BF_E_STATE, "TLS: %s", tls_reason(why));
+		bf_tls_close(tls); /* forgets the reason */
+		return r;
 	}
 	(void)SSL_set_app_data(tls->ssl, tls);
 	if (session && session->ticket)

@@ -196,6 +196,8 @@ struct asker {
 	struct bf_resolve_wait wait;
 	int answers, code;
 	struct bf_resolve_wait *also_cancel;
+	struct bf_resolver *resolver; /* asks again this many times, from within its answers */
+	int again;
 };
 
 static void on_answer(struct bf_resolve_wait *wait, int code, const char *reason)
@@ -208,6 +210,8 @@ static void on_answer(struct bf_resolve_wait *wait, int code, const char *reason
 	a->code = code;
 	if (a->also_cancel)
 		bf_resolve_cancel(a->also_cancel);
+	if (a->again-- > 0)
+		bf_resolve_ask(a->resolver, NAME, &a->wait);
 }
 
 /* Turns the loop until the asker has its answer or the seconds are over. */
@@ -446,6 +450,31 @@ static void cancelled_and_asked_again(void **state BF_UNUSED)
 	house_close(&h);
 }
 
+/* Each further answer is one to a further question, not the old one once more. */
+static void asked_again_inside_of_an_answer(void **state BF_UNUSED)
+{
+	struct asker a = {.wait.on_answer = on_answer, .again = 2};
+	struct asker beside = {.wait.on_answer = on_answer};
+	struct house h;
+
+	house_open(&h);
+	h.server.lie = REFUSING;
+	a.resolver = h.resolver;
+	bf_resolve_ask(h.resolver, NAME, &a.wait);
+	bf_resolve_ask(h.resolver, NAME, &beside.wait);
+	turn(&h, &beside, 10);
+	unsigned first = h.server.asked_four;
+	assert_true(a.answers == 1 && beside.answers == 1);
+	for (int i = 0; i < 5000 && a.answers < 3; i++) {
+		(void)ev_run(h.loop, EVRUN_NOWAIT);
+		(void)usleep(1000);
+	}
+	assert_int_equal(a.answers, 3);
+	assert_int_equal(beside.answers, 1);
+	assert_int_equal(h.server.asked_four, 3 * first);
+	house_close(&h);
+}
+
 static void before_the_start(void **state BF_UNUSED)
 {
 	const struct bf_resolver_options options = {"/tmp/no/hosts", "127.0.0.1:9"};
@@ -478,6 +507,7 @@ int main(void)
 	    cmocka_unit_test(a_silent_server),
 	    cmocka_unit_test(cancelled_inside_of_an_answer),
 	    cmocka_unit_test(cancelled_and_asked_again),
+	    cmocka_unit_test(asked_again_inside_of_an_answer),
 	    cmocka_unit_test(before_the_start),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
