@@ -112,6 +112,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 
 	(void)loop;
 	(void)revents;
+	bf_log_tick();
 	if (now - w->last_ms > WATCH_OWN_HOLE_MS) {
 		w->resumed_ms = now;
 		bf_log(BF_LOG_WARN, "supervisor_was_away", "ms=%lld",

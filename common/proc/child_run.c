@@ -52,6 +52,7 @@ static void on_heartbeat(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)loop;
 	(void)revents;
 	beat(child);
+	bf_log_tick();
 	if (child->on_second != NULL)
 		child->on_second(child);
 }
