@@ -202,12 +202,6 @@ void chat_enter(struct exchange *x)
 		return;
 	}
 	struct provider *p = provider_find(w->providers, x->provider);
-	if (!p->ops) {
-		gate_refuse(x, 501, "provider_unbuilt",
-			    "provider \"%.*s\" is configured but not part of this build",
-			    BF_SLICE_FMT(x->provider));
-		return;
-	}
 	if (!chat_charge_tape(x)) {
 		x->retry_after_s = ADMIT_RETRY_AFTER_S;
 		gate_refuse(x, 503, "body_memory_full",

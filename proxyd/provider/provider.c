@@ -79,7 +79,7 @@ uint32_t provider_set_connections(const struct provider_set *set)
 
 	for (uint32_t i = 0; i < set->count; i++) {
 		const struct provider *p = &set->items[i];
-		n += p->ops && p->ops->connections ? p->ops->connections(p) : 0;
+		n += p->ops->connections ? p->ops->connections(p) : 0;
 	}
 	return n;
 }
