@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "proxyd/worker.h"
 
@@ -61,6 +62,7 @@ struct exchange *exchange_new(struct worker *w)
 	x->next_spare = NULL;
 	x->worker = w;
 	x->inflight = -1;
+	x->model_token = x->content_token = x->fallbacks_token = BF_JSON_NONE;
 	return x;
 }
 
@@ -115,6 +117,18 @@ void exchange_free_spares(struct worker *w)
 		exchange_destroy(x);
 	}
 	w->spare_count = 0;
+}
+
+struct bf_slice exchange_header(const struct exchange *x, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (uint32_t i = 0; i < x->header_count; i++) {
+		const struct exchange_header *h = &x->headers[i];
+		if (h->name.len == len && strncasecmp(h->name.ptr, name, len) == 0)
+			return h->value;
+	}
+	return (struct bf_slice){NULL, 0};
 }
 
 int exchange_add_body(struct exchange *x, const char *bytes, size_t len)

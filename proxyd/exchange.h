@@ -20,6 +20,8 @@
 #include "common/codec/json_tape.h"
 #include "shm/usage.h"
 
+struct bf_conf_provider_key;
+struct call;
 struct exchange;
 struct route;
 struct worker;
@@ -27,8 +29,8 @@ struct worker;
 /* Back to the client. Set by the front before the exchange enters the gate. */
 struct exchange_out {
 	/*
-	 * A whole answer: head and body leave together, the exchange is over. x->retry_after_s and
-	 * x->allow become headers. body needs to live during the call only.
+	 * A whole answer: head and body leave together, the exchange is over. x->retry_after_s,
+	 * x->allow and x->answer_head become headers. body needs to live during the call only.
 	 */
 	void (*answer)(struct exchange *x, int http_status, struct bf_slice content_type,
 		       struct bf_slice body);
@@ -42,8 +44,17 @@ struct exchange_out {
 	bool (*stream_ready)(const struct exchange *x);
 };
 
-/* How a call ended, as the provider saw it. */
+/* What went wrong with an attempt, for who decides whether there is another. */
+enum exchange_fault {
+	EXCHANGE_FAULT_NONE,
+	EXCHANGE_FAULT_STATUS,  /* the upstream answered, with http_status */
+	EXCHANGE_FAULT_NETWORK, /* no name, no connection, cut, silent, or not HTTP */
+	EXCHANGE_FAULT_LOCAL,   /* ours: memory, a full queue, no key */
+};
+
+/* How an attempt ended, as the provider saw it. */
 struct exchange_outcome {
+	enum exchange_fault fault;
 	int http_status;        /* for the row, and for the client when no on_head came */
 	const char *error_type; /* NULL: success; else a short snake_case name */
 	const char *error_text; /* one line for a person */
@@ -64,6 +75,13 @@ struct exchange_sink {
 	 * touch nothing.
 	 */
 	bool (*on_body)(struct exchange *x, struct bf_slice bytes) BF_MUST_CHECK;
+	/*
+	 * A stream's event that says why the answer stopped, or that carries its usage: on the
+	 * unified routes extra_fields are put into it. json is its data, within event. Else as
+	 * on_body.
+	 */
+	bool (*on_final)(struct exchange *x, struct bf_slice event,
+			 struct bf_slice json) BF_MUST_CHECK;
 	/* Tokens seen so far, absolute: what a row says if this worker dies now. */
 	void (*on_usage)(struct exchange *x, uint64_t prompt_tokens, uint64_t completion_tokens,
 			 uint64_t cached_tokens);
@@ -87,6 +105,16 @@ enum exchange_method {
 	EXCHANGE_OTHER,
 };
 
+/* A header of the request as it came; lookups ignore the case of names. */
+struct exchange_header {
+	struct bf_slice name, value;
+};
+
+/* A provider and a model to try: the first is what `model` says, the others are its fallbacks. */
+struct exchange_target {
+	struct bf_slice provider, model;
+};
+
 struct exchange {
 	struct worker *worker;
 	struct exchange *next_spare; /* while it lies in the worker's cache */
@@ -94,7 +122,12 @@ struct exchange {
 	enum exchange_method method;
 	struct bf_slice path; /* without the query */
 	struct bf_slice query;
-	struct bf_slice request_id; /* the client's x-request-id, or empty */
+	struct bf_slice request_id;            /* the client's x-request-id, or empty */
+	const struct exchange_header *headers; /* in the arena */
+	uint32_t header_count;
+	bool from_loopback;         /* the client's address is this machine's own */
+	char traceparent[56];       /* for the call upstream and for the answer; "": none */
+	struct bf_slice tracestate; /* only beside a traceparent of the client's */
 	struct bf_slice body;
 	bool body_encoded;        /* the client named a content-encoding */
 	struct bf_arena arena;    /* request lifetime, no-dump */
@@ -105,18 +138,29 @@ struct exchange {
 	struct bf_json_tape json;              /* of body; count 0 before the gate read it */
 
 	const struct route *route;
-	struct bf_slice provider, model;      /* as routed */
-	uint32_t model_token, messages_token; /* on the tape */
+	/* Where it goes: the target that is being tried, its names, and its key (NULL: none
+	 * needed). */
+	struct exchange_target *targets; /* in the arena */
+	uint32_t target_count, target;
+	struct bf_slice provider, model;
+	const struct bf_conf_provider_key *key;
+	struct bf_slice pin_key_name, pin_key_id; /* x-bf-api-key, x-bf-api-key-id; or empty */
+	/* On the tape; BF_JSON_NONE when absent. content: messages, prompt or input. */
+	uint32_t model_token, content_token, fallbacks_token;
 	bool wants_stream, wants_usage_chunk;
-	struct bf_uuid id; /* made at admission */
+	struct bf_uuid id;        /* made at admission; a fallback's row has one of its own */
+	struct bf_uuid first_id;  /* of the primary: what the client is told */
+	struct call *call;        /* attempts; only gate/call looks at it */
+	int64_t deadline_mono_ms; /* of all attempts together; set at the first */
 	int64_t started_mono_ns, started_wall_ns;
 	bool admitted;
 	int inflight;                   /* entry in the in-flight table, -1: none */
 	struct shm_usage_record record; /* filled on the way, written once by record/ */
 
-	int answer_status;      /* of on_head; 0 before */
-	unsigned retry_after_s; /* 0: no such header */
-	const char *allow;      /* NULL: no such header */
+	int answer_status;           /* of on_head; 0 before */
+	struct bf_slice answer_head; /* further headers of the answer: "Name: value" CRLF ... */
+	unsigned retry_after_s;      /* 0: no such header */
+	const char *allow;           /* NULL: no such header */
 
 	const struct exchange_out *out;
 	void *front; /* the client's connection; only out's functions look at it */
@@ -125,6 +169,9 @@ struct exchange {
 	 * settle, record. The front frees x afterwards.
 	 */
 	void (*cancel)(struct exchange *x, const char *why);
+	/* The front looks at the clock (about every FRONT_SWEEP_MS) while a provider works: is a
+	 * heartbeat due? NULL: never. */
+	void (*on_tick)(struct exchange *x, int64_t now_mono_ms);
 	const struct exchange_sink *sink;
 	void *provider_call; /* the provider's state of this call; only the provider looks at it */
 	void (*call_cancel)(struct exchange *x);
@@ -138,6 +185,12 @@ struct exchange {
 /* Why an exchange is cancelled: error_type of its row. */
 #define EXCHANGE_CLIENT_GONE "client_gone"
 #define EXCHANGE_WORKER_LEFT "worker_stopped"
+
+#define EXCHANGE_HEADERS_MAX 128u /* further ones: 431 */
+#define EXCHANGE_TARGETS_MAX 16u  /* the primary and its fallbacks */
+
+/* The value of the first header of this name (given in lower case); ptr NULL: there is none. */
+struct bf_slice exchange_header(const struct exchange *x, const char *name);
 
 /* A fresh exchange in state READING, or NULL when memory is out. */
 struct exchange *exchange_new(struct worker *w);

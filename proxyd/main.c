@@ -66,6 +66,7 @@ static int proxyd_start(struct bf_child *child, struct bf_err *err)
 		       child->sandbox.landlock_abi == 0);
 	worker_init(&d->worker, child->loop, &d->seg, child->proc_slot, &child->config);
 	d->worker.index = child->index;
+	d->worker.workers = child->workers;
 	d->worker.doorbell_fd = child->doorbell_fd;
 	d->worker.version = bf_version();
 	r = provider_set_open(&d->providers, &d->worker, err);

@@ -24,6 +24,7 @@ void worker_init(struct worker *w, struct ev_loop *loop, struct shm_segment *seg
 	w->incarnation = info.incarnation;
 	w->config = config;
 	w->doorbell_fd = -1;
+	w->workers = 1;
 	w->version = "";
 	w->started_mono_ms = bf_mono_ms();
 	bf_buf_init(&w->text, WORKER_TEXT_MAX);

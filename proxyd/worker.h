@@ -23,7 +23,8 @@ struct worker {
 	struct ev_loop *loop;
 	struct shm_segment *seg;
 	uint32_t proc_slot;
-	uint32_t index; /* worker slot */
+	uint32_t index;   /* worker slot */
+	uint32_t workers; /* worker slots of the node: shares of limits */
 	uint64_t incarnation;
 	int doorbell_fd;
 	const struct bf_config *config;

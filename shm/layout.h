@@ -25,9 +25,9 @@
 #define SHM_INFLIGHT_WORDS (SHM_INFLIGHT_ENTRIES / 64u)
 
 #define SHM_SIZE(type, size) \
-	_Static_assert(sizeof(struct type) == (size), "layout 1: size of " #type)
+	_Static_assert(sizeof(struct type) == (size), "layout 2: size of " #type)
 #define SHM_AT(type, member, offset) \
-	_Static_assert(offsetof(struct type, member) == (offset), "layout 1: " #type "." #member)
+	_Static_assert(offsetof(struct type, member) == (offset), "layout 2: " #type "." #member)
 
 _Static_assert(sizeof(size_t) == 8, "the segment needs a 64-bit address space");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && sizeof(long long) == 8,
@@ -169,15 +169,16 @@ struct shm_inflight_entry {
 	struct shm_usage_record record; /* stable while the entry is held */
 	uint8_t reserved_prices[512];
 	uint8_t reserved_meters[960];
+	uint8_t reserved1[512];
 };
-SHM_SIZE(shm_inflight_entry, 2048);
+SHM_SIZE(shm_inflight_entry, 3072);
 SHM_AT(shm_inflight_entry, prompt_tokens, 0);
 SHM_AT(shm_inflight_entry, completion_tokens, 8);
 SHM_AT(shm_inflight_entry, started_wall_ns, 16);
 SHM_AT(shm_inflight_entry, flags, 24);
 SHM_AT(shm_inflight_entry, record, 64);
-SHM_AT(shm_inflight_entry, reserved_prices, 576);
-SHM_AT(shm_inflight_entry, reserved_meters, 1088);
+SHM_AT(shm_inflight_entry, reserved_prices, 1088);
+SHM_AT(shm_inflight_entry, reserved_meters, 1600);
 
 /* Header of an item of the content ring; items are contiguous and 64-byte aligned. */
 struct shm_content_item {
@@ -200,11 +201,11 @@ struct shm_store {
 	uint8_t content[SHM_CONTENT_RING_BYTES];
 	struct shm_inflight_entry inflight[SHM_INFLIGHT_ENTRIES];
 };
-SHM_SIZE(shm_store, 55050240);
+SHM_SIZE(shm_store, 97517568);
 SHM_AT(shm_store, usage, 0);
-SHM_AT(shm_store, overflow, 524288);
-SHM_AT(shm_store, content, 34078720);
-SHM_AT(shm_store, inflight, 38273024);
+SHM_AT(shm_store, overflow, 1048576);
+SHM_AT(shm_store, content, 68157440);
+SHM_AT(shm_store, inflight, 72351744);
 _Static_assert(sizeof(struct shm_store) % SHM_CHUNK_BYTES == 0, "stores are chunk-aligned");
 _Static_assert(offsetof(struct shm_store, overflow) % SHM_CHUNK_BYTES == 0, "chunk-aligned");
 _Static_assert(offsetof(struct shm_store, content) % SHM_CHUNK_BYTES == 0, "chunk-aligned");
@@ -218,7 +219,7 @@ struct shm_layout {
 	uint8_t reserved1[458752];
 	struct shm_store stores[SHM_PROC_SLOTS];
 };
-SHM_SIZE(shm_layout, UINT64_C(1048576) + 64 * UINT64_C(55050240));
+SHM_SIZE(shm_layout, UINT64_C(1048576) + 64 * UINT64_C(97517568));
 SHM_AT(shm_layout, header, 0);
 SHM_AT(shm_layout, slots, 4096);
 SHM_AT(shm_layout, desks, 65536);

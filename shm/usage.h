@@ -12,9 +12,9 @@
 
 #include "shm/segment.h"
 
-#define SHM_USAGE_RECORD_BYTES     512u
-#define SHM_USAGE_RING_RECORDS     1024u  /* 512 KiB per slot */
-#define SHM_USAGE_OVERFLOW_RECORDS 65536u /* 32 MiB per slot, sparse; given back when drained */
+#define SHM_USAGE_RECORD_BYTES     1024u
+#define SHM_USAGE_RING_RECORDS     1024u  /* 1 MiB per slot */
+#define SHM_USAGE_OVERFLOW_RECORDS 65536u /* 64 MiB per slot, sparse; given back when drained */
 
 enum shm_usage_flag {
 	SHM_USAGE_STREAM = 1 << 0,
@@ -31,6 +31,14 @@ enum shm_usage_status {
 	SHM_USAGE_ERROR = 2,
 };
 
+/* What was asked for; object_type of a row. */
+enum shm_usage_object {
+	SHM_OBJECT_CHAT = 1,
+	SHM_OBJECT_COMPLETION = 2,
+	SHM_OBJECT_EMBEDDING = 3,
+	SHM_OBJECT_RESPONSES = 4,
+};
+
 /* Text is not terminated when it fills its field; unused bytes are zero. */
 struct shm_usage_record {
 	uint8_t id[16]; /* UUIDv7 made at admission: the row's key */
@@ -42,20 +50,25 @@ struct shm_usage_record {
 	uint32_t flags; /* enum shm_usage_flag */
 	uint16_t http_status;
 	uint8_t status;      /* enum shm_usage_status */
-	uint8_t object_type; /* 1: chat completion */
+	uint8_t object_type; /* enum shm_usage_object */
 	uint32_t worker;     /* worker slot */
 	uint32_t proc_slot;
-	uint64_t incarnation; /* of the process slot */
-	uint32_t attempts;    /* upstream calls made */
-	uint32_t reserved0;
+	uint64_t incarnation;    /* of the process slot */
+	uint32_t attempts;       /* calls begun, each with one key */
+	uint32_t fallback_index; /* 0: the primary; else which fallback this row is about */
 	char provider[32];
 	char model[96];
 	char key_name[48];
 	char error_type[32];
 	char error_text[120];
-	uint8_t reserved1[80];
+	char key_id[48];
+	char stop_reason[24];    /* finish_reason or status, as the provider told it */
+	char request_id[64];     /* the client's x-request-id */
+	char parent_id[64];      /* of a fallback: the primary's id; else x-bf-parent-request-id */
+	char attempt_trail[320]; /* JSON: [["key name",status or "error type",milliseconds],...] */
+	uint8_t reserved1[72];
 };
-_Static_assert(sizeof(struct shm_usage_record) == SHM_USAGE_RECORD_BYTES, "usage record, layout 1");
+_Static_assert(sizeof(struct shm_usage_record) == SHM_USAGE_RECORD_BYTES, "usage record, layout 2");
 
 /* Producer. 0 or BF_E_FULL when ring and overflow are full: the caller must not have admitted the
  * request then. */

@@ -9,8 +9,8 @@
 #include <stdio.h>
 
 #include "proxyd/gate/admit.h"
+#include "proxyd/gate/call.h"
 #include "proxyd/gate/error.h"
-#include "proxyd/gate/relay.h"
 #include "proxyd/gate/route.h"
 
 #define CHAT_NEED_PROVIDER "provider is required in model field (format: provider/model)"
@@ -108,7 +108,7 @@ static int chat_messages(struct exchange *x, struct chat_error *e)
 		if (chat_message(t, m, index++, e) < 0)
 			return -1;
 	}
-	x->messages_token = list;
+	x->content_token = list;
 	return 0;
 }
 
@@ -201,7 +201,6 @@ void chat_enter(struct exchange *x)
 		gate_refuse(x, e.http_status, e.type, "%s", e.text);
 		return;
 	}
-	struct provider *p = provider_find(w->providers, x->provider);
 	if (!chat_charge_tape(x)) {
 		x->retry_after_s = ADMIT_RETRY_AFTER_S;
 		gate_refuse(x, 503, "body_memory_full",
@@ -210,5 +209,5 @@ void chat_enter(struct exchange *x)
 	}
 	if (!admit(x))
 		return;
-	relay_start(x, p);
+	call_start(x);
 }

@@ -18,7 +18,7 @@ struct chat_error {
 
 /*
  * Reads x->body: fills x->json, provider, model, wants_stream, wants_usage_chunk, model_token,
- * messages_token. default_provider serves models without a known provider in front ("" on the
+ * content_token. default_provider serves models without a known provider in front ("" on the
  * unified routes). 0, or -1 with ret_error.
  */
 int chat_read(struct exchange *x, const struct provider_set *set, const char *default_provider,

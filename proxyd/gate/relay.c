@@ -101,6 +101,12 @@ static bool relay_on_body(struct exchange *x, struct bf_slice bytes)
 	return r == 0;
 }
 
+static bool relay_on_final(struct exchange *x, struct bf_slice event, struct bf_slice json)
+{
+	(void)json;
+	return relay_on_body(x, event);
+}
+
 static void relay_on_usage(struct exchange *x, uint64_t prompt_tokens, uint64_t completion_tokens,
 			   uint64_t cached_tokens)
 {
@@ -134,6 +140,7 @@ static void relay_on_done(struct exchange *x, const struct exchange_outcome *out
 static const struct exchange_sink relay_sink = {
     .on_head = relay_on_head,
     .on_body = relay_on_body,
+    .on_final = relay_on_final,
     .on_usage = relay_on_usage,
     .on_done = relay_on_done,
 };
@@ -153,10 +160,9 @@ static void relay_cancel(struct exchange *x, const char *why)
 	exchange_set_state(x, EXCHANGE_DONE);
 }
 
-void relay_start(struct exchange *x, struct provider *p)
+void relay_attach(struct exchange *x)
 {
 	x->sink = &relay_sink;
 	x->cancel = relay_cancel;
 	exchange_set_state(x, EXCHANGE_CALLING);
-	p->ops->start(p, x);
 }

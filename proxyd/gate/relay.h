@@ -3,7 +3,5 @@
 
 #include "proxyd/exchange.h"
 
-struct provider;
-
-/* Starts the call of an admitted exchange, GATE -> CALLING. It may be over when this returns. */
-void relay_start(struct exchange *x, struct provider *p);
+/* From now on the exchange hears a provider, GATE -> CALLING. */
+void relay_attach(struct exchange *x);

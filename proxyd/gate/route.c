@@ -12,14 +12,14 @@
 #include "proxyd/gate/models.h"
 
 const struct route gate_routes[] = {
-    {EXCHANGE_GET, "/health", ERROR_UNIFIED, false, health_answer},
-    {EXCHANGE_GET, "/live", ERROR_UNIFIED, false, health_answer_live},
-    {EXCHANGE_GET, "/ready", ERROR_UNIFIED, false, health_answer_ready},
-    {EXCHANGE_GET, "/metrics", ERROR_UNIFIED, false, metrics_answer},
-    {EXCHANGE_POST, "/v1/chat/completions", ERROR_UNIFIED, true, chat_enter},
-    {EXCHANGE_POST, "/openai/v1/chat/completions", ERROR_OPENAI, true, chat_enter},
-    {EXCHANGE_POST, "/openai/chat/completions", ERROR_OPENAI, true, chat_enter},
-    {EXCHANGE_GET, "/v1/models", ERROR_UNIFIED, false, models_answer},
+    {EXCHANGE_GET, "/health", ERROR_UNIFIED, 0, false, health_answer},
+    {EXCHANGE_GET, "/live", ERROR_UNIFIED, 0, false, health_answer_live},
+    {EXCHANGE_GET, "/ready", ERROR_UNIFIED, 0, false, health_answer_ready},
+    {EXCHANGE_GET, "/metrics", ERROR_UNIFIED, 0, false, metrics_answer},
+    {EXCHANGE_POST, "/v1/chat/completions", ERROR_UNIFIED, SHM_OBJECT_CHAT, true, chat_enter},
+    {EXCHANGE_POST, "/openai/v1/chat/completions", ERROR_OPENAI, SHM_OBJECT_CHAT, true, chat_enter},
+    {EXCHANGE_POST, "/openai/chat/completions", ERROR_OPENAI, SHM_OBJECT_CHAT, true, chat_enter},
+    {EXCHANGE_GET, "/v1/models", ERROR_UNIFIED, 0, false, models_answer},
 };
 const size_t gate_route_count = BF_ARRAY_LEN(gate_routes);
 

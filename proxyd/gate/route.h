@@ -11,7 +11,8 @@ struct route {
 	enum exchange_method method; /* GET also serves HEAD */
 	const char *path;
 	enum error_dialect dialect;
-	bool wants_body; /* otherwise a body is read over and thrown away */
+	enum shm_usage_object object; /* 0: not a request to a provider */
+	bool wants_body;              /* otherwise a body is read over and thrown away */
 	/* Runs in state GATE; answers now, or hands the exchange on and it is answered later. */
 	void (*handle)(struct exchange *x);
 };

@@ -36,7 +36,7 @@ static void mock_read_messages(struct mock_call *call, struct bf_slice *ret_last
 	const struct bf_json_tape *t = &x->json;
 
 	*ret_last_user = (struct bf_slice){NULL, 0};
-	for (uint32_t m = bf_json_first(x->messages_token); m < t->tokens[x->messages_token].next;
+	for (uint32_t m = bf_json_first(x->content_token); m < t->tokens[x->content_token].next;
 	     m = t->tokens[m].next) {
 		struct bf_slice text = mock_message_text(t, m, &x->arena);
 		struct bf_slice role = bf_json_raw(t, bf_json_member(t, m, "role"));

@@ -7,10 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/base/rand.h"
 #include "common/log/log.h"
+#include "proxyd/provider/key.h"
 #include "proxyd/provider/openai_body.h"
-#include "proxyd/provider/openai_key.h"
 #include "proxyd/provider/openai_priv.h"
 #include "proxyd/provider/openai_usage.h"
 
@@ -278,36 +277,11 @@ static void openai_refuse(struct exchange *x, int http_status, const char *type,
 	x->sink->on_done(x, &outcome);
 }
 
-static bool openai_choose_key(struct provider *p, struct exchange *x,
-			      const struct bf_conf_provider_key **ret_key)
-{
-	char text[256];
-	uint64_t random;
-
-	bf_rand_bytes(&random, sizeof(random));
-	if (openai_key_choose(p->conf, x->model, random, ret_key) == OPENAI_KEY_NONE) {
-		(void)snprintf(text, sizeof(text),
-			       "no enabled key of provider \"%.*s\" admits the model \"%.*s\"",
-			       BF_SLICE_FMT(p->conf->name), (int)BF_MIN(x->model.len, 100u),
-			       x->model.ptr);
-		openai_refuse(x, 400, "no_provider_key", text);
-		return false;
-	}
-	if (*ret_key) {
-		struct bf_slice name = (*ret_key)->name;
-		memcpy(x->record.key_name, name.ptr, BF_MIN(name.len, sizeof(x->record.key_name)));
-	}
-	return true;
-}
-
 static void openai_start(struct provider *p, struct exchange *x)
 {
 	struct openai *o = p->state;
-	const struct bf_conf_provider_key *key;
 	struct openai_call *call;
 
-	if (!openai_choose_key(p, x, &key))
-		return;
 	call = bf_arena_alloc(&x->arena, sizeof(*call));
 	if (call) {
 		call->x = x;
@@ -318,7 +292,7 @@ static void openai_start(struct provider *p, struct exchange *x)
 		call->up.timeout_ms = p->conf->network_config.request_timeout_ms;
 		bf_buf_init_nodump(&call->partial, OPENAI_EVENT_MAX);
 	}
-	if (!call || openai_request(call, key) < 0) {
+	if (!call || openai_request(call, x->key) < 0) {
 		openai_refuse(x, 503, "out_of_memory", "no memory for the call");
 		return;
 	}
@@ -335,7 +309,7 @@ static void openai_warn(const struct provider *p)
 	const struct bf_conf_provider_key *keys = p->conf->keys.items;
 
 	for (uint32_t i = 0; i < p->conf->keys.count; i++) {
-		if (!openai_key_is_sendable(&keys[i]))
+		if (!provider_key_is_sendable(&keys[i]))
 			bf_log(BF_LOG_ERROR, "provider_key_unusable",
 			       "provider=%.*s key=%.*s reason=\"its value holds a space, a line "
 			       "break or another byte that no header may have\"",

@@ -22,6 +22,7 @@ struct provider_ops {
 	/* State of the provider for this worker (connection pools, scratch). May be NULL. */
 	int (*open)(struct provider *p, struct bf_err *err);
 	void (*close)(struct provider *p);
+	/* One attempt, with x->key (NULL: the provider needs none). */
 	void (*start)(struct provider *p, struct exchange *x);
 	/* Connections held, idle ones included. NULL: it holds none. */
 	uint32_t (*connections)(const struct provider *p);

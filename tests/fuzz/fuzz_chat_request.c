@@ -68,7 +68,7 @@ static void look_at_messages(struct exchange *x, struct seen *s)
 {
 	const struct bf_json_tape *t = &x->json;
 
-	for (uint32_t m = bf_json_first(x->messages_token); m < t->tokens[x->messages_token].next;
+	for (uint32_t m = bf_json_first(x->content_token); m < t->tokens[x->content_token].next;
 	     m = t->tokens[m].next) {
 		struct bf_slice left = mock_message_text(t, m, &x->arena);
 		s->words += mock_count_words(left);

@@ -12,7 +12,7 @@
 #include "common/base/macros.h"
 #include "proxyd/gate/chat.h"
 #include "proxyd/provider/openai_body.h"
-#include "proxyd/provider/openai_key.h"
+#include "proxyd/provider/key.h"
 #include "proxyd/provider/openai_usage.h"
 #include "proxyd/provider/provider.h"
 #include "tests/unit/proxyd/harness.h"
@@ -99,13 +99,13 @@ static const char *choose(struct bf_conf_provider_key *keys, uint32_t count, con
 	const struct bf_conf_provider p = {.keys = {keys, count}};
 	const struct bf_conf_provider_key *k;
 
-	switch (openai_key_choose(&p, bf_slice_from(model), random, &k)) {
-	case OPENAI_KEY_CHOSEN:
+	switch (provider_key_choose(&p, bf_slice_from(model), random, &k)) {
+	case PROVIDER_KEY_CHOSEN:
 		assert_non_null(k);
 		return k->name.ptr;
-	case OPENAI_KEY_NOT_NEEDED:
+	case PROVIDER_KEY_NOT_NEEDED:
 		return "";
-	case OPENAI_KEY_NONE:
+	case PROVIDER_KEY_NONE:
 		break;
 	}
 	assert_null(k);
@@ -130,7 +130,7 @@ static void keys_that_admit(void **state BF_UNUSED)
 	assert_string_equal(choose(k, 2, "a", 0), "-");
 	k[1] = key("two", 1);
 	k[1].value = BF_SLICE_LIT("a\r\nX: y");
-	assert_false(openai_key_is_sendable(&k[1]));
+	assert_false(provider_key_is_sendable(&k[1]));
 	assert_string_equal(choose(k, 2, "a", 0), "-");
 }
 

@@ -2,7 +2,7 @@
  * Choice of a provider key. Called once per request. Must never let a secret out of the
  * configuration except by pointer.
  */
-#include "proxyd/provider/openai_key.h"
+#include "proxyd/provider/key.h"
 
 static bool list_has(const struct bf_array *list, struct bf_slice model)
 {
@@ -15,7 +15,7 @@ static bool list_has(const struct bf_array *list, struct bf_slice model)
 	return false;
 }
 
-bool openai_key_is_sendable(const struct bf_conf_provider_key *key)
+bool provider_key_is_sendable(const struct bf_conf_provider_key *key)
 {
 	for (size_t i = 0; i < key->value.len; i++) {
 		unsigned char ch = (unsigned char)key->value.ptr[i];
@@ -27,7 +27,7 @@ bool openai_key_is_sendable(const struct bf_conf_provider_key *key)
 
 static bool key_admits(const struct bf_conf_provider_key *key, struct bf_slice model)
 {
-	if (!key->enabled || !openai_key_is_sendable(key) ||
+	if (!key->enabled || !provider_key_is_sendable(key) ||
 	    list_has(&key->blacklisted_models, model))
 		return false;
 	return key->models.count == 0 || list_has(&key->models, model);
@@ -58,15 +58,15 @@ key_draw(const struct bf_conf_provider *p, struct bf_slice model, uint64_t rando
 	return NULL;
 }
 
-enum openai_key_verdict openai_key_choose(const struct bf_conf_provider *p, struct bf_slice model,
-					  uint64_t random,
-					  const struct bf_conf_provider_key **ret_key)
+enum provider_key_verdict provider_key_choose(const struct bf_conf_provider *p,
+					      struct bf_slice model, uint64_t random,
+					      const struct bf_conf_provider_key **ret_key)
 {
 	*ret_key = NULL;
 	if (p->keys.count == 0)
-		return OPENAI_KEY_NOT_NEEDED;
+		return PROVIDER_KEY_NOT_NEEDED;
 	*ret_key = key_draw(p, model, random, true);
 	if (!*ret_key)
 		*ret_key = key_draw(p, model, random, false);
-	return *ret_key ? OPENAI_KEY_CHOSEN : OPENAI_KEY_NONE;
+	return *ret_key ? PROVIDER_KEY_CHOSEN : PROVIDER_KEY_NONE;
 }
