@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "proxyd/exchange.h"
-#include "proxyd/front/head_scan.h"
+#include "proxyd/head_scan.h"
 
 /* Slices refer to the bytes that http1_read_head was given. */
 struct http1_head {

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "common/base/slice.h"
-#include "proxyd/front/head_scan.h"
+#include "proxyd/head_scan.h"
 
 #define UPSTREAM_HEAD_MAX          (64u << 10)
 #define UPSTREAM_INFORMATIONAL_MAX 8u

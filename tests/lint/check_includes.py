@@ -21,12 +21,12 @@ ROOMS = {
     "writerd": ["common/", "shm/"],
     "ctl": ["common/", "shm/"],
     # The request path: data flows front -> gate -> provider -> record over the ground floor.
-    "proxyd/front": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/gate/route.h",
-                     "proxyd/gate/error.h"],
+    "proxyd/front": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/head_scan.h",
+                     "proxyd/gate/route.h", "proxyd/gate/error.h"],
     "proxyd/gate": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/provider/provider.h",
                     "proxyd/record/record.h"],
     "proxyd/provider": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/record/record.h",
-                        "proxyd/front/head_scan.h"],
+                        "proxyd/head_scan.h"],
     "proxyd/record": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h"],
     "proxyd": ["common/", "shm/", "proxyd/"],
 }

@@ -4,7 +4,7 @@
  * names pass; two parsers that disagree about where a line ends are how requests are smuggled. Must
  * never allocate or look beyond the bytes it was given.
  */
-#include "proxyd/front/head_scan.h"
+#include "proxyd/head_scan.h"
 
 #include <stdbool.h>
 #include <string.h>
