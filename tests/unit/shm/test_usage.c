@@ -113,7 +113,7 @@ static void drained_overflow_is_given_back(void **state)
 	while (got < n)
 		got += take(f, got, 300);
 	assert_true(fixture_touched(f) <
-		    (size_t)3 * SHM_CHUNK_BYTES + SHM_USAGE_RING_RECORDS * 512u);
+		    (size_t)3 * SHM_CHUNK_BYTES + SHM_USAGE_RING_RECORDS * SHM_USAGE_RECORD_BYTES);
 	/* and the places can be used again */
 	while (n < 2 * (SHM_USAGE_RING_RECORDS + 20000))
 		push(f, n++);
@@ -174,7 +174,8 @@ static void wild_words_do_not_leave_the_ring(void **state)
 		assert_true(n <= SHM_USAGE_RING_RECORDS);
 		for (size_t k = 0; k < n; k++) {
 			assert_true((const char *)records[k] >= start);
-			assert_true((const char *)(records[k] + 1) <= start + 524288);
+			assert_true((const char *)(records[k] + 1) <=
+				    start + sizeof(f->seg.map->stores[0].usage));
 		}
 		assert_int_equal(shm_segment_valid(&f->seg, &err), BF_E_CORRUPT);
 		assert_non_null(strstr(err.text, "usage ring of process slot 0"));
