@@ -138,6 +138,7 @@ struct exchange {
 	struct bf_json_tape json;              /* of body; count 0 before the gate read it */
 
 	const struct route *route;
+	struct bf_slice rest; /* of the path, as it came: behind a route that ends with "/" */
 	/* Where it goes: the target that is being tried, its names, and its key (NULL: none
 	 * needed). */
 	struct exchange_target *targets; /* in the arena */

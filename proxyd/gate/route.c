@@ -11,15 +11,24 @@
 #include "proxyd/gate/metrics.h"
 #include "proxyd/gate/models.h"
 
+#define ROUTE(method, path, ...)                                            \
+	{                                                                   \
+		EXCHANGE_##method, {"" path, sizeof(path) - 1}, __VA_ARGS__ \
+	}
+#define ROUTE_GET(path, dialect, handle) ROUTE(GET, path, ERROR_##dialect, 0, false, handle)
+#define ROUTE_POST(path, dialect, object) \
+	ROUTE(POST, path, ERROR_##dialect, SHM_OBJECT_##object, true, chat_enter)
+
+/* Looked through from the top: what is asked most stands first. */
 const struct route gate_routes[] = {
-    {EXCHANGE_GET, "/health", ERROR_UNIFIED, 0, false, health_answer},
-    {EXCHANGE_GET, "/live", ERROR_UNIFIED, 0, false, health_answer_live},
-    {EXCHANGE_GET, "/ready", ERROR_UNIFIED, 0, false, health_answer_ready},
-    {EXCHANGE_GET, "/metrics", ERROR_UNIFIED, 0, false, metrics_answer},
-    {EXCHANGE_POST, "/v1/chat/completions", ERROR_UNIFIED, SHM_OBJECT_CHAT, true, chat_enter},
-    {EXCHANGE_POST, "/openai/v1/chat/completions", ERROR_OPENAI, SHM_OBJECT_CHAT, true, chat_enter},
-    {EXCHANGE_POST, "/openai/chat/completions", ERROR_OPENAI, SHM_OBJECT_CHAT, true, chat_enter},
-    {EXCHANGE_GET, "/v1/models", ERROR_UNIFIED, 0, false, models_answer},
+    ROUTE_POST("/v1/chat/completions", UNIFIED, CHAT),
+    ROUTE_POST("/openai/v1/chat/completions", OPENAI, CHAT),
+    ROUTE_POST("/openai/chat/completions", OPENAI, CHAT),
+    ROUTE_GET("/v1/models", UNIFIED, models_answer),
+    ROUTE_GET("/health", UNIFIED, health_answer),
+    ROUTE_GET("/live", UNIFIED, health_answer_live),
+    ROUTE_GET("/ready", UNIFIED, health_answer_ready),
+    ROUTE_GET("/metrics", UNIFIED, metrics_answer),
 };
 const size_t gate_route_count = BF_ARRAY_LEN(gate_routes);
 
@@ -28,25 +37,39 @@ static enum exchange_method route_method(enum exchange_method m)
 	return m == EXCHANGE_HEAD ? EXCHANGE_GET : m;
 }
 
+/* Lengths decide nearly always; a row that ends with a slash takes whatever follows it. */
+static bool route_matches(const struct route *r, struct bf_slice path)
+{
+	if (r->path.ptr[r->path.len - 1] == '/')
+		return path.len > r->path.len && bf_slice_starts(path, r->path);
+	return bf_slice_eq(path, r->path);
+}
+
+static const struct route *route_find(struct bf_slice path, enum exchange_method method)
+{
+	for (size_t i = 0; i < gate_route_count; i++) {
+		if (gate_routes[i].method == method && route_matches(&gate_routes[i], path))
+			return &gate_routes[i];
+	}
+	return NULL;
+}
+
 /* The methods a path knows, for the Allow header; NULL when the path is unknown. */
 static const char *route_allow(struct bf_slice path)
 {
-	for (size_t i = 0; i < gate_route_count; i++) {
-		if (bf_slice_is(path, gate_routes[i].path))
-			return gate_routes[i].method == EXCHANGE_POST ? "POST, OPTIONS"
-								      : "GET, HEAD, OPTIONS";
-	}
+	if (route_find(path, EXCHANGE_POST))
+		return "POST, OPTIONS";
+	if (route_find(path, EXCHANGE_GET))
+		return "GET, HEAD, OPTIONS";
 	return bf_slice_is(path, "*") ? "GET, HEAD, POST, OPTIONS" : NULL;
 }
 
 void gate_head(struct exchange *x)
 {
-	x->route = NULL;
-	for (size_t i = 0; i < gate_route_count; i++) {
-		if (gate_routes[i].method == route_method(x->method) &&
-		    bf_slice_is(x->path, gate_routes[i].path))
-			x->route = &gate_routes[i];
-	}
+	x->route = route_find(x->path, route_method(x->method));
+	if (x->route)
+		x->rest = (struct bf_slice){x->path.ptr + x->route->path.len,
+					    x->path.len - x->route->path.len};
 }
 
 bool gate_wants_body(const struct exchange *x)

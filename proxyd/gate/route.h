@@ -9,7 +9,7 @@
 
 struct route {
 	enum exchange_method method; /* GET also serves HEAD */
-	const char *path;
+	struct bf_slice path;        /* one that ends with "/" matches what follows: x->rest */
 	enum error_dialect dialect;
 	enum shm_usage_object object; /* 0: not a request to a provider */
 	bool wants_body;              /* otherwise a body is read over and thrown away */
