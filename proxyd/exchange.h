@@ -149,6 +149,7 @@ struct exchange {
 	/* On the tape; BF_JSON_NONE when absent. content: messages, prompt or input. */
 	uint32_t model_token, content_token, fallbacks_token;
 	bool wants_stream, wants_usage_chunk;
+	uint32_t stream_events;   /* given to the client before this one; the provider counts */
 	struct bf_uuid id;        /* made at admission; a fallback's row has one of its own */
 	struct bf_uuid first_id;  /* of the primary: what the client is told */
 	struct call *call;        /* attempts; only gate/call looks at it */

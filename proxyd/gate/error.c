@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 #include "common/codec/json_writer.h"
+#include "proxyd/gate/error_class.h"
+#include "proxyd/gate/extra.h"
 #include "proxyd/gate/route.h"
 #include "proxyd/worker.h"
 
@@ -18,10 +20,18 @@ static const char *error_openai_type(int http_status)
 	return http_status >= 500 ? "server_error" : "invalid_request_error";
 }
 
-static void error_openai(struct bf_json_writer *w, int http_status, const char *type,
-			 const char *message)
+static void error_code(struct bf_json_writer *w, const char *type)
 {
-	bf_jw_object(w);
+	bf_jw_key(w, "code");
+	if (type)
+		bf_jw_cstr(w, type);
+	else
+		bf_jw_null(w);
+}
+
+static void error_openai_object(struct bf_json_writer *w, int http_status, const char *type,
+				const char *message)
+{
 	bf_jw_key(w, "error");
 	bf_jw_object(w);
 	bf_jw_key(w, "message");
@@ -30,32 +40,20 @@ static void error_openai(struct bf_json_writer *w, int http_status, const char *
 	bf_jw_cstr(w, error_openai_type(http_status));
 	bf_jw_key(w, "param");
 	bf_jw_null(w);
-	bf_jw_key(w, "code");
-	if (type)
-		bf_jw_cstr(w, type);
-	else
-		bf_jw_null(w);
-	bf_jw_end_object(w);
+	error_code(w, type);
 	bf_jw_end_object(w);
 }
 
-static void error_extra_fields(struct bf_json_writer *w, const struct exchange *x)
+static void error_openai(struct bf_json_writer *w, int http_status, const char *type,
+			 const char *message)
 {
-	bf_jw_key(w, "extra_fields");
 	bf_jw_object(w);
-	if (x && x->provider.len) {
-		bf_jw_key(w, "provider");
-		bf_jw_string(w, x->provider);
-		bf_jw_key(w, "original_model_requested");
-		bf_jw_string(w, x->model);
-		bf_jw_key(w, "request_type");
-		bf_jw_cstr(w, x->wants_stream ? "chat_completion_stream" : "chat_completion");
-	}
+	error_openai_object(w, http_status, type, message);
 	bf_jw_end_object(w);
 }
 
 static void error_unified(struct bf_json_writer *w, int http_status, const char *type,
-			  const char *message, const struct exchange *x)
+			  const char *message)
 {
 	bf_jw_object(w);
 	if (type) {
@@ -75,21 +73,85 @@ static void error_unified(struct bf_json_writer *w, int http_status, const char 
 	bf_jw_key(w, "message");
 	bf_jw_cstr(w, message);
 	bf_jw_end_object(w);
-	error_extra_fields(w, x);
 	bf_jw_end_object(w);
+}
+
+int error_add_extra(struct bf_buf *out, const struct exchange *x, const char *class_name)
+{
+	int r;
+
+	out->end--; /* the object's last brace */
+	r = bf_buf_append(out, ",", 1);
+	if (r == 0)
+		r = extra_member(x, class_name, out);
+	return r == 0 ? bf_buf_append(out, "}", 1) : r;
 }
 
 int error_write(struct bf_buf *out, enum error_dialect dialect, int http_status, const char *type,
 		const char *message, const struct exchange *x)
 {
+	static const struct exchange nobody;
 	struct bf_json_writer w;
+	int r;
 
 	bf_jw_init(&w, out);
-	if (dialect == ERROR_OPENAI)
+	if (dialect == ERROR_OPENAI) {
 		error_openai(&w, http_status, type, message);
-	else
-		error_unified(&w, http_status, type, message, x);
-	return bf_jw_finish(&w);
+		return bf_jw_finish(&w);
+	}
+	error_unified(&w, http_status, type, message);
+	r = bf_jw_finish(&w);
+	return r < 0 ? r
+		     : error_add_extra(out, x ? x : &nobody, error_class(http_status, type, NULL));
+}
+
+/* The shape of the Responses API: the members at the top, and `error` once more, because that is
+ * what makes the vendor's client raise. */
+static int error_responses_event(struct bf_buf *out, const struct exchange *x, int http_status,
+				 const char *type, const char *message)
+{
+	struct bf_json_writer w;
+	int r = bf_buf_append_slice(out, BF_SLICE_LIT("event: error\ndata: "));
+
+	if (r < 0)
+		return r;
+	bf_jw_init(&w, out);
+	bf_jw_object(&w);
+	bf_jw_key(&w, "type");
+	bf_jw_cstr(&w, "error");
+	bf_jw_key(&w, "sequence_number");
+	bf_jw_u64(&w, x->stream_events);
+	error_code(&w, type);
+	bf_jw_key(&w, "message");
+	bf_jw_cstr(&w, message);
+	bf_jw_key(&w, "param");
+	bf_jw_null(&w);
+	error_openai_object(&w, http_status, type, message);
+	bf_jw_end_object(&w);
+	r = bf_jw_finish(&w);
+	if (r == 0 && gate_dialect(x) == ERROR_UNIFIED)
+		r = error_add_extra(out, x, error_class(http_status, type, NULL));
+	return r;
+}
+
+int error_event_write(struct bf_buf *out, const struct exchange *x, int http_status,
+		      const char *type, const char *message)
+{
+	size_t before = bf_buf_len(out);
+	int r;
+
+	if (x->route && x->route->object == SHM_OBJECT_RESPONSES) {
+		r = error_responses_event(out, x, http_status, type, message);
+	} else {
+		r = bf_buf_append_slice(out, BF_SLICE_LIT("data: "));
+		if (r == 0)
+			r = error_write(out, gate_dialect(x), http_status, type, message, x);
+	}
+	if (r == 0)
+		r = bf_buf_append_slice(out, BF_SLICE_LIT("\n\n"));
+	if (r < 0)
+		out->end = out->start + before;
+	return r;
 }
 
 void gate_answer_error(struct exchange *x, int http_status, const char *type, const char *message)

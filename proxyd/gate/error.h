@@ -16,6 +16,25 @@ enum error_dialect {
 int error_write(struct bf_buf *out, enum error_dialect dialect, int http_status, const char *type,
 		const char *message, const struct exchange *x) BF_MUST_CHECK;
 
+/*
+ * Appends what ends a stream that failed, in the shape of its API: an event whose `error` makes the
+ * vendors' clients raise. 0, or an error of bf_buf with out as it was.
+ */
+int error_event_write(struct bf_buf *out, const struct exchange *x, int http_status,
+		      const char *type, const char *message) BF_MUST_CHECK;
+
+/*
+ * x->answer is the body with which an upstream refused: turns it into what the client gets. On the
+ * OpenAI routes that is the same; on the unified routes it is wrapped, with `error` taken from it.
+ * Uses w->text. 0, or an error of bf_buf or BF_E_FULL with the answer as it came.
+ */
+int error_relayed(struct exchange *x, int http_status);
+
+/* Puts extra_fields into the JSON object that out ends with, which has a member already. class_name
+ * as in error_class.h, or NULL. 0 or an error of bf_buf. */
+int error_add_extra(struct bf_buf *out, const struct exchange *x,
+		    const char *class_name) BF_MUST_CHECK;
+
 /* Refuses an exchange that was not admitted: state becomes DONE, the answer leaves. */
 void gate_refuse(struct exchange *x, int http_status, const char *type, const char *fmt, ...)
     BF_PRINTF(4, 5);

@@ -116,9 +116,9 @@ static void failure_before_anything_is_an_error_answer(void **state)
 		    answer,
 		    i == 0 ? "{\"type\":\"upstream_timeout\",\"is_bifrost_error\":true,"
 			     "\"status_code\":504,\"error\":{\"type\":\"upstream_timeout\","
-			     "\"message\":\"no answer in 30s\"},\"extra_fields\":{\"provider\":"
-			     "\"mock\",\"original_model_requested\":\"m\",\"request_type\":"
-			     "\"chat_completion\"}}"
+			     "\"message\":\"no answer in 30s\"},\"extra_fields\":{\"error_type\":"
+			     "\"provider_timeout\",\"request_type\":\"chat_completion\","
+			     "\"provider\":\"mock\",\"original_model_requested\":\"m\","
 			   : "{\"error\":{\"message\":\"no answer in 30s\",\"type\":"
 			     "\"server_error\",\"param\":null,\"code\":\"upstream_timeout\"}}"));
 		struct shm_usage_record row = finish(&h, fd);

@@ -1,0 +1,234 @@
+/*
+ * extra_fields, spliced into answers that are otherwise passed on as they came. Called by the relay
+ * for every answer of the unified routes, and for error bodies. Must never read or copy the answer:
+ * it is paid per request, so its text is put together by hand. Where an upstream sent a member of
+ * this name, ours stands behind it, and readers take the last one.
+ */
+#include "proxyd/gate/extra.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/err.h"
+#include "proxyd/gate/route.h"
+#include "proxyd/worker.h"
+
+#define EXTRA_FRAME_MAX 512u /* all but the names */
+#define EXTRA_ESCAPED   6u   /* bytes that one byte of a name takes at most */
+
+bool extra_wanted(const struct exchange *x)
+{
+	return x->route && x->route->object && x->route->dialect == ERROR_UNIFIED;
+}
+
+static const char *const extra_request_types[][2] = {
+    [SHM_OBJECT_CHAT] = {"chat_completion", "chat_completion_stream"},
+    [SHM_OBJECT_COMPLETION] = {"text_completion", "text_completion_stream"},
+    [SHM_OBJECT_EMBEDDING] = {"embedding", "embedding"},
+    [SHM_OBJECT_RESPONSES] = {"responses", "responses_stream"},
+};
+
+/* ---- text */
+
+static char *put(char *at, struct bf_slice text)
+{
+	if (text.len)
+		memcpy(at, text.ptr, text.len);
+	return at + text.len;
+}
+
+#define PUT(at, literal) put(at, BF_SLICE_LIT(literal))
+
+/* Names are valid UTF-8: they came from a checked body or a checked configuration. */
+static char *put_escaped(char *at, struct bf_slice text)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char ch = (unsigned char)text.ptr[i];
+		if (ch >= ' ' && ch != '"' && ch != '\\') {
+			*at++ = (char)ch;
+			continue;
+		}
+		at = PUT(at, "\\u00");
+		*at++ = hex[ch >> 4];
+		*at++ = hex[ch & 15];
+	}
+	return at;
+}
+
+/* key: with its quotes, its colon, and the quote that opens the value. */
+static char *put_name(char *at, struct bf_slice key, struct bf_slice value)
+{
+	at = put_escaped(put(at, key), value);
+	*at++ = '"';
+	return at;
+}
+
+static char *put_number(char *at, struct bf_slice key, uint64_t value)
+{
+	char digits[20];
+	size_t n = sizeof(digits);
+
+	do {
+		digits[--n] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	return put(put(at, key), (struct bf_slice){digits + n, sizeof(digits) - n});
+}
+
+/* ---- the member */
+
+static struct exchange_target extra_primary(const struct exchange *x)
+{
+	if (x->targets && x->target_count)
+		return x->targets[0];
+	return (struct exchange_target){x->provider, x->model};
+}
+
+static char *put_routing(char *at, const struct exchange *x, const struct exchange_target *primary)
+{
+	at = put_name(at, BF_SLICE_LIT(",\"routing_info\":{\"provider\":\""), x->provider);
+	at = put_name(at, BF_SLICE_LIT(",\"model\":\""), x->model);
+	if (x->key)
+		at = put_name(at, BF_SLICE_LIT(",\"key\":\""), x->key->name);
+	at = x->target > 0 ? PUT(at, ",\"is_fallback\":true") : PUT(at, ",\"is_fallback\":false");
+	at = put_name(at, BF_SLICE_LIT(",\"primary_provider\":\""), primary->provider);
+	at = put_name(at, BF_SLICE_LIT(",\"primary_model\":\""), primary->model);
+	return PUT(at, "}");
+}
+
+static char *put_called(char *at, const struct exchange *x, const struct exchange_target *primary)
+{
+	int64_t ms = (bf_mono_ns() - x->started_mono_ns) / 1000000;
+
+	at = put_name(at, BF_SLICE_LIT(",\"provider\":\""), x->provider);
+	at = put_name(at, BF_SLICE_LIT(",\"original_model_requested\":\""), primary->model);
+	at = put_name(at, BF_SLICE_LIT(",\"resolved_model_used\":\""), x->model);
+	at = put_number(at, BF_SLICE_LIT(",\"latency\":"), ms > 0 ? (uint64_t)ms : 0);
+	if (x->wants_stream)
+		at = put_number(at, BF_SLICE_LIT(",\"chunk_index\":"), x->stream_events);
+	return put_routing(at, x, primary);
+}
+
+static size_t extra_bound(const struct exchange *x, const struct exchange_target *primary)
+{
+	size_t names = 2 * (x->provider.len + x->model.len + primary->model.len) +
+		       primary->provider.len + (x->key ? x->key->name.len : 0);
+
+	return EXTRA_FRAME_MAX + EXTRA_ESCAPED * names;
+}
+
+int extra_member(const struct exchange *x, const char *error_class, struct bf_buf *out)
+{
+	struct exchange_target primary = extra_primary(x);
+	unsigned object = x->route ? x->route->object : 0;
+	int r = bf_buf_reserve(out, extra_bound(x, &primary));
+	char *at, *first;
+
+	if (r < 0)
+		return r;
+	at = PUT(out->data + out->end, "\"extra_fields\":{");
+	first = at;
+	if (error_class)
+		at = put_name(at, BF_SLICE_LIT(",\"error_type\":\""), bf_slice_from(error_class));
+	if (object)
+		at = put_name(at, BF_SLICE_LIT(",\"request_type\":\""),
+			      bf_slice_from(extra_request_types[object][x->wants_stream]));
+	if (x->provider.len)
+		at = put_called(at, x, &primary);
+	if (at > first) {
+		memmove(first, first + 1, (size_t)(at - first) - 1); /* the first comma */
+		at--;
+	}
+	*at++ = '}';
+	out->end = (size_t)(at - out->data);
+	return 0;
+}
+
+/* ---- splicing */
+
+static bool is_space(char ch)
+{
+	return ch == ' ' || ch == '\t' || ch == '\n' || ch == '\r';
+}
+
+/* Bytes of an object's text before its last brace, or 0 when this is none; *ret_empty: it has no
+ * member yet. */
+static size_t extra_place(struct bf_slice json, bool *ret_empty)
+{
+	size_t first = 0, last = json.len, before;
+
+	while (first < last && is_space(json.ptr[first]))
+		first++;
+	while (last > first && is_space(json.ptr[last - 1]))
+		last--;
+	if (last - first < 2 || json.ptr[first] != '{' || json.ptr[last - 1] != '}')
+		return 0;
+	before = last - 1;
+	while (is_space(json.ptr[before - 1]))
+		before--;
+	*ret_empty = before == first + 1;
+	return last - 1;
+}
+
+int extra_append(struct exchange *x)
+{
+	struct worker *w = x->worker;
+	struct bf_slice json = bf_buf_slice(&x->answer);
+	bool empty = false;
+	size_t place = extra_place(json, &empty);
+	size_t grown;
+	int r;
+
+	if (place == 0)
+		return 0;
+	bf_buf_clear(&w->text);
+	r = empty ? 0 : bf_buf_append(&w->text, ",", 1);
+	if (r == 0)
+		r = extra_member(x, NULL, &w->text);
+	if (r < 0)
+		return r;
+	grown = bf_buf_len(&w->text) + 1;
+	if (!worker_answer_take(w, grown))
+		return BF_E_FULL;
+	x->answer_charged += grown;
+	/* The brace, and what blanks follow it, make room for the member and the brace. */
+	r = bf_buf_append(&w->text, "}", 1);
+	if (r == 0)
+		r = bf_buf_reserve(&x->answer, grown);
+	if (r < 0)
+		return r;
+	x->answer.end = x->answer.start + place;
+	return bf_buf_append_slice(&x->answer, bf_buf_slice(&w->text));
+}
+
+/* Where json stands in event; SIZE_MAX when it lies elsewhere. */
+static size_t extra_offset(struct bf_slice event, struct bf_slice json)
+{
+	uintptr_t from = (uintptr_t)event.ptr, at = (uintptr_t)json.ptr;
+
+	if (at < from || json.len > event.len || at - from > event.len - json.len)
+		return SIZE_MAX;
+	return at - from;
+}
+
+bool extra_event(struct exchange *x, struct bf_slice event, struct bf_slice json,
+		 struct bf_buf *out)
+{
+	size_t before = bf_buf_len(out);
+	size_t offset = extra_offset(event, json);
+	bool empty = false;
+	size_t place = offset == SIZE_MAX ? 0 : extra_place(json, &empty);
+	size_t cut = offset + place;
+
+	if (place == 0)
+		return false;
+	if (bf_buf_append(out, event.ptr, cut) == 0 && (empty || bf_buf_append(out, ",", 1) == 0) &&
+	    extra_member(x, NULL, out) == 0 &&
+	    bf_buf_append(out, event.ptr + cut, event.len - cut) == 0)
+		return true;
+	out->end = out->start + before;
+	return false;
+}
