@@ -49,6 +49,7 @@ static const char *type_text(enum bf_field_type type)
 	    [BF_T_OBJECT] = "map",
 	    [BF_T_LIST] = "list",
 	    [BF_T_MAP] = "map",
+	    [BF_T_PAIRS] = "map",
 	};
 
 	return (unsigned)type < BF_T_COUNT ? names[type] : "?";

@@ -1,13 +1,11 @@
 /*
- * The description of bifrost.yaml, but for the providers: every key with its bounds, default, text,
- * reader and what a reload does with it. Decoder, slices, man page and JSON schema walk these rows;
- * nothing else knows a key.
+ * The description of bifrost.yaml, but for the client's and the providers' side: every key with its
+ * bounds, default, text, reader and what a reload does with it. Decoder, slices, man page and JSON
+ * schema walk these rows; nothing else knows a key.
  */
 #include "common/schema/config_priv.h"
 
 #include "common/base/macros.h"
-
-#define TABLE(fields_) .fields = (fields_), .field_count = BF_ARRAY_LEN(fields_)
 
 #define MB     (INT64_C(1) << 20)
 #define GB     (INT64_C(1) << 30)
@@ -17,124 +15,6 @@
 #define FOR_SUPERVISOR_PROXYD  (BF_FOR_SUPERVISOR | BF_FOR_PROXYD)
 #define FOR_SUPERVISOR_WRITERD (BF_FOR_SUPERVISOR | BF_FOR_WRITERD)
 #define FOR_PROXYD_WRITERD     (BF_FOR_PROXYD | BF_FOR_WRITERD)
-
-static const struct bf_field server_fields[] = {
-    {.name = "listen",
-     .type = BF_T_STRINGS,
-     BF_FIELD(bf_conf_server, listen),
-     .max = BF_LISTEN_MAX,
-     .dflt = "127.0.0.1:8080",
-     .audience = FOR_SUPERVISOR_PROXYD,
-     .reload = BF_RELOAD_START,
-     .doc = "Addresses to serve clients on: HOST:PORT, [V6]:PORT, or :PORT for all addresses. One "
-	    "string or a list."},
-    {.name = "read_buffer_size",
-     .type = BF_T_SIZE,
-     BF_FIELD(bf_conf_server, read_buffer_size_bytes),
-     .unit = 1,
-     .min = 4096,
-     .max = MB,
-     .dflt = "64KB",
-     .audience = FOR_SUPERVISOR_PROXYD,
-     .doc = "Largest header section of a request; a longer one is answered with 431. A bare number "
-	    "counts bytes."},
-    {.name = "header_timeout",
-     .type = BF_T_DURATION,
-     BF_FIELD(bf_conf_server, header_timeout_ms),
-     .min = 100,
-     .max = HOUR,
-     .dflt = "10s",
-     .audience = BF_FOR_PROXYD,
-     .doc = "Longest time from the first byte of a request to the end of its header section."},
-    {.name = "body_timeout",
-     .type = BF_T_DURATION,
-     BF_FIELD(bf_conf_server, body_timeout_ms),
-     .min = 100,
-     .max = HOUR,
-     .dflt = "30s",
-     .audience = BF_FOR_PROXYD,
-     .doc = "Longest pause between two pieces of a request's body."},
-    {.name = "idle_timeout",
-     .type = BF_T_DURATION,
-     BF_FIELD(bf_conf_server, idle_timeout_ms),
-     .min = 100,
-     .max = 24 * HOUR,
-     .dflt = "75s",
-     .audience = BF_FOR_PROXYD,
-     .doc = "How long a connection without a request is kept open."},
-    {.name = "write_timeout",
-     .type = BF_T_DURATION,
-     BF_FIELD(bf_conf_server, write_timeout_ms),
-     .min = 100,
-     .max = HOUR,
-     .dflt = "60s",
-     .audience = BF_FOR_PROXYD,
-     .doc = "Longest time a client may leave an answer unread before its connection is closed."},
-    {.name = "max_connections",
-     .type = BF_T_UINT,
-     BF_FIELD(bf_conf_server, max_connections),
-     .min = 1,
-     .max = 1000000,
-     .dflt = "10000",
-     .audience = FOR_SUPERVISOR_PROXYD,
-     .doc = "Client connections that one worker holds at once; further ones wait to be accepted."},
-    {.name = "body_memory",
-     .type = BF_T_SIZE,
-     BF_FIELD(bf_conf_server, body_memory_bytes),
-     .min = MB,
-     .max = 64 * GB,
-     .dflt = "256MB",
-     .audience = FOR_SUPERVISOR_PROXYD,
-     .doc = "Memory that one worker gives to request bodies; a request beyond it is answered with "
-	    "503."},
-};
-
-const struct bf_table bf_server_table = {
-    .name = "server",
-    .size = sizeof(struct bf_conf_server),
-    TABLE(server_fields),
-    .doc = "The side that clients see.",
-};
-
-static const struct bf_field client_fields[] = {
-    {.name = "enable_logging",
-     .type = BF_T_BOOL,
-     BF_FIELD(bf_conf_client, enable_logging),
-     .dflt = "true",
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "Write one row per request into the logs store."},
-    {.name = "disable_content_logging",
-     .type = BF_T_BOOL,
-     BF_FIELD(bf_conf_client, disable_content_logging),
-     .dflt = "false",
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "Keep prompts and answers out of these rows; tokens, times and status stay."},
-    {.name = "max_request_body_size_mb",
-     .type = BF_T_SIZE,
-     BF_FIELD(bf_conf_client, max_request_body_size_bytes),
-     .unit = MB,
-     .min = 1024,
-     .max = GB,
-     .dflt = "100MB",
-     .audience = BF_FOR_PROXYD,
-     .doc = "Largest body of a request; a larger one is answered with 413. A bare number counts "
-	    "megabytes."},
-    {.name = "log_retention_days",
-     .type = BF_T_INT,
-     BF_FIELD(bf_conf_client, log_retention_days),
-     .min = 1,
-     .max = 36500,
-     .dflt = "365",
-     .flags = BF_HIDDEN,
-     .doc = "Other name of logs_store.retention_days."},
-};
-
-const struct bf_table bf_client_table = {
-    .name = "client",
-    .size = sizeof(struct bf_conf_client),
-    TABLE(client_fields),
-    .doc = "What is accepted from clients and what is kept of it.",
-};
 
 /* Postgres and the like are refused by name: rows of unbuilt.c. */
 static const char *const store_types[] = {"sqlite", NULL};
@@ -152,7 +32,7 @@ static const struct bf_field config_path_fields[] = {
 static const struct bf_table config_path_table = {
     .name = "config_store.config",
     .size = sizeof(struct bf_slice),
-    TABLE(config_path_fields),
+    BF_ROWS(config_path_fields),
     .doc = "Where the store is.",
 };
 
@@ -169,7 +49,7 @@ static const struct bf_field logs_path_fields[] = {
 static const struct bf_table logs_path_table = {
     .name = "logs_store.config",
     .size = sizeof(struct bf_slice),
-    TABLE(logs_path_fields),
+    BF_ROWS(logs_path_fields),
     .doc = "Where the store is.",
 };
 
@@ -198,7 +78,7 @@ static const struct bf_field config_store_fields[] = {
 const struct bf_table bf_config_store_table = {
     .name = "config_store",
     .size = sizeof(struct bf_conf_store),
-    TABLE(config_store_fields),
+    BF_ROWS(config_store_fields),
     .doc = "The database of providers, keys and other entities.",
 };
 
@@ -235,7 +115,7 @@ static const struct bf_field logs_store_fields[] = {
 const struct bf_table bf_logs_store_table = {
     .name = "logs_store",
     .size = sizeof(struct bf_conf_store),
-    TABLE(logs_store_fields),
+    BF_ROWS(logs_store_fields),
     .doc = "The database of requests: one row each.",
 };
 
@@ -315,7 +195,7 @@ static const struct bf_field supervisor_fields[] = {
 const struct bf_table bf_supervisor_table = {
     .name = "supervisor",
     .size = sizeof(struct bf_conf_supervisor),
-    TABLE(supervisor_fields),
+    BF_ROWS(supervisor_fields),
     .doc = "Processes and folders of this node.",
 };
 
@@ -353,7 +233,7 @@ static const struct bf_field config_fields[] = {
      BF_FIELD(bf_config, providers),
      .sub = &bf_provider_table,
      .max = BF_PROVIDERS_MAX,
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_SUPERVISOR_PROXYD,
      .doc = "Upstreams by name."},
     {.name = "config_store",
      .type = BF_T_OBJECT,
@@ -393,6 +273,6 @@ static const struct bf_field config_fields[] = {
 const struct bf_table bf_config_table = {
     .name = "",
     .size = sizeof(struct bf_config),
-    TABLE(config_fields),
+    BF_ROWS(config_fields),
     .doc = "The configuration of a node.",
 };

@@ -70,10 +70,6 @@ struct bf_conf_provider_key {
 	struct bf_conf_key_server ollama, sgl, vllm;
 };
 
-struct bf_conf_pair {
-	struct bf_slice name, value;
-};
-
 struct bf_conf_network {
 	struct bf_slice base_url;
 	struct bf_slice ca_cert_pem;

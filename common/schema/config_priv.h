@@ -1,6 +1,7 @@
 /* Shared by the files that define the tables of config.h and the checks over them. */
 #pragma once
 
+#include "common/base/macros.h"
 #include "common/schema/config.h"
 #include "common/schema/node.h"
 
@@ -13,12 +14,16 @@
 #define BF_RUNTIME_DIR_MAX    90  /* with "/control.sock" it must fit into a socket address */
 #define BF_ACCEPT_UNBUILT_MAX 256
 #define BF_UNBUILT_NAMES_MAX  256
+#define BF_HEADER_NAMES_MAX   64
+#define BF_EXTRA_HEADERS_MAX  64
 
 #define BF_FIELD(type_, member) .offset = (uint32_t)offsetof(struct type_, member)
+#define BF_ROWS(fields_)        .fields = (fields_), .field_count = BF_ARRAY_LEN(fields_)
 
 extern const struct bf_table bf_server_table;
 extern const struct bf_table bf_client_table;
 extern const struct bf_table bf_provider_table;
+extern const struct bf_table bf_network_table;
 extern const struct bf_table bf_config_store_table;
 extern const struct bf_table bf_logs_store_table;
 extern const struct bf_table bf_supervisor_table;
@@ -34,6 +39,17 @@ void bf_config_complete(struct bf_config *config, const struct bf_node *root,
 /* The check of bf_provider_table. */
 int bf_provider_check(const void *object, struct bf_err *err);
 
+/* The values of bf_field.settle, described there. */
+int bf_settle_header_name(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
+/* A header that may be sent to a provider beside those of the gateway. */
+int bf_settle_sent_header(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
+int bf_settle_origin(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
+int bf_settle_cert_pem(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
+int bf_settle_key_pem(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
+int bf_settle_url(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
+
+/* http:// or https://, a host, nothing secret? */
+bool bf_url_is_http(struct bf_slice url);
 /* Is this the base URL of a server on this machine? */
 bool bf_url_is_loopback(struct bf_slice url);
 /* "host:port", "[v6]:port" or ":port", no name but localhost. 0 or err. */

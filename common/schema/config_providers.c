@@ -1,15 +1,55 @@
 /*
  * The description of the providers block: upstreams, their keys, how they are reached. Part of the
- * tables of config.c. Only proxyd ever sees these rows' values.
+ * tables of config.c. Only proxyd ever sees keys and addresses; the supervisor sees the bounds.
  */
 #include "common/schema/config_priv.h"
 
-#include "common/base/macros.h"
-
-#define TABLE(fields_) .fields = (fields_), .field_count = BF_ARRAY_LEN(fields_)
-
 #define SECOND INT64_C(1000)
 #define MINUTE (60 * SECOND)
+
+#define FOR_SUPERVISOR_PROXYD (BF_FOR_SUPERVISOR | BF_FOR_PROXYD)
+
+#define KEY_URL                                                                        \
+	{                                                                              \
+		.name = "url", .type = BF_T_STRING, BF_FIELD(bf_conf_key_server, url), \
+		.max = 2048, .settle = bf_settle_url, .flags = BF_REQUIRED,            \
+		.audience = BF_FOR_PROXYD,                                             \
+		.doc = "Where this server is, in the form of base_url, "               \
+		       "which it replaces for this key.",                              \
+	}
+
+static const struct bf_field key_server_fields[] = {KEY_URL};
+
+static const struct bf_table ollama_table = {
+    .name = "providers.keys.ollama_key_config",
+    .size = sizeof(struct bf_conf_key_server),
+    BF_ROWS(key_server_fields),
+    .doc = "A server of ollama of one's own.",
+};
+
+static const struct bf_table sgl_table = {
+    .name = "providers.keys.sgl_key_config",
+    .size = sizeof(struct bf_conf_key_server),
+    BF_ROWS(key_server_fields),
+    .doc = "A server of SGLang of one's own.",
+};
+
+static const struct bf_field vllm_fields[] = {
+    KEY_URL,
+    {.name = "model_name",
+     .type = BF_T_STRING,
+     BF_FIELD(bf_conf_key_server, model_name),
+     .max = 256,
+     .audience = BF_FOR_PROXYD,
+     .doc = "The one model that this server has; requests for others do not go there."},
+};
+
+static const struct bf_table vllm_table = {
+    .name = "providers.keys.vllm_key_config",
+    .size = sizeof(struct bf_conf_key_server),
+    BF_ROWS(vllm_fields),
+    .doc = "A server of vLLM of one's own.",
+};
 
 static const struct bf_field key_fields[] = {
     {.name = "id",
@@ -57,61 +97,31 @@ static const struct bf_field key_fields[] = {
      .dflt = "true",
      .audience = BF_FOR_PROXYD,
      .doc = "Whether the key is used at all."},
+    {.name = "ollama_key_config",
+     .type = BF_T_OBJECT,
+     BF_FIELD(bf_conf_provider_key, ollama),
+     .sub = &ollama_table,
+     .audience = BF_FOR_PROXYD,
+     .doc = "Address of the key's own server; for the provider ollama only."},
+    {.name = "sgl_key_config",
+     .type = BF_T_OBJECT,
+     BF_FIELD(bf_conf_provider_key, sgl),
+     .sub = &sgl_table,
+     .audience = BF_FOR_PROXYD,
+     .doc = "Address of the key's own server; for the provider sgl only."},
+    {.name = "vllm_key_config",
+     .type = BF_T_OBJECT,
+     BF_FIELD(bf_conf_provider_key, vllm),
+     .sub = &vllm_table,
+     .audience = BF_FOR_PROXYD,
+     .doc = "Address of the key's own server; for the provider vllm only."},
 };
 
 static const struct bf_table key_table = {
     .name = "providers.keys",
     .size = sizeof(struct bf_conf_provider_key),
-    TABLE(key_fields),
+    BF_ROWS(key_fields),
     .doc = "Credentials of the provider.",
-};
-
-static const struct bf_field network_fields[] = {
-    {.name = "base_url",
-     .type = BF_T_STRING,
-     BF_FIELD(bf_conf_network, base_url),
-     .max = 2048,
-     .audience = BF_FOR_PROXYD,
-     .doc = "Where the provider is: http:// or https://, host, optional port and path. Known "
-	    "providers have their own."},
-    {.name = "ca_cert_pem",
-     .type = BF_T_STRING,
-     BF_FIELD(bf_conf_network, ca_cert_pem),
-     .max = 1 << 20,
-     .audience = BF_FOR_PROXYD,
-     .doc = "Certificates in PEM form to trust instead of the system's; best as file.PATH."},
-    {.name = "default_request_timeout_in_seconds",
-     .type = BF_T_DURATION,
-     BF_FIELD(bf_conf_network, request_timeout_ms),
-     .unit = SECOND,
-     .min = 100,
-     .max = 24 * 60 * MINUTE,
-     .dflt = "30s",
-     .audience = BF_FOR_PROXYD,
-     .doc = "Longest time to an answer. A bare number counts seconds."},
-    {.name = "stream_idle_timeout_in_seconds",
-     .type = BF_T_DURATION,
-     BF_FIELD(bf_conf_network, stream_idle_timeout_ms),
-     .unit = SECOND,
-     .min = 100,
-     .max = 24 * 60 * MINUTE,
-     .dflt = "60s",
-     .audience = BF_FOR_PROXYD,
-     .doc = "Longest silence within a stream. A bare number counts seconds."},
-    {.name = "allow_private_network",
-     .type = BF_T_BOOL,
-     BF_FIELD(bf_conf_network, allow_private_network),
-     .dflt = "false",
-     .audience = BF_FOR_PROXYD,
-     .doc = "Calls may go to private addresses (RFC 1918 and unique local ones). Loopback is "
-	    "always allowed, link-local never."},
-};
-
-static const struct bf_table network_table = {
-    .name = "providers.network_config",
-    .size = sizeof(struct bf_conf_network),
-    TABLE(network_fields),
-    .doc = "How the provider is reached.",
 };
 
 static const struct bf_field mock_fields[] = {
@@ -142,8 +152,67 @@ static const struct bf_field mock_fields[] = {
 static const struct bf_table mock_table = {
     .name = "providers.mock_config",
     .size = sizeof(struct bf_conf_mock),
-    TABLE(mock_fields),
+    BF_ROWS(mock_fields),
     .doc = "How the provider mock behaves.",
+};
+
+static const struct bf_field concurrency_fields[] = {
+    {.name = "concurrency",
+     .type = BF_T_UINT,
+     BF_FIELD(bf_conf_concurrency, concurrency),
+     .min = 1,
+     .max = 100000,
+     .dflt = "1000",
+     .audience = FOR_SUPERVISOR_PROXYD,
+     .doc = "Requests to the provider that run at once on this node; each worker has its share."},
+    {.name = "buffer_size",
+     .type = BF_T_UINT,
+     BF_FIELD(bf_conf_concurrency, buffer_size),
+     .min = 0,
+     .max = 100000,
+     .dflt = "5000",
+     .audience = FOR_SUPERVISOR_PROXYD,
+     .doc = "Requests that may wait for their turn beyond that; what becomes of further ones says "
+	    "client.drop_excess_requests."},
+};
+
+static const struct bf_table concurrency_table = {
+    .name = "providers.concurrency_and_buffer_size",
+    .size = sizeof(struct bf_conf_concurrency),
+    BF_ROWS(concurrency_fields),
+    .doc = "How much goes to the provider at once.",
+};
+
+/* By enum bf_base_provider. The others of Bifrost's are refused by name: rows of unbuilt.c. */
+static const char *const base_providers[] = {"openai", NULL};
+
+static const struct bf_field custom_fields[] = {
+    {.name = "base_provider_type",
+     .type = BF_T_ENUM,
+     BF_FIELD(bf_conf_custom_provider, base_provider_type),
+     .choices = base_providers,
+     .dflt = "openai",
+     .audience = BF_FOR_PROXYD,
+     .doc = "The API that the provider speaks."},
+    {.name = "is_key_less",
+     .type = BF_T_BOOL,
+     BF_FIELD(bf_conf_custom_provider, is_key_less),
+     .dflt = "false",
+     .audience = BF_FOR_PROXYD,
+     .doc = "The provider asks for no key, and none is sent."},
+    {.name = "does_not_send_done_marker",
+     .type = BF_T_BOOL,
+     BF_FIELD(bf_conf_custom_provider, does_not_send_done_marker),
+     .dflt = "false",
+     .audience = BF_FOR_PROXYD,
+     .doc = "Its streams end without [DONE]: one is whole when it said why it stopped."},
+};
+
+static const struct bf_table custom_table = {
+    .name = "providers.custom_provider_config",
+    .size = sizeof(struct bf_conf_custom_provider),
+    BF_ROWS(custom_fields),
+    .doc = "What is special about a provider of one's own.",
 };
 
 static const struct bf_field provider_fields[] = {
@@ -152,7 +221,7 @@ static const struct bf_field provider_fields[] = {
      BF_FIELD(bf_conf_provider, name),
      .max = BF_PROVIDER_NAME_MAX,
      .flags = BF_REQUIRED,
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_SUPERVISOR_PROXYD,
      .doc = "Name of the provider."},
     {.name = "keys",
      .type = BF_T_LIST,
@@ -164,9 +233,21 @@ static const struct bf_field provider_fields[] = {
     {.name = "network_config",
      .type = BF_T_OBJECT,
      BF_FIELD(bf_conf_provider, network_config),
-     .sub = &network_table,
-     .audience = BF_FOR_PROXYD,
+     .sub = &bf_network_table,
+     .audience = FOR_SUPERVISOR_PROXYD,
      .doc = "How the provider is reached."},
+    {.name = "concurrency_and_buffer_size",
+     .type = BF_T_OBJECT,
+     BF_FIELD(bf_conf_provider, concurrency_and_buffer_size),
+     .sub = &concurrency_table,
+     .audience = FOR_SUPERVISOR_PROXYD,
+     .doc = "How much goes to the provider at once."},
+    {.name = "custom_provider_config",
+     .type = BF_T_OBJECT,
+     BF_FIELD(bf_conf_provider, custom_provider_config),
+     .sub = &custom_table,
+     .audience = BF_FOR_PROXYD,
+     .doc = "What is special about a provider of one's own."},
     {.name = "mock_config",
      .type = BF_T_OBJECT,
      BF_FIELD(bf_conf_provider, mock_config),
@@ -178,7 +259,7 @@ static const struct bf_field provider_fields[] = {
 const struct bf_table bf_provider_table = {
     .name = "providers",
     .size = sizeof(struct bf_conf_provider),
-    TABLE(provider_fields),
+    BF_ROWS(provider_fields),
     .check = bf_provider_check,
     .doc = "Upstreams by name. The provider mock is built in and needs no network and no key.",
 };

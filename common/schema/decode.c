@@ -61,6 +61,8 @@ static const char *wanted_kind(const struct bf_field *f)
 	case BF_T_OBJECT:
 	case BF_T_MAP:
 		return "a mapping";
+	case BF_T_PAIRS:
+		return "a mapping of names to strings";
 	case BF_T_LIST:
 		return "a list";
 	case BF_T_COUNT:
@@ -112,9 +114,11 @@ static void decode_scalar(struct bf_decoder *d, const struct bf_field *f,
 		wrong_kind(d, node, path, wanted_kind(f));
 		return;
 	}
-	if (bf_resolve(d, node, path, &text, &style) < 0)
+	if (bf_resolve(d, f, node, path, &text, &style) < 0)
 		return;
 	int r = bf_value_parse(f, text, style, slot, d->arena, &err);
+	if (r == 0 && f->settle)
+		r = f->settle(slot, d->arena, &err);
 	if (r == 0)
 		return;
 	bool is_choice = f->type == BF_T_ENUM && style != BF_TEXT_RESOLVED;
@@ -152,8 +156,8 @@ static void decode_strings(struct bf_decoder *d, const struct bf_field *f,
 			   const struct bf_node *node, struct bf_array *list,
 			   const struct bf_path *path)
 {
-	static const struct bf_field element = {
-	    .name = "", .max = BF_STRINGS_MAX_BYTES, .type = BF_T_STRING};
+	const struct bf_field element = {
+	    .name = "", .max = BF_STRINGS_MAX_BYTES, .type = BF_T_STRING, .settle = f->settle};
 	/* One string stands for a list of one. */
 	struct bf_node single = {.type = BF_NODE_LIST, .count = 1, .pos = node->pos};
 	const struct bf_node *from = node->type == BF_NODE_SCALAR ? &single : node;
@@ -210,6 +214,55 @@ static void decode_map(struct bf_decoder *d, const struct bf_field *f, const str
 	}
 }
 
+/* 0 when the name may stand there; otherwise it was reported. */
+static int decode_pair_name(struct bf_decoder *d, const struct bf_field *f,
+			    const struct bf_node *node, struct bf_conf_pair *pairs, uint32_t index,
+			    const struct bf_path *path)
+{
+	static const struct bf_field as_text = {.max = BF_PAIR_NAME_MAX_BYTES, .type = BF_T_STRING};
+	struct bf_slice *name = &pairs[index].name;
+	char where[BF_PATH_TEXT_MAX];
+	struct bf_err err;
+	int r = bf_value_parse(&as_text, node->key, BF_TEXT_QUOTED, name, d->arena, &err);
+
+	if (r == 0 && f->settle)
+		r = f->settle(name, d->arena, &err);
+	if (r < 0)
+		bf_diag(d->diags, BF_DIAG_ERROR, node->key_pos, "%s: its name %s",
+			bf_path_text(path, where), err.text);
+	/* The canonical form may make one of two names. */
+	for (uint32_t i = 0; r == 0 && i < index; i++) {
+		if (!bf_slice_eq(pairs[i].name, *name))
+			continue;
+		bf_diag(d->diags, BF_DIAG_ERROR, node->key_pos,
+			"%s: stands there twice: remove one", bf_path_text(path, where));
+		r = BF_E_DUPLICATE;
+	}
+	return r;
+}
+
+static void decode_pairs(struct bf_decoder *d, const struct bf_field *f, const struct bf_node *node,
+			 struct bf_array *list, const struct bf_path *path)
+{
+	static const struct bf_field value = {
+	    .name = "", .max = BF_PAIR_VALUE_MAX_BYTES, .type = BF_T_SECRET};
+	const struct bf_node *child = node->first;
+
+	if (node->type != BF_NODE_MAP) {
+		wrong_kind(d, node, path, wanted_kind(f));
+		return;
+	}
+	if (!start_list(d, f, node, sizeof(struct bf_conf_pair), list, path))
+		return;
+	struct bf_conf_pair *pairs = list->items;
+	for (uint32_t i = 0; i < list->count; i++, child = child->next) {
+		struct bf_path here = {.up = path, .name = child->key, .kind = BF_PATH_NAME};
+
+		if (decode_pair_name(d, f, child, pairs, i, &here) == 0)
+			decode_scalar(d, &value, child, &pairs[i].value, &here);
+	}
+}
+
 static void decode_field(struct bf_decoder *d, const struct bf_field *f, const struct bf_node *node,
 			 void *slot, const struct bf_path *path)
 {
@@ -227,6 +280,9 @@ static void decode_field(struct bf_decoder *d, const struct bf_field *f, const s
 		break;
 	case BF_T_MAP:
 		decode_map(d, f, node, slot, path);
+		break;
+	case BF_T_PAIRS:
+		decode_pairs(d, f, node, slot, path);
 		break;
 	case BF_T_BOOL:
 	case BF_T_INT:

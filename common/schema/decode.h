@@ -50,11 +50,12 @@ void bf_decode_object(struct bf_decoder *d, const struct bf_table *table,
 		      const struct bf_node *node, void *object);
 
 /*
- * env.NAME and file.PATH. 0 with the text and style to go on with (the node's own when it is no
- * reference), or an error that was reported.
+ * env.NAME, file.PATH, and a bare path where the field takes one. 0 with the text and style to go
+ * on with (the node's own when it is no reference), or an error that was reported.
  */
-int bf_resolve(struct bf_decoder *d, const struct bf_node *node, const struct bf_path *path,
-	       struct bf_slice *ret_text, enum bf_text_style *ret_style);
+int bf_resolve(struct bf_decoder *d, const struct bf_field *f, const struct bf_node *node,
+	       const struct bf_path *path, struct bf_slice *ret_text,
+	       enum bf_text_style *ret_style);
 
 /* Reports a key that the table does not have, or notes that it is one of unbuilt.c. */
 void bf_decode_unknown(struct bf_decoder *d, const struct bf_table *table,

@@ -139,6 +139,19 @@ static void write_strings(struct bf_json_writer *w, const struct bf_field *f)
 	bf_jw_end_array(w);
 }
 
+static void write_pairs(struct bf_json_writer *w, const struct bf_field *f)
+{
+	pair(w, "type", "object");
+	bf_jw_key(w, "maxProperties");
+	bf_jw_i64(w, f->max);
+	bf_jw_key(w, "additionalProperties");
+	bf_jw_object(w);
+	pair(w, "type", "string");
+	bf_jw_key(w, "maxLength");
+	bf_jw_i64(w, BF_PAIR_VALUE_MAX_BYTES);
+	bf_jw_end_object(w);
+}
+
 static void write_container(struct bf_json_writer *w, const struct bf_field *f, const char *pattern)
 {
 	char below[BF_PATH_TEXT_MAX];
@@ -191,6 +204,9 @@ static void write_field(struct bf_json_writer *w, const struct bf_field *f, cons
 	case BF_T_LIST:
 	case BF_T_MAP:
 		write_container(w, f, pattern);
+		break;
+	case BF_T_PAIRS:
+		write_pairs(w, f);
 		break;
 	case BF_T_BOOL:
 	case BF_T_INT:

@@ -42,6 +42,8 @@ static const char *type_name(const struct bf_field *f)
 	case BF_T_OBJECT:
 	case BF_T_MAP:
 		return "mapping";
+	case BF_T_PAIRS:
+		return "mapping of names to strings";
 	case BF_T_LIST:
 		return "list";
 	case BF_T_COUNT:

@@ -20,6 +20,18 @@ static bool strings_equal(const struct bf_array *a, const struct bf_array *b)
 	return true;
 }
 
+static bool pairs_equal(const struct bf_array *a, const struct bf_array *b)
+{
+	const struct bf_conf_pair *x = a->items, *y = b->items;
+
+	if (a->count != b->count)
+		return false;
+	for (uint32_t i = 0; i < a->count; i++)
+		if (!bf_slice_eq(x[i].name, y[i].name) || !bf_slice_eq(x[i].value, y[i].value))
+			return false;
+	return true;
+}
+
 static bool lists_equal(const struct bf_table *sub, const struct bf_array *a,
 			const struct bf_array *b, uint16_t audience)
 {
@@ -57,6 +69,8 @@ static bool fields_equal(const struct bf_field *f, const void *a, const void *b,
 	case BF_T_LIST:
 	case BF_T_MAP:
 		return lists_equal(f->sub, a, b, audience);
+	case BF_T_PAIRS:
+		return pairs_equal(a, b);
 	case BF_T_COUNT:
 		break;
 	}

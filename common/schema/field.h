@@ -31,6 +31,9 @@ enum bf_field_type {
 	BF_T_OBJECT,  /* embedded struct, described by sub */
 	BF_T_LIST,    /* struct bf_array of objects described by sub; max = most elements */
 	BF_T_MAP,     /* as BF_T_LIST; the item's first field is the key and is a BF_T_STRING */
+	BF_T_PAIRS,   /* struct bf_array of struct bf_conf_pair: a mapping of chosen names to text;
+			 max = most pairs, names up to 256 bytes, values up to 8 KiB; values are
+			 printed as "***" */
 	BF_T_COUNT,
 };
 
@@ -38,6 +41,10 @@ enum bf_field_type {
 struct bf_array {
 	void *items; /* NULL when count is 0 */
 	uint32_t count;
+};
+
+struct bf_conf_pair {
+	struct bf_slice name, value;
 };
 
 /* Who may see a field: a child's slice holds only the fields of its audience. */
@@ -64,9 +71,11 @@ enum bf_field_flag {
 	BF_HIDDEN = 1 << 1,   /* accepted alias: not in man page and example */
 	BF_INTERNAL =
 	    1 << 2, /* never read from a file and in no document; travels between processes */
+	BF_FILE_TEXT = 1 << 3, /* text that starts with '/' is the path of a file with the value */
 };
 
 struct bf_table;
+struct bf_arena;
 
 struct bf_field {
 	const char *name;
@@ -75,6 +84,12 @@ struct bf_field {
 			     sub-table's own defaults */
 	const struct bf_table *sub;
 	const char *const *choices; /* NULL-terminated */
+	/*
+	 * What a text must be beyond its length: of a string or a secret, of every element of a
+	 * BF_T_STRINGS, of every name of a BF_T_PAIRS. May replace the text by its canonical form.
+	 * Returns 0 or fills err with what is to be read after the name of the field.
+	 */
+	int (*settle)(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
 	int64_t min, max; /* numbers: both 0 = whatever the type holds; lengths: max 0 = no bound of
 			     its own */
 	int64_t unit;     /* BF_T_DURATION: ms per bare number; BF_T_SIZE: bytes per bare number */
@@ -85,12 +100,13 @@ struct bf_field {
 	uint8_t reload;    /* enum bf_reload */
 };
 
-struct bf_arena;
 struct bf_buf;
 struct bf_json_writer;
 
-#define BF_TABLE_MAX_FIELDS  64
-#define BF_STRINGS_MAX_BYTES 1024 /* longest element of a BF_T_STRINGS */
+#define BF_TABLE_MAX_FIELDS     64
+#define BF_STRINGS_MAX_BYTES    1024 /* longest element of a BF_T_STRINGS */
+#define BF_PAIR_NAME_MAX_BYTES  256
+#define BF_PAIR_VALUE_MAX_BYTES 8192
 
 struct bf_table {
 	const char *name; /* "server", "providers.keys"; used in errors and documents */

@@ -43,6 +43,18 @@ static void write_map(struct bf_json_writer *w, const struct bf_table *sub,
 	bf_jw_end_object(w);
 }
 
+static void write_pairs(struct bf_json_writer *w, const struct bf_array *list)
+{
+	const struct bf_conf_pair *pairs = list->items;
+
+	bf_jw_object(w);
+	for (uint32_t i = 0; i < list->count; i++) {
+		bf_jw_key_slice(w, pairs[i].name);
+		bf_jw_cstr(w, pairs[i].value.len ? "***" : "");
+	}
+	bf_jw_end_object(w);
+}
+
 static void write_enum(struct bf_json_writer *w, const struct bf_field *f, int32_t index)
 {
 	int32_t count = 0;
@@ -118,6 +130,9 @@ static void write_field(struct bf_json_writer *w, const struct bf_field *f, cons
 		break;
 	case BF_T_MAP:
 		write_map(w, f->sub, slot);
+		break;
+	case BF_T_PAIRS:
+		write_pairs(w, slot);
 		break;
 	case BF_T_COUNT:
 		bf_jw_null(w);

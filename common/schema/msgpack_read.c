@@ -80,12 +80,10 @@ static int read_enum(struct decode *d, const struct bf_field *f, int32_t *slot)
 	return 0;
 }
 
-/* Space for the elements of a list that is about to be read. */
-static int start_list(struct decode *d, const struct bf_field *f, size_t item_size,
-		      struct bf_array *list)
+/* Space for the count elements that are about to be read. */
+static int start_items(struct decode *d, const struct bf_field *f, uint32_t count, size_t item_size,
+		       struct bf_array *list)
 {
-	uint32_t count = bf_mp_read_array(&d->r);
-
 	*list = (struct bf_array){NULL, 0};
 	if (d->r.error)
 		return d->r.error;
@@ -100,6 +98,12 @@ static int start_list(struct decode *d, const struct bf_field *f, size_t item_si
 	return 0;
 }
 
+static int start_list(struct decode *d, const struct bf_field *f, size_t item_size,
+		      struct bf_array *list)
+{
+	return start_items(d, f, bf_mp_read_array(&d->r), item_size, list);
+}
+
 static int read_strings(struct decode *d, const struct bf_field *f, struct bf_array *list)
 {
 	static const struct bf_field element = {.max = BF_STRINGS_MAX_BYTES, .type = BF_T_STRING};
@@ -107,6 +111,31 @@ static int read_strings(struct decode *d, const struct bf_field *f, struct bf_ar
 
 	for (uint32_t i = 0; r == 0 && i < list->count; i++)
 		r = read_text(d, &element, (struct bf_slice *)list->items + i);
+	return r;
+}
+
+static bool name_repeats(const struct bf_conf_pair *pairs, uint32_t index)
+{
+	for (uint32_t i = 0; i < index; i++)
+		if (bf_slice_eq(pairs[i].name, pairs[index].name))
+			return true;
+	return false;
+}
+
+static int read_pairs(struct decode *d, const struct bf_field *f, struct bf_array *list)
+{
+	static const struct bf_field name = {.max = BF_PAIR_NAME_MAX_BYTES};
+	static const struct bf_field value = {.max = BF_PAIR_VALUE_MAX_BYTES};
+	int r = start_items(d, f, bf_mp_read_map(&d->r), sizeof(struct bf_conf_pair), list);
+	struct bf_conf_pair *pairs = list->items;
+
+	for (uint32_t i = 0; r == 0 && i < list->count; i++) {
+		r = read_text(d, &name, &pairs[i].name);
+		if (r == 0 && name_repeats(pairs, i))
+			r = BF_E_DUPLICATE;
+		if (r == 0)
+			r = read_text(d, &value, &pairs[i].value);
+	}
 	return r;
 }
 
@@ -163,6 +192,8 @@ static int read_field(struct decode *d, const struct bf_field *f, void *slot)
 	case BF_T_LIST:
 	case BF_T_MAP:
 		return read_list(d, f, slot);
+	case BF_T_PAIRS:
+		return read_pairs(d, f, slot);
 	case BF_T_COUNT:
 		break;
 	}

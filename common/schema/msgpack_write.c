@@ -18,6 +18,17 @@ static void write_strings(struct bf_mp_writer *w, const struct bf_array *list)
 		bf_mp_write_str(w, items[i]);
 }
 
+static void write_pairs(struct bf_mp_writer *w, const struct bf_array *list)
+{
+	const struct bf_conf_pair *pairs = list->items;
+
+	bf_mp_write_map(w, list->count);
+	for (uint32_t i = 0; i < list->count; i++) {
+		bf_mp_write_str(w, pairs[i].name);
+		bf_mp_write_str(w, pairs[i].value);
+	}
+}
+
 static void write_list(struct bf_mp_writer *w, const struct bf_table *sub,
 		       const struct bf_array *list, uint16_t audience)
 {
@@ -76,6 +87,9 @@ static void write_field(struct bf_mp_writer *w, const struct bf_field *f, const 
 	case BF_T_LIST:
 	case BF_T_MAP:
 		write_list(w, f->sub, slot, audience);
+		break;
+	case BF_T_PAIRS:
+		write_pairs(w, slot);
 		break;
 	case BF_T_COUNT:
 		w->error = BF_E_STATE;

@@ -10,31 +10,7 @@
 #include "common/base/macros.h"
 #include "common/schema/config_priv.h"
 #include "common/schema/nearest.h"
-
-struct known_provider {
-	const char *name;
-	bool keyless; /* serves without a key, on this machine by default */
-};
-
-static const struct known_provider known_providers[] = {
-    {"mock", true},        {"openai", false},     {"groq", false},     {"mistral", false},
-    {"deepseek", false},   {"xai", false},        {"cerebras", false}, {"fireworks", false},
-    {"perplexity", false}, {"openrouter", false}, {"nebius", false},   {"parasail", false},
-    {"ollama", true},      {"vllm", true},        {"sgl", true},
-};
-
-static const struct known_provider *find_known(struct bf_slice name)
-{
-	for (size_t i = 0; i < BF_ARRAY_LEN(known_providers); i++)
-		if (bf_slice_is(name, known_providers[i].name))
-			return &known_providers[i];
-	return NULL;
-}
-
-bool bf_provider_is_known(struct bf_slice name)
-{
-	return find_known(name) != NULL;
-}
+#include "common/schema/provider_name.h"
 
 /* Host of an http(s) URL, without port and brackets; ptr NULL when it is none. */
 static struct bf_slice url_host(struct bf_slice url)
@@ -60,6 +36,11 @@ static struct bf_slice url_host(struct bf_slice url)
 	if (colon)
 		len = (size_t)(colon - host);
 	return len ? (struct bf_slice){host, len} : none;
+}
+
+bool bf_url_is_http(struct bf_slice url)
+{
+	return url_host(url).ptr != NULL;
 }
 
 bool bf_url_is_loopback(struct bf_slice url)
@@ -105,11 +86,11 @@ static int check_url(const struct bf_conf_provider *p, struct bf_err *err)
 		return bf_err_set(err, BF_E_SYNTAX,
 				  "network_config.base_url must be http://HOST[:PORT][/PATH] or "
 				  "https://..., without user and password");
-	if (url.len || find_known(p->name))
+	if (url.len || bf_provider_is_known(p->name))
 		return 0;
 	bf_nearest_init(&nearest, p->name);
-	for (size_t i = 0; i < BF_ARRAY_LEN(known_providers); i++)
-		bf_nearest_offer(&nearest, bf_slice_from(known_providers[i].name));
+	for (enum bf_provider_kind k = BF_PROVIDER_MOCK; k < BF_PROVIDER_CUSTOM; k++)
+		bf_nearest_offer(&nearest, bf_slice_from(bf_provider_kind_name(k)));
 	if (nearest.best.ptr)
 		return bf_err_set(err, BF_E_MISSING,
 				  "unknown provider: did you mean \"%.*s\"? Otherwise give its "
@@ -120,24 +101,34 @@ static int check_url(const struct bf_conf_provider *p, struct bf_err *err)
 			  "(any server that speaks the OpenAI API will do)");
 }
 
+static bool needs_key(const struct bf_conf_provider *p)
+{
+	return !bf_provider_kind_is_keyless(bf_provider_kind_of(p->name)) &&
+	       !p->custom_provider_config.is_key_less &&
+	       !bf_url_is_loopback(p->network_config.base_url);
+}
+
 static int check_keys(const struct bf_conf_provider *p, struct bf_err *err)
 {
 	const struct bf_conf_provider_key *keys = p->keys.items;
-	const struct known_provider *known = find_known(p->name);
-	struct bf_slice url = p->network_config.base_url;
-	bool keyless = url.len ? bf_url_is_loopback(url) : known && known->keyless;
 
-	if (keyless || bf_slice_is(p->name, "mock"))
-		return 0;
-	if (p->keys.count == 0)
+	if (needs_key(p) && p->keys.count == 0)
 		return bf_err_set(
 		    err, BF_E_MISSING,
 		    "needs at least one key: add keys: [{name: NAME, value: env.VARIABLE}]");
-	for (uint32_t i = 0; i < p->keys.count; i++)
-		if (keys[i].enabled && keys[i].value.len == 0)
+	for (uint32_t i = 0; i < p->keys.count; i++) {
+		if (!keys[i].enabled)
+			continue;
+		if (needs_key(p) && keys[i].value.len == 0)
 			return bf_err_set(
 			    err, BF_E_MISSING,
 			    "keys[%u].value is empty: give the secret or set enabled: false", i);
+		if (p->custom_provider_config.is_key_less && keys[i].value.len)
+			return bf_err_set(err, BF_E_STATE,
+					  "keys[%u].value would never be sent: remove it, or set "
+					  "custom_provider_config.is_key_less: false",
+					  i);
+	}
 	return 0;
 }
 

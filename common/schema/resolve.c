@@ -53,10 +53,9 @@ static int resolve_env(struct bf_decoder *d, const struct bf_node *node, const c
 	return 0;
 }
 
-static int resolve_file(struct bf_decoder *d, const struct bf_node *node, const char *where,
-			struct bf_slice *ret_text)
+static int resolve_file(struct bf_decoder *d, const struct bf_node *node, const char *name,
+			const char *where, struct bf_slice *ret_text)
 {
-	const char *name = node->text.ptr + strlen("file.");
 	const char *path = name;
 	int r = -ENOENT;
 
@@ -74,17 +73,21 @@ static int resolve_file(struct bf_decoder *d, const struct bf_node *node, const 
 	return r;
 }
 
-int bf_resolve(struct bf_decoder *d, const struct bf_node *node, const struct bf_path *path,
-	       struct bf_slice *ret_text, enum bf_text_style *ret_style)
+int bf_resolve(struct bf_decoder *d, const struct bf_field *f, const struct bf_node *node,
+	       const struct bf_path *path, struct bf_slice *ret_text, enum bf_text_style *ret_style)
 {
 	char where[BF_PATH_TEXT_MAX];
+	const char *file = NULL;
 	int r;
 
 	*ret_text = node->text;
 	*ret_style = (enum bf_text_style)node->style;
 	bool is_env = bf_slice_starts(node->text, BF_SLICE_LIT("env."));
-	bool is_file = bf_slice_starts(node->text, BF_SLICE_LIT("file."));
-	if (!is_env && !is_file)
+	if (bf_slice_starts(node->text, BF_SLICE_LIT("file.")))
+		file = node->text.ptr + strlen("file.");
+	else if ((f->flags & BF_FILE_TEXT) && bf_slice_starts(node->text, BF_SLICE_LIT("/")))
+		file = node->text.ptr;
+	if (!is_env && !file)
 		return 0;
 	if (memchr(node->text.ptr, '\0', node->text.len)) {
 		bf_diag(d->diags, BF_DIAG_ERROR, node->pos,
@@ -93,7 +96,8 @@ int bf_resolve(struct bf_decoder *d, const struct bf_node *node, const struct bf
 	}
 	*ret_style = BF_TEXT_RESOLVED;
 	(void)bf_path_text(path, where);
-	r = is_env ? resolve_env(d, node, where, ret_text) : resolve_file(d, node, where, ret_text);
+	r = is_env ? resolve_env(d, node, where, ret_text)
+		   : resolve_file(d, node, file, where, ret_text);
 	if (r < 0 || ret_text->len == 0 || bf_utf8_valid(ret_text->ptr, ret_text->len))
 		return r;
 	bf_diag(d->diags, BF_DIAG_ERROR, node->pos,

@@ -326,6 +326,7 @@ int bf_value_parse(const struct bf_field *f, struct bf_slice text, enum bf_text_
 	case BF_T_OBJECT:
 	case BF_T_LIST:
 	case BF_T_MAP:
+	case BF_T_PAIRS:
 	case BF_T_COUNT:
 		break;
 	}

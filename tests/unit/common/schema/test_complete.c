@@ -65,7 +65,10 @@ static void provider_needs(void **state)
 		    "'https://acme.example/v1'}}}\n");
 	bed_accepts("providers: {acme: {network_config: {base_url: 'http://127.0.0.1:9000'}}}\n");
 	bed_accepts("providers: {ollama: {}, vllm: {}, sgl: {}}\n");
-	bed_mentions("providers: {vllm: {network_config: {base_url: 'https://gpu.example'}}}\n",
+	bed_accepts("providers: {vllm: {network_config: {base_url: 'https://gpu.example'}}}\n");
+	bed_accepts("providers: {vllm: {keys: [{name: a}], network_config: {base_url: "
+		    "'https://gpu.example'}}}\n");
+	bed_mentions("providers: {groq: {network_config: {base_url: 'https://gpu.example'}}}\n",
 		     "needs at least one key");
 	bed_mentions("providers: {groq: {keys: []}}\n", "needs at least one key");
 	bed_mentions("providers: {groq: {keys: [{name: a}]}}\n", "keys[0].value is empty");

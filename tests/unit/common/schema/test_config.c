@@ -41,6 +41,7 @@ static size_t size_of(const struct bf_field *f)
 	case BF_T_BYTES:
 		return sizeof(struct bf_slice);
 	case BF_T_STRINGS:
+	case BF_T_PAIRS:
 	case BF_T_LIST:
 	case BF_T_MAP:
 		return sizeof(struct bf_array);

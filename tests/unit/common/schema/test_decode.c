@@ -189,11 +189,11 @@ static void warnings_do_not_push_errors_out(void **state)
 	bf_buf_init(&yaml, 1 << 20);
 	assert_int_equal(bf_buf_printf(&yaml, "providers:\n"), 0);
 	for (int i = 0; i < 60; i++)
-		assert_int_equal(
-		    bf_buf_printf(
-			&yaml,
-			"  p%d: {network_config: {base_url: 'http://[::1]', max_retries: 3}}\n", i),
-		    0);
+		assert_int_equal(bf_buf_printf(&yaml,
+					       "  p%d: {network_config: {base_url: 'http://[::1]', "
+					       "enforce_http2: true}}\n",
+					       i),
+				 0);
 	for (int i = 0; i < 99; i++)
 		assert_int_equal(bf_buf_printf(&yaml, "zzzzz%d: 1\n", i), 0);
 	assert_int_equal(bf_buf_append(&yaml, "", 1), 0);

@@ -24,8 +24,9 @@ static void typing_errors_get_a_hint(void **state)
 		 "did you mean \"max_retries\"?\n");
 	bed_says("client: {zzzzzz: 3}\n" MOCK,
 		 "x.yaml:1:10: error: unknown key \"zzzzzz\" in client: valid here: "
-		 "enable_logging, disable_content_logging, "
-		 "max_request_body_size_mb\n");
+		 "enable_logging, disable_content_logging, max_request_body_size_mb, "
+		 "drop_excess_requests, allowed_origins, allowed_headers, required_headers, "
+		 "header_filter_config\n");
 	/* Internal fields and the name of a map's entry are no keys. */
 	bed_mentions("config_hash: x\n" MOCK, "unknown key \"config_hash\"");
 	bed_mentions("unbuilt: [x]\n" MOCK, "unknown key \"unbuilt\"");
@@ -38,19 +39,19 @@ static void tuning_is_a_warning_and_counted(void **state)
 
 	(void)state;
 	assert_string_equal(
-	    bed_load(&b, "client: {initial_pool_size: 300, drop_excess_requests: false, "
+	    bed_load(&b, "client: {initial_pool_size: 300, allow_direct_keys: false, "
 			 "prometheus_labels: []}\n"
 			 "framework: {pricing: {pricing_sync_interval: 3600}}\n"
-			 "providers: {mock: {concurrency_and_buffer_size: {concurrency: 5}}}\n"),
+			 "providers: {mock: {prompt_cache: {auto_inject: true}}}\n"),
 	    "x.yaml:1:10: warning: client.initial_pool_size is not part of this build and has no "
 	    "effect\n"
 	    "x.yaml:2:13: warning: framework.pricing is not part of this build and has no effect\n"
-	    "x.yaml:3:20: warning: providers.mock.concurrency_and_buffer_size is not part of this "
-	    "build and has no effect\n");
+	    "x.yaml:3:20: warning: providers.mock.prompt_cache is not part of this build and has "
+	    "no effect\n");
 	assert_int_equal(b.result, 0);
 	assert_int_equal(b.config.unbuilt.count, 3);
 	assert_string_equal(((struct bf_slice *)b.config.unbuilt.items)[2].ptr,
-			    "providers.mock.concurrency_and_buffer_size");
+			    "providers.mock.prompt_cache");
 	bed_done(&b);
 }
 
@@ -66,15 +67,15 @@ static void safety_refuses_the_start(void **state)
 		     "auth_config is not part of this build");
 	bed_mentions("guardrails_config: {x: 1}\n" MOCK,
 		     "guardrails_config is not part of this build");
-	bed_mentions("server: {tls: {cert: x}}\n" MOCK, "server.tls is not part of this build");
 	bed_mentions("cluster_config: {enabled: true}\n" MOCK,
 		     "cluster_config is not part of this build");
 	bed_mentions("encryption_key: env.NOPE\n" MOCK, "encryption_key is not part of this build");
-	bed_mentions("client: {required_headers: [x-team]}\n" MOCK,
-		     "client.required_headers is not part of this build");
-	bed_mentions("providers: {mock: {network_config: {insecure_skip_verify: true}}}\n",
-		     "list \"providers.*.network_config.insecure_skip_verify\" in "
-		     "supervisor.accept_unbuilt");
+	bed_mentions("client: {whitelisted_routes: [/x]}\n" MOCK,
+		     "client.whitelisted_routes is not part of this build");
+	bed_mentions(
+	    "providers: {mock: {custom_provider_config: {allowed_requests: {chat: true}}}}\n",
+	    "list \"providers.*.custom_provider_config.allowed_requests\" in "
+	    "supervisor.accept_unbuilt");
 }
 
 static void accepted_safety_is_a_warning_and_counted(void **state)
@@ -124,10 +125,9 @@ static void values_that_ask_for_nothing(void **state)
 	    "governance: {virtual_keys: [], budgets: ~, auth_config: {is_enabled: false, "
 	    "admin_username: x}}\n"
 	    "cluster_config: {enabled: false, region: x}\nplugins: [{name: otel, enabled: false}]\n"
-	    "encryption_key: ''\nclient: {enforce_auth_on_inference: false, header_filter_config: "
-	    "{}}\n"
+	    "encryption_key: ''\nclient: {enforce_auth_on_inference: false, compat: {}}\n"
 	    "providers: {mock: {proxy_config: {type: none}, network_config: {"
-	    "insecure_skip_verify: false, max_retries: 0}}}\n");
+	    "enforce_http2: false}}}\n");
 	bed_mentions("plugins: [{name: otel, enabled: false}, {name: mine}]\n" MOCK,
 		     "plugins is not part of this build");
 	bed_mentions("governance: [1]\n" MOCK,
