@@ -13,6 +13,9 @@
  * store refuses. The sweeper clears a bit after its row is committed; killed before that, its
  * successor makes the same row again. Nothing is repaired: held entries are swept.
  *
+ * A change of key is written into the half that is not read and then named by one store, so a sweep
+ * tells one key or the other, never a mixture.
+ *
  * What finish needs is kept by begin: room, and memory behind it, for held + 1 records. Room
  * shrinks only by pushes, each of which ends one held request, so a finish always finds room.
  */
@@ -114,7 +117,7 @@ int shm_inflight_begin(struct shm_segment *seg, uint32_t p, const struct shm_usa
 	e = entry_at(seg, p, (uint32_t)i);
 	SHM_KILLPOINT("inflight_begin_before");
 	memcpy(&e->record, r, sizeof(e->record));
-	/* mo: relaxed (all four), published by set_bit() */
+	/* mo: relaxed (all five), published by set_bit() */
 	atomic_store_explicit(&e->prompt_tokens, r->prompt_tokens, memory_order_relaxed);
 	/* mo: relaxed, as above */
 	atomic_store_explicit(&e->completion_tokens, r->completion_tokens, memory_order_relaxed);
@@ -122,6 +125,8 @@ int shm_inflight_begin(struct shm_segment *seg, uint32_t p, const struct shm_usa
 	atomic_store_explicit(&e->started_wall_ns, r->started_wall_ns, memory_order_relaxed);
 	/* mo: relaxed, as above */
 	atomic_store_explicit(&e->flags, r->flags, memory_order_relaxed);
+	/* mo: relaxed, as above */
+	atomic_store_explicit(&e->key_now, 0, memory_order_relaxed);
 	set_bit(d, (uint32_t)i);
 	/* mo: relaxed, the holder's own count */
 	atomic_store_explicit(&d->held, held + 1, memory_order_relaxed);
@@ -141,6 +146,24 @@ void shm_inflight_progress(struct shm_segment *seg, uint32_t p, int entry, uint6
 	atomic_store_explicit(&e->completion_tokens, completion_tokens, memory_order_relaxed);
 	/* mo: relaxed, as above */
 	atomic_store_explicit(&e->flags, flags, memory_order_relaxed);
+}
+
+void shm_inflight_rekey(struct shm_segment *seg, uint32_t p, int entry,
+			const struct shm_usage_record *r)
+{
+	struct shm_inflight_entry *e = entry_at(seg, p, (uint32_t)entry);
+	/* mo: relaxed, the holder's own word */
+	uint32_t now = atomic_load_explicit(&e->key_now, memory_order_relaxed);
+	uint32_t next = now == 1 ? 2 : 1;
+	struct shm_inflight_key *k = &e->keys[next - 1];
+
+	memcpy(k->key_name, r->key_name, sizeof(k->key_name));
+	memcpy(k->key_id, r->key_id, sizeof(k->key_id));
+	k->attempts = r->attempts;
+	SHM_KILLPOINT("inflight_rekey_written");
+	/* mo: release, pairs with take_key(): the half is whole */
+	atomic_store_explicit(&e->key_now, next, memory_order_release);
+	SHM_KILLPOINT("inflight_rekey_named");
 }
 
 void shm_inflight_finish(struct shm_segment *seg, uint32_t p, int entry,
@@ -203,6 +226,19 @@ static void set_text(char *field, size_t size, const char *text)
 	memcpy(field, text, len < size ? len : size);
 }
 
+/* The key that the request was with when its worker died. */
+static void take_key(struct shm_inflight_entry *e, struct shm_usage_record *r)
+{
+	/* mo: acquire, pairs with shm_inflight_rekey() */
+	uint32_t now = atomic_load_explicit(&e->key_now, memory_order_acquire);
+
+	if (now != 1 && now != 2)
+		return;
+	memcpy(r->key_name, e->keys[now - 1].key_name, sizeof(r->key_name));
+	memcpy(r->key_id, e->keys[now - 1].key_id, sizeof(r->key_id));
+	r->attempts = e->keys[now - 1].attempts;
+}
+
 int shm_inflight_sweep(struct shm_segment *seg, uint32_t p, int from, int64_t now_wall_ns,
 		       struct shm_usage_record *ret_record)
 {
@@ -218,6 +254,7 @@ int shm_inflight_sweep(struct shm_segment *seg, uint32_t p, int from, int64_t no
 		return -1;
 	e = entry_at(seg, p, (uint32_t)i);
 	memcpy(ret_record, &e->record, sizeof(*ret_record));
+	take_key(e, ret_record);
 	/* mo: relaxed (all three), the writer is dead and shm_slot_state() ordered its last store
 	 * before us */
 	prompt = atomic_load_explicit(&e->prompt_tokens, memory_order_relaxed);

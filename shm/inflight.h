@@ -28,6 +28,13 @@ void shm_inflight_progress(struct shm_segment *seg, uint32_t p, int entry, uint6
 			   uint64_t completion_tokens, uint32_t flags);
 
 /*
+ * The request goes on with another key, or with the same one again: what the sweep tells instead of
+ * the record's key_name, key_id and attempts. Holder of p only.
+ */
+void shm_inflight_rekey(struct shm_segment *seg, uint32_t p, int entry,
+			const struct shm_usage_record *r);
+
+/*
  * The end of a request: pushes *r to the usage ring, then frees the entry. Cannot fail:
  * shm_inflight_begin kept the room (asserted).
  */

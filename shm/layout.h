@@ -13,6 +13,7 @@
 
 #include "shm/content.h"
 #include "shm/inflight.h"
+#include "shm/keyhealth.h"
 #include "shm/metrics.h"
 #include "shm/segment.h"
 #include "shm/usage.h"
@@ -54,7 +55,8 @@ struct shm_header {
 	/* line of the doorbell: odd while writerd sleeps */
 	_Atomic uint64_t doorbell;
 	uint8_t reserved1[56];
-	uint8_t reserved2[3904];
+	uint8_t secret[16]; /* random, written once: key of the hashes that stand in the segment */
+	uint8_t reserved2[3888];
 };
 SHM_SIZE(shm_header, 4096);
 SHM_AT(shm_header, magic, 0);
@@ -70,7 +72,8 @@ SHM_AT(shm_header, content_ring_bytes, 60);
 SHM_AT(shm_header, generation, 64);
 SHM_AT(shm_header, draining, 72);
 SHM_AT(shm_header, doorbell, 128);
-SHM_AT(shm_header, reserved2, 192);
+SHM_AT(shm_header, secret, 192);
+SHM_AT(shm_header, reserved2, 208);
 
 /* A process slot. The identity outlives its holders: nothing here is ever zeroed but what the next
  * holder writes anew. */
@@ -158,6 +161,15 @@ SHM_AT(shm_desk, reserved2, 2048);
 SHM_AT(shm_desk, value, 4096);
 SHM_AT(shm_desk, base, 6144);
 
+/* Whom a request in flight is with, once that is no longer what its record says. */
+struct shm_inflight_key {
+	char key_name[48];
+	char key_id[48];
+	uint32_t attempts;
+	uint8_t reserved[28];
+};
+SHM_SIZE(shm_inflight_key, 128);
+
 /* One request in flight. Room is left for prices and for 40 meters of 24 bytes. */
 struct shm_inflight_entry {
 	/* what the holder learns on the way, readable at any time */
@@ -169,7 +181,11 @@ struct shm_inflight_entry {
 	struct shm_usage_record record; /* stable while the entry is held */
 	uint8_t reserved_prices[512];
 	uint8_t reserved_meters[960];
-	uint8_t reserved1[512];
+	/* 0: the record's own; else 1 + which of keys is true */
+	_Atomic uint32_t key_now;
+	uint8_t reserved1[60];
+	struct shm_inflight_key keys[2];
+	uint8_t reserved2[192];
 };
 SHM_SIZE(shm_inflight_entry, 3072);
 SHM_AT(shm_inflight_entry, prompt_tokens, 0);
@@ -179,6 +195,30 @@ SHM_AT(shm_inflight_entry, flags, 24);
 SHM_AT(shm_inflight_entry, record, 64);
 SHM_AT(shm_inflight_entry, reserved_prices, 1088);
 SHM_AT(shm_inflight_entry, reserved_meters, 1600);
+SHM_AT(shm_inflight_entry, key_now, 2560);
+SHM_AT(shm_inflight_entry, keys, 2624);
+SHM_AT(shm_inflight_entry, reserved2, 2880);
+
+/*
+ * How a provider's key fares: the one place that all workers write. Every word is a hint that
+ * stands for itself; see keyhealth.c.
+ */
+struct shm_key {
+	_Atomic uint64_t identity; /* keyed hash; 0: free; never freed again, only taken over */
+	_Atomic int64_t used_mono_ms;
+	_Atomic int64_t cooling_until_mono_ms; /* 0: not cooling */
+	_Atomic int64_t ok_mono_ms;            /* last good answer */
+	_Atomic uint32_t failures;             /* since the last good answer */
+	_Atomic uint32_t http_status;          /* of the last answer; 0: there was none */
+	uint8_t reserved[24];
+};
+SHM_SIZE(shm_key, 64);
+SHM_AT(shm_key, identity, 0);
+SHM_AT(shm_key, used_mono_ms, 8);
+SHM_AT(shm_key, cooling_until_mono_ms, 16);
+SHM_AT(shm_key, ok_mono_ms, 24);
+SHM_AT(shm_key, failures, 32);
+SHM_AT(shm_key, http_status, 36);
 
 /* Header of an item of the content ring; items are contiguous and 64-byte aligned. */
 struct shm_content_item {
@@ -216,11 +256,13 @@ struct shm_layout {
 	struct shm_slot slots[SHM_PROC_SLOTS];
 	uint8_t reserved0[28672];
 	struct shm_desk desks[SHM_PROC_SLOTS];
-	uint8_t reserved1[458752];
+	struct shm_key keys[SHM_KEYS];
+	uint8_t reserved1[393216];
 	struct shm_store stores[SHM_PROC_SLOTS];
 };
 SHM_SIZE(shm_layout, UINT64_C(1048576) + 64 * UINT64_C(97517568));
 SHM_AT(shm_layout, header, 0);
 SHM_AT(shm_layout, slots, 4096);
 SHM_AT(shm_layout, desks, 65536);
+SHM_AT(shm_layout, keys, 589824);
 SHM_AT(shm_layout, stores, 1048576);

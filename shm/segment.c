@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/rand.h"
 #include "shm/killpoint.h"
 #include "shm/layout.h"
 #include "shm/parts.h"
@@ -80,6 +81,7 @@ static void fill_header(struct shm_header *h, const uint8_t boot_id[16])
 	h->size_bytes = sizeof(struct shm_layout);
 	h->created_wall_ns = bf_wall_ns();
 	memcpy(h->boot_id, boot_id, sizeof(h->boot_id));
+	bf_rand_bytes(h->secret, sizeof(h->secret));
 	h->proc_slots = SHM_PROC_SLOTS;
 	h->usage_record_bytes = SHM_USAGE_RECORD_BYTES;
 	h->inflight_entries = SHM_INFLIGHT_ENTRIES;
@@ -216,6 +218,11 @@ void shm_segment_detach(struct shm_segment *seg)
 	if (seg->map)
 		(void)munmap(seg->map, seg->size_bytes);
 	*seg = (struct shm_segment){.map = NULL};
+}
+
+const uint8_t *shm_segment_secret(const struct shm_segment *seg)
+{
+	return seg->map->header.secret;
 }
 
 void shm_set_generation(struct shm_segment *seg, uint64_t generation)

@@ -48,6 +48,10 @@ size_t shm_segment_worst_case(uint32_t workers);
  */
 int shm_segment_check_room(int fd, uint32_t workers, struct bf_err *err);
 
+/* 16 random bytes of this segment: key of the hashes that stand in it, the same for all
+ * processes. */
+const uint8_t *shm_segment_secret(const struct shm_segment *seg);
+
 /* Node-wide words. Written by the supervisor alone. */
 void shm_set_generation(struct shm_segment *seg, uint64_t generation);
 uint64_t shm_generation(const struct shm_segment *seg);

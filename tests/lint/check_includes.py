@@ -24,6 +24,7 @@ ROOMS = {
     "proxyd/front": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/head_scan.h",
                      "proxyd/gate/route.h", "proxyd/gate/error.h"],
     "proxyd/gate": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/provider/provider.h",
+                    "proxyd/provider/key.h",
                     "proxyd/record/record.h"],
     "proxyd/provider": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/record/record.h",
                         "proxyd/head_scan.h"],

@@ -6,11 +6,24 @@
 
 #include "shm/content.h"
 #include "shm/inflight.h"
+#include "shm/keyhealth.h"
 #include "shm/metrics.h"
 #include "shm/slot.h"
 #include "torture.h"
 
 #define TAKE_MAX 700
+
+/* What happens to a key tells nobody anything here: the words must only never break anything. */
+static void use_key(struct worker *w, uint64_t n)
+{
+	static const struct shm_key_report reports[] = {
+	    {SHM_KEY_OK, 200, 0}, {SHM_KEY_RATE_LIMITED, 429, 50}, {SHM_KEY_FAILED, 503, 0}};
+	struct shm_key_ref key = shm_key_find(w->seg, 1 + n % 200 * 11, (int64_t)n);
+	int64_t until = shm_key_cooling_until(w->seg, &key, (int64_t)n);
+
+	TORTURE_CHECK(until <= (int64_t)n + SHM_KEY_COOL_MAX + 60000, "cools for too long");
+	shm_key_report(w->seg, &key, &reports[n % 3], (int64_t)n);
+}
 
 bool worker_begin(struct worker *w)
 {
@@ -32,6 +45,7 @@ bool worker_begin(struct worker *w)
 	w->entries[w->held] = entry;
 	w->numbers[w->held] = n;
 	w->tokens[w->held++] = 0;
+	use_key(w, n);
 	w->ledger->counted_before++;
 	shm_metric_add(w->seg, w->p, SHM_M_HTTP_REQUESTS, 1);
 	w->ledger->counted_after++;
@@ -43,6 +57,12 @@ void worker_progress(struct worker *w, unsigned i)
 	struct ledger_fact *f = &w->ledger->facts[w->numbers[i]];
 
 	w->tokens[i] += 5;
+	if (w->tokens[i] % 10 == 0) {
+		struct shm_usage_record r;
+
+		torture_rekey(w->numbers[i], w->tokens[i] / 10, &r);
+		shm_inflight_rekey(w->seg, w->p, w->entries[i], &r);
+	}
 	f->tokens_announced = w->tokens[i];
 	shm_inflight_progress(w->seg, w->p, w->entries[i], w->tokens[i], w->tokens[i], 0);
 	f->tokens_confirmed = w->tokens[i];

@@ -45,15 +45,28 @@ void torture_record(uint64_t n, struct shm_usage_record *ret_record)
 	memset(ret_record->reserved1, (int)(n % 251), sizeof(ret_record->reserved1));
 }
 
+void torture_rekey(uint64_t n, uint32_t k, struct shm_usage_record *ret_record)
+{
+	torture_record(n, ret_record);
+	ret_record->attempts = k;
+	memset(ret_record->key_name, (int)('A' + (n + k) % 26), sizeof(ret_record->key_name));
+	memset(ret_record->key_id, (int)('A' + (n + 3 * k) % 26), sizeof(ret_record->key_id));
+}
+
 uint64_t torture_number(const struct shm_usage_record *r)
 {
 	struct shm_usage_record want;
 	uint64_t n;
 
 	memcpy(&n, r->id, sizeof(n));
-	torture_record(n, &want);
+	if (r->attempts > 0)
+		torture_rekey(n, r->attempts, &want);
+	else
+		torture_record(n, &want);
 	TORTURE_CHECK(r->cost_nusd == want.cost_nusd && r->first_byte_us == want.first_byte_us &&
 			  memcmp(r->model, want.model, sizeof(want.model)) == 0 &&
+			  memcmp(r->key_name, want.key_name, sizeof(want.key_name)) == 0 &&
+			  memcmp(r->key_id, want.key_id, sizeof(want.key_id)) == 0 &&
 			  memcmp(r->reserved1, want.reserved1, sizeof(want.reserved1)) == 0,
 		      "record %llu is mixed up", (unsigned long long)n);
 	return n;

@@ -45,6 +45,10 @@ void torture_record(uint64_t n, struct shm_usage_record *ret_record);
 /* Its number, after a check of the fields that the sweep does not change. */
 uint64_t torture_number(const struct shm_usage_record *r);
 
+/* The record as its attempt number k goes on with a key of its own; torture_number checks that too.
+ */
+void torture_rekey(uint64_t n, uint32_t k, struct shm_usage_record *ret_record);
+
 /* Body of request n: length and bytes follow from it. */
 #define TORTURE_BODY_MAX 9000u
 size_t torture_body(uint64_t n, uint8_t *bytes);

@@ -21,6 +21,7 @@
 #include "shm/dump.h"
 #include "shm/health.h"
 #include "shm/inflight.h"
+#include "shm/keyhealth.h"
 #include "shm/metrics.h"
 #include "shm/slot.h"
 #include "torture.h"
@@ -79,6 +80,25 @@ static void finish_one(struct side *s, int entry, uint64_t begun)
 		shm_doorbell_ring(s->seg, s->bell);
 }
 
+/* All producers on the same few keys, with clocks that run apart and far enough that places are
+ * taken over. A key is cool for as long as somebody said, or not at all. */
+static void use_keys(struct side *s)
+{
+	static _Thread_local int64_t now;
+	struct shm_key_ref key = shm_key_find(s->seg, 1 + below(100), now);
+	const struct shm_key_report report = {.outcome = (enum shm_key_outcome)below(4),
+					      .http_status = 200,
+					      .cool_ms = (int64_t)below(50)};
+	struct shm_key_info info;
+
+	shm_key_report(s->seg, &key, &report, now);
+	int64_t until = shm_key_cooling_until(s->seg, &key, now);
+	TORTURE_CHECK(until == 0 || (until > now && until <= now + SHM_KEY_COOL_MAX + 60000),
+		      "cools until %lld at %lld", (long long)until, (long long)now);
+	(void)shm_key_info(s->seg, &key, now, &info);
+	now += (int64_t)below(below(50) ? 100 : 2 * SHM_KEY_IDLE_MS);
+}
+
 static void *produce(void *arg)
 {
 	struct side *s = arg;
@@ -97,6 +117,8 @@ static void *produce(void *arg)
 			held[count] = shm_inflight_begin(s->seg, s->p, &r);
 			if (held[count] >= 0) {
 				shm_inflight_progress(s->seg, s->p, held[count], begun, 1, 0);
+				if (below(8) == 0)
+					shm_inflight_rekey(s->seg, s->p, held[count], &r);
 				begun++;
 				count++;
 			}
@@ -106,6 +128,7 @@ static void *produce(void *arg)
 			finish_one(s, held[i], begun);
 			held[i] = held[--count];
 		}
+		use_keys(s);
 		if (below(8192) == 0 && !stopping)
 			(void)usleep(1000);
 	}

@@ -104,6 +104,56 @@ static void swept_record_says_what_happened(void **state)
 	assert_int_equal(got.latency_us, 0);
 }
 
+/* A worker that died with its second or third key: the row names the one it was with. */
+static void a_swept_row_names_the_last_key(void **state)
+{
+	struct fixture *f = *state;
+	struct shm_usage_record r = fixture_record(1), got;
+
+	(void)strcpy(r.key_name, "first");
+	(void)strcpy(r.key_id, "id-1");
+	r.attempts = 1;
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(shm_inflight_begin(&f->seg, f->p, &r), i);
+	for (uint32_t k = 2; k <= 4; k++) {
+		(void)snprintf(r.key_name, sizeof(r.key_name), "key %u", k);
+		(void)snprintf(r.key_id, sizeof(r.key_id), "id-%u", k);
+		r.attempts = k;
+		for (int i = 1; i <= 4 - (int)k + 1; i++)
+			shm_inflight_rekey(&f->seg, f->p, i, &r);
+	}
+	f->seg.map->stores[f->p].inflight[2].keys[0].key_name[0] = 'x'; /* half of the next one */
+	shm_slot_dead(&f->seg, f->p);
+	static const char *const names[] = {"first", "key 4", "key 3", "key 2"};
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(shm_inflight_sweep(&f->seg, f->p, i, 0, &got), i);
+		assert_string_equal(got.key_name, names[i]);
+		assert_int_equal(got.attempts, i == 0 ? 1 : 5 - i);
+	}
+	/* Entries are used again: an old key must not come back. */
+	assert_int_equal(f->seg.map->stores[f->p].inflight[1].key_now != 0, 1);
+	f->seg.map->stores[f->p].inflight[1].key_now = 77; /* mo: one thread here */
+	assert_int_equal(shm_inflight_sweep(&f->seg, f->p, 1, 0, &got), 1);
+	assert_string_equal(got.key_name, "first");
+}
+
+static void an_entry_used_again_forgets_its_key(void **state)
+{
+	struct fixture *f = *state;
+	struct shm_usage_record r = fixture_record(1), got;
+
+	assert_int_equal(begin(f, 1), 0);
+	(void)strcpy(r.key_name, "old");
+	shm_inflight_rekey(&f->seg, f->p, 0, &r);
+	shm_inflight_finish(&f->seg, f->p, 0, &r);
+	assert_int_equal(begin(f, 2), 0);
+	drain(f);
+	shm_slot_dead(&f->seg, f->p);
+	assert_int_equal(shm_inflight_sweep(&f->seg, f->p, 0, 0, &got), 0);
+	assert_string_equal(got.key_name, "");
+	assert_int_equal(got.attempts, 0);
+}
+
 static void sweep_repeats_until_swept(void **state)
 {
 	struct fixture *f = *state;
@@ -192,6 +242,8 @@ int main(void)
 	    FIXTURE_TEST(begin_refuses_what_the_ring_could_not_keep),
 	    FIXTURE_TEST(sweep_only_what_is_dead_and_drained),
 	    FIXTURE_TEST(swept_record_says_what_happened),
+	    FIXTURE_TEST(a_swept_row_names_the_last_key),
+	    FIXTURE_TEST(an_entry_used_again_forgets_its_key),
 	    FIXTURE_TEST(sweep_repeats_until_swept),
 	    FIXTURE_TEST(a_freed_slot_is_as_new),
 	    FIXTURE_TEST(impossible_words_are_found),
