@@ -36,6 +36,19 @@ extern const struct bf_table bf_supervisor_table;
 void bf_config_complete(struct bf_config *config, const struct bf_node *root,
 			struct bf_arena *arena, struct bf_diags *diags);
 
+/* What its parts need to know of where things stood; every node may be NULL. */
+struct bf_whole {
+	struct bf_config *config;
+	const struct bf_node *root;
+	struct bf_arena *arena;
+	struct bf_diags *diags;
+};
+
+/* Also when the file has errors. */
+void bf_providers_complete(struct bf_whole *w);
+/* Only when it has none: a wrong value would stand there as its default. */
+void bf_networks_settle(struct bf_whole *w);
+
 /* The check of bf_provider_table. */
 int bf_provider_check(const void *object, struct bf_err *err);
 

@@ -188,6 +188,20 @@ const struct bf_node *bf_node_member(const struct bf_node *map, const char *key)
 	return NULL;
 }
 
+const struct bf_node *bf_node_child(const struct bf_node *parent, uint32_t index)
+{
+	const struct bf_node *child = parent ? parent->first : NULL;
+
+	while (child && index-- > 0)
+		child = child->next;
+	return child;
+}
+
+struct bf_pos bf_node_pos(const struct bf_node *node)
+{
+	return node ? node->pos : (struct bf_pos){0, 0};
+}
+
 bool bf_node_is_null(const struct bf_node *node)
 {
 	const char *kind;

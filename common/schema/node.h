@@ -68,6 +68,12 @@ void bf_tree_fail(struct bf_tree *t, struct bf_pos pos, const char *text);
 /* Member of a map, or NULL. */
 const struct bf_node *bf_node_member(const struct bf_node *map, const char *key);
 
+/* Element or member by index, or NULL; parent may be NULL. */
+const struct bf_node *bf_node_child(const struct bf_node *parent, uint32_t index);
+
+/* {0, 0} for NULL. */
+struct bf_pos bf_node_pos(const struct bf_node *node);
+
 /* null, ~ or nothing at all: as if the key were not there. */
 bool bf_node_is_null(const struct bf_node *node);
 

@@ -145,6 +145,11 @@ static int check_mock(const struct bf_conf_provider *p, struct bf_err *err)
 		    err, BF_E_UNKNOWN,
 		    "the provider \"mock\" is built in and has no network_config.base_url: "
 		    "remove it, or choose another name");
+	if (is_mock && (p->custom_provider_config.is_key_less ||
+			p->custom_provider_config.does_not_send_done_marker))
+		return bf_err_set(err, BF_E_UNKNOWN,
+				  "custom_provider_config has no effect on the provider \"mock\": "
+				  "remove it");
 	return 0;
 }
 
