@@ -38,7 +38,7 @@ LIBRARY_HOME = {
     "sqlite3.h": ["writerd/store_sqlite", "tests/", "bench/"],
     "llhttp.h": ["proxyd/front/http1", "proxyd/provider/"],
     "stdatomic.h": ["shm/", "tests/torture/", "tests/unit/shm/", "bench/"],
-    "openssl/": ["common/net/tls", "common/schema/", "tests/unit/common/net/test_tls"],
+    "openssl/": ["tests/support/wire/link", "common/net/tls", "common/schema/", "tests/unit/common/net/test_tls"],
     "ares.h": ["common/net/resolve"],
     "linux/seccomp.h": ["common/proc/"],
     "linux/landlock.h": ["common/proc/"],
