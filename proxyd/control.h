@@ -13,6 +13,7 @@ struct proxyd {
 	struct shm_segment seg;
 	struct worker worker;
 	struct provider_set providers;
+	struct bf_tls_server *tls; /* NULL: plain HTTP */
 	struct front front;
 };
 

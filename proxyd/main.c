@@ -9,6 +9,7 @@
 
 #include "common/base/clock.h"
 #include "common/log/log.h"
+#include "common/net/tls_server.h"
 #include "common/proc/contract.h"
 #include "proxyd/control.h"
 #include "shm/health.h"
@@ -35,6 +36,18 @@ static void raise_file_limit(void)
 		bf_log(BF_LOG_WARN, "file_limit", "reason=%s", bf_log_quote(bf_err_text(-errno)));
 }
 
+/* The certificate that clients see, if there is one. */
+static int proxyd_open_tls(struct proxyd *d, const struct bf_conf_tls *tls, struct bf_err *err)
+{
+	if (tls->cert.len == 0 && tls->key.len == 0)
+		return 0;
+	int r = bf_tls_server_new("server.tls", tls->cert, tls->key, &d->tls, err);
+	if (r == 0 && bf_tls_server_expires_s(d->tls) < bf_wall_ms() / 1000)
+		bf_log(BF_LOG_WARN, "certificate_expired",
+		       "key=server.tls.cert hint=\"clients will refuse it: renew it and reload\"");
+	return r;
+}
+
 static int proxyd_open(struct bf_child *child, struct bf_err *err)
 {
 	struct proxyd *d = calloc(1, sizeof(*d));
@@ -53,6 +66,9 @@ static int proxyd_open(struct bf_child *child, struct bf_err *err)
 	if (r < 0)
 		return bf_err_sys(err, r, "proxyd: process slot %u", child->proc_slot);
 	child->beat = proxyd_beat;
+	r = proxyd_open_tls(d, &child->config.server.tls, err);
+	if (r < 0)
+		return r;
 	/* Certificates and the resolver's files: the sandbox opens none. */
 	return provider_set_prepare(&d->providers, &child->config, err);
 }
@@ -69,6 +85,7 @@ static int proxyd_start(struct bf_child *child, struct bf_err *err)
 	d->worker.workers = child->workers;
 	d->worker.doorbell_fd = child->doorbell_fd;
 	d->worker.version = bf_version();
+	d->worker.tls = d->tls;
 	r = provider_set_open(&d->providers, &d->worker, err);
 	if (r == 0)
 		r = front_init(&d->front, &d->worker, err);
@@ -89,6 +106,7 @@ static void proxyd_stop(struct bf_child *child)
 	front_done(&d->front);
 	provider_set_close(&d->providers);
 	worker_done(&d->worker);
+	bf_tls_server_free(d->tls);
 }
 
 static const struct bf_sandbox proxyd_sandbox = {

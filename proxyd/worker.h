@@ -13,6 +13,7 @@
 #include "shm/metrics.h"
 #include "shm/segment.h"
 
+struct bf_tls_server;
 struct exchange;
 struct provider_set;
 
@@ -31,7 +32,8 @@ struct worker {
 	const char *version;
 	int64_t started_mono_ms;
 	struct provider_set *providers;
-	struct bf_buf text; /* scratch: bodies made and sent within one call */
+	struct bf_tls_server *tls; /* NULL: clients speak plain HTTP */
+	struct bf_buf text;        /* scratch: bodies made and sent within one call */
 	/* Budgets, each within server.body_memory. */
 	uint64_t body_bytes; /* request bodies and their tapes */
 	uint64_t

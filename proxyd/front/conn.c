@@ -13,6 +13,7 @@
 
 #include "common/base/clock.h"
 #include "common/log/log.h"
+#include "common/net/tls_server.h"
 #include "proxyd/front/front.h"
 #include "proxyd/front/input.h"
 #include "proxyd/front/respond.h"
@@ -23,6 +24,7 @@ static const struct {
 	const char *name;
 	unsigned next;
 } conn_states[CONN_STATE_COUNT] = {
+    [CONN_HANDSHAKE] = {"handshake", NEXT(CONN_IDLE) | NEXT(CONN_SENDING) | NEXT(CONN_CLOSED)},
     [CONN_IDLE] = {"idle", NEXT(CONN_HEAD) | NEXT(CONN_BODY) | NEXT(CONN_BUSY) |
 			       NEXT(CONN_SENDING) | NEXT(CONN_CLOSED)},
     [CONN_HEAD] = {"head",
@@ -53,17 +55,14 @@ static void conn_gauge(const struct front *f)
 	shm_metric_set(f->w->seg, f->w->proc_slot, SHM_M_CONNECTIONS_OPEN, f->conn_count);
 }
 
-struct conn *conn_new(struct front *f, int fd)
+static void conn_init(struct conn *c, struct front *f, int fd, bool from_loopback)
 {
-	struct conn *c = calloc(1, sizeof(*c));
-
-	if (!c)
-		return NULL;
 	c->front = f;
 	c->fd = fd;
-	c->state = CONN_IDLE;
+	c->from_loopback = from_loopback;
+	c->state = c->tls ? CONN_HANDSHAKE : CONN_IDLE;
 	c->since_ms = c->active_ms = bf_mono_ms();
-	http1_reset(&c->http);
+	http1_init(&c->http, &f->table);
 	bf_buf_init_nodump(&c->in, f->w->config->server.read_buffer_size_bytes + FRONT_READ_BYTES +
 				       CONN_PENDING_MAX);
 	bf_buf_init_nodump(&c->out, RESPOND_OUT_MAX);
@@ -71,13 +70,37 @@ struct conn *conn_new(struct front *f, int fd)
 	ev_io_init(&c->writer, on_conn_writable, fd, EV_WRITE);
 	c->reader.data = c->writer.data = c;
 	bf_list_init(&c->turn_node);
+}
+
+struct conn *conn_new(struct front *f, int fd, bool from_loopback)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	if (f->w->tls) {
+		c->tls = bf_tls_peer_new(f->w->tls, fd);
+		if (!c->tls) {
+			free(c);
+			return NULL;
+		}
+	}
+	conn_init(c, f, fd, from_loopback);
 	bf_list_append(&f->conns, &c->node);
 	f->conn_count++;
-	f->idle_count++;
+	f->idle_count += c->state == CONN_IDLE;
 	worker_count(f->w, SHM_M_CONNECTIONS_OPENED);
 	conn_gauge(f);
 	ev_io_start(f->w->loop, &c->reader);
 	return c;
+}
+
+/* From here on there is only the bare socket. */
+static void conn_end_tls(struct conn *c)
+{
+	bf_tls_peer_free(c->tls);
+	c->tls = NULL;
+	c->unread = false;
 }
 
 void conn_close(struct conn *c)
@@ -93,6 +116,7 @@ void conn_close(struct conn *c)
 	conn_set_state(c, CONN_CLOSED);
 	ev_io_stop(f->w->loop, &c->reader);
 	ev_io_stop(f->w->loop, &c->writer);
+	conn_end_tls(c);
 	(void)close(c->fd);
 	c->fd = -1;
 	worker_answer_give(f->w, bf_buf_len(&c->out));
@@ -129,6 +153,7 @@ static void conn_linger(struct conn *c)
 {
 	conn_set_state(c, CONN_LINGER);
 	bf_buf_clear(&c->in); /* freed with the connection: a caller may still look at it */
+	conn_end_tls(c);
 	(void)shutdown(c->fd, SHUT_WR);
 	ev_io_start(c->front->w->loop, &c->reader);
 }
@@ -162,6 +187,8 @@ static int64_t conn_deadline_ms(const struct conn *c)
 	const struct bf_conf_server *s = &c->front->w->config->server;
 
 	switch (c->state) {
+	case CONN_HANDSHAKE:
+		return c->since_ms + s->header_timeout_ms;
 	case CONN_IDLE:
 		return c->since_ms + s->idle_timeout_ms;
 	case CONN_HEAD:
@@ -203,6 +230,8 @@ void conn_check_time(struct conn *c, int64_t now_ms)
 	if (now_ms < conn_deadline_ms(c))
 		return;
 	bf_log(BF_LOG_DEBUG, "conn_timeout", "state=%s", conn_state_name(c->state));
+	if (c->state == CONN_HANDSHAKE)
+		worker_count(c->front->w, SHM_M_TLS_FAILED);
 	if (c->state == CONN_HEAD)
 		input_refuse(c, 408, "request_timeout",
 			     "the header section did not arrive within server.header_timeout");

@@ -2,9 +2,10 @@
  * One client connection: its states, what may follow which, and its end. Input is in input.h,
  * output in respond.h.
  *
- *   IDLE -> HEAD -> BODY -> BUSY -> SENDING -> IDLE ...    (parts are skipped when nothing is to be
- * done there) SENDING -> LINGER: the answer is out, input is thrown away so that a reset does not
- * destroy it on its way
+ *   HANDSHAKE -> IDLE -> HEAD -> BODY -> BUSY -> SENDING -> IDLE ...
+ *
+ * Parts are skipped when nothing is to be done there; without TLS it begins with IDLE. SENDING ->
+ * LINGER: the answer is out, input is thrown away so that a reset does not destroy it on its way.
  */
 #pragma once
 
@@ -18,8 +19,9 @@
 #include "proxyd/front/http1.h"
 
 enum conn_state {
-	CONN_IDLE, /* between requests; no byte of the next one yet */
-	CONN_HEAD, /* some bytes of a header section */
+	CONN_HANDSHAKE, /* TLS is not through yet */
+	CONN_IDLE,      /* between requests; no byte of the next one yet */
+	CONN_HEAD,      /* some bytes of a header section */
 	CONN_BODY,
 	CONN_BUSY, /* the exchange is with the gate or a provider; a stream stays here until its end
 		    */
@@ -36,6 +38,7 @@ enum conn_state {
 #define CONN_STREAM_LOW  (8u << 10)  /* ... and let it go on */
 #define CONN_LINGER_MS   2000
 
+struct bf_tls_peer;
 struct front;
 
 struct conn {
@@ -43,6 +46,7 @@ struct conn {
 	struct bf_list turn_node; /* of front->turn */
 	struct front *front;
 	int fd;
+	struct bf_tls_peer *tls; /* NULL: plain */
 	ev_io reader, writer;
 	enum conn_state state;
 	int64_t since_ms;  /* of the state */
@@ -51,6 +55,8 @@ struct conn {
 	struct bf_buf in;  /* unfinished header section, or pipelined bytes; no-dump */
 	struct bf_buf out; /* what the kernel did not take yet; no-dump; charged to the worker */
 	struct exchange *x;
+	bool from_loopback;
+	bool unread;     /* TLS may hold received bytes that no event tells of */
 	bool running;    /* input is being worked through further up the stack */
 	bool surplus;    /* bytes follow the request that runs */
 	bool keep_alive; /* the client's side of it */
@@ -66,7 +72,7 @@ const char *conn_state_name(enum conn_state s);
 void conn_set_state(struct conn *c, enum conn_state next);
 
 /* NULL when memory is out; fd stays the caller's then. */
-struct conn *conn_new(struct front *f, int fd);
+struct conn *conn_new(struct front *f, int fd, bool from_loopback);
 /* Closes now, frees at the end of the turn. The exchange, if any, must be over or never admitted.
  * No-op when closed. */
 void conn_close(struct conn *c);

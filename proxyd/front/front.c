@@ -38,7 +38,7 @@ static void front_finish_turn(struct conn *c)
 	if (c->broken)
 		conn_lost(c, EXCHANGE_CLIENT_GONE);
 	else
-		input_resume(c);
+		input_more(c);
 }
 
 static void front_free_dead(struct front *f)
@@ -78,18 +78,23 @@ static void front_check_drain(struct front *f)
 	}
 }
 
+/* Moves all of from, so that what is put there meanwhile waits for the next time. What is done to
+ * one connection may take any other one off its list. */
+static void front_take_all(struct bf_list *from, struct bf_list *to)
+{
+	bf_list_init(to);
+	while (!bf_list_empty(from)) {
+		struct bf_list *node = from->next;
+		bf_list_remove(node);
+		bf_list_append(to, node);
+	}
+}
+
 static void front_run_turn_end(struct front *f)
 {
 	struct bf_list now;
 
-	/* Only what is on the list by now: whoever is put on it meanwhile waits for the next turn.
-	 */
-	bf_list_init(&now);
-	while (!bf_list_empty(&f->turn)) {
-		struct bf_list *node = f->turn.next;
-		bf_list_remove(node);
-		bf_list_append(&now, node);
-	}
+	front_take_all(&f->turn, &now);
 	while (!bf_list_empty(&now)) {
 		struct conn *c = conn_of_turn(now.next);
 		bf_list_remove(&c->turn_node);
@@ -118,12 +123,26 @@ static void on_front_again(struct ev_loop *loop, ev_idle *w, int revents)
 	(void)revents; /* it only keeps the loop from sleeping */
 }
 
+static void front_tick(struct conn *c, int64_t now_ms)
+{
+	struct exchange *x = c->x;
+
+	if (x && x->on_tick && (x->state == EXCHANGE_CALLING || x->state == EXCHANGE_STREAMING))
+		x->on_tick(x, now_ms);
+}
+
 void front_sweep(struct front *f, int64_t now_ms)
 {
-	struct bf_list *it, *tmp;
+	struct bf_list all;
 
-	BF_LIST_FOREACH_SAFE(it, tmp, &f->conns)
-	conn_check_time(conn_of(it), now_ms);
+	front_take_all(&f->conns, &all);
+	while (!bf_list_empty(&all)) {
+		struct conn *c = conn_of(all.next);
+		bf_list_remove(&c->node);
+		bf_list_append(&f->conns, &c->node);
+		front_tick(c, now_ms);
+		conn_check_time(c, now_ms);
+	}
 }
 
 static void on_front_sweep(struct ev_loop *loop, ev_timer *w, int revents)
@@ -148,13 +167,14 @@ int front_init(struct front *f, struct worker *w, struct bf_err *err)
 	bf_list_init(&f->conns);
 	bf_list_init(&f->turn);
 	bf_list_init(&f->dead);
-	f->scratch = mmap(NULL, FRONT_READ_BYTES, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	f->scratch =
+	    mmap(NULL, FRONT_SCRATCH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (f->scratch == MAP_FAILED) {
 		f->scratch = NULL;
 		return bf_err_sys(err, -errno, "front");
 	}
-	(void)madvise(f->scratch, FRONT_READ_BYTES, MADV_DONTDUMP);
+	(void)madvise(f->scratch, FRONT_SCRATCH, MADV_DONTDUMP);
+	f->record = f->scratch + FRONT_READ_BYTES;
 	ev_prepare_init(&f->turn_end, on_front_turn_end);
 	ev_idle_init(&f->again, on_front_again);
 	ev_timer_init(&f->sweep, on_front_sweep, 0.0, FRONT_SWEEP_MS / 1000.0);
@@ -165,25 +185,23 @@ int front_init(struct front *f, struct worker *w, struct bf_err *err)
 
 void front_done(struct front *f)
 {
-	struct bf_list *it, *tmp;
-
 	if (!f->w)
 		return;
 	listener_done(&f->listener);
-	BF_LIST_FOREACH_SAFE(it, tmp, &f->conns)
-	conn_lost(conn_of(it), EXCHANGE_WORKER_LEFT);
+	while (!bf_list_empty(&f->conns))
+		conn_lost(conn_of(f->conns.next), EXCHANGE_WORKER_LEFT);
 	front_free_dead(f);
 	ev_prepare_stop(f->w->loop, &f->turn_end);
 	ev_idle_stop(f->w->loop, &f->again);
 	ev_timer_stop(f->w->loop, &f->sweep);
 	if (f->scratch)
-		(void)munmap(f->scratch, FRONT_READ_BYTES);
+		(void)munmap(f->scratch, FRONT_SCRATCH);
 	*f = (struct front){0};
 }
 
-int front_take(struct front *f, int fd)
+int front_take(struct front *f, int fd, bool from_loopback)
 {
-	if (!conn_new(f, fd))
+	if (!conn_new(f, fd, from_loopback))
 		return -ENOMEM;
 	front_start_sweep(f);
 	return 0;

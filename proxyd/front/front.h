@@ -10,12 +10,15 @@
 
 #include "common/base/err.h"
 #include "common/base/list.h"
+#include "common/net/tls_server.h"
 #include "proxyd/front/drain.h"
+#include "proxyd/front/http1.h"
 #include "proxyd/front/listener.h"
 #include "proxyd/worker.h"
 
 #define FRONT_READ_BYTES (64u << 10) /* one read; the buffer is shared by all connections */
 #define FRONT_SWEEP_MS   250         /* a timeout takes effect at most this much late */
+#define FRONT_SCRATCH    (FRONT_READ_BYTES + BF_TLS_RECORD_MAX)
 
 struct conn;
 
@@ -27,6 +30,8 @@ struct front {
 	struct bf_list dead;  /* closed, freed at the end of the turn */
 	uint32_t conn_count, idle_count;
 	char *scratch; /* FRONT_READ_BYTES, no-dump */
+	char *record;  /* BF_TLS_RECORD_MAX, behind it: bytes that leave as one record */
+	struct http1_table table;
 	ev_prepare turn_end;
 	ev_idle again; /* runs while work is left for another turn */
 	ev_timer sweep;
@@ -43,7 +48,7 @@ int front_init(struct front *f, struct worker *w, struct bf_err *err);
 void front_done(struct front *f);
 
 /* Takes an accepted, non-blocking socket. -ENOMEM: the caller keeps it. */
-int front_take(struct front *f, int fd);
+int front_take(struct front *f, int fd, bool from_loopback);
 
 /* Stops accepting and finishes what runs; on_drained is called once, from the loop, when nothing is
  * left. */

@@ -90,21 +90,41 @@ static int take_expect(struct http1 *h, struct bf_slice value)
 	return 0;
 }
 
+/* Headers that matter to reading; each length has at most one name that does. */
 static int take_header(struct http1 *h, struct bf_slice name, struct bf_slice value)
 {
-	if (slice_is_nocase(name, "host"))
-		return take_host(h, value);
-	if (slice_is_nocase(name, "transfer-encoding"))
-		return take_transfer_encoding(h, value);
-	if (slice_is_nocase(name, "expect"))
-		return take_expect(h, value);
-	if (slice_is_nocase(name, "content-length"))
-		h->head.has_length = true;
-	else if (slice_is_nocase(name, "content-encoding"))
-		h->head.body_encoded = value.len > 0 && !slice_is_nocase(value, "identity");
-	else if (slice_is_nocase(name, "x-request-id") && request_id_is_clean(value))
-		h->head.request_id = value;
-	return 0;
+	switch (name.len) {
+	case 4:
+		return slice_is_nocase(name, "host") ? take_host(h, value) : 0;
+	case 6:
+		return slice_is_nocase(name, "expect") ? take_expect(h, value) : 0;
+	case 12:
+		if (slice_is_nocase(name, "x-request-id") && request_id_is_clean(value))
+			h->head.request_id = value;
+		return 0;
+	case 14:
+		if (slice_is_nocase(name, "content-length"))
+			h->head.has_length = true;
+		return 0;
+	case 16:
+		if (slice_is_nocase(name, "content-encoding"))
+			h->head.body_encoded |=
+			    value.len > 0 && !slice_is_nocase(value, "identity");
+		return 0;
+	case 17:
+		return slice_is_nocase(name, "transfer-encoding") ? take_transfer_encoding(h, value)
+								  : 0;
+	default:
+		return 0;
+	}
+}
+
+static int note_header(struct http1 *h, struct bf_slice name, struct bf_slice value)
+{
+	if (h->head.header_count == EXCHANGE_HEADERS_MAX)
+		return fail(h, 431, "too many headers");
+	h->table->rows[h->head.header_count++] = (struct exchange_header){name, value};
+	return take_header(h, name, value);
 }
 
 /* The whole section lies in one piece, so every span comes in one piece; anything else is a fold.
@@ -141,7 +161,7 @@ static int on_header_value_complete(llhttp_t *p)
 
 	if (h->phase == HTTP1_TRAILER)
 		return 0; /* trailers are read over: nothing here has a use for them */
-	int r = take_header(h, h->name, slice_trim(h->value));
+	int r = note_header(h, h->name, slice_trim(h->value));
 	h->name = h->value = (struct bf_slice){NULL, 0};
 	return r;
 }
@@ -290,9 +310,19 @@ static const llhttp_settings_t http1_settings = {
     .on_message_complete = on_message_complete,
 };
 
+void http1_init(struct http1 *h, struct http1_table *table)
+{
+	h->table = table;
+	http1_reset(h);
+}
+
 void http1_reset(struct http1 *h)
 {
+	struct http1_table *table = h->table;
+
 	memset(h, 0, sizeof(*h));
+	h->table = table;
+	h->head.headers = table->rows;
 	llhttp_init(&h->parser, HTTP_REQUEST, &http1_settings);
 	h->parser.data = h;
 	head_scan_request(&h->scan);

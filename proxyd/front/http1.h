@@ -23,8 +23,16 @@ struct http1_head {
 	bool keep_alive;
 	bool http10;
 	bool expect_continue;
-	bool body_encoded; /* content-encoding other than identity */
-	bool star;         /* OPTIONS * */
+	bool body_encoded;                     /* content-encoding other than identity */
+	bool star;                             /* OPTIONS * */
+	const struct exchange_header *headers; /* all of them, in their order */
+	uint32_t header_count;
+};
+
+/* Where a header section's names and values are noted while it is parsed, which is within one call:
+ * all connections of a worker share one. */
+struct http1_table {
+	struct exchange_header rows[EXCHANGE_HEADERS_MAX];
 };
 
 enum http1_phase {
@@ -39,6 +47,7 @@ enum http1_phase {
 struct http1 {
 	enum http1_phase phase;
 	llhttp_t parser;
+	struct http1_table *table;
 	struct head_scan scan;
 	struct http1_head head;
 	struct bf_slice name, value; /* header being read */
@@ -55,14 +64,16 @@ struct http1 {
 	void *ctx;
 };
 
+/* Ready for the first request. table must outlive h. */
+void http1_init(struct http1 *h, struct http1_table *table);
 /* Ready for the next request. */
 void http1_reset(struct http1 *h);
 
 /*
  * bytes is everything received since the last request's end; call again with the same bytes and
  * more behind them. Returns the length of the header section once it is complete and good (h->head
- * is valid, phase is DONE when there is no body), 0 when more is needed, negative on an error:
- * h->status (400, 414, 431, 501, 505) and h->reason.
+ * is valid until the table is used again, phase is DONE when there is no body), 0 when more is
+ * needed, negative on an error: h->status (400, 414, 431, 501, 505) and h->reason.
  */
 long http1_read_head(struct http1 *h, const char *bytes, size_t len, size_t max_head_bytes);
 

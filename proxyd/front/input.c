@@ -6,11 +6,15 @@
 #include "proxyd/front/input.h"
 
 #include <errno.h>
-#include <sys/socket.h>
 
 #include "common/base/clock.h"
+#include "common/log/log.h"
+#include "common/net/tls_server.h"
+#include "proxyd/front/cors.h"
 #include "proxyd/front/front.h"
+#include "proxyd/front/input_exchange.h"
 #include "proxyd/front/respond.h"
+#include "proxyd/front/transport.h"
 #include "proxyd/gate/route.h"
 
 void input_refuse(struct conn *c, int http_status, const char *type, const char *message)
@@ -67,36 +71,39 @@ static int on_input_body(void *ctx, const char *bytes, size_t len)
 	return r == 0 ? 0 : r == BF_E_LIMIT ? 413 : 503;
 }
 
+/* A browser's question whether a page may call: answered here, whatever the path. */
+static void input_preflight(struct exchange *x)
+{
+	const struct bf_conf_client *client = &x->worker->config->client;
+	const struct bf_slice none = {NULL, 0};
+	struct cors_lines lines;
+
+	if (!cors_allows(client, exchange_header(x, "origin"))) {
+		gate_refuse(x, 403, "origin_not_allowed",
+			    "pages of this origin may not call: add it to client.allowed_origins");
+		return;
+	}
+	cors_preflight_lines(client, exchange_header(x, "access-control-request-headers"), &lines);
+	x->answer_head = bf_arena_dup(&x->arena, (struct bf_slice){lines.text, lines.len});
+	exchange_set_state(x, EXCHANGE_DONE);
+	x->out->answer(x, 204, none, none);
+}
+
+static void input_enter(struct exchange *x)
+{
+	if (cors_is_preflight(x))
+		input_preflight(x);
+	else
+		gate_enter(x);
+}
+
 /* The request is complete. The exchange may be over, and the connection closed, when this returns.
  */
 static void input_complete(struct conn *c)
 {
 	conn_set_state(c, CONN_BUSY);
 	c->x->body = bf_buf_slice(&c->x->body_bytes);
-	gate_enter(c->x);
-}
-
-/* Copies what the exchange needs of the header section: the bytes are gone after this read. */
-static struct exchange *input_exchange(struct conn *c)
-{
-	const struct http1_head *head = &c->http.head;
-	struct exchange *x = exchange_new(c->front->w);
-
-	if (!x)
-		return NULL;
-	x->method = head->method;
-	x->path = bf_arena_dup(&x->arena, head->path);
-	x->query = bf_arena_dup(&x->arena, head->query);
-	x->request_id = bf_arena_dup(&x->arena, head->request_id);
-	x->body_encoded = head->body_encoded;
-	x->started_mono_ns = bf_mono_ns();
-	x->started_wall_ns = bf_wall_ns();
-	x->out = &respond_out;
-	x->front = c;
-	if (x->path.ptr)
-		return x;
-	exchange_free(x);
-	return NULL;
+	input_enter(c->x);
 }
 
 /* A status to refuse the body with before any of it is read, or 0. */
@@ -125,7 +132,7 @@ static void input_expect_body(struct conn *c)
 			/* The client waits for a go: refuse now, and never read a body it may or
 			 * may not send. */
 			c->keep_alive = false;
-			gate_enter(c->x);
+			input_enter(c->x);
 			return;
 		}
 		respond_continue(c);
@@ -134,7 +141,8 @@ static void input_expect_body(struct conn *c)
 		conn_set_state(c, CONN_BODY);
 }
 
-static void input_begin(struct conn *c)
+/* section: the whole header section that c->http.head speaks of. */
+static void input_begin(struct conn *c, struct bf_slice section)
 {
 	const struct http1_head *head = &c->http.head;
 
@@ -142,7 +150,7 @@ static void input_begin(struct conn *c)
 	c->keep_alive = head->keep_alive;
 	c->http10 = head->http10;
 	c->head_only = head->method == EXCHANGE_HEAD;
-	c->x = input_exchange(c);
+	c->x = input_exchange(c, section);
 	if (!c->x) {
 		input_refuse(c, 503, "out_of_memory", "no memory for another request");
 		return;
@@ -170,7 +178,7 @@ static size_t input_head(struct conn *c, const char *bytes, size_t len)
 		return 0;
 	}
 	c->surplus = (size_t)n < len;
-	input_begin(c);
+	input_begin(c, (struct bf_slice){bytes, (size_t)n});
 	return (size_t)n;
 }
 
@@ -223,10 +231,13 @@ void input_flow(struct conn *c)
 
 	if (c->state == CONN_CLOSED)
 		return;
-	if (!c->eof && (c->state == CONN_HEAD || bf_buf_len(&c->in) < CONN_PENDING_MAX))
-		ev_io_start(loop, &c->reader);
-	else
+	if (c->eof || (c->state != CONN_HEAD && bf_buf_len(&c->in) >= CONN_PENDING_MAX)) {
 		ev_io_stop(loop, &c->reader);
+		return;
+	}
+	ev_io_start(loop, &c->reader);
+	if (c->unread)
+		front_later(c->front, c);
 }
 
 static void input_keep(struct conn *c, const char *bytes, size_t len)
@@ -237,7 +248,7 @@ static void input_keep(struct conn *c, const char *bytes, size_t len)
 		conn_lost(c, EXCHANGE_CLIENT_GONE);
 }
 
-void input_resume(struct conn *c)
+static void input_resume(struct conn *c)
 {
 	if (!input_reads(c) || bf_buf_len(&c->in) == 0)
 		return;
@@ -276,15 +287,13 @@ static void input_eof(struct conn *c)
 	conn_lost(c, EXCHANGE_CLIENT_GONE);
 }
 
-void on_conn_readable(struct ev_loop *loop, ev_io *w, int revents)
+static void input_read(struct conn *c)
 {
-	struct conn *c = w->data;
 	char *scratch = c->front->scratch;
-	ssize_t n = recv(c->fd, scratch, FRONT_READ_BYTES, 0);
+	ssize_t n = transport_read(c->fd, c->tls, scratch, FRONT_READ_BYTES);
 
-	(void)loop;
-	(void)revents;
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	c->unread = c->tls && n == FRONT_READ_BYTES;
+	if (n == -EAGAIN)
 		return;
 	if (n < 0)
 		conn_lost(c, EXCHANGE_CLIENT_GONE);
@@ -292,4 +301,61 @@ void on_conn_readable(struct ev_loop *loop, ev_io *w, int revents)
 		input_eof(c);
 	else if (c->state != CONN_LINGER)
 		input_bytes(c, scratch, (size_t)n);
+}
+
+void input_more(struct conn *c)
+{
+	input_resume(c);
+	if (c->state != CONN_CLOSED && c->unread && ev_is_active(&c->reader))
+		input_read(c);
+}
+
+static void input_handshake_failed(struct conn *c, enum bf_tls_step step, const char *why)
+{
+	worker_count(c->front->w, SHM_M_TLS_FAILED);
+	bf_log(BF_LOG_DEBUG, "tls_handshake_failed", "reason=%s", bf_log_quote(why));
+	bf_tls_peer_free(c->tls);
+	c->tls = NULL;
+	if (step == BF_TLS_STEP_PLAIN)
+		input_refuse(c, 400, "tls_required", "this port speaks TLS: use https://");
+	else
+		conn_lost(c, EXCHANGE_CLIENT_GONE);
+}
+
+void input_handshake(struct conn *c)
+{
+	struct ev_loop *loop = c->front->w->loop;
+	char why[160];
+	enum bf_tls_step step = bf_tls_peer_handshake(c->tls, why);
+
+	if (step == BF_TLS_STEP_WRITE)
+		ev_io_start(loop, &c->writer);
+	else
+		ev_io_stop(loop, &c->writer);
+	switch (step) {
+	case BF_TLS_STEP_UP:
+		worker_count(c->front->w, SHM_M_TLS_HANDSHAKES);
+		conn_set_state(c, CONN_IDLE);
+		input_read(c); /* a request may have come along */
+		break;
+	case BF_TLS_STEP_PLAIN:
+	case BF_TLS_STEP_FAILED:
+		input_handshake_failed(c, step, why);
+		break;
+	case BF_TLS_STEP_READ:
+	case BF_TLS_STEP_WRITE:
+		break;
+	}
+}
+
+void on_conn_readable(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct conn *c = w->data;
+
+	(void)loop;
+	(void)revents;
+	if (c->state == CONN_HANDSHAKE)
+		input_handshake(c);
+	else
+		input_read(c);
 }

@@ -7,8 +7,11 @@
 
 void on_conn_readable(struct ev_loop *loop, ev_io *w, int revents);
 
-/* Goes on with bytes that were kept: at the end of a turn. */
-void input_resume(struct conn *c);
+/* Goes on with TLS; then with reading. */
+void input_handshake(struct conn *c);
+
+/* Goes on with bytes that were kept, here or by TLS: at the end of a turn. */
+void input_more(struct conn *c);
 
 /* Starts or stops reading: called whenever the state or the kept bytes changed. */
 void input_flow(struct conn *c);

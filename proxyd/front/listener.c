@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/log/log.h"
+#include "common/net/addr.h"
 #include "proxyd/front/front.h"
 
 static void listener_run_slot(struct listener *l, uint32_t slot, bool on)
@@ -54,7 +55,7 @@ static void listener_take_a_pause(struct listener *l, int error)
 	ev_timer_start(l->front->w->loop, &l->pause);
 }
 
-static void listener_take(struct front *f, int fd)
+static void listener_take(struct front *f, int fd, const struct bf_addr *peer)
 {
 	int on = 1;
 
@@ -65,7 +66,7 @@ static void listener_take(struct front *f, int fd)
 	}
 	/* Events of a stream must not wait for the client's delayed acknowledgements. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (front_take(f, fd) < 0)
+	if (front_take(f, fd, bf_addr_is_loopback(peer)) < 0)
 		(void)close(fd);
 }
 
@@ -83,9 +84,11 @@ static void on_listener_readable(struct ev_loop *loop, ev_io *w, int revents)
 	(void)loop;
 	(void)revents;
 	for (int i = 0; i < LISTENER_ACCEPTS_PER_TURN; i++) {
-		int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct bf_addr peer = {.len = sizeof(peer.ss)};
+		int fd = accept4(w->fd, (struct sockaddr *)&peer.ss, &peer.len,
+				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
-			listener_take(l->front, fd);
+			listener_take(l->front, fd, &peer);
 			continue;
 		}
 		if (errno == EAGAIN)

@@ -7,52 +7,23 @@
 #include "proxyd/front/respond.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
+#include <string.h>
 
 #include "common/base/clock.h"
 #include "proxyd/front/front.h"
+#include "proxyd/front/input.h"
+#include "proxyd/front/respond_head.h"
+#include "proxyd/front/transport.h"
 #include "proxyd/gate/error.h"
 
-#define RESPOND_HEAD_MAX 1024u
-
-static const char *respond_reason(int http_status)
-{
-	static const struct {
-		int status;
-		const char *text;
-	} reasons[] = {
-	    {200, "OK"},
-	    {204, "No Content"},
-	    {400, "Bad Request"},
-	    {401, "Unauthorized"},
-	    {402, "Payment Required"},
-	    {403, "Forbidden"},
-	    {404, "Not Found"},
-	    {405, "Method Not Allowed"},
-	    {408, "Request Timeout"},
-	    {413, "Content Too Large"},
-	    {414, "URI Too Long"},
-	    {415, "Unsupported Media Type"},
-	    {417, "Expectation Failed"},
-	    {429, "Too Many Requests"},
-	    {431, "Request Header Fields Too Large"},
-	    {500, "Internal Server Error"},
-	    {501, "Not Implemented"},
-	    {502, "Bad Gateway"},
-	    {503, "Service Unavailable"},
-	    {504, "Gateway Timeout"},
-	    {505, "HTTP Version Not Supported"},
-	};
-
-	for (size_t i = 0; i < BF_ARRAY_LEN(reasons); i++) {
-		if (reasons[i].status == http_status)
-			return reasons[i].text;
-	}
-	return "Status";
-}
+/* An answer in the order it leaves. */
+enum respond_piece {
+	PIECE_HEAD,  /* our lines */
+	PIECE_LINES, /* x->answer_head */
+	PIECE_BLANK,
+	PIECE_BODY,
+	PIECE_COUNT,
+};
 
 /* Bytes that the kernel did not take. They count against the worker's budget until it does. */
 static void respond_queue(struct conn *c, const char *bytes, size_t len)
@@ -71,32 +42,34 @@ static void respond_queue(struct conn *c, const char *bytes, size_t len)
 /* One write. Returns what the kernel took; a dead connection is marked broken. */
 static size_t respond_send(struct conn *c, struct iovec *iov, size_t count)
 {
-	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = count};
-	ssize_t n = sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	ssize_t n = transport_write(c->fd, c->tls, iov, count, c->front->record);
 
 	if (n >= 0) {
 		c->active_ms = bf_mono_ms();
 		return (size_t)n;
 	}
-	if (errno != EAGAIN && errno != EINTR) {
+	if (n != -EAGAIN) {
 		c->broken = true;
 		front_later(c->front, c);
 	}
 	return 0;
 }
 
-/* Sends two pieces at once; returns how much of them the kernel took. */
-static size_t respond_write(struct conn *c, struct bf_slice head, struct bf_slice body)
+/* Sends all pieces at once; returns how much of them the kernel took. */
+static size_t respond_write(struct conn *c, const struct bf_slice *pieces, size_t count)
 {
-	struct iovec iov[2] = {
-	    {(void *)(uintptr_t)head.ptr, head.len},
-	    {(void *)(uintptr_t)body.ptr, body.len},
-	};
+	struct iovec iov[PIECE_COUNT];
+	size_t used = 0;
 
 	/* What waits goes first. */
 	if (bf_buf_len(&c->out) > 0 || c->broken)
 		return 0;
-	return respond_send(c, iov, body.len ? 2 : 1);
+	for (size_t i = 0; i < count; i++) {
+		if (pieces[i].len)
+			iov[used++] =
+			    (struct iovec){(void *)(uintptr_t)pieces[i].ptr, pieces[i].len};
+	}
+	return respond_send(c, iov, used);
 }
 
 /* The rest of a provider's answer stays where it is: its buffer changes hands, not its bytes. */
@@ -113,81 +86,48 @@ static void respond_adopt(struct conn *c, struct exchange *x, size_t sent)
 }
 
 /* Keeps what the kernel did not take of an answer. */
-static void respond_rest(struct conn *c, struct bf_slice head, struct bf_slice body, size_t sent)
+static void respond_rest(struct conn *c, const struct bf_slice *pieces, size_t count, size_t sent)
 {
 	struct exchange *x = c->x;
 
-	if (sent >= head.len + body.len)
-		return;
-	if (sent < head.len) {
-		respond_queue(c, head.ptr + sent, head.len - sent);
-		respond_queue(c, body.ptr, body.len);
-	} else if (x && body.ptr == bf_buf_slice(&x->answer).ptr && !c->broken) {
-		respond_adopt(c, x, sent - head.len);
-	} else {
-		respond_queue(c, body.ptr + (sent - head.len), body.len - (sent - head.len));
+	for (size_t i = 0; i < count; i++) {
+		struct bf_slice p = pieces[i];
+		size_t gone = BF_MIN(sent, p.len);
+		sent -= gone;
+		if (gone == p.len)
+			continue;
+		if (i == PIECE_BODY && x && p.ptr == bf_buf_slice(&x->answer).ptr && !c->broken &&
+		    bf_buf_len(&c->out) == 0)
+			respond_adopt(c, x, gone);
+		else
+			respond_queue(c, p.ptr + gone, p.len - gone);
 	}
-}
-
-struct respond_head {
-	char text[RESPOND_HEAD_MAX];
-	size_t len;
-};
-
-static void head_add(struct respond_head *h, const char *fmt, ...) BF_PRINTF(2, 3);
-
-static void head_add(struct respond_head *h, const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	int n = vsnprintf(h->text + h->len, sizeof(h->text) - h->len, fmt, ap);
-	va_end(ap);
-	/* Every value is bounded far below the whole; a line that does not fit is left out. */
-	if (n > 0 && (size_t)n < sizeof(h->text) - h->len)
-		h->len += (size_t)n;
-}
-
-/* Status line and the headers every answer has. Decides whether the connection stays. */
-static void head_begin(struct conn *c, struct respond_head *h, int http_status,
-		       struct bf_slice content_type)
-{
-	h->len = 0;
-	if (front_closes(c->front) || (c->http10 && !c->keep_alive))
-		c->keep_alive = false;
-	head_add(h, "HTTP/1.1 %d %s\r\nDate: %s\r\n", http_status, respond_reason(http_status),
-		 front_date(c->front));
-	if (content_type.len)
-		head_add(h, "Content-Type: %.*s\r\n", BF_SLICE_FMT(content_type));
-	if (c->x && c->x->request_id.len)
-		head_add(h, "X-Request-Id: %.*s\r\n", BF_SLICE_FMT(c->x->request_id));
-	if (c->x && c->x->retry_after_s)
-		head_add(h, "Retry-After: %u\r\n", c->x->retry_after_s);
-	if (c->x && c->x->allow)
-		head_add(h, "Allow: %s\r\n", c->x->allow);
-	if (!c->keep_alive)
-		head_add(h, "Connection: close\r\n");
-	else if (c->http10)
-		head_add(h, "Connection: keep-alive\r\n");
 }
 
 static void respond_whole(struct conn *c, int http_status, struct bf_slice content_type,
 			  struct bf_slice body)
 {
+	struct bf_slice pieces[PIECE_COUNT] = {[PIECE_BLANK] = BF_SLICE_LIT("\r\n")};
 	struct respond_head h;
 
 	if (http_status >= 500)
 		worker_count(c->front->w, SHM_M_HTTP_ERRORS_5XX);
 	else if (http_status >= 400)
 		worker_count(c->front->w, SHM_M_HTTP_ERRORS_4XX);
-	head_begin(c, &h, http_status, content_type);
+	respond_head_begin(&h, c, http_status, content_type);
 	if (http_status != 204)
-		head_add(&h, "Content-Length: %zu\r\n", body.len);
-	head_add(&h, "\r\n");
-	if (c->head_only)
-		body.len = 0;
+		respond_head_number(&h, BF_SLICE_LIT("Content-Length: "), body.len);
+	if (c->x)
+		pieces[PIECE_LINES] = c->x->answer_head;
+	if (!pieces[PIECE_LINES].len) {
+		respond_head_lines(&h, pieces[PIECE_BLANK]);
+		pieces[PIECE_BLANK].len = 0;
+	}
+	pieces[PIECE_HEAD] = respond_head_slice(&h);
+	if (!c->head_only)
+		pieces[PIECE_BODY] = body;
 	conn_set_state(c, CONN_SENDING);
-	const struct bf_slice head = {h.text, h.len};
-	respond_rest(c, head, body, respond_write(c, head, body));
+	respond_rest(c, pieces, PIECE_COUNT, respond_write(c, pieces, PIECE_COUNT));
 }
 
 /* After the last byte of an answer was given: is it with the kernel already? */
@@ -225,9 +165,8 @@ void respond_error(struct conn *c, int http_status, const char *type, const char
 void respond_continue(struct conn *c)
 {
 	const struct bf_slice line = BF_SLICE_LIT("HTTP/1.1 100 Continue\r\n\r\n");
-	const struct bf_slice none = {NULL, 0};
 
-	respond_rest(c, line, none, respond_write(c, line, none));
+	respond_rest(c, &line, 1, respond_write(c, &line, 1));
 }
 
 static void out_stream_start(struct exchange *x)
@@ -237,25 +176,41 @@ static void out_stream_start(struct exchange *x)
 
 	if (c->http10)
 		c->keep_alive = false; /* no chunks there: the end is the end of the connection */
-	head_begin(c, &h, 200, BF_SLICE_LIT("text/event-stream"));
-	head_add(&h, "Cache-Control: no-cache\r\n%s\r\n",
-		 c->http10 ? "" : "Transfer-Encoding: chunked\r\n");
+	respond_head_begin(&h, c, 200, BF_SLICE_LIT("text/event-stream"));
+	respond_head_lines(&h, BF_SLICE_LIT("Cache-Control: no-cache\r\n"));
+	if (!c->http10)
+		respond_head_lines(&h, BF_SLICE_LIT("Transfer-Encoding: chunked\r\n"));
 	c->active_ms = bf_mono_ms();
 	respond_queue(c, h.text, h.len);
+	respond_queue(c, x->answer_head.ptr, x->answer_head.len);
+	respond_queue(c, "\r\n", 2);
+}
+
+/* "1f4\r\n"; returns its length. */
+static size_t chunk_size(char out[24], size_t n)
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t len = 1;
+
+	for (size_t rest = n >> 4; rest; rest >>= 4)
+		len++;
+	for (size_t i = len; i-- > 0; n >>= 4)
+		out[i] = digits[n & 15];
+	memcpy(out + len, "\r\n", 2);
+	return len + 2;
 }
 
 static void out_stream_event(struct exchange *x, struct bf_slice bytes)
 {
 	struct conn *c = x->front;
 	char size[24];
-	int n = snprintf(size, sizeof(size), "%zx\r\n", bytes.len);
 
 	if (bytes.len == 0)
 		return; /* an empty chunk would end the body */
 	if (bf_buf_len(&c->out) == 0)
 		c->active_ms = bf_mono_ms();
 	if (!c->http10)
-		respond_queue(c, size, (size_t)n);
+		respond_queue(c, size, chunk_size(size, bytes.len));
 	respond_queue(c, bytes.ptr, bytes.len);
 	if (!c->http10)
 		respond_queue(c, "\r\n", 2);
@@ -326,5 +281,8 @@ void on_conn_writable(struct ev_loop *loop, ev_io *w, int revents)
 
 	(void)loop;
 	(void)revents;
-	respond_flush(c);
+	if (c->state == CONN_HANDSHAKE)
+		input_handshake(c);
+	else
+		respond_flush(c);
 }

@@ -11,6 +11,8 @@
 #define HEAD_MAX 4096u
 #define BODY_MAX 65536u
 
+static struct http1_table table;
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A digest of everything a request said. */
@@ -57,6 +59,13 @@ static void note_head(struct seen *s, const struct http1_head *head, const char 
 		check_slice(slices[i], bytes, len);
 		s->head_hash = hash(s->head_hash + slices[i].len, slices[i].ptr, slices[i].len);
 	}
+	for (uint32_t i = 0; i < head->header_count; i++) {
+		const struct exchange_header *row = &head->headers[i];
+		check_slice(row->name, bytes, len);
+		check_slice(row->value, bytes, len);
+		s->head_hash = hash(s->head_hash + row->name.len, row->name.ptr, row->name.len);
+		s->head_hash = hash(s->head_hash + row->value.len, row->value.ptr, row->value.len);
+	}
 	s->head_hash += (uint64_t)head->method + head->content_length * 8 + head->keep_alive * 2u +
 			head->chunked * 4u;
 }
@@ -69,7 +78,7 @@ static void read_request(struct seen *s, const char *bytes, size_t size, size_t 
 	size_t pos = 0;
 
 	memset(s, 0, sizeof(*s));
-	http1_reset(&h);
+	http1_init(&h, &table);
 	for (size_t end = 0; end < size && h.phase != HTTP1_DONE && h.phase != HTTP1_FAILED;) {
 		end = BF_MIN(end + step, size);
 		if (h.phase == HTTP1_HEAD) {
