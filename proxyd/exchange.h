@@ -59,7 +59,9 @@ struct exchange_outcome {
 	const char *error_type; /* NULL: success; else a short snake_case name */
 	const char *error_text; /* one line for a person */
 	bool truncated;         /* the upstream ended without its terminal event */
-	struct bf_slice tail;   /* last events of a stream: sent after the record is written */
+	/* Last events of a stream: sent after the record is written. With an error_type they are
+	 * the provider's own words about it: none of ours follow. */
+	struct bf_slice tail;
 };
 
 /*
@@ -138,6 +140,7 @@ struct exchange {
 	struct bf_json_tape json;              /* of body; count 0 before the gate read it */
 
 	const struct route *route;
+	enum shm_usage_object object; /* of the route, for rooms that know none; 0: no model call */
 	struct bf_slice rest; /* of the path, as it came: behind a route that ends with "/" */
 	/* Where it goes: the target that is being tried, its names, and its key (NULL: none
 	 * needed). */
@@ -155,6 +158,7 @@ struct exchange {
 	struct call *call;        /* attempts; only gate/call looks at it */
 	int64_t deadline_mono_ms; /* of all attempts together; set at the first */
 	int64_t started_mono_ns, started_wall_ns;
+	int64_t row_mono_ns; /* the same of its row: a fallback's begins later */
 	bool admitted;
 	int inflight;                   /* entry in the in-flight table, -1: none */
 	struct shm_usage_record record; /* filled on the way, written once by record/ */
