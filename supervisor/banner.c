@@ -22,23 +22,26 @@ int banner_landlock_abi(void)
 static int listeners(const struct banner *b, struct bf_buf *out)
 {
 	const struct bf_slice *listen = b->config->server.listen.items;
+	const char *scheme = b->config->server.tls.cert.len ? "https" : "http";
 	int r = bf_buf_printf(out, "  listen     ");
 
 	for (uint32_t i = 0; r == 0 && i < b->config->server.listen.count; i++)
-		r = bf_buf_printf(out, "%shttp://%.*s", i ? ", " : "", BF_SLICE_FMT(listen[i]));
+		r = bf_buf_printf(out, "%s%s://%.*s", i ? ", " : "", scheme,
+				  BF_SLICE_FMT(listen[i]));
 	return r == 0 ? bf_buf_printf(out, "\n") : r;
 }
 
 static int memory(const struct banner *b, struct bf_buf *out)
 {
 	uint64_t segment = shm_segment_worst_case(b->workers);
-	uint64_t worker = bf_config_worker_worst_bytes(b->config);
+	uint64_t worker = bf_config_worker_worst_bytes(b->config, b->workers);
 	char total[32], part[32], other[32];
 
 	return bf_buf_printf(
 	    out,
 	    "  memory     at worst %s: segment %s, each of %u workers %s "
-	    "(server.max_connections, server.read_buffer_size, server.body_memory)\n",
+	    "(server.max_connections, server.read_buffer_size, server.body_memory, "
+	    "providers.*.concurrency_and_buffer_size)\n",
 	    bf_format_size((segment + worker * b->workers + (1u << 20)) >> 20 << 20, total),
 	    bf_format_size((segment + (1u << 20)) >> 20 << 20, part), b->workers,
 	    bf_format_size((worker + (1u << 20)) >> 20 << 20, other));

@@ -161,12 +161,12 @@ struct bf_config {
 extern const struct bf_table bf_config_table;
 
 /*
- * The most memory one worker can take under this configuration, in bytes, beside its part of the
- * segment: bodies and answers each within server.body_memory in buffers that grow by doubling,
- * every connection with a full header section and its pipelined bytes, and 8 MiB of caches. The
- * parts are in proxyd/README.md.
+ * The most memory that one of so many workers can take under this configuration, in bytes, beside
+ * its part of the segment: bodies and answers each within server.body_memory in buffers that grow
+ * by doubling, every connection with a full header section and its pipelined bytes, requests that
+ * run or wait, connections to providers, and 8 MiB of caches. The parts are in proxyd/README.md.
  */
-uint64_t bf_config_worker_worst_bytes(const struct bf_config *config);
+uint64_t bf_config_worker_worst_bytes(const struct bf_config *config, uint32_t workers);
 
 /* The server of a key of the provider of this name; never NULL, its url may be empty. */
 const struct bf_conf_key_server *bf_conf_key_server(const struct bf_conf_provider *provider,

@@ -4,18 +4,47 @@
  */
 #include "common/schema/config.h"
 
+#include "common/base/macros.h"
+
 #define CONNECTION_BYTES 1024u /* an idle connection */
 #define PIPELINED_BYTES \
 	(80u << 10) /* bytes of the next requests, and what the header may run over */
 #define CACHE_BYTES       (8u << 20)
 #define BUFFERS_OF_BODIES 4u /* bodies and answers, each in a buffer of up to twice its size */
 
-uint64_t bf_config_worker_worst_bytes(const struct bf_config *config)
+#define REQUESTS_MAX   8192u        /* in flight, waiting ones included */
+#define REQUEST_BYTES  (16u << 10)  /* what it holds beside its body and header section */
+#define TLS_BYTES      (40u << 10)  /* state of a session and one record each way */
+#define POOL_BYTES     (128u << 10) /* buffers that all connections to a provider share */
+#define POOL_IDLE_MAX  64u
+#define UPSTREAM_BYTES (2048u + TLS_BYTES)
+
+static uint64_t share(uint64_t of_node, uint32_t workers)
+{
+	return (of_node + workers - 1) / workers;
+}
+
+/* A connection runs a call or is one of the few that idle. */
+static uint64_t upstream_bytes(const struct bf_conf_provider *p, uint32_t workers)
+{
+	uint64_t used = share(p->concurrency_and_buffer_size.concurrency, workers) + POOL_IDLE_MAX;
+	uint64_t allowed = share(p->network_config.max_conns_per_host, workers);
+
+	return POOL_BYTES + BF_MIN(used, allowed) * UPSTREAM_BYTES;
+}
+
+uint64_t bf_config_worker_worst_bytes(const struct bf_config *config, uint32_t workers)
 {
 	const struct bf_conf_server *s = &config->server;
+	const struct bf_conf_provider *providers = config->providers.items;
+	uint64_t connection = CONNECTION_BYTES + PIPELINED_BYTES + s->read_buffer_size_bytes +
+			      (s->tls.cert.len ? TLS_BYTES : 0);
+	/* One request at a time on a connection. */
+	uint64_t requests = BF_MIN(s->max_connections, REQUESTS_MAX);
+	uint64_t bytes = BUFFERS_OF_BODIES * s->body_memory_bytes +
+			 s->max_connections * connection + requests * REQUEST_BYTES + CACHE_BYTES;
 
-	return BUFFERS_OF_BODIES * s->body_memory_bytes +
-	       s->max_connections *
-		   (CONNECTION_BYTES + PIPELINED_BYTES + s->read_buffer_size_bytes) +
-	       CACHE_BYTES;
+	for (uint32_t i = 0; i < config->providers.count; i++)
+		bytes += upstream_bytes(&providers[i], workers);
+	return bytes;
 }

@@ -41,6 +41,7 @@ struct bed {
 	struct bed_inner inner;
 	struct bf_array items;
 	struct bf_array named;
+	struct bf_array notes;
 };
 
 static const char *const bed_colours[] = {"red", "green", "blue", NULL};
@@ -113,6 +114,7 @@ static const struct bf_field bed_fields[] = {
     {BED_FIELD("items", BF_T_LIST, items), .sub = &bed_item_table, .max = 4},
     {BED_FIELD("named", BF_T_MAP, named), .sub = &bed_item_table, .max = 4,
      .reload = BF_RELOAD_LIVE},
+    {BED_FIELD("notes", BF_T_PAIRS, notes), .max = 3},
 };
 
 static const struct bf_table bed_table = {.name = "bed",
@@ -125,6 +127,7 @@ static inline void bed_fill(struct bed *b, struct bf_arena *arena)
 {
 	static struct bf_slice tags[2];
 	static struct bed_item items[2];
+	static struct bf_conf_pair notes[2];
 	static char raw[] = {0, 1, (char)0xff};
 
 	assert_int_equal(bf_table_defaults(&bed_table, b, arena), 0);
@@ -142,4 +145,7 @@ static inline void bed_fill(struct bed *b, struct bf_arena *arena)
 	b->tags = (struct bf_array){tags, 2};
 	b->items = (struct bf_array){items, 2};
 	b->named = (struct bf_array){items, 2};
+	notes[0] = (struct bf_conf_pair){BF_SLICE_LIT("n1"), BF_SLICE_LIT("hunter4")};
+	notes[1] = (struct bf_conf_pair){BF_SLICE_LIT("n2"), BF_SLICE_LIT("")};
+	b->notes = (struct bf_array){notes, 2};
 }

@@ -196,17 +196,29 @@ static void the_worst_case_is_told_from_what_was_configured(void **state)
 	struct bf_err err;
 
 	(void)state;
-	assert_string_equal(bed_load(&b, "server: {max_connections: 10, read_buffer_size: 64KB, "
-					 "body_memory: 200MB}\nproviders: {mock: {}}\n"),
-			    "");
+	assert_string_equal(
+	    bed_load(&b,
+		     "server: {max_connections: 10, read_buffer_size: 64KB, body_memory: 200MB,\n"
+		     "  tls: {cert: '-----BEGIN CERTIFICATE-----', key: '-----BEGIN PRIVATE "
+		     "KEY-----'}}\nproviders:\n"
+		     "  ollama: {concurrency_and_buffer_size: {concurrency: 7}}\n"
+		     "  sgl: {network_config: {max_conns_per_host: 5}}\n"),
+	    "");
 	/* The supervisor tells it, so it must see the keys. */
 	bf_buf_init(&out, 1 << 20);
 	assert_int_equal(bf_table_encode_mp(&bf_config_table, &b.config, BF_FOR_SUPERVISOR, &out),
 			 0);
 	assert_int_equal(
 	    bf_table_decode_mp(&bf_config_table, &own, bf_buf_slice(&out), &b.arena, &err), 0);
-	assert_int_equal(bf_config_worker_worst_bytes(&own),
-			 4 * (200u << 20) + 10 * (1024u + (80u << 10) + (64u << 10)) + (8u << 20));
+	assert_int_equal(own.providers.count, 2);
+	assert_int_equal(own.server.tls.key.len, 0);
+	uint64_t front = 4 * (200u << 20) + (8u << 20) +
+			 10 * (1024u + (80u << 10) + (64u << 10) + (40u << 10) + (16u << 10));
+	/* Shares are rounded up: 4 of 7 with 64 idle ones, 3 of 5. */
+	assert_int_equal(bf_config_worker_worst_bytes(&own, 2),
+			 front + 2 * (128u << 10) + (4 + 64 + 3) * (42u << 10));
+	assert_int_equal(bf_config_worker_worst_bytes(&own, 1),
+			 front + 2 * (128u << 10) + (7 + 64 + 5) * (42u << 10));
 	bf_buf_done(&out);
 	bed_done(&b);
 }

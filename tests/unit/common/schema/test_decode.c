@@ -20,6 +20,15 @@ static void defaults_of_everything(void **state)
 	assert_int_equal(c->server.write_timeout_ms, 60000);
 	assert_int_equal(c->server.max_connections, 10000);
 	assert_int_equal(c->server.body_memory_bytes, 256 << 20);
+	assert_int_equal(c->server.heartbeat_interval_ms, 15000);
+	assert_int_equal(c->server.early_heartbeat_after_ms, 0);
+	assert_int_equal(c->server.tls.cert.len + c->server.tls.key.len, 0);
+	assert_false(c->client.drop_excess_requests);
+	assert_int_equal(c->client.allowed_origins.count, 1);
+	assert_string_equal(((struct bf_slice *)c->client.allowed_origins.items)[0].ptr, "*");
+	assert_int_equal(c->client.allowed_headers.count + c->client.required_headers.count, 0);
+	assert_int_equal(c->client.header_filter_config.allowlist.count, 0);
+	assert_int_equal(c->client.header_filter_config.denylist.count, 0);
 	assert_true(c->client.enable_logging);
 	assert_false(c->client.disable_content_logging);
 	assert_int_equal(c->client.max_request_body_size_bytes, 100 << 20);
@@ -35,6 +44,34 @@ static void defaults_of_everything(void **state)
 	assert_int_equal(c->version, 2);
 	assert_int_equal(c->config_hash.len, 64);
 	assert_int_equal(c->unbuilt.count, 0);
+	bed_done(&b);
+}
+
+static void defaults_of_a_provider(void **state)
+{
+	struct load_bed b;
+
+	(void)state;
+	assert_string_equal(bed_load(&b, MOCK), "");
+	const struct bf_conf_provider *p = b.config.providers.items;
+	const struct bf_conf_network *n = &p->network_config;
+	assert_int_equal(n->extra_headers.count, 0);
+	assert_int_equal(n->request_timeout_ms, 30000);
+	assert_int_equal(n->connect_timeout_ms, 10000);
+	assert_int_equal(n->first_byte_timeout_ms, 0);
+	assert_int_equal(n->total_timeout_ms, 3600000);
+	assert_int_equal(n->stream_idle_timeout_ms, 60000);
+	assert_int_equal(n->max_retries, 0);
+	assert_int_equal(n->retry_backoff_initial_ms, 500);
+	assert_int_equal(n->retry_backoff_max_ms, 5000);
+	assert_int_equal(n->max_conns_per_host, 5000);
+	assert_false(n->insecure_skip_verify);
+	assert_false(n->allow_private_network);
+	assert_int_equal(p->concurrency_and_buffer_size.concurrency, 1000);
+	assert_int_equal(p->concurrency_and_buffer_size.buffer_size, 5000);
+	assert_int_equal(p->custom_provider_config.base_provider_type, BF_BASE_PROVIDER_OPENAI);
+	assert_false(p->custom_provider_config.is_key_less);
+	assert_false(p->custom_provider_config.does_not_send_done_marker);
 	bed_done(&b);
 }
 
@@ -272,6 +309,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(defaults_of_everything),
+	    cmocka_unit_test(defaults_of_a_provider),
 	    cmocka_unit_test(every_key_is_taken),
 	    cmocka_unit_test(all_errors_in_one_run_in_file_order),
 	    cmocka_unit_test(wrong_kinds),

@@ -23,6 +23,7 @@ static void every_type_makes_a_difference(void **state)
 {
 	struct bed a, b;
 	static struct bf_slice tags[2] = {{"x", 1}, {"y", 1}};
+	static struct bf_conf_pair notes[2] = {{{"n1", 2}, {"hunter4", 7}}, {{"n2", 2}, {"!", 1}}};
 
 	(void)state;
 	bed_fill(&a, &arena);
@@ -40,11 +41,13 @@ static void every_type_makes_a_difference(void **state)
 	b.raw = BF_SLICE_LIT("r");
 	b.colour = 0;
 	b.tags = (struct bf_array){tags, 2};
+	b.notes = (struct bf_array){notes, 2};
 	assert_false(bf_table_equal(&bed_table, &a, &b, 0));
-	assert_int_equal(diff(&a, &b, 0, BF_RELOAD_ROLL), 11);
+	assert_int_equal(diff(&a, &b, 0, BF_RELOAD_ROLL), 12);
 	assert_string_equal(
 	    text(),
-	    "on, level, count, wait_in_seconds, size, weight, title, secret, raw, colour, tags");
+	    "on, level, count, wait_in_seconds, size, weight, title, secret, raw, colour, tags, "
+	    "notes");
 }
 
 static void audience_and_class_select(void **state)

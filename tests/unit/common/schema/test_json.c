@@ -28,7 +28,8 @@ static void writes_the_text_forms(void **state)
 	    "\"colour\":\"blue\",\"tags\":[\"x\",\"\"],\"inner\":{\"wait\":\"7s\",\"secret\":\"***"
 	    "\"},"
 	    "\"items\":[{\"name\":\"one\",\"rank\":-5},{\"name\":\"two\",\"rank\":5}],"
-	    "\"named\":{\"one\":{\"rank\":-5},\"two\":{\"rank\":5}}}");
+	    "\"named\":{\"one\":{\"rank\":-5},\"two\":{\"rank\":5}},"
+	    "\"notes\":{\"n1\":\"***\",\"n2\":\"\"}}");
 	bf_buf_done(&out);
 	bf_arena_done(&arena);
 }

@@ -189,6 +189,17 @@ static void types_and_bounds(void **state)
 	assert_int_equal(ONE("tags", "\x94\xa0\xa0\xa0\xa0"), BF_E_RANGE);
 	assert_int_equal(ONE("tags", "\x91\x01"), BF_E_TYPE);
 	assert_int_equal(ONE("tags", "\xa1x"), BF_E_TYPE);
+	assert_int_equal(ONE("notes", "\x81\xa1n\xa1v"), 0);
+	assert_int_equal(ONE("notes", "\x80"), 0);
+	assert_int_equal(ONE("notes", "\x81\xa1n\x01"), BF_E_TYPE);
+	assert_int_equal(ONE("notes", "\x81\x01\xa1v"), BF_E_TYPE);
+	assert_int_equal(ONE("notes", "\x90"), BF_E_TYPE);
+	assert_int_equal(ONE("notes", "\x82\xa1n\xa1v\xa1n\xa1w"), BF_E_DUPLICATE);
+	assert_int_equal(ONE("notes", "\x84\xa1n\xa1v\xa1m\xa1v\xa1o\xa1v\xa1p\xa1v"), BF_E_RANGE);
+	assert_true(ONE("notes", "\xdf\xff\xff\xff\xff") < 0);
+	assert_int_equal(ONE("notes", "\x81\xa1n\xa3"
+				      "a\0b"),
+			 BF_E_SYNTAX);
 	assert_int_equal(ONE("inner", "\x80"), 0);
 	assert_int_equal(ONE("inner", "\x90"), BF_E_TYPE);
 	assert_int_equal(ONE("tags", "\xdd\xff\xff\xff\xff"), BF_E_LIMIT);
