@@ -101,7 +101,8 @@ static char *put_routing(char *at, const struct exchange *x, const struct exchan
 
 static char *put_called(char *at, const struct exchange *x, const struct exchange_target *primary)
 {
-	int64_t ms = (bf_mono_ns() - x->started_mono_ns) / 1000000;
+	int64_t start_ns = x->row_mono_ns ? x->row_mono_ns : x->started_mono_ns;
+	int64_t ms = (bf_mono_ns() - start_ns) / 1000000;
 
 	at = put_name(at, BF_SLICE_LIT(",\"provider\":\""), x->provider);
 	at = put_name(at, BF_SLICE_LIT(",\"original_model_requested\":\""), primary->model);

@@ -1,91 +1,125 @@
 /*
- * The list of models the configuration names, as `provider/model`, in OpenAI's list shape. Called
- * by the route table. Must never ask an upstream.
+ * The models that the configuration names, as `provider/model`, in OpenAI's shapes. Called by the
+ * route table. Must never ask an upstream.
  */
 #include "proxyd/gate/models.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "common/base/num.h"
 #include "common/codec/json_writer.h"
 #include "proxyd/gate/error.h"
+#include "proxyd/gate/query.h"
 #include "proxyd/provider/provider.h"
 #include "proxyd/worker.h"
 
-static void models_write_one(struct bf_json_writer *j, struct exchange *x, struct bf_slice provider,
-			     struct bf_slice model)
+#define MODELS_PAGE_MAX 1000u
+/* A list that grows beyond this is cut and names its next page, asked for or not. */
+#define MODELS_TEXT_ENOUGH (WORKER_TEXT_MAX - 64u * 1024)
+
+struct models_page {
+	struct bf_slice provider; /* empty: all */
+	uint64_t from, size;      /* among the entries that fit */
+};
+
+static void models_write_one(struct bf_json_writer *j, const struct catalog_entry *entry)
 {
-	char *id =
-	    bf_arena_printf(&x->arena, "%.*s/%.*s", BF_SLICE_FMT(provider), BF_SLICE_FMT(model));
+	char id[512 + 1];
+	int n = snprintf(id, sizeof(id), "%.*s/%.*s", BF_SLICE_FMT(entry->provider->name),
+			 BF_SLICE_FMT(entry->model));
 
 	bf_jw_object(j);
 	bf_jw_key(j, "id");
-	bf_jw_cstr(j, id ? id : "");
+	bf_jw_string(j, (struct bf_slice){id, BF_MIN((size_t)BF_MAX(n, 0), sizeof(id) - 1)});
 	bf_jw_key(j, "object");
 	bf_jw_cstr(j, "model");
+	bf_jw_key(j, "created"); /* nobody knows; clients expect a number */
+	bf_jw_i64(j, 0);
 	bf_jw_key(j, "owned_by");
-	bf_jw_string(j, provider);
+	bf_jw_string(j, entry->provider->name);
 	bf_jw_end_object(j);
 }
 
-/* Was this model named by an earlier key of the provider, or earlier in the same key? */
-static bool models_seen(const struct bf_conf_provider *p, uint32_t key, uint32_t model)
-{
-	const struct bf_conf_provider_key *keys = p->keys.items;
-	const struct bf_slice *wanted = (const struct bf_slice *)keys[key].models.items + model;
+/* ---- the query */
 
-	for (uint32_t k = 0; k <= key; k++) {
-		const struct bf_slice *models = keys[k].models.items;
-		uint32_t until = k == key ? model : keys[k].models.count;
-		for (uint32_t m = 0; keys[k].enabled && m < until; m++) {
-			if (bf_slice_eq(models[m], *wanted))
-				return true;
+static int models_number(struct exchange *x, const char *name, uint64_t min, uint64_t max,
+			 uint64_t *ret_value)
+{
+	struct bf_slice text;
+	int r = query_value(x, name, &text);
+
+	if (r <= 0)
+		return r;
+	if (bf_parse_u64(text, ret_value) < 0 || *ret_value < min || *ret_value > max)
+		return -1;
+	return 0;
+}
+
+/* False: refused, and x is gone. */
+static bool models_read_page(struct exchange *x, struct models_page *ret_page)
+{
+	*ret_page = (struct models_page){.size = UINT64_MAX};
+	if (query_value(x, "provider", &ret_page->provider) < 0) {
+		gate_refuse(x, 400, "invalid_request", "provider is not percent-encoded text");
+		return false;
+	}
+	if (models_number(x, "page_size", 1, MODELS_PAGE_MAX, &ret_page->size) < 0) {
+		gate_refuse(x, 400, "invalid_request", "page_size must be 1 to %u",
+			    MODELS_PAGE_MAX);
+		return false;
+	}
+	if (models_number(x, "page_token", 0, UINT32_MAX, &ret_page->from) < 0) {
+		gate_refuse(x, 400, "invalid_request",
+			    "page_token is not one that an answer gave as next_page_token");
+		return false;
+	}
+	return true;
+}
+
+/* ---- the list */
+
+/* Writes a page; returns the number of the entry that the next one begins with, 0: none. */
+static uint64_t models_write_page(struct bf_json_writer *j, const struct exchange *x,
+				  const struct models_page *page)
+{
+	const struct catalog *c = &x->worker->providers->catalog;
+	uint64_t number = 0;
+
+	for (uint32_t i = 0; i < c->count; i++) {
+		if (page->provider.len &&
+		    !bf_slice_eq(page->provider, c->entries[i].provider->name))
+			continue;
+		if (number >= page->from) {
+			if (number - page->from == page->size ||
+			    bf_buf_len(j->out) > MODELS_TEXT_ENOUGH)
+				return number;
+			models_write_one(j, &c->entries[i]);
 		}
+		number++;
 	}
-	return false;
+	return 0;
 }
 
-static void models_write_key(struct bf_json_writer *j, struct exchange *x,
-			     const struct bf_conf_provider *p, uint32_t k)
+static void models_send(struct exchange *x, struct bf_json_writer *j)
 {
-	const struct bf_conf_provider_key *key =
-	    (const struct bf_conf_provider_key *)p->keys.items + k;
-	const struct bf_slice *models = key->models.items;
-
-	for (uint32_t m = 0; key->enabled && m < key->models.count; m++) {
-		if (!bf_slice_is(models[m], "*") && !models_seen(p, k, m))
-			models_write_one(j, x, p->name, models[m]);
+	if (bf_jw_finish(j) < 0) {
+		gate_refuse(x, 503, "out_of_memory", "no memory for the answer");
+		return;
 	}
-}
-
-/* The value of `provider=` in the query; empty when there is none. */
-static struct bf_slice models_query_provider(struct bf_slice query)
-{
-	const struct bf_slice name = BF_SLICE_LIT("provider=");
-
-	while (query.len) {
-		const char *amp = memchr(query.ptr, '&', query.len);
-		struct bf_slice part = {query.ptr, amp ? (size_t)(amp - query.ptr) : query.len};
-		if (bf_slice_starts(part, name))
-			return (struct bf_slice){part.ptr + name.len, part.len - name.len};
-		size_t used = part.len + (amp ? 1 : 0);
-		query = (struct bf_slice){query.ptr + used, query.len - used};
-	}
-	return (struct bf_slice){NULL, 0};
-}
-
-static void models_write_provider(struct bf_json_writer *j, struct exchange *x,
-				  const struct provider *p)
-{
-	if (p->ops && p->ops->default_model)
-		models_write_one(j, x, p->conf->name, bf_slice_from(p->ops->default_model));
-	for (uint32_t k = 0; k < p->conf->keys.count; k++)
-		models_write_key(j, x, p->conf, k);
+	exchange_set_state(x, EXCHANGE_DONE);
+	x->out->answer(x, 200, BF_SLICE_LIT("application/json"), bf_buf_slice(j->out));
 }
 
 void models_answer(struct exchange *x)
 {
 	struct worker *w = x->worker;
-	struct bf_slice only = models_query_provider(x->query);
+	struct models_page page;
 	struct bf_json_writer j;
+	char token[24];
 
+	if (!models_read_page(x, &page))
+		return;
 	bf_buf_clear(&w->text);
 	bf_jw_init(&j, &w->text);
 	bf_jw_object(&j);
@@ -93,17 +127,54 @@ void models_answer(struct exchange *x)
 	bf_jw_cstr(&j, "list");
 	bf_jw_key(&j, "data");
 	bf_jw_array(&j);
-	for (uint32_t i = 0; i < w->providers->count; i++) {
-		const struct provider *p = &w->providers->items[i];
-		if (only.len == 0 || bf_slice_eq(only, p->conf->name))
-			models_write_provider(&j, x, p);
-	}
+	uint64_t next = models_write_page(&j, x, &page);
 	bf_jw_end_array(&j);
+	if (next) {
+		(void)snprintf(token, sizeof(token), "%llu", (unsigned long long)next);
+		bf_jw_key(&j, "next_page_token");
+		bf_jw_cstr(&j, token);
+	}
 	bf_jw_end_object(&j);
-	if (bf_jw_finish(&j) < 0) {
-		gate_refuse(x, 500, "internal", "the list of models does not fit its limit");
+	models_send(x, &j);
+}
+
+/* ---- one model */
+
+static const struct catalog_entry *models_find(const struct provider_set *set, struct bf_slice id)
+{
+	const struct catalog_entry *found;
+	const char *slash = id.len ? memchr(id.ptr, '/', id.len) : NULL;
+
+	if (slash) {
+		struct bf_slice provider = {id.ptr, (size_t)(slash - id.ptr)};
+		struct bf_slice model = {slash + 1, id.len - provider.len - 1};
+		found = catalog_find(&set->catalog, provider, model);
+		if (found)
+			return found;
+	}
+	return catalog_first(&set->catalog, id);
+}
+
+void models_answer_one(struct exchange *x)
+{
+	struct worker *w = x->worker;
+	const struct catalog_entry *found;
+	struct bf_json_writer j;
+	struct bf_slice id;
+
+	if (percent_decode(x->rest, false, &x->arena, &id) < 0) {
+		gate_refuse(x, 400, "invalid_request",
+			    "the model's name is not percent-encoded text");
 		return;
 	}
-	exchange_set_state(x, EXCHANGE_DONE);
-	x->out->answer(x, 200, BF_SLICE_LIT("application/json"), bf_buf_slice(&w->text));
+	found = models_find(w->providers, id);
+	if (!found) {
+		gate_refuse(x, 404, "model_not_found", "The model '%.*s' does not exist",
+			    (int)BF_MIN(id.len, 256u), id.ptr);
+		return;
+	}
+	bf_buf_clear(&w->text);
+	bf_jw_init(&j, &w->text);
+	models_write_one(&j, found);
+	models_send(x, &j);
 }

@@ -1,6 +1,9 @@
-/* GET /v1/models. */
+/* GET models, models/{id}. */
 #pragma once
 
 #include "proxyd/exchange.h"
 
+/* The list: query provider, page_size, page_token. */
 void models_answer(struct exchange *x);
+/* One of them: x->rest is its id, percent-encoded. */
+void models_answer_one(struct exchange *x);

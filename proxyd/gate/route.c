@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#include "proxyd/gate/chat.h"
 #include "proxyd/gate/health.h"
+#include "proxyd/gate/infer.h"
 #include "proxyd/gate/metrics.h"
 #include "proxyd/gate/models.h"
 
@@ -17,18 +17,32 @@
 	}
 #define ROUTE_GET(path, dialect, handle) ROUTE(GET, path, ERROR_##dialect, 0, false, handle)
 #define ROUTE_POST(path, dialect, object) \
-	ROUTE(POST, path, ERROR_##dialect, SHM_OBJECT_##object, true, chat_enter)
+	ROUTE(POST, path, ERROR_##dialect, SHM_OBJECT_##object, true, infer_enter)
 
 /* Looked through from the top: what is asked most stands first. */
 const struct route gate_routes[] = {
     ROUTE_POST("/v1/chat/completions", UNIFIED, CHAT),
     ROUTE_POST("/openai/v1/chat/completions", OPENAI, CHAT),
     ROUTE_POST("/openai/chat/completions", OPENAI, CHAT),
-    ROUTE_GET("/v1/models", UNIFIED, models_answer),
+    ROUTE_POST("/v1/responses", UNIFIED, RESPONSES),
+    ROUTE_POST("/openai/v1/responses", OPENAI, RESPONSES),
+    ROUTE_POST("/openai/responses", OPENAI, RESPONSES),
+    ROUTE_POST("/v1/embeddings", UNIFIED, EMBEDDING),
+    ROUTE_POST("/openai/v1/embeddings", OPENAI, EMBEDDING),
+    ROUTE_POST("/openai/embeddings", OPENAI, EMBEDDING),
+    ROUTE_POST("/v1/completions", UNIFIED, COMPLETION),
+    ROUTE_POST("/openai/v1/completions", OPENAI, COMPLETION),
+    ROUTE_POST("/openai/completions", OPENAI, COMPLETION),
     ROUTE_GET("/health", UNIFIED, health_answer),
     ROUTE_GET("/live", UNIFIED, health_answer_live),
     ROUTE_GET("/ready", UNIFIED, health_answer_ready),
     ROUTE_GET("/metrics", UNIFIED, metrics_answer),
+    ROUTE_GET("/v1/models", UNIFIED, models_answer),
+    ROUTE_GET("/v1/models/", UNIFIED, models_answer_one),
+    ROUTE_GET("/openai/v1/models", OPENAI, models_answer),
+    ROUTE_GET("/openai/v1/models/", OPENAI, models_answer_one),
+    ROUTE_GET("/openai/models", OPENAI, models_answer),
+    ROUTE_GET("/openai/models/", OPENAI, models_answer_one),
 };
 const size_t gate_route_count = BF_ARRAY_LEN(gate_routes);
 
@@ -67,6 +81,7 @@ static const char *route_allow(struct bf_slice path)
 void gate_head(struct exchange *x)
 {
 	x->route = route_find(x->path, route_method(x->method));
+	x->object = x->route ? x->route->object : 0;
 	if (x->route)
 		x->rest = (struct bf_slice){x->path.ptr + x->route->path.len,
 					    x->path.len - x->route->path.len};

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "proxyd/gate/route.h"
 #include "shm/metrics.h"
 #include "tests/unit/proxyd/harness.h"
 
@@ -111,45 +112,104 @@ static void bodies_nobody_wants_are_read_over(void **state)
 	harness_close(&h);
 }
 
-static void two_models(struct bf_config *config)
-{
-	static struct bf_slice models[] = {{"m1", 2}, {"*", 1}, {"m2", 2}, {"m1", 2}};
-	static struct bf_conf_provider_key keys[2];
+struct bad {
+	const char *body;
+	const char *text;
+};
 
-	keys[0] = (struct bf_conf_provider_key){.models = {models, 4}, .enabled = true};
-	keys[1] = (struct bf_conf_provider_key){.models = {models, 3}, .enabled = true};
-	harness_mock(config)->keys = (struct bf_array){keys, 2};
-}
+static const struct bad bads[] = {
+    {"{\"model\":", "the request body is not valid JSON: 1:"},
+    {"{\"model\":\"mock/m\",\"model\":\"mock/n\"}", "the request body is not valid JSON: 1:"},
+    {"{\"user\":\"\\udc00\"}", "the request body is not valid JSON: 1:"},
+    {"{\"user\":\"\xff\"}", "the request body is not valid JSON: 1:"},
+    {"{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+     "too complex: 1:"},
+    {"{}", "model is required"},
+    {"{\"model\":\"nobody/m\"}", "\\\"nobody\\\" is not a configured provider"},
+};
 
-/* memmem: strstr under ASan measures the whole text each time. */
-static size_t count(const char *text, const char *part)
-{
-	size_t n = 0, len = strlen(text), step = strlen(part);
-	const char *end = text + len;
-
-	for (const char *p = text; (p = memmem(p, (size_t)(end - p), part, step)) != NULL;
-	     p += step)
-		n++;
-	return n;
-}
-
-static void models_are_listed_once(void **state)
+/* What cannot be read is refused in the dialect of its route, and the connection stays good. */
+static void bad_bodies_on_every_route(void **state)
 {
 	struct harness h;
+	char request[512];
 
 	(void)state;
-	harness_open(&h, two_models);
-	expect_start(&h, "GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\n");
-	assert_non_null(strstr(
-	    answer, "{\"object\":\"list\",\"data\":[{\"id\":\"mock/echo\",\"object\":\"model\","
-		    "\"owned_by\":\"mock\"}"));
-	assert_int_equal(count(answer, "\"mock/m1\""), 1);
-	assert_int_equal(count(answer, "\"mock/m2\""), 1);
-	assert_int_equal(count(answer, "*"), 0);
-	expect_start(&h, "GET /v1/models?x=y&provider=other HTTP/1.1\r\nHost: a\r\n\r\n",
-		     "HTTP/1.1 200 OK\r\n");
-	assert_non_null(strstr(answer, "{\"object\":\"list\",\"data\":[]}"));
+	harness_open(&h, NULL);
+	int fd = harness_client(&h);
+	for (size_t r = 0; r < gate_route_count; r++) {
+		const struct route *route = &gate_routes[r];
+		for (size_t i = 0; route->object && i < BF_ARRAY_LEN(bads); i++) {
+			(void)snprintf(request, sizeof(request),
+				       "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n"
+				       "\r\n%s",
+				       route->path.ptr, strlen(bads[i].body), bads[i].body);
+			(void)harness_ask(&h, fd, request, answer, sizeof(answer));
+			assert_memory_equal(answer, "HTTP/1.1 400 Bad Request\r\n", 26);
+			if (!strstr(answer, bads[i].text))
+				fail_msg("%s: %s", request, answer);
+			assert_non_null(strstr(
+			    answer, route->dialect == ERROR_OPENAI
+					? "{\"error\":{\"message\":\""
+					: "{\"type\":\"invalid_request\",\"is_bifrost_error\":true,"
+					  "\"status_code\":400,"));
+		}
+	}
+	(void)close(fd);
+	harness_turns(&h, 4);
 	harness_close(&h);
+}
+
+static bool has_route(enum exchange_method method, const char *path, unsigned object)
+{
+	struct exchange x = {.method = method, .path = bf_slice_from(path)};
+
+	gate_head(&x);
+	return x.route && x.route->object == object;
+}
+
+static void the_same_routes_under_every_prefix(void **state)
+{
+	static const char *const prefixes[] = {"/v1", "/openai/v1", "/openai"};
+	static const struct {
+		const char *path;
+		unsigned object;
+	} posts[] = {
+	    {"/chat/completions", SHM_OBJECT_CHAT},
+	    {"/completions", SHM_OBJECT_COMPLETION},
+	    {"/embeddings", SHM_OBJECT_EMBEDDING},
+	    {"/responses", SHM_OBJECT_RESPONSES},
+	};
+	char path[128];
+
+	(void)state;
+	for (size_t p = 0; p < 3; p++) {
+		for (size_t i = 0; i < 4; i++) {
+			(void)snprintf(path, sizeof(path), "%s%s", prefixes[p], posts[i].path);
+			assert_true(has_route(EXCHANGE_POST, path, posts[i].object));
+			assert_false(has_route(EXCHANGE_GET, path, posts[i].object));
+		}
+		(void)snprintf(path, sizeof(path), "%s/models", prefixes[p]);
+		assert_true(has_route(EXCHANGE_GET, path, 0));
+		assert_true(has_route(EXCHANGE_HEAD, path, 0));
+		assert_false(has_route(EXCHANGE_POST, path, 0));
+	}
+}
+
+static void a_slash_at_the_end_takes_the_rest(void **state)
+{
+	struct exchange x = {.method = EXCHANGE_GET, .path = BF_SLICE_LIT("/v1/models/a/b%20c/")};
+
+	(void)state;
+	gate_head(&x);
+	assert_non_null(x.route);
+	assert_true(bf_slice_is(x.rest, "a/b%20c/"));
+	x.path = BF_SLICE_LIT("/v1/models/");
+	gate_head(&x);
+	assert_null(x.route);
+	x.path = BF_SLICE_LIT("/v1/modelsx");
+	gate_head(&x);
+	assert_null(x.route);
 }
 
 int main(void)
@@ -159,7 +219,9 @@ int main(void)
 	    cmocka_unit_test(unknown_paths_and_methods),
 	    cmocka_unit_test(options_and_head),
 	    cmocka_unit_test(bodies_nobody_wants_are_read_over),
-	    cmocka_unit_test(models_are_listed_once),
+	    cmocka_unit_test(bad_bodies_on_every_route),
+	    cmocka_unit_test(the_same_routes_under_every_prefix),
+	    cmocka_unit_test(a_slash_at_the_end_takes_the_rest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

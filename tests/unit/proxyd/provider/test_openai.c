@@ -10,7 +10,8 @@
 #include <cmocka.h>
 
 #include "common/base/macros.h"
-#include "proxyd/gate/chat.h"
+#include "proxyd/gate/infer.h"
+#include "proxyd/gate/route.h"
 #include "proxyd/provider/openai_body.h"
 #include "proxyd/provider/key.h"
 #include "proxyd/provider/openai_usage.h"
@@ -23,7 +24,8 @@
 static void splice(const char *body, bool ask, const char *expected)
 {
 	struct iovec pieces[OPENAI_PIECES_MAX];
-	struct chat_error e;
+	static const struct route chat = {.object = SHM_OBJECT_CHAT};
+	struct infer_error e;
 	struct harness h;
 	char out[1024];
 	size_t len = 0;
@@ -32,7 +34,8 @@ static void splice(const char *body, bool ask, const char *expected)
 	struct exchange *x = exchange_new(&h.w);
 	assert_non_null(x);
 	x->body = bf_slice_from(body);
-	if (chat_read(x, &h.providers, "", &e) < 0)
+	x->route = &chat;
+	if (infer_read(x, &h.providers, &e) < 0)
 		fail_msg("%s: %s", body, e.text);
 	int n = openai_body_splice(x, ask, pieces);
 	assert_true(n > 0 && n <= (int)OPENAI_PIECES_MAX);

@@ -1,0 +1,131 @@
+/*
+ * Requests to a provider: reads headers and the body's tape once, finds out whom they are for, has
+ * the exchange admitted and hands it on. Called by the route table. Must never copy or rewrite the
+ * body, and never refuse a member that it does not need: what is not read here goes upstream as it
+ * came.
+ */
+#include "proxyd/gate/infer.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "proxyd/gate/admit.h"
+#include "proxyd/gate/call.h"
+#include "proxyd/gate/error.h"
+#include "proxyd/gate/headers.h"
+#include "proxyd/gate/infer_content.h"
+#include "proxyd/gate/infer_target.h"
+#include "proxyd/gate/route.h"
+
+int infer_fail(struct infer_error *e, int http_status, const char *type, const char *fmt, ...)
+{
+	va_list ap;
+
+	e->http_status = http_status;
+	e->type = type;
+	va_start(ap, fmt);
+	(void)vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+int infer_no_memory(struct infer_error *e)
+{
+	return infer_fail(e, 503, "out_of_memory", "no memory to read the request body");
+}
+
+static int infer_parse(struct exchange *x, struct infer_error *e)
+{
+	struct bf_err err = {0};
+	int r;
+
+	if (x->body.len == 0)
+		return infer_invalid(e, "the request body is empty; send a JSON object");
+	r = bf_json_parse(&x->json, x->body, &x->arena, &bf_json_default_limits, &err);
+	if (r == 0 && x->json.tokens[0].type != BF_JSON_OBJECT)
+		return infer_invalid(e, "the request body must be a JSON object");
+	if (r == 0)
+		return 0;
+	if (r == BF_E_SYNTAX || r == BF_E_DUPLICATE)
+		return infer_invalid(e, "the request body is not valid JSON: %s", err.text);
+	if (r == BF_E_LIMIT)
+		return infer_invalid(e, "the request body is too complex: %s", err.text);
+	return infer_no_memory(e);
+}
+
+/* An optional boolean member; absent and null leave *ret_value alone. */
+static int infer_bool(const struct bf_json_tape *t, uint32_t obj, const char *key, bool *ret_value,
+		      struct infer_error *e)
+{
+	uint32_t i = bf_json_member(t, obj, key);
+
+	if (i == BF_JSON_NONE || t->tokens[i].type == BF_JSON_NULL)
+		return 0;
+	if (bf_json_bool(t, i, ret_value) < 0)
+		return infer_invalid(e, "%s must be true or false", key);
+	return 0;
+}
+
+static int infer_stream(struct exchange *x, struct infer_error *e)
+{
+	const struct bf_json_tape *t = &x->json;
+	unsigned object = x->route->object;
+	uint32_t options;
+
+	if (infer_bool(t, 0, "stream", &x->wants_stream, e) < 0)
+		return -1;
+	if (object == SHM_OBJECT_EMBEDDING && x->wants_stream)
+		return infer_invalid(e, "stream is not possible for embeddings");
+	if (object != SHM_OBJECT_CHAT && object != SHM_OBJECT_COMPLETION)
+		return 0;
+	options = bf_json_member(t, 0, "stream_options");
+	if (options == BF_JSON_NONE || t->tokens[options].type == BF_JSON_NULL)
+		return 0;
+	if (t->tokens[options].type != BF_JSON_OBJECT)
+		return infer_invalid(e, "stream_options must be an object");
+	return infer_bool(t, options, "include_usage", &x->wants_usage_chunk, e);
+}
+
+int infer_read(struct exchange *x, const struct provider_set *set, struct infer_error *ret_error)
+{
+	if (x->body_encoded)
+		return infer_fail(
+		    ret_error, 415, "unsupported_encoding",
+		    "a Content-Encoding of the request body is not supported; send plain JSON");
+	if (infer_parse(x, ret_error) < 0 || infer_targets(x, set, ret_error) < 0)
+		return -1;
+	if (infer_content(x, ret_error) < 0)
+		return -1;
+	return infer_stream(x, ret_error);
+}
+
+/* The tape costs memory as the body does: it counts against the same budget. */
+static bool infer_charge_tape(struct exchange *x)
+{
+	uint64_t n = x->arena.used_bytes;
+
+	if (!worker_body_take(x->worker, n))
+		return false;
+	x->body_charged += n;
+	return true;
+}
+
+void infer_enter(struct exchange *x)
+{
+	struct worker *w = x->worker;
+	struct infer_error e;
+
+	if (headers_read(x, &e) < 0 || infer_read(x, w->providers, &e) < 0) {
+		gate_refuse(x, e.http_status, e.type, "%s", e.text);
+		return;
+	}
+	if (!infer_charge_tape(x)) {
+		x->retry_after_s = ADMIT_RETRY_AFTER_S;
+		gate_refuse(x, 503, "body_memory_full",
+			    "too many request bodies in memory (server.body_memory)");
+		return;
+	}
+	if (!admit(x))
+		return;
+	call_start(x);
+}

@@ -1,0 +1,181 @@
+/*
+ * Names of models: `provider/model`, bare names, and fallbacks. Called once the body is on the
+ * tape. Must never take the first segment of a name for a provider that is not configured: ids such
+ * as meta-llama/... stay whole.
+ */
+#include "proxyd/gate/infer_target.h"
+
+#include <errno.h>
+
+#include "proxyd/gate/route.h"
+
+#define TARGET_NEED_PROVIDER "provider is required in model field (format: provider/model)"
+
+/* Takes a configured provider off the front of a name. */
+static bool target_split(struct bf_slice name, const struct provider_set *set,
+			 struct exchange_target *ret_target)
+{
+	const char *slash = memchr(name.ptr, '/', name.len);
+	struct bf_slice prefix = {name.ptr, slash ? (size_t)(slash - name.ptr) : 0};
+
+	if (!slash || !provider_find(set, prefix))
+		return false;
+	ret_target->provider = prefix;
+	ret_target->model = (struct bf_slice){slash + 1, name.len - prefix.len - 1};
+	return true;
+}
+
+static int target_unknown(struct bf_slice name, struct infer_error *e)
+{
+	const char *slash = memchr(name.ptr, '/', name.len);
+	size_t len = slash ? (size_t)(slash - name.ptr) : 0;
+
+	if (!slash)
+		return infer_invalid(e, TARGET_NEED_PROVIDER);
+	return infer_invalid(e, TARGET_NEED_PROVIDER "; \"%.*s\" is not a configured provider",
+			     (int)BF_MIN(len, 64u), name.ptr);
+}
+
+/* What no provider has, and what would break lines of logs and metrics. */
+static int target_check(struct bf_slice name, const char *what, struct infer_error *e)
+{
+	if (name.len > INFER_MODEL_MAX)
+		return infer_invalid(e, "%s is longer than %u bytes", what, INFER_MODEL_MAX);
+	for (size_t i = 0; i < name.len; i++) {
+		unsigned char ch = (unsigned char)name.ptr[i];
+		if (ch < ' ' || ch == 0x7f)
+			return infer_invalid(e, "%s must not hold control characters", what);
+	}
+	return 0;
+}
+
+/* A name without a provider: the route's own, else the first one that lists the model. */
+static int target_bare(const struct exchange *x, struct bf_slice name,
+		       const struct provider_set *set, struct exchange_target *ret_target,
+		       struct infer_error *e)
+{
+	const struct bf_slice openai = BF_SLICE_LIT("openai");
+
+	const struct catalog_entry *listed;
+
+	ret_target->model = name;
+	if (x->route->dialect == ERROR_OPENAI && provider_find(set, openai)) {
+		ret_target->provider = openai;
+		return 0;
+	}
+	listed = catalog_first(&set->catalog, name);
+	if (!listed)
+		return target_unknown(name, e);
+	ret_target->provider = listed->provider->name;
+	return 0;
+}
+
+static int target_model(struct exchange *x, const struct provider_set *set,
+			struct exchange_target *ret_target, struct infer_error *e)
+{
+	uint32_t i = bf_json_member(&x->json, 0, "model");
+	struct bf_slice name = {NULL, 0};
+	int r;
+
+	if (i == BF_JSON_NONE || x->json.tokens[i].type == BF_JSON_NULL)
+		return infer_invalid(e, "model is required (format: provider/model)");
+	r = bf_json_string(&x->json, i, &x->arena, &name);
+	if (r == -ENOMEM)
+		return infer_no_memory(e);
+	if (r < 0)
+		return infer_invalid(e, "model must be a string (format: provider/model)");
+	if (name.len == 0)
+		return infer_invalid(e, "model is required (format: provider/model)");
+	if (target_check(name, "model", e) < 0)
+		return -1;
+	x->model_token = i;
+	if (!target_split(name, set, ret_target))
+		return target_bare(x, name, set, ret_target, e);
+	if (ret_target->model.len == 0)
+		return infer_invalid(
+		    e, "the model is missing behind the provider (format: provider/model)");
+	return 0;
+}
+
+/* ---- fallbacks */
+
+/* A member that is a string; ptr NULL when it is none. -ENOMEM. */
+static int fallback_text(struct exchange *x, uint32_t i, struct bf_slice *ret_text)
+{
+	int r;
+
+	*ret_text = (struct bf_slice){NULL, 0};
+	if (i == BF_JSON_NONE)
+		return 0;
+	r = bf_json_string(&x->json, i, &x->arena, ret_text);
+	return r == -ENOMEM ? r : 0;
+}
+
+/* "provider/model" or {provider, model}; what lacks a part leaves an empty one. -ENOMEM. */
+static int fallback_read(struct exchange *x, uint32_t i, const struct provider_set *set,
+			 struct exchange_target *ret_target)
+{
+	const struct bf_json_tape *t = &x->json;
+	struct bf_slice name = {NULL, 0};
+	int r;
+
+	*ret_target = (struct exchange_target){0};
+	if (t->tokens[i].type != BF_JSON_OBJECT) {
+		r = fallback_text(x, i, &name);
+		if (r == 0 && name.len)
+			(void)target_split(name, set, ret_target);
+		return r;
+	}
+	r = fallback_text(x, bf_json_member(t, i, "provider"), &ret_target->provider);
+	if (r == 0)
+		r = fallback_text(x, bf_json_member(t, i, "model"), &ret_target->model);
+	if (r == 0 && !provider_find(set, ret_target->provider))
+		ret_target->provider.len = 0;
+	return r;
+}
+
+static int fallbacks_fill(struct exchange *x, uint32_t list, const struct provider_set *set,
+			  struct infer_error *e)
+{
+	const struct bf_json_tape *t = &x->json;
+
+	for (uint32_t i = bf_json_first(list); i < t->tokens[list].next; i = t->tokens[i].next) {
+		struct exchange_target *next = &x->targets[x->target_count];
+		if (fallback_read(x, i, set, next) < 0)
+			return infer_no_memory(e);
+		if (target_check(next->model, "a model in fallbacks", e) < 0)
+			return -1;
+		if (next->provider.len && next->model.len)
+			x->target_count++;
+	}
+	return 0;
+}
+
+int infer_targets(struct exchange *x, const struct provider_set *set, struct infer_error *e)
+{
+	const struct bf_json_tape *t = &x->json;
+	struct exchange_target primary = {0};
+	uint32_t list, count = 0;
+
+	if (target_model(x, set, &primary, e) < 0)
+		return -1;
+	list = bf_json_member(t, 0, "fallbacks");
+	x->fallbacks_token = list;
+	if (list != BF_JSON_NONE && t->tokens[list].type != BF_JSON_NULL) {
+		if (t->tokens[list].type != BF_JSON_ARRAY)
+			return infer_invalid(e, "fallbacks must be an array");
+		count = t->tokens[list].count;
+		if (count > EXCHANGE_TARGETS_MAX - 1)
+			return infer_invalid(e, "fallbacks has more than %u entries",
+					     EXCHANGE_TARGETS_MAX - 1);
+	}
+	x->targets = bf_arena_alloc(&x->arena, (1 + count) * sizeof(x->targets[0]));
+	if (!x->targets)
+		return infer_no_memory(e);
+	x->targets[0] = primary;
+	x->target_count = 1;
+	x->target = 0;
+	x->provider = primary.provider;
+	x->model = primary.model;
+	return count ? fallbacks_fill(x, list, set, e) : 0;
+}

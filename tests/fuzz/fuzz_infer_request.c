@@ -1,0 +1,163 @@
+/*
+ * Bodies of requests, read as each of the four objects: collected whole and one byte at a time,
+ * which must be read alike; then each target and what is asked of it is looked at as providers do
+ * it. Aborts when the two differ.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "proxyd/gate/infer.h"
+#include "proxyd/gate/route.h"
+#include "proxyd/provider/mock_text.h"
+#include "proxyd/worker.h"
+#include "shm/slot.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct world {
+	struct shm_segment seg;
+	struct bf_config config;
+	struct bf_conf_provider provider;
+	struct worker worker;
+	struct provider_set set;
+};
+
+static struct world *world_new(void)
+{
+	static const uint8_t boot[16];
+	struct world *w = calloc(1, sizeof(*w));
+	struct bf_err err = {0};
+	int fd = memfd_create("fuzz", MFD_CLOEXEC);
+
+	if (!w || fd < 0 || shm_segment_create(fd, boot, &err) < 0 ||
+	    shm_segment_attach(fd, false, boot, &w->seg, &err) < 0)
+		abort();
+	(void)close(fd);
+	int slot = shm_slot_assign(&w->seg, 2, 0);
+	shm_slot_set_pid(&w->seg, (uint32_t)slot, 1);
+	if (shm_slot_enter(&w->seg, (uint32_t)slot, 1, 1, 1) < 0)
+		abort();
+	w->provider.name = BF_SLICE_LIT("mock");
+	w->config.providers = (struct bf_array){&w->provider, 1};
+	w->config.client.max_request_body_size_bytes = 1 << 20;
+	w->config.server.body_memory_bytes = 4 << 20;
+	worker_init(&w->worker, NULL, &w->seg, (uint32_t)slot, &w->config);
+	if (provider_set_open(&w->set, &w->worker, &err) < 0)
+		abort();
+	return w;
+}
+
+static const struct route routes[] = {
+    {.object = SHM_OBJECT_CHAT, .dialect = ERROR_UNIFIED},
+    {.object = SHM_OBJECT_COMPLETION, .dialect = ERROR_OPENAI},
+    {.object = SHM_OBJECT_EMBEDDING, .dialect = ERROR_UNIFIED},
+    {.object = SHM_OBJECT_RESPONSES, .dialect = ERROR_OPENAI},
+};
+
+struct seen {
+	int r, status;
+	bool stream, usage;
+	uint32_t content, fallbacks, targets;
+	char provider[EXCHANGE_TARGETS_MAX][64];
+	char model[EXCHANGE_TARGETS_MAX][INFER_MODEL_MAX + 1];
+	uint64_t words;
+};
+
+static void copy_slice(char *to, size_t size, struct bf_slice from)
+{
+	if (from.len == 0 || from.len >= size)
+		abort();
+	memcpy(to, from.ptr, from.len);
+}
+
+/* Every target is complete and names a configured provider; the first is where it goes. */
+static void look_at_targets(const struct world *w, const struct exchange *x, struct seen *s)
+{
+	if (x->target_count == 0 || x->target_count > EXCHANGE_TARGETS_MAX || x->target != 0 ||
+	    x->targets[0].model.ptr != x->model.ptr || x->model_token == BF_JSON_NONE)
+		abort();
+	s->targets = x->target_count;
+	for (uint32_t i = 0; i < x->target_count; i++) {
+		if (!provider_find(&w->set, x->targets[i].provider))
+			abort();
+		copy_slice(s->provider[i], sizeof(s->provider[i]), x->targets[i].provider);
+		copy_slice(s->model[i], sizeof(s->model[i]), x->targets[i].model);
+	}
+}
+
+static void look_at_messages(struct exchange *x, struct seen *s)
+{
+	const struct bf_json_tape *t = &x->json;
+
+	for (uint32_t m = bf_json_first(x->content_token); m < t->tokens[x->content_token].next;
+	     m = t->tokens[m].next) {
+		struct bf_slice left = mock_message_text(t, m, &x->arena);
+		s->words += mock_count_words(left);
+		while (left.len && mock_next_word(&left).len > 0)
+			;
+		if (left.len)
+			abort();
+	}
+}
+
+static void look_at(const struct world *w, struct exchange *x, struct seen *s)
+{
+	s->stream = x->wants_stream;
+	s->usage = x->wants_usage_chunk;
+	s->content = x->content_token;
+	s->fallbacks = x->fallbacks_token;
+	if (x->route->object == SHM_OBJECT_EMBEDDING && x->wants_stream)
+		abort();
+	if (x->content_token == BF_JSON_NONE && x->route->object != SHM_OBJECT_RESPONSES)
+		abort();
+	look_at_targets(w, x, s);
+	if (x->route->object == SHM_OBJECT_CHAT)
+		look_at_messages(x, s);
+}
+
+static void read_as(struct world *w, const struct route *route, struct seen *s, const uint8_t *data,
+		    size_t size, size_t step)
+{
+	struct exchange *x = exchange_new(&w->worker);
+	struct infer_error e = {0};
+
+	if (!x)
+		abort();
+	memset(s, 0, sizeof(*s));
+	x->route = route;
+	for (size_t at = 0; at < size; at += step) {
+		if (exchange_add_body(x, (const char *)data + at, BF_MIN(step, size - at)) < 0)
+			abort();
+	}
+	x->body = bf_buf_slice(&x->body_bytes);
+	s->r = infer_read(x, &w->set, &e);
+	if (s->r == 0)
+		look_at(w, x, s);
+	else if (e.http_status != 400 || e.text[0] == '\0')
+		abort();
+	s->status = e.http_status;
+	exchange_free(x);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct world *w;
+	static struct seen whole, single;
+
+	if (size > 65536)
+		return 0;
+	if (!w)
+		w = world_new();
+	for (size_t i = 0; i < BF_ARRAY_LEN(routes); i++) {
+		read_as(w, &routes[i], &whole, data, size, size ? size : 1);
+		read_as(w, &routes[i], &single, data, size, 1);
+		if (memcmp(&whole, &single, sizeof(whole)) != 0)
+			abort();
+	}
+	if (w->worker.body_bytes != 0)
+		abort();
+	return 0;
+}
