@@ -161,10 +161,9 @@ int bf_settle_key_pem(struct bf_slice *text, struct bf_arena *arena, struct bf_e
 		    "without one (openssl pkey -in KEY -out FILE)");
 	if (holds(*text, "-----BEGIN ") && holds(*text, "PRIVATE KEY-----"))
 		return 0;
-	return bf_err_set(
-	    err, BF_E_SYNTAX,
-	    "holds no private key in PEM form (-----BEGIN PRIVATE KEY-----): give the "
-	    "path of the file or its text");
+	return bf_err_set(err, BF_E_SYNTAX,
+			  "holds no private key in PEM form (-----BEGIN ... KEY-----): give the "
+			  "path of the file or its text");
 }
 
 int bf_settle_url(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err)

@@ -2,6 +2,7 @@
 #include "load_bed.h"
 
 #include "common/schema/config_priv.h"
+#include "common/schema/provider_name.h"
 
 static void listen_addresses(void **state)
 {
@@ -127,6 +128,20 @@ static void urls(void **state)
 		 "http://: use https://\n");
 }
 
+static void names_of_providers(void **state)
+{
+	(void)state;
+	for (enum bf_provider_kind k = BF_PROVIDER_MOCK; k < BF_PROVIDER_CUSTOM; k++) {
+		assert_int_equal(bf_provider_kind_of(bf_slice_from(bf_provider_kind_name(k))), k);
+		assert_true(bf_provider_is_known(bf_slice_from(bf_provider_kind_name(k))));
+	}
+	assert_int_equal(bf_provider_kind_of(BF_SLICE_LIT("")), BF_PROVIDER_CUSTOM);
+	assert_int_equal(bf_provider_kind_of(BF_SLICE_LIT("custom")), BF_PROVIDER_CUSTOM);
+	assert_int_equal(bf_provider_kind_of(BF_SLICE_LIT("opena")), BF_PROVIDER_CUSTOM);
+	assert_true(bf_provider_kind_is_keyless(BF_PROVIDER_VLLM));
+	assert_false(bf_provider_kind_is_keyless(BF_PROVIDER_CUSTOM));
+}
+
 static void key_names_and_ids_are_unique(void **state)
 {
 	struct load_bed a, b;
@@ -247,6 +262,7 @@ int main(void)
 	    cmocka_unit_test(at_least_one_provider),
 	    cmocka_unit_test(provider_needs),
 	    cmocka_unit_test(urls),
+	    cmocka_unit_test(names_of_providers),
 	    cmocka_unit_test(key_names_and_ids_are_unique),
 	    cmocka_unit_test(empty_models_are_ambiguous),
 	    cmocka_unit_test(retention_by_either_name),

@@ -199,8 +199,8 @@ static void the_worst_case_is_told_from_what_was_configured(void **state)
 	assert_string_equal(
 	    bed_load(&b,
 		     "server: {max_connections: 10, read_buffer_size: 64KB, body_memory: 200MB,\n"
-		     "  tls: {cert: '-----BEGIN CERTIFICATE-----', key: '-----BEGIN PRIVATE "
-		     "KEY-----'}}\nproviders:\n"
+		     "  tls: {cert: '-----BEGIN CERTIFICATE-----', key: '-----BEGIN "
+		     "PRIVATE KEY-----'}}\nproviders:\n"
 		     "  ollama: {concurrency_and_buffer_size: {concurrency: 7}}\n"
 		     "  sgl: {network_config: {max_conns_per_host: 5}}\n"),
 	    "");

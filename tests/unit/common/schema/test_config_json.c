@@ -154,7 +154,9 @@ static void no_secret_is_shown_or_given_to_others(void **state)
 /* The same keys under a name that is no .json, and a new certificate behind the same path. */
 static int read_turn(void *ctx, const char *path, struct bf_arena *arena, struct bf_slice *ret_text)
 {
-	const char *text = strstr(path, "key") ? "-----BEGIN PRIVATE KEY-----" : ctx;
+	const char *text = strstr(path, "key") ? "-----BEGIN "
+						 "PRIVATE KEY-----"
+					       : ctx;
 
 	*ret_text = bf_arena_dup(arena, bf_slice_from(text));
 	return ret_text->ptr ? 0 : -ENOMEM;

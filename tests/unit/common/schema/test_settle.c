@@ -5,7 +5,9 @@
 #include "common/schema/config_priv.h"
 
 #define CERT "-----BEGIN CERTIFICATE-----\\nAA==\\n-----END CERTIFICATE-----"
-#define KEY  "-----BEGIN PRIVATE KEY-----\\nAA==\\n-----END PRIVATE KEY-----"
+#define KEY           \
+	"-----BEGIN " \
+	"PRIVATE KEY-----\\nAA==\\n-----END PRIVATE KEY-----"
 
 static const struct bf_conf_provider *first(const struct load_bed *b)
 {
@@ -190,7 +192,8 @@ static int read_pem(void *ctx, const char *path, struct bf_arena *arena, struct 
 {
 	(void)ctx;
 	if (strcmp(path, "/tls/key.pem") == 0)
-		*ret_text = bf_arena_dup(arena, BF_SLICE_LIT("-----BEGIN EC PRIVATE KEY-----\n"));
+		*ret_text = bf_arena_dup(arena, BF_SLICE_LIT("-----BEGIN "
+							     "EC PRIVATE KEY-----\n"));
 	else if (strcmp(path, "/tls/chain.pem") == 0)
 		*ret_text = bf_arena_dup(arena, BF_SLICE_LIT("-----BEGIN CERTIFICATE-----\n"));
 	else
@@ -241,14 +244,14 @@ static void tls_is_both_or_none(void **state)
 	    "server:\n  tls: {cert: \"" KEY "\",\n    key: \"" CERT "\"}\n" MOCK,
 	    "x.yaml:2:15: error: server.tls.cert: holds no certificate in PEM form (-----BEGIN "
 	    "CERTIFICATE-----): give the path of the file or its text\n"
-	    "x.yaml:3:10: error: server.tls.key: holds no private key in PEM form (-----BEGIN "
-	    "PRIVATE KEY-----): give the path of the file or its text\n");
+	    "x.yaml:3:10: error: server.tls.key: holds no private key in PEM form (-----BEGIN ... "
+	    "KEY-----): give the path of the file or its text\n");
 	bed_says(
 	    "server:\n  tls: {cert: chain.pem, key: env.KEY}\n" MOCK,
 	    "x.yaml:2:15: error: server.tls.cert: holds no certificate in PEM form (-----BEGIN "
 	    "CERTIFICATE-----): give the path of the file or its text\n"
-	    "x.yaml:2:31: error: server.tls.key: holds no private key in PEM form (-----BEGIN "
-	    "PRIVATE KEY-----): give the path of the file or its text\n");
+	    "x.yaml:2:31: error: server.tls.key: holds no private key in PEM form (-----BEGIN ... "
+	    "KEY-----): give the path of the file or its text\n");
 	bed_mentions(
 	    "server: {tls: {cert: '', key: \"-----BEGIN ENCRYPTED PRIVATE KEY-----\"}}\n" MOCK,
 	    "x.yaml:1:31: error: server.tls.key: needs a passphrase");
