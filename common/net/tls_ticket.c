@@ -69,6 +69,7 @@ static int ticket_seal(const struct bf_tls_ticket_keys *keys, uint8_t *name, uin
 	return ticket_ciphers(keys, turn, iv, cipher, mac, true) ? 1 : -1;
 }
 
+/* 2: good, and the client gets a new one, since each is meant to be used once. */
 static int ticket_open(const struct bf_tls_ticket_keys *keys, const uint8_t *name,
 		       const uint8_t *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
 {
@@ -79,7 +80,7 @@ static int ticket_open(const struct bf_tls_ticket_keys *keys, const uint8_t *nam
 		if (!ticket_key(keys, turn, 'n', full))
 			return -1;
 		if (memcmp(name, full, TICKET_NAME_LEN) == 0)
-			return ticket_ciphers(keys, turn, iv, cipher, mac, false) ? 1 : -1;
+			return ticket_ciphers(keys, turn, iv, cipher, mac, false) ? 2 : -1;
 	}
 	return 0; /* too old, or not ours: a full handshake */
 }
