@@ -5,7 +5,9 @@
 #include "proxyd/gate/admit.h"
 
 #include "common/base/clock.h"
+#include "proxyd/gate/call.h"
 #include "proxyd/gate/error.h"
+#include "proxyd/gate/route.h"
 #include "proxyd/record/record.h"
 #include "proxyd/worker.h"
 
@@ -14,6 +16,13 @@ bool admit(struct exchange *x)
 	struct worker *w = x->worker;
 
 	x->id = bf_uuid7(x->started_wall_ns / 1000000);
+	x->first_id = x->id;
+	x->record.object_type = (uint8_t)(x->route ? x->route->object : 0);
+	/* Before the row is opened, so that it names the key from its first moment. */
+	if (!call_prepare(x)) {
+		gate_refuse(x, 503, "out_of_memory", "no memory for the call");
+		return false;
+	}
 	if (record_open(x))
 		return true;
 	worker_count(w, SHM_M_ADMIT_REFUSED_FULL);

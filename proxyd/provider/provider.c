@@ -33,6 +33,18 @@ static int provider_open(struct provider_set *set, struct worker *w, uint32_t i,
 	return p->ops->open ? p->ops->open(p, err) : 0;
 }
 
+static int provider_open_keys(struct provider_set *set, struct worker *w, struct bf_err *err)
+{
+	int r = 0;
+
+	set->keys = calloc(set->count ? set->count : 1, sizeof(set->keys[0]));
+	if (!set->keys)
+		return bf_err_sys(err, -ENOMEM, "provider keys");
+	for (uint32_t i = 0; r == 0 && i < set->count; i++)
+		r = provider_keys_open(&set->keys[i], set->items[i].conf, w);
+	return r < 0 ? bf_err_sys(err, r, "provider keys") : 0;
+}
+
 int provider_set_open(struct provider_set *set, struct worker *w, struct bf_err *err)
 {
 	uint32_t count = w->config->providers.count;
@@ -49,6 +61,8 @@ int provider_set_open(struct provider_set *set, struct worker *w, struct bf_err 
 		r = provider_open(set, w, i, err);
 	if (r == 0 && catalog_open(&set->catalog, set->items, count) < 0)
 		r = bf_err_sys(err, -ENOMEM, "list of models");
+	if (r == 0)
+		r = provider_open_keys(set, w, err);
 	if (r < 0)
 		provider_set_close(set);
 	return r;
@@ -60,7 +74,10 @@ void provider_set_close(struct provider_set *set)
 		struct provider *p = &set->items[i];
 		if (p->ops->close)
 			p->ops->close(p);
+		if (set->keys)
+			provider_keys_close(&set->keys[i]);
 	}
+	free(set->keys);
 	free(set->items);
 	catalog_close(&set->catalog);
 	provider_net_close(&set->net);

@@ -12,6 +12,7 @@
 #include "common/base/err.h"
 #include "proxyd/exchange.h"
 #include "proxyd/provider/catalog.h"
+#include "proxyd/provider/key.h"
 #include "proxyd/provider/provider_net.h"
 #include "proxyd/worker.h"
 
@@ -40,6 +41,7 @@ struct provider_set {
 	struct provider *items;
 	uint32_t count;
 	struct catalog catalog;
+	struct provider_keys *keys; /* by index; NULL: nothing is known of their health */
 	struct provider_net net;
 	bool prepared;
 };

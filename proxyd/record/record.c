@@ -13,10 +13,34 @@
 #include "shm/doorbell.h"
 #include "shm/inflight.h"
 
+#define RECORD_TOKENS_MAX (UINT64_C(1) << 40) /* of one request; more is not counted */
+
 static void record_text(char *field, size_t size, struct bf_slice text)
 {
 	if (text.len)
 		memcpy(field, text.ptr, BF_MIN(text.len, size));
+}
+
+/* The primary's row is of the request; a fallback's begins now and has nothing of the row before
+ * but what the client said. */
+static void record_begin(struct exchange *x)
+{
+	struct shm_usage_record *r = &x->record;
+	char parent[BF_UUID_TEXT_LEN + 1];
+
+	r->started_wall_ns = x->started_wall_ns;
+	x->row_mono_ns = x->started_mono_ns;
+	if (x->target == 0)
+		return;
+	struct shm_usage_record before = *r;
+	memset(r, 0, sizeof(*r));
+	r->started_wall_ns = bf_wall_ns();
+	x->row_mono_ns = bf_mono_ns();
+	r->object_type = before.object_type;
+	r->fallback_index = x->target;
+	memcpy(r->request_id, before.request_id, sizeof(r->request_id));
+	bf_uuid_format(&x->first_id, parent);
+	record_text(r->parent_id, sizeof(r->parent_id), bf_slice_from(parent));
 }
 
 static void record_fill(struct exchange *x)
@@ -24,13 +48,11 @@ static void record_fill(struct exchange *x)
 	struct shm_usage_record *r = &x->record;
 
 	memcpy(r->id, x->id.bytes, sizeof(r->id));
-	r->started_wall_ns = x->started_wall_ns;
 	r->flags = x->wants_stream ? SHM_USAGE_STREAM : 0;
-	r->object_type = 1;
+	r->attempts = 1;
 	r->worker = x->worker->index;
 	r->proc_slot = x->worker->proc_slot;
 	r->incarnation = x->worker->incarnation;
-	r->attempts = 1;
 	record_text(r->provider, sizeof(r->provider), x->provider);
 	record_text(r->model, sizeof(r->model), x->model);
 }
@@ -40,12 +62,40 @@ static void record_gauge(const struct worker *w)
 	shm_metric_set(w->seg, w->proc_slot, SHM_M_INFLIGHT, (int64_t)w->inflight);
 }
 
+static void record_key(struct exchange *x)
+{
+	struct shm_usage_record *r = &x->record;
+
+	if (!x->key)
+		return;
+	record_text(r->key_name, sizeof(r->key_name), x->key->name);
+	record_text(r->key_id, sizeof(r->key_id), x->key->id);
+}
+
+void record_attempt(struct exchange *x, uint32_t n)
+{
+	struct shm_usage_record *r = &x->record;
+
+	r->attempts = n;
+	memset(r->key_name, 0, sizeof(r->key_name));
+	memset(r->key_id, 0, sizeof(r->key_id));
+	memset(r->stop_reason, 0, sizeof(r->stop_reason));
+	record_key(x);
+	r->flags &= SHM_USAGE_STREAM;
+	r->first_byte_us = 0;
+	if (x->inflight >= 0)
+		shm_inflight_rekey(x->worker->seg, x->worker->proc_slot, x->inflight, r);
+	record_progress(x, 0, 0, 0);
+}
+
 bool record_open(struct exchange *x)
 {
 	struct worker *w = x->worker;
 
 	assert(!x->admitted);
+	record_begin(x);
 	record_fill(x);
+	record_key(x);
 	if (w->config->client.enable_logging) {
 		if (shm_usage_room(w->seg, w->proc_slot) <= w->inflight)
 			return false;
@@ -61,7 +111,7 @@ bool record_open(struct exchange *x)
 
 static int64_t record_since_start_us(const struct exchange *x)
 {
-	int64_t us = (bf_mono_ns() - x->started_mono_ns) / 1000;
+	int64_t us = (bf_mono_ns() - x->row_mono_ns) / 1000;
 
 	return us > 0 ? us : 1; /* 0 means: never */
 }
@@ -123,6 +173,22 @@ static void record_outcome(struct exchange *x, const struct exchange_outcome *o)
 	record_text(r->error_text, sizeof(r->error_text), bf_slice_from(o->error_text));
 }
 
+/* A provider may say anything: no number of its must turn a counter back. */
+static int64_t token_count(uint64_t n)
+{
+	return n < RECORD_TOKENS_MAX ? (int64_t)n : 0;
+}
+
+static void record_count(struct worker *w, const struct shm_usage_record *r)
+{
+	worker_count(w, r->status == SHM_USAGE_SUCCESS ? SHM_M_REQUESTS_OK : SHM_M_REQUESTS_FAILED);
+	if (r->flags & SHM_USAGE_TRUNCATED)
+		worker_count(w, SHM_M_STREAMS_TRUNCATED);
+	shm_metric_add(w->seg, w->proc_slot, SHM_M_INPUT_TOKENS, token_count(r->prompt_tokens));
+	shm_metric_add(w->seg, w->proc_slot, SHM_M_OUTPUT_TOKENS,
+		       token_count(r->completion_tokens));
+}
+
 /* The row, and what it overflowed into. */
 static void record_push(struct exchange *x)
 {
@@ -144,6 +210,7 @@ void record_close(struct exchange *x, const struct exchange_outcome *outcome)
 	assert(x->admitted);
 	x->admitted = false;
 	record_outcome(x, outcome);
+	record_count(w, &x->record);
 	if (x->inflight >= 0) {
 		/* Bodies first: who finds the row finds what it points to. */
 		if (record_wants_content(x))

@@ -8,9 +8,18 @@
 
 #include "proxyd/exchange.h"
 
-/* Takes an in-flight entry and keeps room for the row. False: the table or the ring is full,
- * nothing was taken. */
-bool record_open(struct exchange *x);
+/*
+ * Takes an in-flight entry and keeps room for the row. x->id, provider, model and, as far as they
+ * are known, x->record's object_type, request_id and parent_id are the row's; of a fallback
+ * (x->target above 0) the primary's id is its parent. May be called again once the row was closed.
+ * False: the table or the ring is full, nothing was taken.
+ */
+bool record_open(struct exchange *x) BF_MUST_CHECK;
+/*
+ * Attempt number n, from 2 on, begins with x->key. What the one before it had seen is forgotten; if
+ * this worker dies, the row names this key. record_open is the first attempt.
+ */
+void record_attempt(struct exchange *x, uint32_t n);
 void record_first_byte(struct exchange *x);
 /* Absolute numbers; the in-flight entry follows. */
 void record_progress(struct exchange *x, uint64_t prompt_tokens, uint64_t completion_tokens,

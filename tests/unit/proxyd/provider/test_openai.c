@@ -1,4 +1,4 @@
-/* The pure parts of the OpenAI adapter: splicing, choice of keys, token numbers. */
+/* The pure parts of the OpenAI adapter: splicing, token numbers. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,6 @@
 #include "proxyd/gate/infer.h"
 #include "proxyd/gate/route.h"
 #include "proxyd/provider/openai_body.h"
-#include "proxyd/provider/key.h"
 #include "proxyd/provider/openai_usage.h"
 #include "proxyd/provider/provider.h"
 #include "tests/unit/proxyd/harness.h"
@@ -85,76 +84,6 @@ static void asking_for_usage(void **state BF_UNUSED)
 	       true, "{\"model\":\"m\"," S "\"stream_options\":{\"include_usage\":true}," MSG "}");
 }
 
-static struct bf_slice models_a[] = {{"a", 1}}, models_all[] = {{"*", 1}};
-
-static struct bf_conf_provider_key key(const char *name, int64_t weight)
-{
-	return (struct bf_conf_provider_key){.name = bf_slice_from(name),
-					     .value = BF_SLICE_LIT("secret"),
-					     .weight_micro = weight * 1000000,
-					     .enabled = true};
-}
-
-/* Name of the key that is chosen, "-" for none, "" when none is needed. */
-static const char *choose(struct bf_conf_provider_key *keys, uint32_t count, const char *model,
-			  uint64_t random)
-{
-	const struct bf_conf_provider p = {.keys = {keys, count}};
-	const struct bf_conf_provider_key *k;
-
-	switch (provider_key_choose(&p, bf_slice_from(model), random, &k)) {
-	case PROVIDER_KEY_CHOSEN:
-		assert_non_null(k);
-		return k->name.ptr;
-	case PROVIDER_KEY_NOT_NEEDED:
-		return "";
-	case PROVIDER_KEY_NONE:
-		break;
-	}
-	assert_null(k);
-	return "-";
-}
-
-static void keys_that_admit(void **state BF_UNUSED)
-{
-	struct bf_conf_provider_key k[2] = {key("one", 1), key("two", 1)};
-
-	assert_string_equal(choose(NULL, 0, "a", 0), "");
-	k[0].models = (struct bf_array){models_a, 1};
-	k[1].enabled = false;
-	assert_string_equal(choose(k, 2, "a", 12345), "one");
-	assert_string_equal(choose(k, 2, "b", 12345), "-");
-	k[0].blacklisted_models = (struct bf_array){models_a, 1};
-	assert_string_equal(choose(k, 2, "a", 0), "-");
-	k[1].enabled = true;
-	k[1].models = (struct bf_array){models_all, 1};
-	assert_string_equal(choose(k, 2, "a", 0), "two");
-	k[1].blacklisted_models = (struct bf_array){models_all, 1};
-	assert_string_equal(choose(k, 2, "a", 0), "-");
-	k[1] = key("two", 1);
-	k[1].value = BF_SLICE_LIT("a\r\nX: y");
-	assert_false(provider_key_is_sendable(&k[1]));
-	assert_string_equal(choose(k, 2, "a", 0), "-");
-}
-
-static void keys_by_weight(void **state BF_UNUSED)
-{
-	struct bf_conf_provider_key k[3] = {key("one", 1), key("none", 0), key("three", 3)};
-	unsigned one = 0, three = 0;
-
-	for (uint64_t r = 0; r < 4000000; r += 1000) {
-		const char *name = choose(k, 3, "m", r);
-		one += strcmp(name, "one") == 0;
-		three += strcmp(name, "three") == 0;
-	}
-	assert_int_equal(one, 1000);
-	assert_int_equal(three, 3000);
-	k[0].weight_micro = k[2].weight_micro = 0;
-	assert_string_equal(choose(k, 3, "m", 0), "one");
-	assert_string_equal(choose(k, 3, "m", 1), "none");
-	assert_string_equal(choose(k, 3, "m", 5), "three");
-}
-
 static void token_numbers(void **state BF_UNUSED)
 {
 	static const struct {
@@ -201,8 +130,8 @@ static void token_numbers(void **state BF_UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(splicing),        cmocka_unit_test(asking_for_usage),
-	    cmocka_unit_test(keys_that_admit), cmocka_unit_test(keys_by_weight),
+	    cmocka_unit_test(splicing),
+	    cmocka_unit_test(asking_for_usage),
 	    cmocka_unit_test(token_numbers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
