@@ -225,6 +225,49 @@ static void stop_writes_the_rows(void **state)
 	harness_close(&h);
 }
 
+static unsigned ticks;
+static int64_t ticked_ms;
+
+static void on_tick(struct exchange *x, int64_t now_ms)
+{
+	assert_int_equal(x->state, EXCHANGE_CALLING);
+	ticked_ms = now_ms;
+	ticks++;
+}
+
+/* Only exchanges that wait for their provider are asked. */
+static void sweeps_tick(void **state)
+{
+	struct harness h;
+	const char *request = harness_chat(CHAT);
+
+	(void)state;
+	ticks = 0;
+	harness_open(&h, endless_mock);
+	int idle = harness_client(&h);
+	int running = harness_client(&h);
+	harness_send(&h, running, request, strlen(request) - 1);
+	struct conn *c = BF_CONTAINER_OF(h.f.conns.prev, struct conn, node);
+	assert_int_equal(c->state, CONN_BODY);
+	c->x->on_tick = on_tick;
+	front_sweep(&h.f, bf_mono_ms());
+	assert_int_equal(ticks, 0);
+	harness_send(&h, running, request + strlen(request) - 1, 1);
+	harness_turns(&h, 2);
+	c->x->on_tick = on_tick;
+	int64_t now_ms = bf_mono_ms();
+	front_sweep(&h.f, now_ms);
+	assert_int_equal(ticks, 1);
+	assert_int_equal(ticked_ms, now_ms);
+	c->x->on_tick = NULL;
+	front_sweep(&h.f, bf_mono_ms());
+	assert_int_equal(ticks, 1);
+	assert_int_equal(h.f.conn_count, 2);
+	(void)close(idle);
+	leave(&h, running);
+	harness_close(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -234,6 +277,7 @@ int main(void)
 	    cmocka_unit_test(drain_gives_idle_connections_a_grace),
 	    cmocka_unit_test(drain_without_connections_is_done_at_once),
 	    cmocka_unit_test(stop_writes_the_rows),
+	    cmocka_unit_test(sweeps_tick),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
