@@ -1,6 +1,7 @@
 /*
  * OpenSSL behind a few calls. Called by whoever connects to an https URL. Must never skip a check
- * of certificate or name, and never leave anything in OpenSSL's error queue.
+ * of certificate or name except for bf_tls_trust_anyone, and never leave anything in OpenSSL's
+ * error queue.
  */
 #include "common/net/tls.h"
 
@@ -74,6 +75,15 @@ int bf_tls_trust_nobody(struct bf_tls_trust **ret_trust, struct bf_err *err)
 	SSL_CTX_sess_set_new_cb(trust->ctx, on_tls_ticket);
 	*ret_trust = trust;
 	return 0;
+}
+
+int bf_tls_trust_anyone(struct bf_tls_trust **ret_trust, struct bf_err *err)
+{
+	int r = bf_tls_trust_nobody(ret_trust, err);
+
+	if (r == 0)
+		SSL_CTX_set_verify((*ret_trust)->ctx, SSL_VERIFY_NONE, NULL);
+	return r;
 }
 
 /* Where distributions keep their bundle; the environment, as OpenSSL knows it, comes first. */

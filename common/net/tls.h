@@ -1,6 +1,6 @@
 /*
- * TLS as a client over non-blocking sockets. The server's certificate and name are always checked.
- * What reads files (trust) happens before the sandbox.
+ * TLS as a client over non-blocking sockets. The server's certificate and name are checked, unless
+ * the trust is bf_tls_trust_anyone. What reads files (trust) happens before the sandbox.
  */
 #pragma once
 
@@ -30,6 +30,8 @@ int bf_tls_trust_system(struct bf_tls_trust **ret_trust, struct bf_err *err);
 int bf_tls_trust_pem(struct bf_slice pem, struct bf_tls_trust **ret_trust, struct bf_err *err);
 /* Nobody. -ENOMEM, BF_E_STATE. */
 int bf_tls_trust_nobody(struct bf_tls_trust **ret_trust, struct bf_err *err);
+/* Anyone who answers: neither certificate nor name are looked at. -ENOMEM, BF_E_STATE. */
+int bf_tls_trust_anyone(struct bf_tls_trust **ret_trust, struct bf_err *err);
 /* Connections must be closed before. Accepts NULL. */
 void bf_tls_trust_free(struct bf_tls_trust *trust);
 

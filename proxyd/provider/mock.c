@@ -5,15 +5,14 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "common/codec/json_writer.h"
 #include "proxyd/provider/mock_text.h"
+#include "proxyd/provider/mock_write.h"
 #include "proxyd/provider/provider.h"
 
-#define MOCK_TEXT_MAX  (128u << 20)
-#define MOCK_ID_PREFIX "chatcmpl-"
-
+#define MOCK_TEXT_MAX (128u << 20)
 struct mock_state {
 	struct bf_buf text; /* the event or answer being built; used within one call only */
 };
@@ -25,80 +24,86 @@ struct mock_call {
 	ev_timer timer;
 	struct bf_slice left; /* of the reply, still to be streamed */
 	struct bf_slice reply;
-	uint64_t prompt_tokens, completion_tokens; /* completion: told so far */
-	bool head_sent, role_sent;
-	char id[sizeof(MOCK_ID_PREFIX) + BF_UUID_TEXT_LEN];
+	struct bf_slice *inputs; /* of a call for embeddings */
+	size_t input_count;
+	struct mock_words words;
+	bool head_sent, begun;
 };
 
-static void mock_read_messages(struct mock_call *call, struct bf_slice *ret_last_user)
+/* ---- the request */
+
+/* One text of a list: its words are tokens; of anything else, its elements. */
+static void mock_read_text(struct mock_call *call, uint32_t i, struct bf_slice *ret_text)
+{
+	const struct bf_json_tape *t = &call->x->json;
+
+	*ret_text = (struct bf_slice){NULL, 0};
+	if (t->tokens[i].type == BF_JSON_OBJECT)
+		*ret_text = mock_message_text(t, i, &call->x->arena);
+	else if (t->tokens[i].type == BF_JSON_STRING)
+		(void)bf_json_string(t, i, &call->x->arena, ret_text);
+	else
+		call->words.prompt_tokens += BF_MAX(t->tokens[i].count, 1u);
+	call->words.prompt_tokens += mock_count_words(*ret_text);
+}
+
+/* Messages, prompt or input: a text or a list. What the last user says is echoed. */
+static void mock_read_content(struct mock_call *call, struct bf_slice *ret_echo)
 {
 	struct exchange *x = call->x;
 	const struct bf_json_tape *t = &x->json;
+	uint32_t content = x->content_token;
+	struct bf_slice text;
 
-	*ret_last_user = (struct bf_slice){NULL, 0};
-	for (uint32_t m = bf_json_first(x->content_token); m < t->tokens[x->content_token].next;
+	*ret_echo = (struct bf_slice){NULL, 0};
+	if (content == BF_JSON_NONE)
+		return;
+	if (t->tokens[content].type != BF_JSON_ARRAY) {
+		mock_read_text(call, content, ret_echo);
+		return;
+	}
+	for (uint32_t m = bf_json_first(content); m < t->tokens[content].next;
 	     m = t->tokens[m].next) {
-		struct bf_slice text = mock_message_text(t, m, &x->arena);
-		struct bf_slice role = bf_json_raw(t, bf_json_member(t, m, "role"));
-		call->prompt_tokens += mock_count_words(text);
-		if (bf_slice_is(role, "\"user\""))
-			*ret_last_user = text;
+		uint32_t role = bf_json_member(t, m, "role");
+		mock_read_text(call, m, &text);
+		if (text.len &&
+		    (role == BF_JSON_NONE || bf_slice_is(bf_json_raw(t, role), "\"user\"")))
+			*ret_echo = text;
 	}
 }
 
-static void mock_write_head(struct bf_json_writer *j, const struct mock_call *call,
-			    const char *object)
+/* What vectors are wanted of: a text, a list of texts, a list of tokens, or a list of such lists.
+ * The JSON itself will do, as it decides nothing but numbers. */
+static bool mock_read_inputs(struct mock_call *call)
 {
-	bf_jw_object(j);
-	bf_jw_key(j, "id");
-	bf_jw_cstr(j, call->id);
-	bf_jw_key(j, "object");
-	bf_jw_cstr(j, object);
-	bf_jw_key(j, "created");
-	bf_jw_i64(j, call->x->started_wall_ns / 1000000000);
-	bf_jw_key(j, "model");
-	bf_jw_string(j, call->x->model);
-	bf_jw_key(j, "choices");
-	bf_jw_array(j);
+	struct exchange *x = call->x;
+	const struct bf_json_tape *t = &x->json;
+	uint32_t input = x->content_token;
+	uint32_t first = bf_json_first(input);
+	bool single = input == BF_JSON_NONE || t->tokens[input].type != BF_JSON_ARRAY ||
+		      t->tokens[input].count == 0 || t->tokens[first].type == BF_JSON_NUMBER;
+	size_t max = single ? 1 : t->tokens[input].count;
+
+	call->inputs = bf_arena_alloc(&x->arena, max * sizeof(call->inputs[0]));
+	if (!call->inputs)
+		return false;
+	if (single) {
+		call->input_count = 1;
+		call->inputs[0] = input == BF_JSON_NONE ? x->body : bf_json_raw(t, input);
+		return true;
+	}
+	for (uint32_t i = first; i < t->tokens[input].next; i = t->tokens[i].next)
+		call->inputs[call->input_count++] = bf_json_raw(t, i);
+	return true;
 }
 
-static void mock_write_usage(struct bf_json_writer *j, const struct mock_call *call)
-{
-	bf_jw_key(j, "usage");
-	bf_jw_object(j);
-	bf_jw_key(j, "prompt_tokens");
-	bf_jw_u64(j, call->prompt_tokens);
-	bf_jw_key(j, "completion_tokens");
-	bf_jw_u64(j, call->completion_tokens);
-	bf_jw_key(j, "total_tokens");
-	bf_jw_u64(j, call->prompt_tokens + call->completion_tokens);
-	bf_jw_end_object(j);
-}
-
-/* Open a choice up to its message or delta. */
-static void mock_open_choice(struct bf_json_writer *j, const char *part)
-{
-	bf_jw_object(j);
-	bf_jw_key(j, "index");
-	bf_jw_i64(j, 0);
-	bf_jw_key(j, part);
-	bf_jw_object(j);
-}
-
-static void mock_close_choice(struct bf_json_writer *j, const char *finish_reason)
-{
-	bf_jw_end_object(j);
-	bf_jw_key(j, "finish_reason");
-	if (finish_reason)
-		bf_jw_cstr(j, finish_reason);
-	else
-		bf_jw_null(j);
-	bf_jw_end_object(j);
-}
+/* ---- the answer */
 
 static struct bf_buf *mock_text(const struct mock_call *call)
 {
 	struct mock_state *state = call->p->state;
+
+	bf_buf_clear(&state->text);
 	return &state->text;
 }
 
@@ -106,6 +111,7 @@ static void mock_done(struct mock_call *call, struct bf_slice tail, bool failed)
 {
 	struct exchange *x = call->x;
 	const struct exchange_outcome outcome = {
+	    .fault = failed ? EXCHANGE_FAULT_LOCAL : EXCHANGE_FAULT_NONE,
 	    .http_status = failed ? 503 : 200,
 	    .error_type = failed ? "out_of_memory" : NULL,
 	    .error_text = failed ? "no memory for the answer" : NULL,
@@ -116,115 +122,117 @@ static void mock_done(struct mock_call *call, struct bf_slice tail, bool failed)
 	x->sink->on_done(x, &outcome);
 }
 
+static void mock_tell_usage(const struct mock_call *call)
+{
+	call->x->sink->on_usage(call->x, call->words.prompt_tokens, call->words.completion_tokens,
+				0);
+}
+
+static void mock_note_stop(struct mock_call *call)
+{
+	bool responses = call->words.object == SHM_OBJECT_RESPONSES;
+
+	(void)snprintf(call->x->record.stop_reason, sizeof(call->x->record.stop_reason), "%s",
+		       responses ? "completed" : "stop");
+}
+
+static int mock_write_embeddings(struct mock_call *call, struct bf_buf *text)
+{
+	const struct bf_json_tape *t = &call->x->json;
+	uint32_t format = bf_json_member(t, 0, "encoding_format");
+	uint32_t dimensions = bf_json_member(t, 0, "dimensions");
+	int64_t count = 0;
+
+	if (dimensions != BF_JSON_NONE && bf_json_i64(t, dimensions, &count) < 0)
+		count = 0;
+	return mock_write_vectors(
+	    text, &call->words, call->inputs, call->input_count, count > 0 ? (uint64_t)count : 0,
+	    format != BF_JSON_NONE && bf_slice_is(bf_json_raw(t, format), "\"base64\""));
+}
+
 static void mock_answer(struct mock_call *call)
 {
+	const struct bf_slice none = {NULL, 0};
 	struct exchange *x = call->x;
 	struct bf_buf *text = mock_text(call);
-	struct bf_json_writer j;
+	bool vectors = call->words.object == SHM_OBJECT_EMBEDDING;
+	int r;
 
-	call->completion_tokens = mock_count_words(call->reply);
-	x->sink->on_usage(x, call->prompt_tokens, call->completion_tokens, 0);
-	bf_buf_clear(text);
-	bf_jw_init(&j, text);
-	mock_write_head(&j, call, "chat.completion");
-	mock_open_choice(&j, "message");
-	bf_jw_key(&j, "role");
-	bf_jw_cstr(&j, "assistant");
-	bf_jw_key(&j, "content");
-	bf_jw_string(&j, call->reply);
-	mock_close_choice(&j, "stop");
-	bf_jw_end_array(&j);
-	mock_write_usage(&j, call);
-	bf_jw_end_object(&j);
-	if (bf_jw_finish(&j) < 0) {
-		mock_done(call, (struct bf_slice){NULL, 0}, true);
+	if (!vectors) {
+		call->words.completion_tokens = mock_count_words(call->reply);
+		mock_note_stop(call);
+	}
+	mock_tell_usage(call);
+	r = vectors ? mock_write_embeddings(call, text)
+		    : mock_write_answer(text, &call->words, call->reply);
+	if (r < 0) {
+		mock_done(call, none, true);
 		return;
 	}
 	x->sink->on_head(x, 200, false);
 	if (x->sink->on_body(x, bf_buf_slice(text)))
-		mock_done(call, (struct bf_slice){NULL, 0}, false);
+		mock_done(call, none, false);
 }
 
-/* Appends one event; delta is what the choice says. */
-static int mock_event(struct mock_call *call, const char *role, struct bf_slice content,
-		      const char *finish_reason)
+/* ---- a stream */
+
+/* Writes and passes on an event of the end. False: the exchange is over. */
+static bool mock_final(struct mock_call *call, bool usage)
 {
+	struct exchange *x = call->x;
 	struct bf_buf *text = mock_text(call);
-	struct bf_json_writer j;
-	int r = bf_buf_append_slice(text, BF_SLICE_LIT("data: "));
+	struct bf_slice json = {NULL, 0};
+	int r = usage ? mock_write_usage(text, &call->words, &json)
+		      : mock_write_final(text, &call->words, call->reply, &json);
 
-	if (r < 0)
-		return r;
-	bf_jw_init(&j, text);
-	mock_write_head(&j, call, "chat.completion.chunk");
-	mock_open_choice(&j, "delta");
-	if (role) {
-		bf_jw_key(&j, "role");
-		bf_jw_cstr(&j, role);
-	}
-	if (!finish_reason) {
-		bf_jw_key(&j, "content");
-		bf_jw_string(&j, content);
-	}
-	mock_close_choice(&j, finish_reason);
-	bf_jw_end_array(&j);
-	bf_jw_end_object(&j);
-	r = bf_jw_finish(&j);
-	return r < 0 ? r : bf_buf_append_slice(text, BF_SLICE_LIT("\n\n"));
-}
-
-static int mock_usage_event(struct mock_call *call)
-{
-	struct bf_buf *text = mock_text(call);
-	struct bf_json_writer j;
-	int r = bf_buf_append_slice(text, BF_SLICE_LIT("data: "));
-
-	if (r < 0)
-		return r;
-	bf_jw_init(&j, text);
-	mock_write_head(&j, call, "chat.completion.chunk");
-	bf_jw_end_array(&j);
-	mock_write_usage(&j, call);
-	bf_jw_end_object(&j);
-	r = bf_jw_finish(&j);
-	return r < 0 ? r : bf_buf_append_slice(text, BF_SLICE_LIT("\n\n"));
+	if (r == 0)
+		return x->sink->on_final(x, bf_buf_slice(text), json);
+	mock_done(call, json, true);
+	return false;
 }
 
 static void mock_stream_end(struct mock_call *call)
 {
+	struct exchange *x = call->x;
 	struct bf_buf *text = mock_text(call);
-	int r;
+	bool responses = call->words.object == SHM_OBJECT_RESPONSES;
+	const struct bf_slice none = {NULL, 0};
 
-	bf_buf_clear(text);
-	r = mock_event(call, NULL, (struct bf_slice){NULL, 0}, "stop");
-	if (r == 0 && call->x->wants_usage_chunk)
-		r = mock_usage_event(call);
-	if (r == 0)
-		r = bf_buf_append_slice(text, BF_SLICE_LIT("data: [DONE]\n\n"));
-	mock_done(call, bf_buf_slice(text), r < 0);
+	mock_note_stop(call);
+	if (mock_write_closing(text, &call->words, call->reply) < 0) {
+		mock_done(call, none, true);
+		return;
+	}
+	if (bf_buf_len(text) && !x->sink->on_body(x, bf_buf_slice(text)))
+		return;
+	if (!mock_final(call, false))
+		return;
+	if (!responses && x->wants_usage_chunk && !mock_final(call, true))
+		return;
+	mock_done(call, responses ? none : BF_SLICE_LIT("data: [DONE]\n\n"), false);
 }
 
-/* One word, or the opening role. False: the exchange is over. */
+/* One word, or the opening. False: the exchange is over. */
 static bool mock_stream_step(struct mock_call *call)
 {
+	const struct bf_slice none = {NULL, 0};
 	struct exchange *x = call->x;
 	struct bf_buf *text = mock_text(call);
 	int r;
 
-	bf_buf_clear(text);
-	if (!call->role_sent) {
-		call->role_sent = true;
-		r = mock_event(call, "assistant", (struct bf_slice){NULL, 0}, NULL);
+	if (!call->begun) {
+		call->begun = true;
+		r = mock_write_begin(text, &call->words);
 	} else {
 		struct bf_slice word = mock_next_word(&call->left);
-		call->completion_tokens += mock_count_words(word);
-		r = mock_event(call, NULL, word, NULL);
+		call->words.completion_tokens += mock_count_words(word);
+		r = mock_write_piece(text, &call->words, word);
 	}
 	if (r < 0) {
-		mock_done(call, (struct bf_slice){NULL, 0}, true);
+		mock_done(call, none, true);
 		return false;
 	}
-	x->sink->on_usage(x, call->prompt_tokens, call->completion_tokens, 0);
+	mock_tell_usage(call);
 	return x->sink->on_body(x, bf_buf_slice(text));
 }
 
@@ -239,14 +247,14 @@ static void mock_stream(struct mock_call *call)
 		x->sink->on_head(x, 200, true);
 	}
 	while (x->out->stream_ready(x)) {
-		if (call->role_sent && call->left.len == 0) {
+		if (call->begun && call->left.len == 0) {
 			mock_stream_end(call);
 			return;
 		}
-		bool was_role = !call->role_sent;
+		bool was_opening = !call->begun;
 		if (!mock_stream_step(call))
 			return;
-		if (interval_ms > 0 && !was_role) {
+		if (interval_ms > 0 && !was_opening) {
 			ev_timer_set(&call->timer, (double)interval_ms / 1000.0, 0.0);
 			ev_timer_start(call->p->worker->loop, &call->timer);
 			return;
@@ -256,7 +264,7 @@ static void mock_stream(struct mock_call *call)
 
 static void mock_work(struct mock_call *call)
 {
-	if (call->x->wants_stream)
+	if (call->x->wants_stream && call->words.object != SHM_OBJECT_EMBEDDING)
 		mock_stream(call);
 	else
 		mock_answer(call);
@@ -268,6 +276,8 @@ static void on_mock_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 	(void)revents;
 	mock_work(timer->data);
 }
+
+/* ---- public */
 
 static void mock_cancel(struct exchange *x)
 {
@@ -284,29 +294,42 @@ static void mock_resume(struct exchange *x)
 		mock_stream(call);
 }
 
-static void mock_start(struct provider *p, struct exchange *x)
+static struct mock_call *mock_call_new(struct provider *p, struct exchange *x)
 {
 	struct mock_call *call = bf_arena_alloc(&x->arena, sizeof(*call));
+
+	if (!call)
+		return NULL;
+	*call = (struct mock_call){.x = x, .p = p};
+	call->words.object = x->object;
+	call->words.created_s = x->started_wall_ns / 1000000000;
+	call->words.model = x->model;
+	bf_uuid_format(&x->id, call->words.id);
+	ev_timer_init(&call->timer, on_mock_timer, (double)p->conf->mock_config.latency_ms / 1000.0,
+		      0.0);
+	call->timer.data = call;
+	return x->object != SHM_OBJECT_EMBEDDING || mock_read_inputs(call) ? call : NULL;
+}
+
+static void mock_start(struct provider *p, struct exchange *x)
+{
+	struct mock_call *call = mock_call_new(p, x);
 	const struct bf_conf_mock *conf = &p->conf->mock_config;
-	struct bf_slice last_user;
+	struct bf_slice echo;
 
 	if (!call) {
-		const struct exchange_outcome outcome = {.http_status = 503,
+		const struct exchange_outcome outcome = {.fault = EXCHANGE_FAULT_LOCAL,
+							 .http_status = 503,
 							 .error_type = "out_of_memory",
 							 .error_text = "no memory for the call"};
 		x->sink->on_done(x, &outcome);
 		return;
 	}
-	*call = (struct mock_call){.x = x, .p = p};
-	memcpy(call->id, MOCK_ID_PREFIX, sizeof(MOCK_ID_PREFIX) - 1);
-	bf_uuid_format(&x->id, call->id + sizeof(MOCK_ID_PREFIX) - 1);
-	ev_timer_init(&call->timer, on_mock_timer, (double)conf->latency_ms / 1000.0, 0.0);
-	call->timer.data = call;
 	x->provider_call = call;
 	x->call_cancel = mock_cancel;
 	x->call_resume = mock_resume;
-	mock_read_messages(call, &last_user);
-	call->reply = conf->reply.len ? conf->reply : last_user;
+	mock_read_content(call, &echo);
+	call->reply = conf->reply.len ? conf->reply : echo;
 	call->left = call->reply;
 	if (conf->latency_ms > 0)
 		ev_timer_start(p->worker->loop, &call->timer);

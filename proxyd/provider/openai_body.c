@@ -1,5 +1,5 @@
 /*
- * Splices a chat request. Called once per request. Must never copy or re-serialise the body: what
+ * Splices a request. Called once per attempt. Must never copy or re-serialise the body: what
  * is not understood here reaches the provider byte by byte.
  */
 #include "proxyd/provider/openai_body.h"
@@ -19,7 +19,17 @@ static size_t offset_of(const struct bf_json_tape *t, struct bf_slice part)
 	return (size_t)(part.ptr - t->text.ptr);
 }
 
-/* x->model as a JSON string: its own bytes when they stand in the body as they are. */
+static bool is_plain_text(struct bf_slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char ch = (unsigned char)s.ptr[i];
+		if (ch < ' ' || ch == '"' || ch == '\\')
+			return false;
+	}
+	return true;
+}
+
+/* x->model as a JSON string: its own bytes where they need no escapes. */
 static int splice_model(struct exchange *x, struct splice *s)
 {
 	const struct bf_json_tape *t = &x->json;
@@ -29,7 +39,7 @@ static int splice_model(struct exchange *x, struct splice *s)
 
 	s->from = offset_of(t, raw);
 	s->to = s->from + raw.len;
-	if (!t->tokens[x->model_token].escaped) {
+	if (is_plain_text(x->model)) {
 		s->from++;
 		s->to--;
 		s->text = x->model;
@@ -63,6 +73,24 @@ static void splice_value(const struct bf_json_tape *t, uint32_t value, struct bf
 	s->text = text;
 }
 
+/* The member whose value this is, with the one comma that goes with it. */
+static void splice_cut(const struct bf_json_tape *t, uint32_t value, struct splice *s)
+{
+	uint32_t after = t->tokens[value].next, before = BF_JSON_NONE;
+
+	s->from = offset_of(t, bf_json_raw(t, value - 1));
+	s->text = (struct bf_slice){NULL, 0};
+	if (after < t->tokens[0].next) {
+		s->to = offset_of(t, bf_json_raw(t, after));
+		return;
+	}
+	for (uint32_t key = bf_json_first(0); key + 1 < value; key = t->tokens[key + 1].next)
+		before = key + 1;
+	if (before != BF_JSON_NONE)
+		s->from = offset_of(t, bf_json_raw(t, before)) + bf_json_raw(t, before).len;
+	s->to = offset_of(t, bf_json_raw(t, value)) + bf_json_raw(t, value).len;
+}
+
 static void splice_usage(const struct bf_json_tape *t, struct splice *s)
 {
 	uint32_t options = bf_json_member(t, 0, "stream_options");
@@ -94,22 +122,32 @@ static unsigned piece_add(struct iovec *pieces, unsigned n, struct bf_slice part
 	return n + 1;
 }
 
+static void splice_sort(struct splice *places, unsigned count)
+{
+	for (unsigned i = 1; i < count; i++) {
+		struct splice s = places[i];
+		unsigned k = i;
+		for (; k > 0 && places[k - 1].from > s.from; k--)
+			places[k] = places[k - 1];
+		places[k] = s;
+	}
+}
+
 int openai_body_splice(struct exchange *x, bool ask_usage, struct iovec pieces[OPENAI_PIECES_MAX])
 {
-	struct splice places[2], swap;
+	struct splice places[3];
 	struct bf_slice body = x->body;
-	unsigned count = 1, n = 0;
+	unsigned count = 0, n = 0;
 	size_t at = 0;
 
-	if (splice_model(x, &places[0]) < 0)
-		return -ENOMEM;
+	/* Before the cut: where both begin at one place, what is put in comes first. */
 	if (x->wants_stream && ask_usage && !x->wants_usage_chunk)
 		splice_usage(&x->json, &places[count++]);
-	if (count == 2 && places[1].from < places[0].from) {
-		swap = places[0];
-		places[0] = places[1];
-		places[1] = swap;
-	}
+	if (x->fallbacks_token != BF_JSON_NONE)
+		splice_cut(&x->json, x->fallbacks_token, &places[count++]);
+	if (splice_model(x, &places[count++]) < 0)
+		return -ENOMEM;
+	splice_sort(places, count);
 	for (unsigned i = 0; i < count; i++) {
 		n = piece_add(pieces, n, (struct bf_slice){body.ptr + at, places[i].from - at});
 		n = piece_add(pieces, n, places[i].text);

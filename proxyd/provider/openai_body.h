@@ -5,11 +5,12 @@
 
 #include "proxyd/exchange.h"
 
-#define OPENAI_PIECES_MAX 5u /* two places at most are replaced */
+#define OPENAI_PIECES_MAX 7u /* three places at most are replaced */
 
 /*
- * Fills pieces with x->body in which the model's name is x->model and, when a stream's client did
- * not ask for usage and ask_usage is set, stream_options.include_usage is true. They refer to the
- * body and the arena. Returns how many, or -ENOMEM.
+ * Fills pieces with x->body in which the model's name is x->model, the member `fallbacks` is cut
+ * out, and, when a stream's client did not ask for usage and ask_usage is set,
+ * stream_options.include_usage is true. They refer to the body and the arena. Returns how many, or
+ * -ENOMEM.
  */
 int openai_body_splice(struct exchange *x, bool ask_usage, struct iovec pieces[OPENAI_PIECES_MAX]);

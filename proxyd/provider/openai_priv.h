@@ -1,6 +1,7 @@
-/* One call to an OpenAI-compatible provider, for proxyd/provider/openai*.c. */
+/* One provider of the OpenAI family and its calls, for proxyd/provider/openai*.c. */
 #pragma once
 
+#include "proxyd/provider/openai_said.h"
 #include "proxyd/provider/openai_table.h"
 #include "proxyd/provider/provider.h"
 #include "proxyd/provider/sse.h"
@@ -11,13 +12,22 @@
 /* Where the provider tells no numbers: about this many bytes of JSON are a token. */
 #define OPENAI_BYTES_PER_TOKEN 4u
 
+/* One server. */
+struct openai_pool {
+	struct upstream up;
+	struct bf_buf heads[OPENAI_OBJECTS]; /* first lines of every request, by operation */
+};
+
 /* State of a provider; process lifetime. */
 struct openai {
-	struct upstream up;
 	const struct openai_family *family;
-	struct bf_buf head;      /* first lines of every request */
-	struct bf_arena scratch; /* one tape at a time; no-dump */
-	struct bf_buf joined;    /* data of an event of several lines; no-dump */
+	struct upstream_queue queue;
+	struct openai_pool *pools; /* the first is at base_url */
+	uint32_t pool_count;
+	uint32_t *pool_of_key;    /* by index of the key */
+	struct bf_slice own_auth; /* Authorization of extra_headers: sent when there is no key */
+	struct bf_arena scratch;  /* one tape at a time; no-dump */
+	struct bf_buf joined;     /* data of an event of several lines; no-dump */
 };
 
 enum openai_mode {
@@ -32,24 +42,31 @@ struct openai_call {
 	struct upstream_call up;
 	struct exchange *x;
 	struct provider *p;
+	enum shm_usage_object object;
 	enum openai_mode mode;
 	int status;
 	/* Of a stream: */
 	struct sse_scan scan;
 	struct bf_buf partial; /* the beginning of an event; no-dump */
 	uint64_t partial_charged;
-	uint64_t events;
-	bool usage_seen;
+	uint64_t events, deltas; /* with data; with a piece of the answer */
+	bool usage_seen, stop_seen, framed;
 };
 
+/* Starts one attempt. */
+void openai_call_start(struct provider *p, struct exchange *x);
 /* The call is over: gives back what it holds and tells the sink. Nothing may be touched after. */
 void openai_finish(struct openai_call *call, const struct exchange_outcome *outcome);
 /* The same for an answer that cannot be relayed to its end; type and text must be literals. */
-void openai_give_up(struct openai_call *call, int http_status, const char *type, const char *text);
+void openai_give_up(struct openai_call *call, enum exchange_fault fault, int http_status,
+		    const char *type, const char *text);
 /* Numbers that were not told, until they are. */
 void openai_estimate(struct openai_call *call, uint64_t completion_tokens);
-void openai_told(struct openai_call *call, uint64_t prompt_tokens, uint64_t completion_tokens,
-		 uint64_t cached_tokens);
+/* Takes what an answer says about itself into the row; completion_tokens where it says nothing. */
+void openai_heard(struct openai_call *call, const struct openai_said *said,
+		  uint64_t completion_tokens);
 
 /* A piece of a stream's body. False: the call is over. */
 bool openai_stream_body(struct openai_call *call, struct bf_slice bytes);
+/* The body ended in order. The call is over. */
+void openai_stream_end(struct openai_call *call);

@@ -11,16 +11,22 @@
 #include "common/log/log.h"
 #include "proxyd/provider/openai_table.h"
 
-int provider_target(const struct bf_conf_provider *conf, struct upstream_target *ret_target,
-		    struct bf_err *err)
+struct bf_slice provider_url(const struct bf_conf_provider *conf,
+			     const struct bf_conf_provider_key *key)
 {
-	const struct openai_family *family = openai_family_of(conf->name);
 	struct bf_slice url = conf->network_config.base_url;
-	struct bf_err why = {0};
 
-	if (url.len == 0)
-		url = bf_slice_from(family->base_url);
-	int r = upstream_target_parse(url, family->prefix, ret_target, &why);
+	if (key && bf_conf_key_server(conf, key)->url.len)
+		url = bf_conf_key_server(conf, key)->url;
+	return url.len ? url : bf_slice_from(openai_family_of(conf->name)->base_url);
+}
+
+int provider_target(const struct bf_conf_provider *conf, struct bf_slice url,
+		    struct upstream_target *ret_target, struct bf_err *err)
+{
+	struct bf_err why = {0};
+	int r = upstream_target_parse(url, openai_family_of(conf->name)->prefix, ret_target, &why);
+
 	ret_target->allow_private = conf->network_config.allow_private_network;
 	return r < 0 ? bf_err_set(err, r, "providers.%.*s.network_config: %s",
 				  BF_SLICE_FMT(conf->name), why.text)
@@ -43,6 +49,10 @@ static int net_trust(struct provider_net *net, const struct bf_conf_provider *co
 {
 	struct bf_err why = {0};
 
+	if (net->own[i])
+		return 0;
+	if (conf->network_config.insecure_skip_verify)
+		return bf_tls_trust_anyone(&net->own[i], err);
 	if (conf->network_config.ca_cert_pem.len == 0)
 		return net_trust_system(net, err);
 	int r = bf_tls_trust_pem(conf->network_config.ca_cert_pem, &net->own[i], &why);
@@ -51,11 +61,11 @@ static int net_trust(struct provider_net *net, const struct bf_conf_provider *co
 		     : 0;
 }
 
-static int net_add(struct provider_net *net, const struct bf_conf_provider *conf, uint32_t i,
-		   struct bf_err *err)
+static int net_add_url(struct provider_net *net, const struct bf_conf_provider *conf, uint32_t i,
+		       struct bf_slice url, struct bf_err *err)
 {
 	struct upstream_target target;
-	int r = provider_target(conf, &target, err);
+	int r = provider_target(conf, url, &target, err);
 
 	if (r < 0)
 		return r;
@@ -64,6 +74,19 @@ static int net_add(struct provider_net *net, const struct bf_conf_provider *conf
 		return bf_err_sys(err, r, "providers.%.*s: %s", BF_SLICE_FMT(conf->name),
 				  target.host);
 	return target.tls ? net_trust(net, conf, i, err) : 0;
+}
+
+static int net_add(struct provider_net *net, const struct bf_conf_provider *conf, uint32_t i,
+		   struct bf_err *err)
+{
+	const struct bf_conf_provider_key *keys = conf->keys.items;
+	int r = net_add_url(net, conf, i, provider_url(conf, NULL), err);
+
+	for (uint32_t k = 0; r == 0 && k < conf->keys.count; k++) {
+		if (bf_conf_key_server(conf, &keys[k])->url.len)
+			r = net_add_url(net, conf, i, provider_url(conf, &keys[k]), err);
+	}
+	return r;
 }
 
 int provider_net_open(struct provider_net *net, const struct bf_config *config, struct bf_err *err)
@@ -95,13 +118,10 @@ void provider_net_close(struct provider_net *net)
 	*net = (struct provider_net){0};
 }
 
-struct bf_tls_trust *provider_net_trust(const struct provider_net *net,
-					const struct bf_config *config, uint32_t i)
+struct bf_tls_trust *provider_net_trust(const struct provider_net *net, uint32_t i,
+					const struct upstream_target *target)
 {
-	const struct bf_conf_provider *confs = config->providers.items;
-	struct upstream_target target;
-
-	if (provider_target(&confs[i], &target, NULL) < 0 || !target.tls)
+	if (!target->tls)
 		return NULL;
 	return net->own[i] ? net->own[i] : net->system;
 }

@@ -21,10 +21,13 @@ int provider_net_open(struct provider_net *net, const struct bf_config *config, 
 /* Providers must be closed. Accepts a zeroed one. */
 void provider_net_close(struct provider_net *net);
 
-/* Whom provider number i of the configuration trusts; NULL: it is reached by http. */
-struct bf_tls_trust *provider_net_trust(const struct provider_net *net,
-					const struct bf_config *config, uint32_t i);
+/* Whom provider number i of the configuration trusts; NULL: the target is reached by http. */
+struct bf_tls_trust *provider_net_trust(const struct provider_net *net, uint32_t i,
+					const struct upstream_target *target);
 
-/* Where a configured provider is. */
-int provider_target(const struct bf_conf_provider *conf, struct upstream_target *ret_target,
-		    struct bf_err *err);
+/* The URL of a key's own server, else the provider's; key may be NULL. */
+struct bf_slice provider_url(const struct bf_conf_provider *conf,
+			     const struct bf_conf_provider_key *key);
+/* Where that is. */
+int provider_target(const struct bf_conf_provider *conf, struct bf_slice url,
+		    struct upstream_target *ret_target, struct bf_err *err);

@@ -12,32 +12,52 @@
 
 #include "common/base/clock.h"
 #include "proxyd/provider/upstream_priv.h"
+#include "proxyd/worker.h"
 
 #define CALL_TEXT_MAX 320u
 
 /* The timer and whatever else still points at the call. */
 static void call_forget(struct upstream_call *call)
 {
+	upstream_queue_leave(call);
 	ev_timer_stop(call->up->loop, &call->timer);
 	bf_resolve_cancel(&call->wait);
 	call->conn = NULL;
 }
 
+static void call_report(struct upstream_call *call, struct upstream_failure *failure,
+			const char *fmt, va_list ap)
+{
+	call_forget(call);
+	failure->text = "the call to the provider failed";
+	call->text = bf_arena_alloc(call->arena, CALL_TEXT_MAX);
+	if (call->text) {
+		(void)vsnprintf(call->text, CALL_TEXT_MAX, fmt, ap);
+		failure->text = call->text;
+	}
+	call->events->on_fail(call, failure);
+}
+
 void upstream_call_fail(struct upstream_call *call, int http_status, const char *type,
 			const char *fmt, ...)
 {
-	struct upstream_failure failure = {http_status, type, "the call to the provider failed"};
+	struct upstream_failure failure = {.http_status = http_status, .type = type};
 	va_list ap;
 
-	call_forget(call);
-	call->text = bf_arena_alloc(call->arena, CALL_TEXT_MAX);
-	if (call->text) {
-		va_start(ap, fmt);
-		(void)vsnprintf(call->text, CALL_TEXT_MAX, fmt, ap);
-		va_end(ap);
-		failure.text = call->text;
-	}
-	call->events->on_fail(call, &failure);
+	va_start(ap, fmt);
+	call_report(call, &failure, fmt, ap);
+	va_end(ap);
+}
+
+void upstream_call_refuse(struct upstream_call *call, int http_status, const char *type,
+			  const char *fmt, ...)
+{
+	struct upstream_failure failure = {.http_status = http_status, .local = true, .type = type};
+	va_list ap;
+
+	va_start(ap, fmt);
+	call_report(call, &failure, fmt, ap);
+	va_end(ap);
 }
 
 void upstream_call_ended(struct upstream_call *call)
@@ -62,9 +82,12 @@ void upstream_deadline(struct upstream_call *call, int64_t ms)
 {
 	int64_t now_ms = bf_mono_ms();
 
-	call->deadline_ms = ms ? now_ms + ms : 0;
+	call->deadline_ms = ms ? now_ms + ms : call->give_up_ms;
+	if (call->give_up_ms)
+		call->deadline_ms = BF_MIN(call->deadline_ms, call->give_up_ms);
 	/* A later one costs nothing: the timer looks again when it fires. */
-	if (ms && (!ev_is_active(&call->timer) || call->deadline_ms < call->armed_ms))
+	if (call->deadline_ms &&
+	    (!ev_is_active(&call->timer) || call->deadline_ms < call->armed_ms))
 		call_arm(call, now_ms);
 }
 
@@ -74,6 +97,39 @@ static int64_t call_time_left(const struct upstream_call *call)
 	int64_t left_ms = call->started_ms + call->timeout_ms - bf_mono_ms();
 
 	return BF_MAX(left_ms, (int64_t)1);
+}
+
+/* To the head of the answer, once the request can be sent. */
+static int64_t call_head_time(const struct upstream_call *call)
+{
+	int64_t left_ms = call_time_left(call);
+
+	return call->first_byte_ms ? BF_MIN(left_ms, call->first_byte_ms) : left_ms;
+}
+
+static int64_t call_dial_time(const struct upstream_call *call)
+{
+	return BF_MIN(call_time_left(call), call->up->connect_timeout_ms);
+}
+
+/* Which of its times is over. */
+static void call_late(struct upstream_call *call, int64_t now_ms)
+{
+	const char *where = call->up->target.authority;
+
+	if (call->phase == UPSTREAM_WAITING)
+		upstream_call_refuse(call, 504, "upstream_queue_timeout",
+				     "no turn for a call to the provider at %s in time", where);
+	else if (call->give_up_ms && now_ms >= call->give_up_ms)
+		upstream_call_fail(call, 504, "upstream_total_timeout",
+				   "the provider at %s did not finish in time (total_timeout)",
+				   where);
+	else if (call->phase == UPSTREAM_DIALING)
+		upstream_call_fail(call, 504, "upstream_connect_timeout",
+				   "no connection to the provider at %s in time", where);
+	else
+		upstream_call_fail(call, 504, "upstream_timeout",
+				   "the provider was silent for too long");
 }
 
 static void on_call_timer(struct ev_loop *loop, ev_timer *timer, int revents)
@@ -91,13 +147,7 @@ static void on_call_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 	}
 	if (call->conn)
 		upstream_conn_close(call->conn);
-	if (call->connecting)
-		upstream_call_fail(call, 504, "upstream_connect_timeout",
-				   "no connection to the provider at %s in time",
-				   call->up->target.authority);
-	else
-		upstream_call_fail(call, 504, "upstream_timeout",
-				   "the provider was silent for too long");
+	call_late(call, now_ms);
 }
 
 /* ---- connecting */
@@ -121,9 +171,14 @@ static void call_dial_next(struct upstream_call *call)
 			return;
 		(void)snprintf(d->why, sizeof(d->why), "%s", bf_err_text(code));
 	}
-	upstream_call_fail(call, 502,
-			   refused ? "upstream_address_refused" : "upstream_connect_failed",
-			   "no connection to the provider at %s: %s", up->target.authority, d->why);
+	if (refused)
+		upstream_call_refuse(call, 502, "upstream_address_refused",
+				     "no connection to the provider at %s: %s",
+				     up->target.authority, d->why);
+	else
+		upstream_call_fail(call, 502, "upstream_connect_failed",
+				   "no connection to the provider at %s: %s", up->target.authority,
+				   d->why);
 }
 
 void upstream_call_connect_failed(struct upstream_call *call, const char *why)
@@ -158,16 +213,11 @@ static void call_dial(struct upstream_call *call)
 {
 	struct upstream *up = call->up;
 
-	if (up->conn_count >= UPSTREAM_CONNS_MAX) {
-		upstream_call_fail(call, 503, "upstream_connections_full",
-				   "this worker holds %u connections to the provider",
-				   UPSTREAM_CONNS_MAX);
-		return;
-	}
-	call->connecting = true;
+	call->phase = UPSTREAM_DIALING;
+	upstream_deadline(call, call_dial_time(call));
 	call->dial = bf_arena_alloc(call->arena, sizeof(*call->dial));
 	if (!call->dial) {
-		upstream_call_fail(call, 503, "out_of_memory", "no memory for the call");
+		upstream_call_refuse(call, 503, "out_of_memory", "no memory for the call");
 		return;
 	}
 	if (call_known(call)) {
@@ -180,38 +230,63 @@ static void call_dial(struct upstream_call *call)
 
 void upstream_call_connected(struct upstream_call *call)
 {
-	call->connecting = false;
-	upstream_deadline(call, call_time_left(call));
+	call->phase = UPSTREAM_ASKING;
+	upstream_deadline(call, call_head_time(call));
+}
+
+void upstream_call_answers(struct upstream_call *call)
+{
+	call->phase = UPSTREAM_ANSWERING;
+	if (call->first_byte_ms)
+		upstream_deadline(call, call_time_left(call));
 }
 
 /* ---- public */
 
-void upstream_start(struct upstream_call *call)
+void upstream_call_begin(struct upstream_call *call)
 {
 	struct upstream_conn *idle = call->up->newest_idle;
 
+	call->started_ms = bf_mono_ms();
+	call->reused = idle != NULL;
+	if (!idle) {
+		call_dial(call);
+		return;
+	}
+	call->phase = UPSTREAM_ASKING;
+	upstream_deadline(call, call->first_byte_ms ? BF_MIN(call->first_byte_ms, call->timeout_ms)
+						    : call->timeout_ms);
+	upstream_conn_use(idle, call);
+}
+
+static void call_drop(struct upstream_call *call)
+{
+	upstream_call_refuse(call, 503, "bifrost_dropped",
+			     "%u calls wait for the provider at %s already (buffer_size)",
+			     call->up->queue->waiting, call->up->target.authority);
+}
+
+void upstream_start(struct upstream_call *call)
+{
 	call->total = 0;
 	for (unsigned i = 0; i < call->iov_count; i++)
 		call->total += call->iov[i].iov_len;
 	call->conn = NULL;
 	call->attempts = 0;
-	call->answered = call->paused = call->connecting = false;
+	call->answered = call->paused = call->waiting = call->running = false;
+	call->phase = UPSTREAM_WAITING;
 	call->dial = NULL;
 	call->text = NULL;
 	call->wait = (struct bf_resolve_wait){0};
-	call->started_ms = bf_mono_ms();
 	call->deadline_ms = call->armed_ms = 0;
 	ev_timer_init(&call->timer, on_call_timer, 0.0, 0.0);
 	call->timer.data = call;
-	call->reused = idle != NULL;
-	if (idle) {
-		upstream_deadline(call, call->timeout_ms);
-		upstream_conn_use(idle, call);
-	} else {
-		upstream_deadline(call,
-				  BF_MIN(call->timeout_ms, (int64_t)UPSTREAM_CONNECT_TIMEOUT_MS));
-		call_dial(call);
-	}
+	if (!upstream_queue_enter(call))
+		call_drop(call);
+	else if (call->running)
+		upstream_call_begin(call);
+	else
+		upstream_deadline(call, call->give_up_ms ? 0 : call->timeout_ms);
 }
 
 /* A kept connection may die just as it is used: nothing was answered, so once more, on a new one.
@@ -224,7 +299,8 @@ void upstream_call_cut(struct upstream_call *call, const char *why)
 		return;
 	}
 	call->reused = false;
-	upstream_deadline(call, BF_MIN(call_time_left(call), (int64_t)UPSTREAM_CONNECT_TIMEOUT_MS));
+	if (call->up->queue->worker)
+		worker_count(call->up->queue->worker, SHM_M_UPSTREAM_RETRIES);
 	call_dial(call);
 }
 

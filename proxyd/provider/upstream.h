@@ -14,22 +14,25 @@
 #include "proxyd/provider/upstream_http.h"
 #include "proxyd/provider/upstream_target.h"
 
-#define UPSTREAM_CONNS_MAX          5000u /* per pool; a call beyond is refused */
+#define UPSTREAM_CONNS_MAX          5000u /* per pool, when nothing else is said */
 #define UPSTREAM_IDLE_MAX           64u   /* idle connections kept per pool, newest used first */
 #define UPSTREAM_IDLE_EXPIRY_MS     30000
+#define UPSTREAM_LIFETIME_MS        300000 /* then a connection is not used again */
 #define UPSTREAM_REAP_MS            1000
-#define UPSTREAM_CONNECT_TIMEOUT_MS 10000       /* name, connect and TLS together */
+#define UPSTREAM_CONNECT_TIMEOUT_MS 10000       /* when nothing else is said */
 #define UPSTREAM_READ_BYTES         (64u << 10) /* shared read buffer of a pool */
 #define UPSTREAM_READS_PER_TURN     4u          /* of one TLS connection */
 #define UPSTREAM_DRAIN_BYTES        (16u << 10) /* read over after an answer's meaning is complete */
 #define UPSTREAM_DRAIN_MS           2000
-#define UPSTREAM_IOV_MAX            8u
+#define UPSTREAM_IOV_MAX            10u
 
 struct upstream_call;
 struct upstream_conn;
+struct worker;
 
 struct upstream_failure {
 	int http_status;  /* for the client: 502, 503, 504 */
+	bool local;       /* ours: another attempt would fare no better */
 	const char *type; /* snake_case, for the row */
 	const char *text; /* one line for a person; lives until the call's owner forgets the call */
 };
@@ -48,9 +51,33 @@ struct upstream_events {
 	void (*on_fail)(struct upstream_call *call, const struct upstream_failure *failure);
 };
 
+/*
+ * Who may call now and who waits, first come first served. One for all pools of a provider; it must
+ * outlive them.
+ */
+struct upstream_queue {
+	struct ev_loop *loop;
+	struct worker *worker; /* whose gauge and counter; NULL: nobody's */
+	unsigned running_max;  /* calls at once; 0: no limit */
+	unsigned waiting_max;  /* calls that wait, when ... */
+	bool drop_excess;      /* ... further ones are refused; else they wait too */
+	unsigned running, waiting, pools;
+	struct upstream_call *first, *last;
+	ev_prepare pump; /* what became free is given away at the end of the turn */
+};
+
+struct upstream_options {
+	struct upstream_queue *queue;
+	unsigned conns_max;         /* 0: UPSTREAM_CONNS_MAX */
+	int64_t connect_timeout_ms; /* name, connect and TLS together; 0: the default */
+};
+
 struct upstream {
 	struct ev_loop *loop;
 	struct bf_resolver *resolver;
+	struct upstream_queue *queue;
+	unsigned conns_max;
+	int64_t connect_timeout_ms;
 	struct bf_tls_trust *trust; /* NULL: http */
 	struct bf_tls_session session;
 	struct upstream_target target;
@@ -64,6 +91,13 @@ struct upstream {
 	struct bf_buf out; /* gathers what one TLS record carries; no-dump */
 };
 
+enum upstream_phase {
+	UPSTREAM_WAITING, /* for its turn */
+	UPSTREAM_DIALING,
+	UPSTREAM_ASKING, /* sent, or being sent; no head yet */
+	UPSTREAM_ANSWERING,
+};
+
 /* Embedded in what makes the call; request lifetime. */
 struct upstream_call {
 	/* Set by the maker. */
@@ -72,7 +106,9 @@ struct upstream_call {
 	struct bf_arena *arena;
 	struct iovec iov[UPSTREAM_IOV_MAX]; /* the request; must stay until the call is over */
 	unsigned iov_count;
-	int64_t timeout_ms; /* from the start to a deadline that the maker sets itself */
+	int64_t timeout_ms;    /* from its turn to a deadline that the maker sets itself */
+	int64_t first_byte_ms; /* from the request to the answer's head; 0: timeout_ms */
+	int64_t give_up_ms;    /* monotonic: all must be over, streams too; 0: never */
 	/* Read by the maker. */
 	unsigned attempts; /* requests begun */
 
@@ -82,7 +118,9 @@ struct upstream_call {
 	bool reused;   /* the connection carried a call before */
 	bool answered; /* a byte of the answer came */
 	bool paused;
-	bool connecting;
+	bool waiting, running; /* in the queue; counted by it */
+	struct upstream_call *next_waiting, *prev_waiting;
+	enum upstream_phase phase;
 	struct upstream_dial *dial; /* addresses to try */
 	struct bf_resolve_wait wait;
 	ev_timer timer;
@@ -91,13 +129,19 @@ struct upstream_call {
 	char *text;                    /* of a failure */
 };
 
-/* trust NULL for http. resolver and trust must outlive it. -ENOMEM. */
+/* Takes the limits from q, which the caller filled, and begins. */
+void upstream_queue_open(struct upstream_queue *q, struct ev_loop *loop, struct worker *worker);
+/* No call may run or wait. Accepts a zeroed one. */
+void upstream_queue_close(struct upstream_queue *q);
+
+/* trust NULL for http. resolver, trust and the queue must outlive it. -ENOMEM. */
 int upstream_open(struct upstream *up, struct ev_loop *loop, struct bf_resolver *resolver,
-		  struct bf_tls_trust *trust, const struct upstream_target *target);
+		  struct bf_tls_trust *trust, const struct upstream_target *target,
+		  const struct upstream_options *options);
 /* No call may run. Accepts a zeroed one. */
 void upstream_close(struct upstream *up);
 
-/* Zeroes what is upstream's own and starts; may report from within. */
+/* Zeroes what is upstream's own and starts, or waits for its turn; may report from within. */
 void upstream_start(struct upstream_call *call);
 /* Closes the connection at once. Accepts a call that is over. */
 void upstream_cancel(struct upstream_call *call);

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "proxyd/provider/upstream_priv.h"
 
 /* Payload of one TLS record. */
@@ -33,6 +34,7 @@ void upstream_conn_close(struct upstream_conn *c)
 	if (c->next)
 		c->next->prev_next = c->prev_next;
 	up->conn_count--;
+	upstream_queue_stir(up->queue);
 	c->next = up->dead;
 	c->prev_next = NULL;
 	up->dead = c;
@@ -125,6 +127,7 @@ static bool on_conn_head(void *ctx, const struct upstream_head *head)
 {
 	struct upstream_conn *c = ctx;
 
+	upstream_call_answers(c->call);
 	return c->call->events->on_head(c->call, head);
 }
 
@@ -152,7 +155,7 @@ static void conn_message_done(struct upstream_conn *c, bool more_bytes)
 	bool whole = !call || call->sent == call->total;
 
 	c->call = NULL;
-	if (c->http.keep_alive && whole && !more_bytes)
+	if (c->http.keep_alive && whole && !more_bytes && !upstream_conn_is_old(c, c->since_ms))
 		upstream_conn_set_state(c, UPSTREAM_IDLE);
 	else
 		upstream_conn_close(c);
@@ -392,6 +395,7 @@ struct upstream_conn *upstream_conn_dial(struct upstream *up, const struct bf_ad
 		return NULL;
 	}
 	c->up = up;
+	c->born_ms = bf_mono_ms();
 	c->fd = fd;
 	c->call = call;
 	c->state = UPSTREAM_CONNECTING;
@@ -412,6 +416,7 @@ void upstream_conn_use(struct upstream_conn *c, struct upstream_call *call)
 {
 	upstream_conn_set_state(c, UPSTREAM_BUSY);
 	upstream_http_reset(&c->http);
+	c->http.lines.arena = call->arena;
 	c->drained = 0;
 	c->call = call;
 	call->conn = c;

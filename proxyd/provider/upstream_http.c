@@ -9,12 +9,10 @@
 #include <strings.h>
 
 #include "common/base/macros.h"
-#include "common/base/num.h"
 
 /* What chunk framing may cost: a fixed part, and 8 bytes for each byte of content. */
 #define UPSTREAM_FRAME_FREE     (64u << 10)
 #define UPSTREAM_FRAME_PER_BYTE 8u
-#define UPSTREAM_RETRY_MAX_S    86400u
 
 static int http_fail(struct upstream_http *h, const char *reason)
 {
@@ -36,8 +34,10 @@ static int on_field(llhttp_t *p, const char *at, size_t len)
 {
 	struct upstream_http *h = p->data;
 
-	if (h->phase != UPSTREAM_HTTP_TRAILER)
-		http_keep(h->name, sizeof(h->name), &h->name_len, at, len);
+	if (h->phase == UPSTREAM_HTTP_TRAILER)
+		return 0;
+	http_keep(h->name, sizeof(h->name), &h->name_len, at, len);
+	upstream_lines_name(&h->lines, at, len);
 	return 0;
 }
 
@@ -45,8 +45,10 @@ static int on_value(llhttp_t *p, const char *at, size_t len)
 {
 	struct upstream_http *h = p->data;
 
-	if (h->phase != UPSTREAM_HTTP_TRAILER)
-		http_keep(h->value, sizeof(h->value), &h->value_len, at, len);
+	if (h->phase == UPSTREAM_HTTP_TRAILER)
+		return 0;
+	http_keep(h->value, sizeof(h->value), &h->value_len, at, len);
+	upstream_lines_value(&h->lines, at, len);
 	return 0;
 }
 
@@ -85,12 +87,15 @@ static void take_content_type(struct upstream_http *h)
 	out[n] = '\0';
 }
 
-static void take_retry_after(struct upstream_http *h)
+/* A value that does not fit says nothing. */
+static void take_text(const struct upstream_http *h, char *out, size_t size)
 {
-	uint64_t seconds = 0;
+	struct bf_slice v = http_value(h);
 
-	if (bf_parse_u64(http_value(h), &seconds) == 0)
-		h->head.retry_after_s = (unsigned)BF_MIN(seconds, (uint64_t)UPSTREAM_RETRY_MAX_S);
+	if (h->value_len > sizeof(h->value) || v.len >= size)
+		return;
+	memcpy(out, v.ptr, v.len);
+	out[v.len] = '\0';
 }
 
 static int take_header(struct upstream_http *h)
@@ -108,7 +113,13 @@ static int take_header(struct upstream_http *h)
 	} else if (http_name_is(h, "content-type")) {
 		take_content_type(h);
 	} else if (http_name_is(h, "retry-after")) {
-		take_retry_after(h);
+		take_text(h, h->head.retry_after, sizeof(h->head.retry_after));
+	} else if (http_name_is(h, "retry-after-ms")) {
+		take_text(h, h->head.retry_after_ms, sizeof(h->head.retry_after_ms));
+	} else if (http_name_is(h, "connection")) {
+		/* Others that it names are of this hop only. */
+		h->lines.barred = h->lines.barred ||
+				  !(http_value_is(h, "close") || http_value_is(h, "keep-alive"));
 	}
 	return 0;
 }
@@ -116,8 +127,12 @@ static int take_header(struct upstream_http *h)
 static int on_value_complete(llhttp_t *p)
 {
 	struct upstream_http *h = p->data;
-	int r = h->phase == UPSTREAM_HTTP_TRAILER ? 0 : take_header(h);
+	int r = 0;
 
+	if (h->phase != UPSTREAM_HTTP_TRAILER) {
+		r = take_header(h);
+		upstream_lines_end(&h->lines);
+	}
 	h->name_len = h->value_len = 0;
 	return r;
 }
@@ -226,9 +241,12 @@ static void http_head_done(struct upstream_http *h)
 	} else if (h->head.status < 200) {
 		unsigned seen = h->informational + 1;
 		const struct upstream_http_events *events = h->events;
+		struct upstream_lines lines = h->lines;
 		void *ctx = h->ctx;
 
 		upstream_http_reset(h);
+		h->lines = lines;
+		upstream_lines_restart(&h->lines);
 		h->informational = seen;
 		h->events = events;
 		h->ctx = ctx;
@@ -236,6 +254,8 @@ static void http_head_done(struct upstream_http *h)
 			(void)http_fail(h, "too many interim answers");
 	} else {
 		http_frame(h);
+		h->head.framed = h->phase != UPSTREAM_HTTP_TO_CLOSE;
+		h->head.lines = upstream_lines_done(&h->lines);
 		h->stopped = !h->events->on_head(h->ctx, &h->head);
 	}
 }

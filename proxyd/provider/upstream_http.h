@@ -12,6 +12,7 @@
 
 #include "common/base/slice.h"
 #include "proxyd/head_scan.h"
+#include "proxyd/provider/upstream_lines.h"
 
 #define UPSTREAM_HEAD_MAX          (64u << 10)
 #define UPSTREAM_INFORMATIONAL_MAX 8u
@@ -28,9 +29,12 @@ enum upstream_http_phase {
 
 struct upstream_head {
 	int status;
-	bool encoded;           /* a Content-Encoding other than identity */
-	unsigned retry_after_s; /* 0: none, or a date */
-	char content_type[48];  /* lower case, without parameters; empty: none */
+	bool encoded;          /* a Content-Encoding other than identity */
+	bool framed;           /* the body has an end of its own, other than the connection's */
+	char content_type[48]; /* lower case, without parameters; empty: none */
+	char retry_after[32];  /* as it came; empty: none */
+	char retry_after_ms[16];
+	struct bf_slice lines; /* to be passed on, in the arena that was given */
 };
 
 struct upstream_http {
@@ -41,8 +45,9 @@ struct upstream_http {
 
 	llhttp_t parser;
 	struct head_scan scan;
-	char name[24], value[64];   /* header being read; longer ones are cut */
-	size_t name_len, value_len; /* in full */
+	struct upstream_lines lines; /* its arena is given after a reset */
+	char name[24], value[64];    /* header being read; longer ones are cut */
+	size_t name_len, value_len;  /* in full */
 	unsigned length_count, te_count;
 	bool te_chunked, complete;
 	unsigned informational;

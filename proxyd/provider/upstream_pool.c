@@ -67,8 +67,10 @@ void upstream_conn_set_state(struct upstream_conn *c, enum upstream_conn_state n
 		idle_unlink(c);
 	c->state = next;
 	c->since_ms = bf_mono_ms();
-	if (next == UPSTREAM_IDLE)
+	if (next == UPSTREAM_IDLE) {
 		idle_link(c);
+		upstream_queue_stir(up->queue);
+	}
 	if (next == UPSTREAM_IDLE || next == UPSTREAM_DRAINING) {
 		if (!ev_is_active(&up->reaper))
 			ev_timer_again(up->loop, &up->reaper);
@@ -77,11 +79,17 @@ void upstream_conn_set_state(struct upstream_conn *c, enum upstream_conn_state n
 		upstream_conn_close(idle_oldest(up));
 }
 
+bool upstream_conn_is_old(const struct upstream_conn *c, int64_t now_ms)
+{
+	return now_ms - c->born_ms >= UPSTREAM_LIFETIME_MS;
+}
+
 static bool conn_expired(const struct upstream_conn *c, int64_t now_ms)
 {
 	int64_t age_ms = now_ms - c->since_ms;
 
-	return (c->state == UPSTREAM_IDLE && age_ms >= UPSTREAM_IDLE_EXPIRY_MS) ||
+	return (c->state == UPSTREAM_IDLE &&
+		(age_ms >= UPSTREAM_IDLE_EXPIRY_MS || upstream_conn_is_old(c, now_ms))) ||
 	       (c->state == UPSTREAM_DRAINING && age_ms >= UPSTREAM_DRAIN_MS);
 }
 
@@ -120,15 +128,21 @@ static void on_burier(struct ev_loop *loop, ev_prepare *prepare, int revents)
 }
 
 int upstream_open(struct upstream *up, struct ev_loop *loop, struct bf_resolver *resolver,
-		  struct bf_tls_trust *trust, const struct upstream_target *target)
+		  struct bf_tls_trust *trust, const struct upstream_target *target,
+		  const struct upstream_options *options)
 {
 	*up = (struct upstream){.loop = loop, .resolver = resolver, .trust = trust};
 	up->target = *target;
+	up->queue = options->queue;
+	up->conns_max = options->conns_max ? options->conns_max : UPSTREAM_CONNS_MAX;
+	up->connect_timeout_ms =
+	    options->connect_timeout_ms ? options->connect_timeout_ms : UPSTREAM_CONNECT_TIMEOUT_MS;
 	/* Answers are nobody's business in a core file. */
 	up->in_bytes = UPSTREAM_READ_BYTES;
 	up->in = bf_nodump_alloc(&up->in_bytes);
 	if (!up->in)
 		return -ENOMEM;
+	up->queue->pools++;
 	bf_buf_init_nodump(&up->out, UPSTREAM_READ_BYTES);
 	ev_timer_init(&up->reaper, on_reaper, 0.0, UPSTREAM_REAP_MS / 1000.0);
 	up->reaper.data = up;
@@ -147,6 +161,7 @@ void upstream_close(struct upstream *up)
 	}
 	ev_timer_stop(up->loop, &up->reaper);
 	ev_prepare_stop(up->loop, &up->burier);
+	up->queue->pools--;
 	bury(up);
 	bf_tls_session_free(&up->session);
 	bf_buf_done(&up->out);

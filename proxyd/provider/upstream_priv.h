@@ -24,7 +24,7 @@ struct upstream_conn {
 	struct upstream_call *call;
 	struct upstream_conn *next, **prev_next; /* in up->conns or up->dead */
 	struct upstream_conn *older_idle, *newer_idle;
-	int64_t since_ms; /* in this state */
+	int64_t born_ms, since_ms; /* since: in this state */
 	size_t drained;
 };
 
@@ -47,9 +47,29 @@ void upstream_conn_wake(struct upstream_conn *c);
 /* Closes now, frees later. Its call, if any, is not told. */
 void upstream_conn_close(struct upstream_conn *c);
 
+/* Lived long enough: balancers in front of providers want to be asked anew now and then. */
+bool upstream_conn_is_old(const struct upstream_conn *c, int64_t now_ms);
+
+/* A call has its turn: begins, on a kept connection or a new one. */
+void upstream_call_begin(struct upstream_call *call);
+/* Takes a turn, or a place in the queue. False: the queue is full. */
+bool upstream_queue_enter(struct upstream_call *call);
+/* Gives turn or place back. Accepts a call that has neither. */
+void upstream_queue_leave(struct upstream_call *call);
+/* A connection became free or went. */
+static inline void upstream_queue_stir(struct upstream_queue *q)
+{
+	if (q->waiting)
+		ev_prepare_start(q->loop, &q->pump);
+}
+
 /* What connections tell calls. */
 void upstream_call_connected(struct upstream_call *call);
+void upstream_call_answers(struct upstream_call *call);
 void upstream_call_connect_failed(struct upstream_call *call, const char *why);
+/* Ours, not the provider's. */
+void upstream_call_refuse(struct upstream_call *call, int http_status, const char *type,
+			  const char *fmt, ...) BF_PRINTF(4, 5);
 /* tls, protocol: the connection is closed already. */
 void upstream_call_fail(struct upstream_call *call, int http_status, const char *type,
 			const char *fmt, ...) BF_PRINTF(4, 5);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxyd/provider/openai_usage.h"
+#include "proxyd/provider/openai_said.h"
 #include "proxyd/provider/sse.h"
 #include "proxyd/provider/upstream_http.h"
 
@@ -45,13 +45,15 @@ static bool on_body(void *ctx, struct bf_slice bytes)
 	return true;
 }
 
-static void read_answer(struct seen *s, const uint8_t *data, size_t size, size_t step)
+static void read_answer(struct seen *s, const uint8_t *data, size_t size, size_t step,
+			struct bf_arena *lines)
 {
 	static const struct upstream_http_events events = {on_head, on_body};
 	struct upstream_http h;
 
 	memset(s, 0, sizeof(*s));
 	upstream_http_reset(&h);
+	h.lines.arena = lines;
 	for (size_t at = 0; at < size && h.phase < UPSTREAM_HTTP_DONE;) {
 		size_t len = BF_MIN(step, size - at);
 		char *copy = malloc(len);
@@ -71,6 +73,27 @@ static void read_answer(struct seen *s, const uint8_t *data, size_t size, size_t
 	if (h.phase == UPSTREAM_HTTP_FAILED && !h.reason)
 		abort();
 	s->phase = h.phase;
+}
+
+static bool same_head(const struct upstream_head *a, const struct upstream_head *b)
+{
+	return a->status == b->status && a->encoded == b->encoded && a->framed == b->framed &&
+	       strcmp(a->content_type, b->content_type) == 0 &&
+	       strcmp(a->retry_after, b->retry_after) == 0 &&
+	       strcmp(a->retry_after_ms, b->retry_after_ms) == 0 && bf_slice_eq(a->lines, b->lines);
+}
+
+/* Whole lines, within the bounds. */
+static void check_lines(struct bf_slice lines)
+{
+	size_t count = 0;
+
+	if (lines.len > UPSTREAM_LINES_BYTES)
+		abort();
+	for (size_t i = 0; i < lines.len; i++)
+		count += lines.ptr[i] == '\n';
+	if (count > UPSTREAM_LINES_MAX || (lines.len && lines.ptr[lines.len - 1] != '\n'))
+		abort();
 }
 
 /* Lengths of the events in bytes that come in pieces of step. */
@@ -105,13 +128,15 @@ static void check_events(const struct seen *s)
 	bf_buf_init(&joined, BODY_MAX);
 	for (size_t i = 0, begin = 0; i < n; begin = whole[i++]) {
 		struct bf_slice data;
-		struct openai_usage usage;
+		struct openai_said said;
 		if (sse_data((struct bf_slice){s->body + begin, whole[i] - begin}, &joined, &data) <
 		    0)
 			continue;
-		/* A cheap no must be right where the key is written as it is. */
-		if (data.ptr && !openai_usage_maybe(data) && !memchr(data.ptr, '\\', data.len) &&
-		    openai_usage_read(data, &arena, &usage))
+		/* A cheap no must be right where keys are written as they are. */
+		if (data.ptr && !memchr(data.ptr, '\\', data.len) &&
+		    !openai_said_maybe(SHM_OBJECT_CHAT, data, false) &&
+		    openai_said_read(SHM_OBJECT_CHAT, data, false, &arena, &said) &&
+		    (said.usage || said.stop_reason.len))
 			abort();
 	}
 	bf_buf_done(&joined);
@@ -121,18 +146,22 @@ static void check_events(const struct seen *s)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct seen whole, single;
+	struct bf_arena lines;
 
 	if (size == 0 || size > BODY_MAX)
 		return 0;
-	read_answer(&whole, data, size, size);
-	read_answer(&single, data, size, 1);
+	bf_arena_init(&lines, 1 << 20);
+	read_answer(&whole, data, size, size, &lines);
+	read_answer(&single, data, size, 1, &lines);
 	if (whole.phase != single.phase || whole.heads != single.heads)
 		abort();
 	if (whole.phase == UPSTREAM_HTTP_DONE &&
 	    (whole.used != single.used || whole.body_len != single.body_len ||
 	     memcmp(whole.body, single.body, whole.body_len) != 0 ||
-	     memcmp(&whole.head, &single.head, sizeof(whole.head)) != 0))
+	     !same_head(&whole.head, &single.head)))
 		abort();
+	check_lines(whole.head.lines);
+	bf_arena_done(&lines);
 	check_events(&whole);
 	return 0;
 }

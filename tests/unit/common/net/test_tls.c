@@ -194,6 +194,21 @@ static void nobody_is_believed_without_trust(void **state BF_UNUSED)
 	SSL_CTX_free(ctx);
 }
 
+static void anyone_is_believed_when_asked_for(void **state BF_UNUSED)
+{
+	SSL_CTX *ctx = server_context();
+	struct bf_tls_trust *anyone = NULL;
+	struct bf_err err = {0};
+	struct pair p;
+
+	assert_int_equal(bf_tls_trust_anyone(&anyone, &err), 0);
+	pair_open(&p, "elsewhere.test", anyone, NULL, ctx);
+	assert_int_equal(shake(&p, &err), BF_TLS_DONE);
+	pair_close(&p);
+	bf_tls_trust_free(anyone);
+	SSL_CTX_free(ctx);
+}
+
 static void a_cut_is_no_end(void **state BF_UNUSED)
 {
 	SSL_CTX *ctx = server_context();
@@ -312,6 +327,7 @@ int main(void)
 	    cmocka_unit_test(bytes_both_ways),
 	    cmocka_unit_test(names_are_checked),
 	    cmocka_unit_test(nobody_is_believed_without_trust),
+	    cmocka_unit_test(anyone_is_believed_when_asked_for),
 	    cmocka_unit_test(a_cut_is_no_end),
 	    cmocka_unit_test(a_full_socket_takes_no_more),
 	    cmocka_unit_test(tickets),

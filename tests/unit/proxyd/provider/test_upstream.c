@@ -23,6 +23,7 @@
 struct house {
 	struct ev_loop *loop;
 	struct bf_resolver *resolver;
+	struct upstream_queue queue;
 	struct upstream up;
 	struct bf_arena arena;
 	int listener;
@@ -110,12 +111,16 @@ static void house_open(struct house *h, const char *url, const char *hosts)
 	h->loop = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL);
 	bf_resolver_start(h->resolver, h->loop);
 	bf_arena_init(&h->arena, 1 << 24);
-	assert_int_equal(upstream_open(&h->up, h->loop, h->resolver, NULL, &target), 0);
+	const struct upstream_options bounds = {.queue = &h->queue};
+	upstream_queue_open(&h->queue, h->loop, NULL);
+	assert_int_equal(upstream_open(&h->up, h->loop, h->resolver, NULL, &target, &bounds), 0);
 }
 
 static void house_close(struct house *h)
 {
 	upstream_close(&h->up);
+	upstream_queue_close(&h->queue);
+	assert_int_equal(h->queue.running + h->queue.waiting, 0);
 	assert_int_equal(h->up.conn_count, 0);
 	assert_int_equal(h->up.idle_count, 0);
 	bf_resolver_free(h->resolver);
@@ -264,21 +269,6 @@ static void idle_connections_expire(void **state BF_UNUSED)
 	(void)close(fd);
 	house_close(&h);
 	harness_clock(false);
-}
-
-static void connections_have_a_bound(void **state BF_UNUSED)
-{
-	struct caller a = {0};
-	struct house h;
-
-	house_open(&h, "http://127.0.0.1", NULL);
-	h.up.conn_count = UPSTREAM_CONNS_MAX;
-	start(&h, &a);
-	assert_int_equal(a.fails, 1);
-	assert_string_equal(a.type, "upstream_connections_full");
-	assert_int_equal(a.http_status, 503);
-	h.up.conn_count = 0;
-	house_close(&h);
 }
 
 static void unasked_bytes_end_an_idle_connection(void **state BF_UNUSED)
@@ -477,7 +467,6 @@ int main(void)
 	    cmocka_unit_test(an_answer_and_its_connection_again),
 	    cmocka_unit_test(idle_connections_have_a_bound),
 	    cmocka_unit_test(idle_connections_expire),
-	    cmocka_unit_test(connections_have_a_bound),
 	    cmocka_unit_test(unasked_bytes_end_an_idle_connection),
 	    cmocka_unit_test(cancelling_at_every_step),
 	    cmocka_unit_test(a_released_call_keeps_its_connection),

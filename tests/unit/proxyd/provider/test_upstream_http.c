@@ -193,19 +193,20 @@ static void head_values(void **state BF_UNUSED)
 	static const struct {
 		const char *lines, *type;
 		bool encoded;
-		unsigned retry;
+		const char *retry, *retry_ms;
 	} list[] = {
-	    {"Content-Type: Application/JSON; charset=utf-8\r\n", "application/json", false, 0},
-	    {"Content-Type: text/event-stream\r\n", "text/event-stream", false, 0},
-	    {"Content-Type:\r\n", "", false, 0},
-	    {"Content-Encoding: identity\r\n", "", false, 0},
-	    {"Content-Encoding: gzip\r\n", "", true, 0},
-	    {"Content-Encoding: gzip\r\nContent-Encoding: identity\r\n", "", true, 0},
-	    {"Retry-After: 7\r\n", "", false, 7},
-	    {"Retry-After: 999999999\r\n", "", false, 86400},
-	    {"Retry-After: Wed, 21 Oct 2026 07:28:00 GMT\r\n", "", false, 0},
-	    {"Retry-After: -1\r\n", "", false, 0},
-	    {"Content-Type-X: text/html\r\nXContent-Type: text/html\r\n", "", false, 0},
+	    {"Content-Type: Application/JSON; charset=utf-8\r\n", "application/json", false, "",
+	     ""},
+	    {"Content-Type: text/event-stream\r\n", "text/event-stream", false, "", ""},
+	    {"Content-Type:\r\n", "", false, "", ""},
+	    {"Content-Encoding: identity\r\n", "", false, "", ""},
+	    {"Content-Encoding: gzip\r\n", "", true, "", ""},
+	    {"Content-Encoding: gzip\r\nContent-Encoding: identity\r\n", "", true, "", ""},
+	    {"Retry-After: 7 \r\nretry-after-ms: 6500\r\n", "", false, "7", "6500"},
+	    {"Retry-After: Wed, 21 Oct 2026 07:28:00 GMT\r\n", "", false,
+	     "Wed, 21 Oct 2026 07:28:00 GMT", ""},
+	    {"Retry-After: 0000000000000000000000000000000000007\r\n", "", false, "", ""},
+	    {"Content-Type-X: text/html\r\nXContent-Type: text/html\r\n", "", false, "", ""},
 	};
 	static struct seen s;
 	char text[512];
@@ -217,7 +218,10 @@ static void head_values(void **state BF_UNUSED)
 			assert_int_equal(s.h.phase, UPSTREAM_HTTP_DONE);
 			assert_string_equal(s.head.content_type, list[i].type);
 			assert_int_equal(s.head.encoded, list[i].encoded);
-			assert_int_equal(s.head.retry_after_s, list[i].retry);
+			assert_string_equal(s.head.retry_after, list[i].retry);
+			assert_string_equal(s.head.retry_after_ms, list[i].retry_ms);
+			assert_true(s.head.framed);
+			assert_int_equal(s.head.lines.len, 0); /* nowhere to keep them */
 		}
 	}
 }

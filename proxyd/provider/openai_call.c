@@ -1,0 +1,385 @@
+/*
+ * One call to a provider of the OpenAI family: the request, the answer's head, a plain answer, the
+ * end. Called by the gate, by the front (through x) and by upstream calls. Must never retry over
+ * keys or providers, and never put a key into a message.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "common/base/clock.h"
+#include "proxyd/provider/openai_body.h"
+#include "proxyd/provider/openai_head.h"
+#include "proxyd/provider/openai_priv.h"
+#include "proxyd/provider/retry_after.h"
+
+/* ---- the end of a call */
+
+/* What a call holds beside its arena. */
+static struct bf_buf openai_let_go(struct openai_call *call)
+{
+	struct exchange *x = call->x;
+
+	worker_answer_give(x->worker, call->partial_charged);
+	call->partial_charged = 0;
+	return call->partial;
+}
+
+void openai_finish(struct openai_call *call, const struct exchange_outcome *outcome)
+{
+	struct bf_buf partial = openai_let_go(call); /* the tail may lie in it */
+
+	call->x->sink->on_done(call->x, outcome);
+	bf_buf_done(&partial);
+}
+
+/* A plain answer that began and cannot end must not pass for one: it is taken back. */
+static void openai_fail(struct openai_call *call, enum exchange_fault fault,
+			const struct upstream_failure *f)
+{
+	struct exchange *x = call->x;
+	const struct exchange_outcome outcome = {
+	    .fault = fault,
+	    .http_status = f->http_status,
+	    .error_type = f->type,
+	    .error_text = f->text,
+	    .truncated = call->mode != OPENAI_WAITING,
+	};
+
+	if (call->mode == OPENAI_PLAIN) {
+		x->answer_status = 0;
+		bf_buf_clear(&x->answer);
+	}
+	if (call->mode != OPENAI_STREAM)
+		x->answer_head = (struct bf_slice){NULL, 0};
+	openai_finish(call, &outcome);
+}
+
+void openai_give_up(struct openai_call *call, enum exchange_fault fault, int http_status,
+		    const char *type, const char *text)
+{
+	const struct upstream_failure failure = {
+	    .http_status = http_status, .type = type, .text = text};
+
+	upstream_cancel(&call->up);
+	openai_fail(call, fault, &failure);
+}
+
+/* ---- what an answer says */
+
+void openai_estimate(struct openai_call *call, uint64_t completion_tokens)
+{
+	struct exchange *x = call->x;
+
+	x->record.flags |= SHM_USAGE_ESTIMATED;
+	x->sink->on_usage(x, x->body.len / OPENAI_BYTES_PER_TOKEN, completion_tokens, 0);
+}
+
+static void openai_note_stop(struct openai_call *call, struct bf_slice reason)
+{
+	struct shm_usage_record *r = &call->x->record;
+
+	call->stop_seen = true;
+	memset(r->stop_reason, 0, sizeof(r->stop_reason));
+	memcpy(r->stop_reason, reason.ptr, BF_MIN(reason.len, sizeof(r->stop_reason)));
+}
+
+void openai_heard(struct openai_call *call, const struct openai_said *said,
+		  uint64_t completion_tokens)
+{
+	struct exchange *x = call->x;
+
+	if (said->stop_reason.len)
+		openai_note_stop(call, said->stop_reason);
+	if (!said->usage || (!said->prompt_known && !said->completion_known))
+		return;
+	call->usage_seen = true;
+	if (said->prompt_known && said->completion_known)
+		x->record.flags &= ~(uint32_t)SHM_USAGE_ESTIMATED;
+	else
+		x->record.flags |= SHM_USAGE_ESTIMATED;
+	x->sink->on_usage(
+	    x, said->prompt_known ? said->prompt_tokens : x->body.len / OPENAI_BYTES_PER_TOKEN,
+	    said->completion_known ? said->completion_tokens : completion_tokens,
+	    said->cached_tokens);
+}
+
+static void openai_count_plain(struct openai_call *call)
+{
+	struct openai *o = call->p->state;
+	struct bf_slice answer = bf_buf_slice(&call->x->answer);
+	bool vectors = call->object == SHM_OBJECT_EMBEDDING;
+	uint64_t guess = vectors ? 0 : answer.len / OPENAI_BYTES_PER_TOKEN;
+	struct openai_said said;
+
+	if (openai_said_read(call->object, answer, true, &o->scratch, &said))
+		openai_heard(call, &said, guess);
+	if (!call->usage_seen)
+		openai_estimate(call, guess);
+}
+
+/* ---- the answer */
+
+static const char *openai_status_type(int http_status)
+{
+	switch (http_status) {
+	case 401:
+	case 403:
+		return "upstream_auth_failed";
+	case 429:
+		return "upstream_rate_limited";
+	default:
+		return http_status >= 500 ? "upstream_error" : "upstream_refused";
+	}
+}
+
+static bool openai_is_json(const struct upstream_head *head)
+{
+	return head->content_type[0] == '\0' || strstr(head->content_type, "json") != NULL;
+}
+
+/* Why this answer cannot be relayed; NULL: it can. */
+static const char *openai_head_problem(const struct openai_call *call,
+				       const struct upstream_head *head)
+{
+	bool good = head->status >= 200 && head->status <= 299;
+	bool events = strcmp(head->content_type, "text/event-stream") == 0;
+
+	if (head->encoded && (good || openai_is_json(head)))
+		return "the provider sent a Content-Encoding that was not asked for";
+	if (head->status >= 300 && head->status <= 399)
+		return "the provider answered with a redirect; base_url must name the final place";
+	if (good && events && !call->x->wants_stream)
+		return "the provider sent a stream that was not asked for";
+	if (good && !events && !openai_is_json(head))
+		return "the provider answered with something that is no JSON";
+	return NULL;
+}
+
+static enum openai_mode openai_mode_of(const struct upstream_head *head)
+{
+	if (head->status > 299)
+		return openai_is_json(head) ? OPENAI_PLAIN : OPENAI_REPLACED;
+	return strcmp(head->content_type, "text/event-stream") == 0 ? OPENAI_STREAM : OPENAI_PLAIN;
+}
+
+static unsigned openai_retry_after(const struct upstream_head *head)
+{
+	unsigned s = 0;
+
+	if (head->retry_after[0])
+		s = retry_after_seconds(bf_slice_from(head->retry_after), bf_wall_ms() / 1000);
+	return s || !head->retry_after_ms[0]
+		   ? s
+		   : retry_after_ms_seconds(bf_slice_from(head->retry_after_ms));
+}
+
+static bool on_openai_head(struct upstream_call *up, const struct upstream_head *head)
+{
+	struct openai_call *call = BF_CONTAINER_OF(up, struct openai_call, up);
+	struct exchange *x = call->x;
+	const char *problem = openai_head_problem(call, head);
+
+	if (problem) {
+		openai_give_up(call, EXCHANGE_FAULT_NETWORK, 502, "upstream_protocol_error",
+			       problem);
+		return false;
+	}
+	call->status = head->status;
+	call->framed = head->framed;
+	call->mode = openai_mode_of(head);
+	x->retry_after_s = openai_retry_after(head);
+	x->answer_head = head->lines;
+	if (call->mode != OPENAI_REPLACED)
+		x->sink->on_head(x, head->status, call->mode == OPENAI_STREAM);
+	if (call->mode == OPENAI_STREAM)
+		upstream_deadline(up, call->p->conf->network_config.stream_idle_timeout_ms);
+	return true;
+}
+
+static bool on_openai_body(struct upstream_call *up, struct bf_slice bytes)
+{
+	struct openai_call *call = BF_CONTAINER_OF(up, struct openai_call, up);
+
+	switch (call->mode) {
+	case OPENAI_STREAM:
+		return openai_stream_body(call, bytes);
+	case OPENAI_PLAIN:
+		return call->x->sink->on_body(call->x, bytes);
+	case OPENAI_WAITING:
+	case OPENAI_REPLACED:
+		break;
+	}
+	return true;
+}
+
+static bool on_openai_wants_more(struct upstream_call *up)
+{
+	struct openai_call *call = BF_CONTAINER_OF(up, struct openai_call, up);
+
+	if (call->mode != OPENAI_STREAM || call->x->out->stream_ready(call->x))
+		return true;
+	upstream_deadline(up, 0); /* the client is slow, not the provider */
+	return false;
+}
+
+static void on_openai_end(struct upstream_call *up)
+{
+	struct openai_call *call = BF_CONTAINER_OF(up, struct openai_call, up);
+	struct exchange_outcome outcome = {.http_status = call->status};
+	char text[64];
+
+	if (call->mode == OPENAI_STREAM) {
+		openai_stream_end(call);
+		return;
+	}
+	if (call->status > 299) {
+		(void)snprintf(text, sizeof(text), "the provider answered with status %d",
+			       call->status);
+		outcome.fault = EXCHANGE_FAULT_STATUS;
+		outcome.error_type = openai_status_type(call->status);
+		outcome.error_text = text;
+	} else {
+		openai_count_plain(call);
+	}
+	openai_finish(call, &outcome);
+}
+
+static void on_openai_fail(struct upstream_call *up, const struct upstream_failure *failure)
+{
+	struct openai_call *call = BF_CONTAINER_OF(up, struct openai_call, up);
+
+	if (failure->local && failure->http_status == 503)
+		call->x->retry_after_s = 1;
+	openai_fail(call, failure->local ? EXCHANGE_FAULT_LOCAL : EXCHANGE_FAULT_NETWORK, failure);
+}
+
+static const struct upstream_events openai_events = {
+    .on_head = on_openai_head,
+    .on_body = on_openai_body,
+    .wants_more = on_openai_wants_more,
+    .on_end = on_openai_end,
+    .on_fail = on_openai_fail,
+};
+
+/* ---- the request */
+
+static void openai_cancel(struct exchange *x)
+{
+	struct openai_call *call = x->provider_call;
+
+	upstream_cancel(&call->up);
+	struct bf_buf partial = openai_let_go(call);
+	bf_buf_done(&partial);
+}
+
+static void openai_resume(struct exchange *x)
+{
+	struct openai_call *call = x->provider_call;
+
+	if (!call->up.paused)
+		return;
+	upstream_deadline(&call->up, call->p->conf->network_config.stream_idle_timeout_ms);
+	upstream_resume(&call->up);
+}
+
+static struct openai_pool *openai_pool_of(const struct provider *p, const struct exchange *x)
+{
+	struct openai *o = p->state;
+	const struct bf_conf_provider_key *keys = p->conf->keys.items;
+
+	return &o->pools[x->key ? o->pool_of_key[x->key - keys] : 0];
+}
+
+_Static_assert(2 + OPENAI_PIECES_MAX <= UPSTREAM_IOV_MAX, "a request fits its pieces");
+
+/* 0, BF_E_LIMIT (too many headers), -ENOMEM. */
+static int openai_request(struct openai_call *call, const struct openai_pool *pool)
+{
+	const struct openai *o = call->p->state;
+	const struct bf_buf *head = &pool->heads[call->object];
+	struct iovec *iov = call->up.iov;
+	bool ask = !o->family->usage_unasked &&
+		   (call->object == SHM_OBJECT_CHAT || call->object == SHM_OBJECT_COMPLETION);
+	size_t body_len = 0;
+	int pieces = openai_body_splice(call->x, ask, iov + 2);
+
+	if (pieces < 0)
+		return pieces;
+	for (int i = 0; i < pieces; i++)
+		body_len += iov[2 + i].iov_len;
+	iov[0] = (struct iovec){head->data + head->start, bf_buf_len(head)};
+	call->up.iov_count = 2 + (unsigned)pieces;
+	return openai_head_rest(call->x, call->p->conf, o->own_auth, body_len, &iov[1]);
+}
+
+/* Before anything was sent. */
+static void openai_refuse(struct exchange *x, int http_status, const char *type, const char *text)
+{
+	const struct exchange_outcome outcome = {.fault = EXCHANGE_FAULT_LOCAL,
+						 .http_status = http_status,
+						 .error_type = type,
+						 .error_text = text};
+
+	x->sink->on_done(x, &outcome);
+}
+
+static void openai_refuse_operation(const struct provider *p, struct exchange *x)
+{
+	char text[160];
+
+	(void)snprintf(text, sizeof(text), "provider \"%.*s\" does not serve %s",
+		       (int)BF_MIN(p->conf->name.len, 64u), p->conf->name.ptr,
+		       openai_object_name(x->object));
+	openai_refuse(x, 400, "operation_not_supported", text);
+}
+
+static struct openai_call *openai_call_new(struct provider *p, struct exchange *x,
+					   struct openai_pool *pool)
+{
+	const struct bf_conf_network *net = &p->conf->network_config;
+	struct openai_call *call = bf_arena_alloc(&x->arena, sizeof(*call));
+
+	if (!call)
+		return NULL;
+	call->x = x;
+	call->p = p;
+	call->object = x->object;
+	call->up.up = &pool->up;
+	call->up.events = &openai_events;
+	call->up.arena = &x->arena;
+	call->up.timeout_ms = net->request_timeout_ms;
+	call->up.first_byte_ms = net->first_byte_timeout_ms;
+	call->up.give_up_ms = x->deadline_mono_ms;
+	bf_buf_init_nodump(&call->partial, OPENAI_EVENT_MAX);
+	return call;
+}
+
+void openai_call_start(struct provider *p, struct exchange *x)
+{
+	const struct openai *o = p->state;
+	struct openai_pool *pool = openai_pool_of(p, x);
+	struct openai_call *call;
+	int r;
+
+	x->answer_head = (struct bf_slice){NULL, 0};
+	x->retry_after_s = 0;
+	if (!openai_family_serves(o->family, x->object)) {
+		openai_refuse_operation(p, x);
+		return;
+	}
+	call = openai_call_new(p, x, pool);
+	r = call ? openai_request(call, pool) : -ENOMEM;
+	if (r == BF_E_LIMIT) {
+		openai_refuse(x, 400, "headers_too_large",
+			      "the headers that go on to the provider take more than 16 KiB");
+		return;
+	}
+	if (r < 0) {
+		openai_refuse(x, 503, "out_of_memory", "no memory for the call");
+		return;
+	}
+	x->provider_call = call;
+	x->call_cancel = openai_cancel;
+	x->call_resume = openai_resume;
+	upstream_start(&call->up);
+}

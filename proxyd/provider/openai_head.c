@@ -1,0 +1,249 @@
+/*
+ * What stands in front of a request's body. Called when a provider is opened (what never changes)
+ * and once per call. Must never let a client's header touch framing, credentials, or what the
+ * gateway says about itself.
+ */
+#include "proxyd/provider/openai_head.h"
+
+#include <errno.h>
+#include <strings.h>
+
+#include "common/base/macros.h"
+#include "proxyd/worker.h"
+
+#define FORWARD_PREFIX "x-bf-eh-"
+
+static bool name_is(struct bf_slice a, struct bf_slice b)
+{
+	return a.len == b.len && strncasecmp(a.ptr, b.ptr, a.len) == 0;
+}
+
+static bool name_in(struct bf_slice name, const struct bf_array *list)
+{
+	const struct bf_slice *names = list->items;
+
+	for (uint32_t i = 0; i < list->count; i++) {
+		if (name_is(name, names[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool name_begins(struct bf_slice name, struct bf_slice prefix)
+{
+	return name.len >= prefix.len && strncasecmp(name.ptr, prefix.ptr, prefix.len) == 0;
+}
+
+bool openai_head_is_ours(struct bf_slice name)
+{
+	static const char *const ours[] = {
+	    "host",
+	    "connection",
+	    "content-length",
+	    "content-type",
+	    "content-encoding",
+	    "transfer-encoding",
+	    "te",
+	    "trailer",
+	    "upgrade",
+	    "expect",
+	    "keep-alive",
+	    "proxy-connection",
+	    "proxy-authorization",
+	    "cookie",
+	    "accept",
+	    "accept-encoding",
+	    "traceparent",
+	    "tracestate",
+	};
+
+	for (size_t i = 0; i < BF_ARRAY_LEN(ours); i++) {
+		if (name_is(name, bf_slice_from(ours[i])))
+			return true;
+	}
+	return false;
+}
+
+/* Callers' credentials, ours or a provider's. */
+static bool name_is_credential(struct bf_slice name)
+{
+	return name_is(name, BF_SLICE_LIT("x-api-key")) ||
+	       name_is(name, BF_SLICE_LIT("x-goog-api-key")) ||
+	       name_is(name, BF_SLICE_LIT("api-key")) || name_begins(name, BF_SLICE_LIT("x-bf-"));
+}
+
+static bool text_is_clean(struct bf_slice text, bool is_name)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char ch = (unsigned char)text.ptr[i];
+		if (ch == 0x7f || (ch < ' ' && ch != '\t') || (is_name && (ch <= ' ' || ch == ':')))
+			return false;
+	}
+	return !is_name || text.len > 0;
+}
+
+/* ---- what never changes */
+
+struct bf_slice openai_head_extra(const struct bf_conf_provider *conf, const char *name)
+{
+	const struct bf_conf_pair *pairs = conf->network_config.extra_headers.items;
+	struct bf_slice found = {NULL, 0};
+
+	for (uint32_t i = 0; i < conf->network_config.extra_headers.count; i++) {
+		if (name_is(pairs[i].name, bf_slice_from(name)))
+			found = pairs[i].value;
+	}
+	return found;
+}
+
+static int head_extra_lines(struct bf_buf *out, const struct bf_conf_provider *conf)
+{
+	const struct bf_conf_pair *pairs = conf->network_config.extra_headers.items;
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < conf->network_config.extra_headers.count; i++) {
+		struct bf_slice name = pairs[i].name, value = pairs[i].value;
+		if (openai_head_is_ours(name) || name_is(name, BF_SLICE_LIT("authorization")) ||
+		    !text_is_clean(name, true) || !text_is_clean(value, false))
+			continue;
+		r = bf_buf_printf(out, "%.*s: %.*s\r\n", BF_SLICE_FMT(name), BF_SLICE_FMT(value));
+	}
+	return r;
+}
+
+int openai_head_template(struct bf_buf *out, const struct bf_conf_provider *conf,
+			 const struct upstream_target *target, enum shm_usage_object object,
+			 const char *version)
+{
+	int r = bf_buf_printf(out,
+			      "POST %s%s HTTP/1.1\r\n"
+			      "Host: %s\r\n"
+			      "Content-Type: application/json\r\n"
+			      "Accept-Encoding: identity\r\n",
+			      target->path, openai_object_path(object), target->authority);
+
+	if (r == 0 && !openai_head_extra(conf, "user-agent").ptr)
+		r = bf_buf_printf(out, "User-Agent: bifrost/%s\r\n", version);
+	return r < 0 ? r : head_extra_lines(out, conf);
+}
+
+/* ---- what a request adds: run twice, to measure and to write */
+
+struct head_pen {
+	char *at; /* NULL: measures */
+	size_t len;
+};
+
+static void pen_put(struct head_pen *pen, struct bf_slice s)
+{
+	if (pen->at && s.len)
+		memcpy(pen->at + pen->len, s.ptr, s.len);
+	pen->len += s.len;
+}
+
+static void pen_line(struct head_pen *pen, struct bf_slice name, struct bf_slice value)
+{
+	pen_put(pen, name);
+	pen_put(pen, BF_SLICE_LIT(": "));
+	pen_put(pen, value);
+	pen_put(pen, BF_SLICE_LIT("\r\n"));
+}
+
+/* Under which name a header of the client's goes on; ptr NULL: it does not. */
+static struct bf_slice forwarded_name(const struct exchange *x, const struct exchange_header *h)
+{
+	const struct bf_conf_header_filter *filter =
+	    &x->worker->config->client.header_filter_config;
+	const struct bf_slice no = {NULL, 0};
+	struct bf_slice name = h->name;
+	bool prefixed = name_begins(name, BF_SLICE_LIT(FORWARD_PREFIX));
+
+	if (prefixed)
+		name = (struct bf_slice){name.ptr + sizeof(FORWARD_PREFIX) - 1,
+					 name.len - (sizeof(FORWARD_PREFIX) - 1)};
+	if (!prefixed && filter->allowlist.count == 0)
+		return no;
+	if (filter->allowlist.count && !name_in(name, &filter->allowlist))
+		return no;
+	if (name_in(name, &filter->denylist) || openai_head_is_ours(name) ||
+	    name_is_credential(name) || name_is(name, BF_SLICE_LIT("user-agent")))
+		return no;
+	/* The client's own key to this gateway is not for providers, unless it says so. */
+	if (name_is(name, BF_SLICE_LIT("authorization")) && (!prefixed || x->key))
+		return no;
+	return text_is_clean(name, true) && text_is_clean(h->value, false) ? name : no;
+}
+
+/* Configured headers win over a client's of the same name. */
+static bool is_configured(const struct bf_conf_provider *conf, struct bf_slice name)
+{
+	const struct bf_conf_pair *pairs = conf->network_config.extra_headers.items;
+
+	for (uint32_t i = 0; i < conf->network_config.extra_headers.count; i++) {
+		if (name_is(pairs[i].name, name))
+			return true;
+	}
+	return false;
+}
+
+static void pen_forwarded(struct head_pen *pen, const struct exchange *x,
+			  const struct bf_conf_provider *conf)
+{
+	for (uint32_t i = 0; i < x->header_count; i++) {
+		struct bf_slice name = forwarded_name(x, &x->headers[i]);
+		if (name.ptr && !is_configured(conf, name))
+			pen_line(pen, name, x->headers[i].value);
+	}
+}
+
+static void pen_length(struct head_pen *pen, size_t n)
+{
+	char digits[24];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n);
+	pen_put(pen, BF_SLICE_LIT("Content-Length: "));
+	pen_put(pen, (struct bf_slice){digits + at, sizeof(digits) - at});
+	pen_put(pen, BF_SLICE_LIT("\r\n\r\n"));
+}
+
+static void pen_rest(struct head_pen *pen, const struct exchange *x,
+		     const struct bf_conf_provider *conf, struct bf_slice authorization,
+		     size_t body_len)
+{
+	pen_put(pen, x->wants_stream ? BF_SLICE_LIT("Accept: text/event-stream\r\n")
+				     : BF_SLICE_LIT("Accept: application/json\r\n"));
+	if (x->key && x->key->value.len) {
+		pen_put(pen, BF_SLICE_LIT("Authorization: Bearer "));
+		pen_put(pen, x->key->value);
+		pen_put(pen, BF_SLICE_LIT("\r\n"));
+	} else if (authorization.len && text_is_clean(authorization, false)) {
+		pen_line(pen, BF_SLICE_LIT("Authorization"), authorization);
+	}
+	if (x->traceparent[0])
+		pen_line(pen, BF_SLICE_LIT("traceparent"), bf_slice_from(x->traceparent));
+	if (x->traceparent[0] && x->tracestate.len)
+		pen_line(pen, BF_SLICE_LIT("tracestate"), x->tracestate);
+	pen_forwarded(pen, x, conf);
+	pen_length(pen, body_len);
+}
+
+int openai_head_rest(struct exchange *x, const struct bf_conf_provider *conf,
+		     struct bf_slice authorization, size_t body_len, struct iovec *ret_part)
+{
+	struct head_pen pen = {NULL, 0};
+
+	pen_rest(&pen, x, conf, authorization, body_len);
+	if (pen.len > OPENAI_HEAD_MAX)
+		return BF_E_LIMIT;
+	pen.at = bf_arena_alloc(&x->arena, pen.len);
+	if (!pen.at)
+		return -ENOMEM;
+	pen.len = 0;
+	pen_rest(&pen, x, conf, authorization, body_len);
+	*ret_part = (struct iovec){pen.at, pen.len};
+	return 0;
+}

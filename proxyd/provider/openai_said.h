@@ -1,0 +1,44 @@
+/* What an answer, or an event of a stream, says beside its content: tokens, why it stopped, errors.
+ * Pure. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/arena.h"
+#include "common/base/slice.h"
+#include "shm/usage.h"
+
+#define OPENAI_TOKENS_MAX 1000000000u /* a larger number is no count of tokens */
+
+enum openai_verdict {
+	OPENAI_GOES_ON,
+	OPENAI_COMPLETED, /* a responses stream's last event */
+	OPENAI_FAILED,    /* the same, of an answer that failed */
+	OPENAI_ERROR,     /* an error object instead of content */
+};
+
+struct openai_said {
+	bool usage;                          /* there is an object of that name */
+	bool prompt_known, completion_known; /* numbers that can be true */
+	uint64_t prompt_tokens, completion_tokens, cached_tokens;
+	bool alone; /* usage without choices: a chunk that only the asker should see */
+	struct bf_slice stop_reason; /* finish_reason, or status of a response; empty: none */
+	enum openai_verdict verdict;
+	int error_status; /* ERROR: what its code says, else 502 */
+	struct bf_slice error_text;
+};
+
+/*
+ * Is there anything to read in it? Cheap, for every event of a stream: no is certain where keys are
+ * written without escapes. first: the first event, which may be an error of any shape.
+ */
+bool openai_said_maybe(enum shm_usage_object object, struct bf_slice json, bool first);
+/* Of a responses stream: is it an event that carries a piece of the answer? Cheap. */
+bool openai_said_delta(struct bf_slice json);
+/*
+ * Reads one event of a stream, or (whole) a plain answer. False: no JSON object. Texts lie in json
+ * or in scratch, which is reset. Numbers that cannot be read are not there.
+ */
+bool openai_said_read(enum shm_usage_object object, struct bf_slice json, bool whole,
+		      struct bf_arena *scratch, struct openai_said *ret_said);

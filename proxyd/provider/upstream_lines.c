@@ -1,0 +1,153 @@
+/*
+ * Which headers of an answer the client sees, and their bytes. Called by the answer's parser for
+ * each piece. Must never pass on what is about the connection to the provider or about the bytes of
+ * the body, which the front frames anew.
+ */
+#include "proxyd/provider/upstream_lines.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "common/base/macros.h"
+
+#define LINES_FIRST_BYTES 256u
+
+static bool name_is(struct bf_slice name, const char *text)
+{
+	return name.len == strlen(text) && strncasecmp(name.ptr, text, name.len) == 0;
+}
+
+static bool name_begins(struct bf_slice name, const char *text)
+{
+	size_t len = strlen(text);
+
+	return name.len >= len && strncasecmp(name.ptr, text, len) == 0;
+}
+
+/* By the first letter: most names are decided by one comparison. */
+bool upstream_lines_passes(struct bf_slice name)
+{
+	switch (name.len ? name.ptr[0] | 0x20 : 0) {
+	case 'a':
+		return !name_begins(name, "access-control-") && !name_is(name, "alt-svc");
+	case 'c':
+		return !name_begins(name, "content-") && !name_is(name, "connection");
+	case 'd':
+		return !name_is(name, "date");
+	case 'k':
+		return !name_is(name, "keep-alive");
+	case 'p':
+		return !name_begins(name, "proxy-");
+	case 'r':
+		return !name_begins(name, "retry-after"); /* goes its own way */
+	case 's':
+		return !name_is(name, "server") && !name_begins(name, "set-cookie") &&
+		       !name_is(name, "strict-transport-security");
+	case 't':
+		return !name_is(name, "te") && !name_is(name, "trailer") &&
+		       !name_is(name, "transfer-encoding") && !name_is(name, "traceparent") &&
+		       !name_is(name, "tracestate");
+	case 'u':
+		return !name_is(name, "upgrade");
+	case 'x':
+		return !name_is(name, "x-request-id");
+	case 0:
+		return false;
+	default:
+		return true;
+	}
+}
+
+static void lines_skip(struct upstream_lines *l)
+{
+	l->skipped = true;
+	l->len = l->begin;
+}
+
+static bool lines_grow(struct upstream_lines *l, size_t want)
+{
+	size_t size = l->size ? l->size : LINES_FIRST_BYTES;
+
+	if (want <= l->size)
+		return true;
+	if (!l->arena || want > UPSTREAM_LINES_BYTES)
+		return false;
+	while (size < want)
+		size *= 2;
+	char *text = bf_arena_resize(l->arena, l->text, l->size, size);
+	if (!text)
+		return false;
+	l->text = text;
+	l->size = size;
+	return true;
+}
+
+static void lines_put(struct upstream_lines *l, const char *at, size_t len)
+{
+	if (l->skipped || len == 0)
+		return;
+	if (!lines_grow(l, l->len + len)) {
+		lines_skip(l);
+		return;
+	}
+	memcpy(l->text + l->len, at, len);
+	l->len += len;
+}
+
+void upstream_lines_name(struct upstream_lines *l, const char *at, size_t len)
+{
+	if (l->count == UPSTREAM_LINES_MAX)
+		l->skipped = true;
+	lines_put(l, at, len);
+}
+
+/* The name is complete. */
+static void lines_judge(struct upstream_lines *l)
+{
+	const struct bf_slice name = {l->text + l->begin, l->len - l->begin};
+
+	l->in_value = true;
+	if (l->skipped)
+		return;
+	if (upstream_lines_passes(name))
+		lines_put(l, ": ", 2);
+	else
+		lines_skip(l);
+}
+
+void upstream_lines_value(struct upstream_lines *l, const char *at, size_t len)
+{
+	if (!l->in_value)
+		lines_judge(l);
+	lines_put(l, at, len);
+}
+
+void upstream_lines_end(struct upstream_lines *l)
+{
+	if (!l->in_value)
+		lines_judge(l);
+	while (!l->skipped && l->len > l->begin && strchr(" \t", l->text[l->len - 1]))
+		l->len--;
+	lines_put(l, "\r\n", 2);
+	if (!l->skipped) {
+		l->begin = l->len;
+		l->count++;
+	}
+	l->in_value = l->skipped = false;
+}
+
+void upstream_lines_restart(struct upstream_lines *l)
+{
+	*l = (struct upstream_lines){.arena = l->arena, .text = l->text, .size = l->size};
+}
+
+struct bf_slice upstream_lines_done(struct upstream_lines *l)
+{
+	struct bf_slice text = {l->text, l->barred ? 0 : l->begin};
+
+	/* Making smaller never moves, and gives the rest back. */
+	if (l->text)
+		text.ptr = bf_arena_resize(l->arena, l->text, l->size, BF_MAX(text.len, (size_t)1));
+	*l = (struct upstream_lines){0};
+	return text;
+}

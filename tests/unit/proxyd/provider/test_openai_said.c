@@ -1,0 +1,189 @@
+/* What plain answers and events of streams say beside their content; who serves what. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/base/macros.h"
+#include "proxyd/provider/openai_said.h"
+#include "proxyd/provider/openai_table.h"
+
+#define CHAT SHM_OBJECT_CHAT
+#define RESP SHM_OBJECT_RESPONSES
+
+static void plain_answers(void **state BF_UNUSED)
+{
+	static const struct {
+		enum shm_usage_object object;
+		const char *json;
+		bool usage, known; /* known: both numbers */
+		uint64_t prompt, completion, cached;
+		const char *stop;
+	} list[] = {
+	    {CHAT,
+	     "{\"choices\":[{\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1,"
+	     "\"completion_tokens\":2,\"prompt_tokens_details\":{\"cached_tokens\":1}}}",
+	     true, true, 1, 2, 1, "stop"},
+	    {CHAT, "{\"choices\":[{\"finish_reason\":null},{\"finish_reason\":\"length\"}]}", false,
+	     false, 0, 0, 0, "length"},
+	    {SHM_OBJECT_COMPLETION,
+	     "{\"choices\":[{\"text\":\"a\",\"finish_reason\":\"stop\"}],\"usage\":{"
+	     "\"prompt_tokens\":5,\"completion_tokens\":0}}",
+	     true, true, 5, 0, 0, "stop"},
+	    {SHM_OBJECT_EMBEDDING, "{\"data\":[],\"usage\":{\"prompt_tokens\":5}}", true, true, 5,
+	     0, 0, ""},
+	    {RESP,
+	     "{\"status\":\"completed\",\"usage\":{\"input_tokens\":7,\"output_tokens\":3,"
+	     "\"input_tokens_details\":{\"cached_tokens\":4}}}",
+	     true, true, 7, 3, 4, "completed"},
+	    {RESP,
+	     "{\"status\":\"incomplete\",\"incomplete_details\":{\"reason\":"
+	     "\"max_output_tokens\"},\"usage\":null}",
+	     false, false, 0, 0, 0, "max_output_tokens"},
+	    {RESP, "{\"status\":\"failed\",\"incomplete_details\":null}", false, false, 0, 0, 0,
+	     "failed"},
+	    /* Wrong numbers are no numbers. */
+	    {CHAT, "{\"usage\":{\"prompt_tokens\":-1,\"completion_tokens\":1.5}}", true, false, 0,
+	     0, 0, ""},
+	    {CHAT, "{\"usage\":{\"prompt_tokens\":\"7\",\"completion_tokens\":null}}", true, false,
+	     0, 0, 0, ""},
+	    {CHAT,
+	     "{\"usage\":{\"prompt_tokens\":99999999999999999999999,\"completion_tokens\":"
+	     "1000000001}}",
+	     true, false, 0, 0, 0, ""},
+	    {CHAT,
+	     "{\"usage\":{\"prompt_tokens\":3,\"prompt_tokens_details\":{\"cached_tokens\":9}}}",
+	     true, false, 3, 0, 3, ""},
+	    {CHAT, "{\"usage\":[],\"choices\":{\"finish_reason\":\"stop\"}}", false, false, 0, 0, 0,
+	     ""},
+	    {CHAT, "{\"choices\":[7,null,{\"finish_reason\":7}]}", false, false, 0, 0, 0, ""},
+	};
+	struct bf_arena arena;
+	struct openai_said s;
+
+	bf_arena_init(&arena, 1 << 20);
+	for (size_t i = 0; i < BF_ARRAY_LEN(list); i++) {
+		assert_true(openai_said_read(list[i].object, bf_slice_from(list[i].json), true,
+					     &arena, &s));
+		if (s.usage != list[i].usage ||
+		    (s.prompt_known && s.completion_known) != list[i].known)
+			fail_msg("%s", list[i].json);
+		assert_int_equal(s.prompt_tokens, list[i].prompt);
+		assert_int_equal(s.completion_tokens, list[i].completion);
+		assert_int_equal(s.cached_tokens, list[i].cached);
+		assert_true(bf_slice_is(s.stop_reason, list[i].stop));
+	}
+	assert_false(openai_said_read(CHAT, BF_SLICE_LIT("[]"), true, &arena, &s));
+	assert_false(openai_said_read(CHAT, BF_SLICE_LIT("{\"usage\":"), true, &arena, &s));
+	bf_arena_done(&arena);
+}
+
+static void events_of_streams(void **state BF_UNUSED)
+{
+	static const struct {
+		enum shm_usage_object object;
+		const char *json;
+		bool maybe, maybe_first;
+		enum openai_verdict verdict;
+		int status;
+		bool alone;
+		const char *stop;
+	} list[] = {
+	    {CHAT, "{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}", true, true,
+	     OPENAI_GOES_ON, 0, false, "stop"},
+	    {CHAT, "{\"choices\":[{\"finish_reason\" : null}],\"usage\":null}", false, false,
+	     OPENAI_GOES_ON, 0, false, ""},
+	    {CHAT, "{\"choices\":[],\"usage\" : {\"prompt_tokens\":1}}", true, true, OPENAI_GOES_ON,
+	     0, true, ""},
+	    {CHAT, "{\"choices\":[{\"delta\":{\"content\":\"\\\"usage\\\": {\"}}]}", false, false,
+	     OPENAI_GOES_ON, 0, false, ""},
+	    {CHAT, " { \"error\":{\"message\":\"m\",\"code\":429}}", true, true, OPENAI_ERROR, 429,
+	     true, ""},
+	    {CHAT, "{\"error\":{\"code\":\"503\"}}", true, true, OPENAI_ERROR, 503, true, ""},
+	    {CHAT, "{\"error\":{\"type\":\"rate_limit_exceeded\",\"code\":null}}", true, true,
+	     OPENAI_ERROR, 429, true, ""},
+	    {CHAT, "{\"error\":\"text\",\"status\":500}", true, true, OPENAI_ERROR, 500, true, ""},
+	    {CHAT, "{\"error\":{\"code\":-7}}", true, true, OPENAI_ERROR, 502, true, ""},
+	    {CHAT, "{\"object\":\"error\",\"code\":400}", false, true, OPENAI_ERROR, 400, true, ""},
+	    {CHAT, "{\"choices\":[{\"finish_reason\":\"error\"}],\"error\":{\"code\":502}}", true,
+	     true, OPENAI_ERROR, 502, false, "error"},
+	    {CHAT, "{\"choices\":[{}],\"error\":null}", false, true, OPENAI_GOES_ON, 0, false, ""},
+	    {RESP, "{\"type\":\"response.completed\",\"response\":{\"status\":\"completed\"}}",
+	     true, true, OPENAI_COMPLETED, 0, false, "completed"},
+	    {RESP,
+	     "{\"sequence_number\":1,\"type\":\"response.incomplete\",\"response\":{\"status\":"
+	     "\"incomplete\",\"incomplete_details\":{\"reason\":\"content_filter\"}}}",
+	     true, true, OPENAI_COMPLETED, 0, false, "content_filter"},
+	    {RESP,
+	     "{\"type\":\"response.failed\",\"response\":{\"status\":\"failed\",\"error\":{"
+	     "\"message\":\"m\"}}}",
+	     true, true, OPENAI_FAILED, 0, false, "failed"},
+	    {RESP,
+	     "{\"type\":\"response.output_text.delta\",\"delta\":\"\\\"response.completed\\\"\"}",
+	     false, false, OPENAI_GOES_ON, 0, false, ""},
+	    {RESP, "{\"type\":\"error\",\"code\":\"429\",\"message\":\"m\"}", true, true,
+	     OPENAI_ERROR, 429, false, ""},
+	};
+	struct bf_arena arena;
+
+	bf_arena_init(&arena, 1 << 20);
+	for (size_t i = 0; i < BF_ARRAY_LEN(list); i++) {
+		struct openai_said s;
+		struct bf_slice json = bf_slice_from(list[i].json);
+		if (openai_said_maybe(list[i].object, json, false) != list[i].maybe ||
+		    openai_said_maybe(list[i].object, json, true) != list[i].maybe_first)
+			fail_msg("maybe: %s", list[i].json);
+		assert_true(openai_said_read(list[i].object, json, false, &arena, &s));
+		if (s.verdict != list[i].verdict || s.error_status != list[i].status ||
+		    s.alone != list[i].alone || !bf_slice_is(s.stop_reason, list[i].stop))
+			fail_msg("%s: %d %d %d %.*s", list[i].json, s.verdict, s.error_status,
+				 s.alone, BF_SLICE_FMT(s.stop_reason));
+	}
+	bf_arena_done(&arena);
+}
+
+static void pieces_of_responses(void **state BF_UNUSED)
+{
+	assert_true(openai_said_delta(BF_SLICE_LIT("{\"type\":\"response.output_text.delta\"}")));
+	assert_true(openai_said_delta(
+	    BF_SLICE_LIT("{\"type\": \"response.function_call_arguments.delta\",\"a\":1}")));
+	assert_false(
+	    openai_said_delta(BF_SLICE_LIT("{\"type\":\"response.created\",\"x\":\".delta\"}")));
+	assert_false(openai_said_delta(BF_SLICE_LIT("{\"type\":\"response.delta")));
+	assert_false(openai_said_delta(BF_SLICE_LIT("{\"type\":")));
+	assert_false(openai_said_delta(BF_SLICE_LIT("")));
+}
+
+static void operations(void **state BF_UNUSED)
+{
+	const struct openai_family *f = openai_family_of(BF_SLICE_LIT("perplexity"));
+
+	assert_true(openai_family_serves(f, CHAT));
+	assert_false(openai_family_serves(f, SHM_OBJECT_EMBEDDING));
+	assert_false(openai_family_serves(f, 0));
+	assert_false(openai_family_serves(f, OPENAI_OBJECTS));
+	assert_false(
+	    openai_family_serves(openai_family_of(BF_SLICE_LIT("cerebras")), SHM_OBJECT_EMBEDDING));
+	f = openai_family_of(BF_SLICE_LIT("of-my-own"));
+	assert_null(f->base_url);
+	for (unsigned o = SHM_OBJECT_CHAT; o < OPENAI_OBJECTS; o++) {
+		assert_true(openai_family_serves(f, o));
+		assert_non_null(openai_object_path(o));
+		assert_string_not_equal(openai_object_name(o), "this operation");
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(plain_answers),
+	    cmocka_unit_test(events_of_streams),
+	    cmocka_unit_test(pieces_of_responses),
+	    cmocka_unit_test(operations),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
