@@ -20,6 +20,8 @@ static inline struct bf_frame sample_frame(uint16_t type)
 		f.flags = BF_FRAME_REPLY;
 	if (type == BF_MSG_ERROR)
 		f.flags |= BF_FRAME_ERROR;
+	if (def->with_fd)
+		f.flags |= BF_FRAME_FD;
 	return f;
 }
 
@@ -43,6 +45,31 @@ static inline const void *sample_message(uint16_t type)
 	    {"\1\0\2\0\0\010\0\004\0\0\0\0\0\0\0\0", 16}, /* READY of proxyd.0 */
 	    false};
 	static const struct bf_msg_error error = {BF_E_DENIED, {"no", 2}};
+	static struct bf_slice values[] = {{"a", 1}, {"b%", 2}};
+	static const struct bf_msg_logs_query logs_query = {
+	    .id = {"x", 1},
+	    .providers = {values, 2},
+	    .models = {values, 1},
+	    .status = {values, 1},
+	    .stop_reasons = {values, 2},
+	    .objects = {values, 1},
+	    .selected_key_ids = {values, 1},
+	    .parent_request_id = {"p", 1},
+	    .content_search = {"100%", 4},
+	    .start_ms = 1,
+	    .end_ms = 2,
+	    .min_latency_us = 3,
+	    .max_latency_us = 4,
+	    .min_tokens = 5,
+	    .max_tokens = 6,
+	    .min_cost_nusd = 7,
+	    .max_cost_nusd = BF_LOGS_ANY,
+	    .limit = 50,
+	    .offset = 100,
+	    .sort_by = BF_LOGS_BY_COST,
+	    .ascending = true,
+	};
+	static const struct bf_msg_logs_result logs_result = {70000};
 	static const void *const samples[BF_MSG_TYPE_MAX] = {
 	    [BF_MSG_HELLO] = &hello,           [BF_MSG_ADOPT] = &listen_slot,
 	    [BF_MSG_RELEASE] = &listen_slot,   [BF_MSG_PROC_DEAD] = &proc,
@@ -50,6 +77,7 @@ static inline const void *sample_message(uint16_t type)
 	    [BF_MSG_RESTART] = &restart,       [BF_MSG_DIAG] = &diag,
 	    [BF_MSG_NODE_DRAIN] = &node_drain, [BF_MSG_TRACED] = &traced,
 	    [BF_MSG_ERROR] = &error,           [BF_MSG_CONFIG_APPLIED] = &config_applied,
+	    [BF_MSG_LOGS_QUERY] = &logs_query, [BF_MSG_LOGS_RESULT] = &logs_result,
 	};
 
 	return type < BF_MSG_TYPE_MAX ? samples[type] : NULL;

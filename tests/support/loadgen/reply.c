@@ -89,13 +89,13 @@ static int read_head(struct reply *r, struct bf_slice text)
 	const char *last = text.ptr + text.len - 2;
 	const char *end = memmem(text.ptr, text.len, "\r\n", 2);
 
-	if (read_status(r, text.ptr, (size_t)(end - text.ptr)) != 0)
+	if (!end || read_status(r, text.ptr, (size_t)(end - text.ptr)) != 0)
 		return -1;
 	while (end + 2 < last) {
 		const char *line = end + 2;
 
 		end = memmem(line, (size_t)(text.ptr + text.len - line), "\r\n", 2);
-		if (read_field(r, line, end) != 0)
+		if (!end || read_field(r, line, end) != 0)
 			return -1;
 	}
 	return r->chunked && r->has_length ? -1 : 0;
