@@ -31,6 +31,7 @@ static const struct {
     {"upstream_tls_failed", "provider_connection_failed"},
     {"upstream_truncated", "provider_connection_failed"},
     {"upstream_protocol_error", "provider_server_error"},
+    {"upstream_stream_error", "provider_server_error"},
     {"answer_too_large", "provider_server_error"},
     /* what was not even tried */
     {"bifrost_dropped", "bifrost_dropped"},
