@@ -54,11 +54,24 @@ static void on_drain(struct bf_child *child, struct bf_frame *f, const void *mes
 	front_drain(&d->front, on_drained, d);
 }
 
+static void on_logs_result(struct bf_child *child, struct bf_frame *f, const void *message)
+{
+	struct proxyd *d = child->daemon;
+	const struct bf_msg_logs_result *m = message;
+
+	ask_result(&d->asks, f->request, m->size, f->fd);
+}
+
+static void on_error(struct bf_child *child, struct bf_frame *f, const void *message)
+{
+	struct proxyd *d = child->daemon;
+
+	ask_error(&d->asks, f->request, message);
+}
+
 const struct bf_child_handler control_handlers[] = {
-    {BF_MSG_ADOPT, on_adopt},
-    {BF_MSG_RELEASE, on_release},
-    {BF_MSG_DRAIN, on_drain},
-    {0, NULL},
+    {BF_MSG_LOGS_RESULT, on_logs_result}, {BF_MSG_ERROR, on_error}, {BF_MSG_ADOPT, on_adopt},
+    {BF_MSG_RELEASE, on_release},         {BF_MSG_DRAIN, on_drain}, {0, NULL},
 };
 
 void control_status(struct bf_child *child, struct bf_array *items, struct bf_arena *arena)
@@ -75,5 +88,6 @@ void control_status(struct bf_child *child, struct bf_array *items, struct bf_ar
 	bf_status_add(items, arena, "body_bytes", "%" PRIu64, d->worker.body_bytes);
 	bf_status_add(items, arena, "answer_bytes", "%" PRIu64, d->worker.answer_bytes);
 	bf_status_add(items, arena, "listener_slots", "%u", accepting);
+	bf_status_add(items, arena, "log_queries_waiting", "%u", d->asks.waiting);
 	bf_status_add(items, arena, "draining", "%s", d->front.drain.on ? "yes" : "no");
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/proc/child.h"
+#include "proxyd/ask.h"
 #include "proxyd/front/front.h"
 #include "proxyd/provider/provider.h"
 #include "proxyd/worker.h"
@@ -15,6 +16,7 @@ struct proxyd {
 	struct provider_set providers;
 	struct bf_tls_server *tls; /* NULL: plain HTTP */
 	struct front front;
+	struct ask_table asks;
 };
 
 extern const struct bf_child_handler control_handlers[];

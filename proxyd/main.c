@@ -86,6 +86,7 @@ static int proxyd_start(struct bf_child *child, struct bf_err *err)
 	d->worker.doorbell_fd = child->doorbell_fd;
 	d->worker.version = bf_version();
 	d->worker.tls = d->tls;
+	ask_open(&d->asks, &d->worker, &child->channel, child->endpoint);
 	r = provider_set_open(&d->providers, &d->worker, err);
 	if (r == 0)
 		r = front_init(&d->front, &d->worker, err);
@@ -104,6 +105,7 @@ static void proxyd_stop(struct bf_child *child)
 	struct proxyd *d = child->daemon;
 
 	front_done(&d->front);
+	ask_close(&d->asks);
 	provider_set_close(&d->providers);
 	worker_done(&d->worker);
 	bf_tls_server_free(d->tls);

@@ -199,8 +199,8 @@ static pid_t spawn(const struct seat *seat, uint32_t proc_slot, int channel, int
 	static const char *const levels[] = {"debug", "info", "warn", "error"};
 	const struct crew *crew = seat->crew;
 	int fds[SPAWN_MAX_FDS];
-	char argv0[64];
-	char *argv[] = {argv0, NULL};
+	char argv0[64], argument[32] = "";
+	char *argv[] = {argv0, NULL, NULL};
 	struct bf_arena arena;
 	struct environment e = {
 	    .role = bf_role_name(seat->row->role),
@@ -218,6 +218,10 @@ static pid_t spawn(const struct seat *seat, uint32_t proc_slot, int channel, int
 	pid_t pid;
 
 	(void)snprintf(argv0, sizeof(argv0), "%s", seat->row->binary);
+	if (seat->row->argument) {
+		(void)snprintf(argument, sizeof(argument), "%s", seat->row->argument);
+		argv[1] = argument;
+	}
 	bf_arena_init(&arena, ENVIRONMENT_BYTES);
 	s.binary = crew->binaries->fds[seat->row->role];
 	s.fd_count = list_fds(seat, channel, config_fd, fds);

@@ -1,5 +1,5 @@
 /*
- * Questions of bifrostctl that a child has not answered in full. Ids of different connections may
+ * Questions that a child has not answered in full: bifrostctl's, or those of other children. Ids of different connections may
  * be equal, so each question travels under an id of the supervisor's own. Pure and bounded.
  */
 #pragma once

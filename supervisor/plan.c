@@ -34,6 +34,16 @@ const struct plan_row plan_rows[] = {
 	.stop_timeout_ms = 5000,
     },
     {
+	/* Questions of clients about rows; nobody else needs it, so it may live twice. */
+	.role = BF_ROLE_READER,
+	.binary = "bifrost-writerd",
+	.argument = "--role=reader",
+	.audience = BF_FOR_WRITERD,
+	.may_overlap = true,
+	.stop_order = 1,
+	.stop_timeout_ms = 7000, /* a question may take five seconds */
+    },
+    {
 	.role = BF_ROLE_PROXYD,
 	.binary = "bifrost-proxyd",
 	.audience = BF_FOR_PROXYD,

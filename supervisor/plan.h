@@ -9,12 +9,13 @@
 
 struct plan_row {
 	enum bf_role role;
-	const char *binary; /* file name of its program */
-	uint16_t audience;  /* enum bf_audience: which slice of the configuration it gets */
-	bool per_worker;    /* one for each worker slot; otherwise a single one */
-	bool has_rings;     /* its process slot is swept by writerd after its death */
-	bool may_overlap;   /* a successor may live beside it; else it is stopped first */
-	bool has_listeners; /* inherits the listening sockets, and drains before it leaves */
+	const char *binary;   /* file name of its program */
+	const char *argument; /* its only one; NULL: none */
+	uint16_t audience;    /* enum bf_audience: which slice of the configuration it gets */
+	bool per_worker;      /* one for each worker slot; otherwise a single one */
+	bool has_rings;       /* its process slot is swept by writerd after its death */
+	bool may_overlap;     /* a successor may live beside it; else it is stopped first */
+	bool has_listeners;   /* inherits the listening sockets, and drains before it leaves */
 	uint8_t
 	    stop_order; /* 0 leaves first; the next order is told when all of this one are gone */
 	int64_t stop_timeout_ms; /* from STOP to SIGKILL */

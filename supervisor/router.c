@@ -23,6 +23,7 @@ void router_init(struct router *r, struct crew *crew, struct admin *admin,
 	r->events = events;
 	r->owner = owner;
 	pending_init(&r->pending);
+	asks_init(&r->asks, crew);
 	r->trace.admin = admin;
 }
 
@@ -33,8 +34,8 @@ static int check_child_frame(const struct child *child, const struct bf_frame *f
 {
 	if (f->source != child->endpoint)
 		return bf_err_set(err, BF_E_DENIED, "it claims to be another process");
-	if (f->flags & BF_FRAME_CANCEL)
-		return bf_err_set(err, BF_E_DENIED, "a child asks nothing that it could cancel");
+	if ((f->flags & BF_FRAME_CANCEL) && BF_ENDPOINT_ROLE(f->target) == BF_ROLE_SUPERVISOR)
+		return bf_err_set(err, BF_E_DENIED, "a child asks us nothing that it could cancel");
 	return bf_msg_permitted(f, err);
 }
 
@@ -104,8 +105,10 @@ void router_from_child(struct router *r, struct child *child, struct bf_frame *f
 	}
 	if (BF_ENDPOINT_ROLE(f->target) == BF_ROLE_CTL)
 		bring_back(r, child, f);
-	else
+	else if (BF_ENDPOINT_ROLE(f->target) == BF_ROLE_SUPERVISOR)
 		to_supervisor(r, child, f);
+	else
+		asks_frame(&r->asks, child, f);
 }
 
 /* ------------------------------------------------------------------ from bifrostctl */
@@ -221,6 +224,7 @@ void router_child_gone(struct router *r, const struct child *child)
 
 	while ((e = pending_any_of_peer(&r->pending, child->proc_slot)) != NULL)
 		answer_for(r, e, BF_E_CLOSED, "the process ended before it answered");
+	asks_child_gone(&r->asks, child);
 }
 
 void router_ctl_gone(struct router *r, struct admin_connection *c)
@@ -238,4 +242,5 @@ void router_tick(struct router *r)
 
 	while ((e = pending_any_expired(&r->pending, bf_mono_ms())) != NULL)
 		answer_for(r, e, BF_E_TIMEOUT, "the process did not answer within 10 s");
+	asks_tick(&r->asks);
 }

@@ -1,10 +1,12 @@
 /*
  * Where control frames go. By their header only: what a child wrote is never decoded here.
- * Questions of bifrostctl are passed on under ids of our own and their answers brought back.
+ * Questions of bifrostctl, and of children to each other (asks.h), are passed on under ids of our
+ * own and their answers brought back.
  */
 #pragma once
 
 #include "supervisor/admin.h"
+#include "supervisor/asks.h"
 #include "supervisor/crew.h"
 #include "supervisor/pending.h"
 #include "supervisor/trace.h"
@@ -21,7 +23,8 @@ struct router {
 	struct admin *admin;
 	const struct router_events *events;
 	void *owner;
-	struct pending pending;
+	struct pending pending; /* of bifrostctl */
+	struct asks asks;       /* of children to each other */
 	struct trace trace;
 };
 

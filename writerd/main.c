@@ -1,8 +1,9 @@
 /*
  * bifrost-writerd: owns the stores. Empties the rings of all workers into logs.db and sweeps dead
- * ones. Started by the supervisor only; must never be needed for a request to succeed.
+ * ones; with --role=reader it is reader.c instead. Started by the supervisor only; must never be
+ * needed for a request to succeed.
  */
-#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +15,8 @@
 #include "shm/health.h"
 #include "shm/slot.h"
 #include "writerd/control.h"
+#include "writerd/paths.h"
+#include "writerd/reader.h"
 #include "writerd/store_null.h"
 #include "writerd/store_sqlite.h"
 #include "writerd/store_sqlite_config.h"
@@ -55,44 +58,6 @@ static void on_second(struct bf_child *child)
 	turn_second(&w->turn);
 }
 
-/* The path of a store's file: relative ones start at the state folder. */
-static int resolve(struct bf_child *child, const struct bf_conf_store *conf, const char *block,
-		   const char **ret_path, struct bf_err *err)
-{
-	const char *path;
-
-	if (conf->path.len == 0)
-		return bf_err_set(err, BF_E_MISSING, "%s: config.path: is empty: name a file",
-				  block);
-	if (conf->path.ptr[0] == '/')
-		path = bf_arena_printf(&child->arena, "%.*s", BF_SLICE_FMT(conf->path));
-	else
-		path = bf_arena_printf(&child->arena, "%s/%.*s", child->state_dir,
-				       BF_SLICE_FMT(conf->path));
-	if (!path)
-		return bf_err_set(err, -ENOMEM, "%s: config.path: is too long", block);
-	*ret_path = path;
-	return 0;
-}
-
-/* SQLite keeps its WAL beside the file, so the folder is what the process needs. */
-static int allow_folder(struct bf_child *child, const char *path, const char *block,
-			struct bf_sandbox_path *ret_rule, struct bf_err *err)
-{
-	const char *slash = strrchr(path, '/');
-	char *folder;
-
-	if (!slash || slash == path)
-		return bf_err_set(err, BF_E_DENIED,
-				  "%s: %s: lies in the root folder: give it a folder of its own",
-				  block, path);
-	folder = bf_arena_printf(&child->arena, "%.*s", (int)(slash - path), path);
-	if (!folder)
-		return bf_err_set(err, -ENOMEM, "%s: out of memory", block);
-	*ret_rule = (struct bf_sandbox_path){folder, BF_PATH_READ | BF_PATH_WRITE};
-	return 0;
-}
-
 static int choose_paths(struct bf_child *child, struct bf_err *err)
 {
 	struct writerd *w = child->daemon;
@@ -101,14 +66,16 @@ static int choose_paths(struct bf_child *child, struct bf_err *err)
 	int r = 0;
 
 	if (c->logs_store.enabled && c->client.enable_logging) {
-		r = resolve(child, &c->logs_store, "logs_store", &w->store_path, err);
+		r = paths_resolve(child, &c->logs_store, "logs_store", &w->store_path, err);
 		if (r == 0)
-			r = allow_folder(child, w->store_path, "logs_store", rule++, err);
+			r = paths_allow(child, w->store_path, "logs_store",
+					BF_PATH_READ | BF_PATH_WRITE, rule++, err);
 	}
 	if (r == 0 && c->config_store.enabled) {
-		r = resolve(child, &c->config_store, "config_store", &w->config_path, err);
+		r = paths_resolve(child, &c->config_store, "config_store", &w->config_path, err);
 		if (r == 0)
-			r = allow_folder(child, w->config_path, "config_store", rule++, err);
+			r = paths_allow(child, w->config_path, "config_store",
+					BF_PATH_READ | BF_PATH_WRITE, rule++, err);
 	}
 	if (r == 0 && w->store_path && w->config_path && strcmp(w->store_path, w->config_path) == 0)
 		r = bf_err_set(err, BF_E_DUPLICATE,
@@ -198,6 +165,15 @@ static void writerd_stop(struct bf_child *child)
 	w->store->ops->close(w->store);
 }
 
+static bool is_reader(int argc, char **argv)
+{
+	const char *role = getenv(BF_ENV_ROLE);
+
+	if (role)
+		return strcmp(role, bf_role_name(BF_ROLE_READER)) == 0;
+	return argc > 1 && strcmp(argv[1], "--role=reader") == 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct bf_child_spec spec = {
@@ -211,5 +187,6 @@ int main(int argc, char **argv)
 	    .status = control_status,
 	};
 
-	return bf_child_main(argc, argv, &spec);
+	/* The same program reads the store for questions; what it was started as decides. */
+	return bf_child_main(argc, argv, is_reader(argc, argv) ? &reader_spec : &spec);
 }

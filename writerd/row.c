@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/base/macros.h"
 #include "common/codec/json_writer.h"
 #include "shm/content.h"
 
@@ -149,6 +150,7 @@ static void render_numbers(const struct shm_usage_record *record, struct row *ro
 	uint64_t total = prompt + completion;
 
 	row->number_of_retries = record->attempts > 0 ? (int64_t)record->attempts - 1 : 0;
+	row->fallback_index = record->fallback_index;
 	row->http_status = record->http_status;
 	row->worker = record->worker;
 	row->latency_us = not_negative(record->latency_us);
@@ -158,6 +160,19 @@ static void render_numbers(const struct shm_usage_record *record, struct row *ro
 	row->total_tokens = total < prompt ? INT64_MAX : to_i64(total);
 	row->cached_tokens = to_i64(record->cached_tokens);
 	row->cost_nusd = not_negative(record->cost_nusd);
+}
+
+/* Whether it was a stream is a column of its own. */
+static const char *object_name(unsigned object)
+{
+	static const char *const names[] = {
+	    [SHM_OBJECT_CHAT] = "chat.completion",
+	    [SHM_OBJECT_COMPLETION] = "text.completion",
+	    [SHM_OBJECT_EMBEDDING] = "embedding",
+	    [SHM_OBJECT_RESPONSES] = "response",
+	};
+
+	return object < BF_ARRAY_LEN(names) && names[object] ? names[object] : "unknown";
 }
 
 void row_render(const struct shm_usage_record *record, struct bf_slice input,
@@ -175,13 +190,16 @@ void row_render(const struct shm_usage_record *record, struct bf_slice input,
 	row->estimated = flags & SHM_USAGE_ESTIMATED;
 	row->truncated = flags & SHM_USAGE_TRUNCATED;
 	row->client_gone = flags & SHM_USAGE_CLIENT_GONE;
-	row->object_type = row->stream ? "chat_completion_stream" : "chat_completion";
-	if (record->object_type != 1)
-		row->object_type = "unknown";
+	row->object_type = object_name(record->object_type);
 	row->status = record->status == SHM_USAGE_SUCCESS ? "success" : "error";
 	copy_field(row->provider, record->provider, sizeof(record->provider));
 	copy_field(row->model, record->model, sizeof(record->model));
 	copy_field(row->key_name, record->key_name, sizeof(record->key_name));
+	copy_field(row->key_id, record->key_id, sizeof(record->key_id));
+	copy_field(row->stop_reason, record->stop_reason, sizeof(record->stop_reason));
+	copy_field(row->request_id, record->request_id, sizeof(record->request_id));
+	copy_field(row->parent_id, record->parent_id, sizeof(record->parent_id));
+	copy_field(row->attempt_trail, record->attempt_trail, sizeof(record->attempt_trail));
 	render_numbers(record, row);
 	render_error(record, row);
 	row->input = clean(input, &scratch->input);

@@ -18,8 +18,10 @@ struct row {
 	char timestamp[ROW_TIME_LEN + 1];
 	const char *object_type, *status;
 	bool stream, crashed, estimated, truncated, client_gone;
-	char provider[33], model[97], key_name[49];
-	int64_t number_of_retries, http_status, worker;
+	char provider[33], model[97], key_name[49], key_id[49];
+	char stop_reason[25], request_id[65], parent_id[65]; /* "": none */
+	char attempt_trail[321];                             /* JSON; "": none */
+	int64_t number_of_retries, fallback_index, http_status, worker;
 	int64_t latency_us, first_byte_us; /* first_byte_us 0: there was none */
 	int64_t prompt_tokens, completion_tokens, total_tokens, cached_tokens;
 	int64_t cost_nusd;

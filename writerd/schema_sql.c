@@ -44,6 +44,28 @@ static const struct schema_step logs_steps[] = {
      " output_message TEXT"
      ");"
      "CREATE INDEX logs_timestamp_provider_status ON logs (timestamp, provider, status);"},
+    /*
+     * Adding columns is a change of the schema's text alone: rows stay as they are, however many
+     * there are. They lie behind the bodies, so a search for one of these without a time range
+     * reads more; parent_request_id has an index. Computed columns cost a row nothing.
+     */
+    {2, "attempts",
+     "ALTER TABLE logs ADD COLUMN request_id TEXT;"
+     "ALTER TABLE logs ADD COLUMN parent_request_id TEXT;"
+     "ALTER TABLE logs ADD COLUMN stop_reason TEXT;"
+     "ALTER TABLE logs ADD COLUMN fallback_index INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE logs ADD COLUMN selected_key_id TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE logs ADD COLUMN attempt_trail TEXT;"
+     "ALTER TABLE logs ADD COLUMN token_usage TEXT GENERATED ALWAYS AS ("
+     "'{\"prompt_tokens\":' || prompt_tokens || ',\"completion_tokens\":' || completion_tokens ||"
+     " ',\"total_tokens\":' || total_tokens ||"
+     " ',\"prompt_tokens_details\":{\"cached_tokens\":' || cached_read_tokens || '}}') VIRTUAL;"
+     /* Nothing is sold for nothing: no cost means that no price is known. */
+     "ALTER TABLE logs DROP COLUMN cost;"
+     "ALTER TABLE logs ADD COLUMN cost REAL GENERATED ALWAYS AS (nullif(cost_nusd, 0) / 1e9)"
+     " VIRTUAL;"
+     "CREATE INDEX logs_parent_request_id ON logs (parent_request_id)"
+     " WHERE parent_request_id IS NOT NULL;"},
 };
 
 static const struct schema_step config_steps[] = {

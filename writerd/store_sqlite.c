@@ -31,9 +31,11 @@ static const char *const statement_text[ST_COUNT] = {
 	 "prompt_tokens,"
 	 " completion_tokens, total_tokens, cached_read_tokens, cost_nusd, cluster_node_id, worker,"
 	 " crashed, estimated, truncated, client_gone, error_details, input_history, "
-	 "output_message)"
+	 "output_message, request_id, parent_request_id, stop_reason, fallback_index,"
+	 " selected_key_id, attempt_trail)"
 	 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,"
-	 " ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27) ON CONFLICT (id) DO NOTHING"),
+	 " ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33) ON CONFLICT "
+	 "(id) DO NOTHING"),
     [ST_EXPIRE] =
 	("DELETE FROM logs WHERE inc_number IN"
 	 " (SELECT inc_number FROM logs WHERE timestamp < ?1 ORDER BY timestamp LIMIT ?2)"),
@@ -169,13 +171,14 @@ static void bind_optional(struct binder *b, struct bf_slice text)
 		bind_null(b);
 }
 
+static void bind_filled(struct binder *b, const char *text)
+{
+	bind_optional(b, (struct bf_slice){text[0] ? text : NULL, strlen(text)});
+}
+
 /* In the order of the column list of ST_INSERT. */
 static void bind_row(struct binder *b, const struct store_sqlite *s, const struct row *row)
 {
-	struct bf_slice node = {s->node_id[0] ? s->node_id : NULL, strlen(s->node_id)};
-	struct bf_slice error = {row->error_details[0] ? row->error_details : NULL,
-				 strlen(row->error_details)};
-
 	bind_cstr(b, row->id);
 	bind_cstr(b, row->timestamp);
 	bind_cstr(b, s->created_at);
@@ -197,15 +200,21 @@ static void bind_row(struct binder *b, const struct store_sqlite *s, const struc
 	bind_int(b, row->total_tokens);
 	bind_int(b, row->cached_tokens);
 	bind_int(b, row->cost_nusd);
-	bind_optional(b, node);
+	bind_filled(b, s->node_id);
 	bind_int(b, row->worker);
 	bind_int(b, row->crashed);
 	bind_int(b, row->estimated);
 	bind_int(b, row->truncated);
 	bind_int(b, row->client_gone);
-	bind_optional(b, error);
+	bind_filled(b, row->error_details);
 	bind_optional(b, row->input);
 	bind_optional(b, row->output);
+	bind_filled(b, row->request_id);
+	bind_filled(b, row->parent_id);
+	bind_filled(b, row->stop_reason);
+	bind_int(b, row->fallback_index);
+	bind_cstr(b, row->key_id);
+	bind_filled(b, row->attempt_trail);
 }
 
 static int sqlite_append(struct store *base, const struct row *row, bool *ret_inserted,

@@ -23,6 +23,7 @@ static const struct role_def roles[BF_ROLE_COUNT] = {
     [BF_ROLE_DISCOVERYD] = {"discoveryd", false},
     [BF_ROLE_WRITERD] = {"writerd", false},
     [BF_ROLE_CTL] = {"ctl", true},
+    [BF_ROLE_READER] = {"reader", false},
 };
 
 static bool role_is_known(unsigned role)

@@ -42,7 +42,8 @@ enum bf_role {
 	BF_ROLE_CLUSTERD,
 	BF_ROLE_DISCOVERYD,
 	BF_ROLE_WRITERD,
-	BF_ROLE_CTL, /* bifrostctl; the index is given by the supervisor */
+	BF_ROLE_CTL,    /* bifrostctl; the index is given by the supervisor */
+	BF_ROLE_READER, /* bifrost-writerd --role=reader */
 	BF_ROLE_COUNT,
 };
 

@@ -43,12 +43,18 @@ enum bf_msg_type {
 	BF_MSG_TRACED = 25,       /* reply part: one frame that passed */
 	BF_MSG_OK = 26,           /* reply without content */
 	BF_MSG_ERROR = 27,        /* reply with BF_FRAME_ERROR */
-	BF_MSG_TYPE_MAX = 28,
+	/* Questions of workers to the reader. */
+	BF_MSG_LOGS_QUERY = 32,  /* proxyd -> reader: search the logs, or show one row */
+	BF_MSG_LOGS_RESULT = 33, /* reply: the answer as JSON in a sealed memfd */
+	BF_MSG_TYPE_MAX = 34,
 };
 
 #define BF_STATUS_MAX_ITEMS 64u
 #define BF_DIAG_MAX_BYTES   4096u
 #define BF_ERROR_MAX_BYTES  512u
+#define BF_LOGS_MAX_LIMIT   1000u
+#define BF_LOGS_MAX_VALUES  32u /* of one filter */
+#define BF_LOGS_MAX_TEXT    256u
 /* Longest piece of a frame that fits into one TRACED message, whose own fields need the rest. */
 #define BF_TRACED_MAX_BYTES (BF_FRAME_MAX - 128u)
 
@@ -118,6 +124,37 @@ struct bf_msg_traced {
 struct bf_msg_error {
 	int64_t code; /* of common/base/errors.def or -errno */
 	struct bf_slice text;
+};
+
+enum bf_logs_sort {
+	BF_LOGS_BY_TIMESTAMP,
+	BF_LOGS_BY_LATENCY,
+	BF_LOGS_BY_TOKENS,
+	BF_LOGS_BY_COST,
+};
+
+#define BF_LOGS_ANY INT64_MIN /* a bound that was not given */
+
+/* Which rows of the logs store: all conditions hold, and one of the values of each list. */
+struct bf_msg_logs_query {
+	struct bf_slice id; /* not empty: this row with its content, nothing else counts */
+	struct bf_array providers, models, status, stop_reasons, objects, selected_key_ids;
+	struct bf_slice parent_request_id; /* "": any */
+	struct bf_slice content_search;    /* "": any; else a piece of the content */
+	int64_t start_ms, end_ms;          /* wall clock; BF_LOGS_ANY */
+	int64_t min_latency_us, max_latency_us;
+	int64_t min_tokens, max_tokens;
+	int64_t min_cost_nusd, max_cost_nusd;
+	uint64_t limit, offset;
+	int32_t sort_by; /* enum bf_logs_sort */
+	bool ascending;
+};
+
+/* Names of enum bf_logs_sort, ended by NULL. */
+extern const char *const bf_logs_sorts[];
+
+struct bf_msg_logs_result {
+	uint64_t size; /* bytes of the memfd */
 };
 
 /* Any of these senders to any of these receivers. */

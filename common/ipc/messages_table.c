@@ -120,8 +120,51 @@ static const struct bf_field error_fields[] = {
 };
 static const struct bf_table error = TABLE("error", bf_msg_error, error_fields, NULL);
 
+#define VALUES(owner, member, text) FIELD(owner, member, BF_T_STRINGS, 0, BF_LOGS_MAX_VALUES, text)
+
+const char *const bf_logs_sorts[] = {"timestamp", "latency", "tokens", "cost", NULL};
+
+static const struct bf_field logs_query_fields[] = {
+    TEXT(bf_msg_logs_query, id, 64, "not empty: this row with its content, nothing else counts"),
+    VALUES(bf_msg_logs_query, providers, "any of these; none: all"),
+    VALUES(bf_msg_logs_query, models, "any of these; none: all"),
+    VALUES(bf_msg_logs_query, status, "any of these; none: all"),
+    VALUES(bf_msg_logs_query, stop_reasons, "any of these; none: all"),
+    VALUES(bf_msg_logs_query, objects, "any of these object types; none: all"),
+    VALUES(bf_msg_logs_query, selected_key_ids, "any of these; none: all"),
+    TEXT(bf_msg_logs_query, parent_request_id, BF_LOGS_MAX_TEXT, "empty: any"),
+    TEXT(bf_msg_logs_query, content_search, BF_LOGS_MAX_TEXT,
+	 "a piece of the content, letters of ASCII in either case; empty: any"),
+    INT(bf_msg_logs_query, start_ms,
+	"from this time on, ms since 1970; the least number: no bound"),
+    INT(bf_msg_logs_query, end_ms, "up to this time; the least number: no bound"),
+    INT(bf_msg_logs_query, min_latency_us, "the least number: no bound"),
+    INT(bf_msg_logs_query, max_latency_us, "the least number: no bound"),
+    INT(bf_msg_logs_query, min_tokens, "prompt and completion; the least number: no bound"),
+    INT(bf_msg_logs_query, max_tokens, "the least number: no bound"),
+    INT(bf_msg_logs_query, min_cost_nusd, "1e-9 USD; the least number: no bound"),
+    INT(bf_msg_logs_query, max_cost_nusd, "1e-9 USD; the least number: no bound"),
+    FIELD(bf_msg_logs_query, limit, BF_T_UINT, 1, BF_LOGS_MAX_LIMIT, "rows of one page"),
+    UINT(bf_msg_logs_query, offset, "rows before the page"),
+    {.name = "sort_by",
+     .doc = "timestamp, latency, tokens or cost",
+     .choices = bf_logs_sorts,
+     .offset = offsetof(struct bf_msg_logs_query, sort_by),
+     .type = BF_T_ENUM,
+     .flags = BF_REQUIRED},
+    BOOL(bf_msg_logs_query, ascending, "false: the latest, slowest, largest first"),
+};
+static const struct bf_table logs_query =
+    TABLE("logs_query", bf_msg_logs_query, logs_query_fields, NULL);
+
+static const struct bf_field logs_result_fields[] = {
+    UINT(bf_msg_logs_result, size, "bytes of JSON in the memfd that comes along, sealed"),
+};
+static const struct bf_table logs_result =
+    TABLE("logs_result", bf_msg_logs_result, logs_result_fields, NULL);
+
 #define ROLE(r)  (1u << BF_ROLE_##r)
-#define CHILDREN (ROLE(PROXYD) | ROLE(CLUSTERD) | ROLE(DISCOVERYD) | ROLE(WRITERD))
+#define CHILDREN (ROLE(PROXYD) | ROLE(CLUSTERD) | ROLE(DISCOVERYD) | ROLE(WRITERD) | ROLE(READER))
 #define ROUTE(from, to)                                                  \
 	{                                                                \
 		.senders = (uint16_t)(from), .receivers = (uint16_t)(to) \
@@ -162,7 +205,17 @@ static const struct bf_msg_def defs[BF_MSG_TYPE_MAX] = {
     [BF_MSG_TRACE] = REQUEST("trace", NULL, ROLE(CTL), ROLE(SUPERVISOR)),
     [BF_MSG_TRACED] = REPLY("traced", &traced, ROLE(SUPERVISOR)),
     [BF_MSG_OK] = REPLY("ok", NULL, CHILDREN | ROLE(SUPERVISOR)),
-    [BF_MSG_ERROR] = REPLY("error", &error, CHILDREN | ROLE(SUPERVISOR)),
+    [BF_MSG_ERROR] = {.name = "error",
+		      .body = &error,
+		      .routes = {ROUTE(CHILDREN | ROLE(SUPERVISOR), ROLE(CTL)),
+				 ROUTE(ROLE(READER) | ROLE(SUPERVISOR), ROLE(PROXYD))},
+		      .is_reply = true},
+    [BF_MSG_LOGS_QUERY] = REQUEST("logs_query", &logs_query, ROLE(PROXYD), ROLE(READER)),
+    [BF_MSG_LOGS_RESULT] = {.name = "logs_result",
+			    .body = &logs_result,
+			    .routes = {ROUTE(ROLE(READER), ROLE(PROXYD))},
+			    .is_reply = true,
+			    .with_fd = true},
 };
 
 const struct bf_msg_def *bf_msg_def(uint16_t type)

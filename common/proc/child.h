@@ -49,6 +49,9 @@ struct bf_child_spec {
 	 * never succeeded. May be NULL.
 	 */
 	void (*stop)(struct bf_child *child);
+	/* The asker of this request wants no answer any more. May be NULL: every answer is whole
+	 * when its handler returns. */
+	void (*cancelled)(struct bf_child *child, uint16_t asker, uint32_t request);
 	/* Adds items to a status reply. May be NULL. */
 	void (*status)(struct bf_child *child, struct bf_array *items, struct bf_arena *arena);
 };

@@ -163,10 +163,11 @@ static void on_frame(struct bf_channel *c, struct bf_frame *f)
 		refuse(child, f, "meant for another process");
 		return;
 	}
-	/* Every reply of a child is whole when it leaves the handler: there is nothing to cancel.
-	 */
-	if (f->flags & BF_FRAME_CANCEL)
+	if (f->flags & BF_FRAME_CANCEL) {
+		if (child->phase == BF_CHILD_RUNNING && child->spec->cancelled != NULL)
+			child->spec->cancelled(child, f->source, f->request);
 		return;
+	}
 	decode_and_run(child, f, bf_msg_def(f->type));
 	bf_arena_reset(&child->scratch);
 }

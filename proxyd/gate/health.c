@@ -52,7 +52,8 @@ static void report_reason(struct health_report *r, const char *component, const 
 
 /* The processes of which one must live on every node. */
 static const enum bf_role health_roles[] = {
-    BF_ROLE_SUPERVISOR, BF_ROLE_PROXYD, BF_ROLE_CLUSTERD, BF_ROLE_DISCOVERYD, BF_ROLE_WRITERD,
+    BF_ROLE_SUPERVISOR, BF_ROLE_PROXYD,  BF_ROLE_CLUSTERD,
+    BF_ROLE_DISCOVERYD, BF_ROLE_WRITERD, BF_ROLE_READER,
 };
 
 static void report_role(struct health_report *r, const struct worker *w, enum bf_role role,

@@ -8,6 +8,7 @@
 
 #include "proxyd/gate/health.h"
 #include "proxyd/gate/infer.h"
+#include "proxyd/gate/logs.h"
 #include "proxyd/gate/metrics.h"
 #include "proxyd/gate/models.h"
 
@@ -34,6 +35,8 @@ const struct route gate_routes[] = {
     ROUTE_POST("/openai/v1/completions", OPENAI, COMPLETION),
     ROUTE_POST("/openai/completions", OPENAI, COMPLETION),
     ROUTE_GET("/health", UNIFIED, health_answer),
+    ROUTE_GET("/api/logs", UNIFIED, logs_list),
+    ROUTE_GET("/api/logs/", UNIFIED, logs_show),
     ROUTE_GET("/live", UNIFIED, health_answer_live),
     ROUTE_GET("/ready", UNIFIED, health_answer_ready),
     ROUTE_GET("/metrics", UNIFIED, metrics_answer),

@@ -84,7 +84,7 @@ def test_an_answer_becomes_a_row(gateway):
     wait_for("the row", lambda: rows(gw) == 1)
     names = ("status, provider, model, http_status, object_type, stream, number_of_retries, crashed, estimated, truncated, "
              "client_gone")
-    assert ask(logs(gw), f"SELECT {names} FROM logs") == ("success", "mock", "m-1", 200, "chat_completion", 0, 0, 0, 0, 0, 0)
+    assert ask(logs(gw), f"SELECT {names} FROM logs") == ("success", "mock", "m-1", 200, "chat.completion", 0, 0, 0, 0, 0, 0)
     timestamp, created = ask(logs(gw), "SELECT timestamp, created_at FROM logs")
     assert before <= timestamp <= created
     latency, first_byte, prompt, completion, total = ask(
@@ -100,7 +100,7 @@ def test_an_answer_becomes_a_row(gateway):
 def test_a_stream_becomes_one_row(gateway):
     gw = gateway().start()
     assert gw.chat("one two three", stream=True)[0] == 200
-    wait_for("the row", lambda: rows(gw, "stream AND object_type = 'chat_completion_stream' AND status = 'success'") == 1)
+    wait_for("the row", lambda: rows(gw, "stream AND object_type = 'chat.completion' AND status = 'success'") == 1)
     assert rows(gw) == 1
 
 

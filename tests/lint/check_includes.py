@@ -23,7 +23,7 @@ ROOMS = {
     # The request path: data flows front -> gate -> provider -> record over the ground floor.
     "proxyd/front": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/head_scan.h",
                      "proxyd/gate/route.h", "proxyd/gate/error.h"],
-    "proxyd/gate": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/provider/provider.h",
+    "proxyd/gate": ["common/", "shm/", "proxyd/ask.h", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/provider/provider.h",
                     "proxyd/provider/key.h",
                     "proxyd/record/record.h"],
     "proxyd/provider": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/record/record.h",

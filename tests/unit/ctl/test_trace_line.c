@@ -71,7 +71,7 @@ static void test_text(void **state BF_UNUSED)
 	t.frame.len = frame_bytes(BF_MSG_STOP, 0, bytes, sizeof(bytes));
 	line_of(&t, ctl_trace_text, line, sizeof(line));
 	assert_string_equal(line,
-			    "2023-11-14T22:13:20.123456Z supervisor > writerd stop #7 0 bytes\n");
+			    "2023-11-14T22:13:20.123456Z supervisor > reader stop #7 0 bytes\n");
 }
 
 static void parse_json(const char *line, struct bf_arena *arena, struct bf_json_tape *tape)
@@ -82,7 +82,7 @@ static void parse_json(const char *line, struct bf_arena *arena, struct bf_json_
 
 static void test_json_of_every_type(void **state BF_UNUSED)
 {
-	char bytes[512], line[2048];
+	char bytes[1024], line[2048];
 	struct bf_arena arena;
 
 	bf_arena_init(&arena, 1 << 20);
@@ -92,6 +92,7 @@ static void test_json_of_every_type(void **state BF_UNUSED)
 		struct bf_slice name;
 		if (!bf_msg_def(type))
 			continue;
+		t.has_fd = bf_msg_def(type)->with_fd;
 		t.frame.len = frame_bytes(type, 0, bytes, sizeof(bytes));
 		line_of(&t, ctl_trace_json, line, sizeof(line));
 		parse_json(line, &arena, &tape);
@@ -103,7 +104,8 @@ static void test_json_of_every_type(void **state BF_UNUSED)
 				 sample_message(type) ? BF_JSON_OBJECT : BF_JSON_NULL);
 		uint32_t flags = bf_json_member(&tape, 0, "flags");
 		assert_int_equal(tape.tokens[flags].count, (bf_msg_def(type)->is_reply ? 1u : 0u) +
-							       (type == BF_MSG_ERROR ? 1u : 0u));
+							       (type == BF_MSG_ERROR ? 1u : 0u) +
+							       (t.has_fd ? 1u : 0u));
 		bf_arena_reset(&arena);
 	}
 	bf_arena_done(&arena);

@@ -49,7 +49,7 @@ static void test_all_become_ready_and_leave_in_order(void **state)
 {
 	(void)state;
 	start(3);
-	assert_int_equal(w.ready, 6);
+	assert_int_equal(w.ready, 7);
 	assert_int_equal(crew_living(&w.crew, 0), 3);
 	assert_ptr_equal(crew_find(&w.crew, BF_ENDPOINT(BF_ROLE_WRITERD, 0)),
 			 seat_of("writerd")->serving);
@@ -63,7 +63,7 @@ static void test_all_become_ready_and_leave_in_order(void **state)
 	assert_int_equal(world_notes(&w, "proxyd.0 drain"), 1);
 	assert_int_equal(world_notes(&w, "proxyd.0 stop"), 0);
 	assert_int_equal(world_notes(&w, "writerd.0 stop"), 1);
-	assert_int_equal(w.gone, 6);
+	assert_int_equal(w.gone, 7);
 	/* Nothing comes back. */
 	world_run(&w, 300);
 	assert_true(bf_list_empty(&w.crew.children));
@@ -304,7 +304,7 @@ static void test_killing_all_at_once(void **state)
 		(void)crew_close(&w.crew, order);
 		crew_feed(&w.crew, order, CHILD_EV_KILL, "enough");
 	}
-	WORLD_UNTIL(&w, w.gone == 5);
+	WORLD_UNTIL(&w, w.gone == 6);
 	assert_non_null(strstr(seat_of("clusterd")->last_exit, "enough"));
 }
 

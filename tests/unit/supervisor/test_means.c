@@ -72,8 +72,13 @@ static void test_programs(void **state)
 	(void)state;
 	make_folder(folder, sizeof(folder));
 	for (size_t i = 0; i < plan_row_count; i++) {
+		/* The reader is the writer's program. */
+		bool is_there = plan_rows[i].role == BF_ROLE_READER;
+
 		assert_true(binaries_open_in(&b, folder, &err) < 0);
-		assert_non_null(strstr(err.text, plan_rows[i].binary));
+		assert_int_equal(strstr(err.text, plan_rows[i].binary) == NULL, is_there);
+		if (is_there)
+			continue;
 		put_program(folder, plan_rows[i].binary, 0700);
 	}
 	assert_true(binaries_open_in(&b, folder, &err) < 0);

@@ -30,6 +30,12 @@ static struct shm_usage_record honest(void)
 	    .provider = "mock",
 	    .model = "m-1",
 	    .key_name = "first",
+	    .key_id = "k-1",
+	    .stop_reason = "stop",
+	    .request_id = "mine",
+	    .parent_id = "parent",
+	    .fallback_index = 2,
+	    .attempt_trail = "[[\"first\",200,12]]",
 	};
 
 	for (uint8_t i = 0; i < 16; i++)
@@ -48,11 +54,17 @@ static void an_honest_record(void **state)
 	row_render(&r, BF_SLICE_LIT("[1]"), none, &scratch, &row);
 	assert_string_equal(row.id, "10111213-1415-1617-1819-1a1b1c1d1e1f");
 	assert_string_equal(row.timestamp, "2023-11-14T22:13:20.123Z");
-	assert_string_equal(row.object_type, "chat_completion");
+	assert_string_equal(row.object_type, "chat.completion");
 	assert_string_equal(row.status, "success");
 	assert_string_equal(row.provider, "mock");
 	assert_string_equal(row.model, "m-1");
 	assert_string_equal(row.key_name, "first");
+	assert_string_equal(row.key_id, "k-1");
+	assert_string_equal(row.stop_reason, "stop");
+	assert_string_equal(row.request_id, "mine");
+	assert_string_equal(row.parent_id, "parent");
+	assert_string_equal(row.attempt_trail, "[[\"first\",200,12]]");
+	assert_int_equal(row.fallback_index, 2);
 	assert_int_equal(row.number_of_retries, 2);
 	assert_int_equal(row.total_tokens, 12);
 	assert_int_equal(row.cached_tokens, 3);
@@ -85,7 +97,7 @@ static void flags_become_columns(void **state)
 	}
 	r.flags = SHM_USAGE_STREAM;
 	row_render(&r, none, none, &scratch, &row);
-	assert_string_equal(row.object_type, "chat_completion_stream");
+	assert_string_equal(row.object_type, "chat.completion");
 	row_scratch_done(&scratch);
 }
 

@@ -13,9 +13,9 @@
 #include "common/base/buf.h"
 #include "tests/support/messages_sample.h"
 
-/* S supervisor, P proxyd, C clusterd, D discoveryd, W writerd, c ctl: the order of enum bf_role
- * from 1 on. */
-static const char letters[] = "-SPCDWc";
+/* S supervisor, P proxyd, C clusterd, D discoveryd, W writerd, c ctl, R reader: the order of enum
+ * bf_role from 1 on. */
+static const char letters[] = "-SPCDWcR";
 
 struct permitted {
 	uint16_t type;
@@ -25,18 +25,18 @@ struct permitted {
 
 /* Written from the comments in messages.h; a change of the table must be made here too. */
 static const struct permitted expected[] = {
-    {1, false, "S>P S>C S>D S>W c>S"},
-    {2, false, "P>S C>S D>S W>S"},
+    {1, false, "S>P S>C S>D S>W S>R c>S"},
+    {2, false, "P>S C>S D>S W>S R>S"},
     {3, false, "S>P"},
     {4, false, "P>S"},
-    {5, false, "S>P S>C S>D S>W"},
+    {5, false, "S>P S>C S>D S>W S>R"},
     {6, false, "S>P"},
     {7, false, "S>P"},
     {8, false, "S>W"},
     {9, false, "W>S"},
     {10, false, "S>W"},
-    {16, false, "c>S c>P c>C c>D c>W"},
-    {17, true, "S>c P>c C>c D>c W>c"},
+    {16, false, "c>S c>P c>C c>D c>W c>R"},
+    {17, true, "S>c P>c C>c D>c W>c R>c"},
     {18, false, "c>S"},
     {19, true, "S>c"},
     {20, false, "c>S"},
@@ -45,8 +45,10 @@ static const struct permitted expected[] = {
     {23, false, "c>S"},
     {24, false, "c>S"},
     {25, true, "S>c"},
-    {26, true, "S>c P>c C>c D>c W>c"},
-    {27, true, "S>c P>c C>c D>c W>c"},
+    {26, true, "S>c P>c C>c D>c W>c R>c"},
+    {27, true, "S>c P>c C>c D>c W>c R>c S>P R>P"},
+    {32, false, "P>R"},
+    {33, true, "R>P"},
 };
 
 static const struct permitted *expectation(unsigned type)
@@ -62,7 +64,7 @@ static bool route_expected(const struct permitted *p, unsigned from, unsigned to
 {
 	char route[4] = {'?', '>', '?', '\0'};
 
-	if (from == 0 || to == 0 || from > 6 || to > 6)
+	if (from == 0 || to == 0 || from > 7 || to > 7)
 		return false;
 	route[0] = letters[from];
 	route[2] = letters[to];
@@ -86,6 +88,8 @@ static void test_every_type_and_route(void **state BF_UNUSED)
 					     .fd = -1};
 			if (type == 27)
 				f.flags |= BF_FRAME_ERROR;
+			if (type == 33)
+				f.flags |= BF_FRAME_FD;
 			int want = !p                            ? BF_E_UNKNOWN
 				   : route_expected(p, from, to) ? 0
 								 : BF_E_DENIED;
@@ -93,7 +97,7 @@ static void test_every_type_and_route(void **state BF_UNUSED)
 			allowed += want == 0;
 		}
 	}
-	assert_int_equal(allowed, 5 + 4 + 1 + 1 + 4 + 1 + 1 + 1 + 1 + 1 + 5 + 5 + 8 + 5 + 5);
+	assert_int_equal(allowed, 6 + 5 + 1 + 1 + 5 + 1 + 1 + 1 + 1 + 1 + 6 + 6 + 8 + 6 + 8 + 2);
 	assert_int_equal(bf_msg_permitted(&(struct bf_frame){.type = 65535, .fd = -1}, NULL),
 			 BF_E_UNKNOWN);
 }
@@ -107,7 +111,8 @@ static void test_every_flag_of_every_type(void **state BF_UNUSED)
 			bool error = expected[i].type == BF_MSG_ERROR;
 			bool want = ((flags & BF_FRAME_REPLY) != 0) == expected[i].is_reply &&
 				    ((flags & BF_FRAME_ERROR) != 0) == error &&
-				    !(flags & BF_FRAME_FD);
+				    ((flags & BF_FRAME_FD) != 0) == (f.type == BF_MSG_LOGS_RESULT &&
+								     !(flags & BF_FRAME_CANCEL));
 			f.flags = (uint8_t)flags;
 			assert_int_equal(bf_msg_permitted(&f, NULL), want ? 0 : BF_E_DENIED);
 		}

@@ -46,6 +46,7 @@ static void open_full_house(struct harness *h)
 	(void)add_process(h, BF_ROLE_CLUSTERD);
 	(void)add_process(h, BF_ROLE_DISCOVERYD);
 	(void)add_process(h, BF_ROLE_WRITERD);
+	(void)add_process(h, BF_ROLE_READER);
 }
 
 static void ok_when_all_live(void **state)

@@ -1,0 +1,114 @@
+/*
+ * Rows for clients on this machine. Called by the route table. Must never touch a database: the
+ * question goes to the reader, the exchange is parked, and requests to providers do not notice.
+ */
+#include "proxyd/gate/logs.h"
+
+#include <errno.h>
+
+#include "common/base/clock.h"
+#include "proxyd/ask.h"
+#include "proxyd/gate/error.h"
+#include "proxyd/gate/logs_query.h"
+#include "proxyd/worker.h"
+
+static const struct {
+	int code, http_status;
+	const char *type;
+} logs_errors[] = {
+    {BF_E_UNKNOWN, 404, "not_found"},
+    {BF_E_TIMEOUT, 504, "logs_timeout"},
+    {BF_E_LIMIT, 400, "logs_answer_too_large"},
+    {BF_E_FULL, 503, "logs_busy"},
+};
+
+static void logs_fail(struct exchange *x, int code, struct bf_slice text)
+{
+	int http_status = 503;
+	const char *type = "logs_unavailable";
+
+	for (size_t i = 0; i < BF_ARRAY_LEN(logs_errors); i++) {
+		if (logs_errors[i].code == code) {
+			http_status = logs_errors[i].http_status;
+			type = logs_errors[i].type;
+		}
+	}
+	if (http_status == 503)
+		x->retry_after_s = 1;
+	gate_refuse(x, http_status, type, "%.*s", BF_SLICE_FMT(text));
+}
+
+static void logs_answered(struct exchange *x, int code, struct bf_slice text)
+{
+	if (code < 0) {
+		logs_fail(x, code, text);
+		return;
+	}
+	exchange_set_state(x, EXCHANGE_DONE);
+	x->out->answer(x, 200, BF_SLICE_LIT("application/json"), text);
+}
+
+static void logs_ask(struct exchange *x, const struct bf_msg_logs_query *q)
+{
+	struct ask_table *asks = x->worker->asks;
+	int r = asks ? ask_logs(asks, x, q, logs_answered) : BF_E_STATE;
+
+	if (r == BF_E_FULL)
+		logs_fail(x, r, BF_SLICE_LIT("too many searches wait for an answer: try again"));
+	else if (r == BF_E_LIMIT)
+		gate_refuse(x, 400, "invalid_request",
+			    "the search has too many values: name fewer");
+	else if (r < 0)
+		logs_fail(x, r, BF_SLICE_LIT("the reader process cannot be asked: try again"));
+}
+
+/* Rows hold prompts: until there is a login they are for this machine only. */
+static bool logs_may(struct exchange *x)
+{
+	if (x->from_loopback)
+		return true;
+	gate_refuse(x, 403, "loopback_only",
+		    "the logs hold prompts, so they are only shown to clients on this machine: ask "
+		    "from there, for instance through ssh -L");
+	return false;
+}
+
+void logs_list(struct exchange *x)
+{
+	struct bf_msg_logs_query q;
+	struct bf_err err = {0};
+	int r;
+
+	if (!logs_may(x))
+		return;
+	r = logs_query_parse(x->query, bf_wall_ms(), &x->arena, &q, &err);
+	if (r == -ENOMEM)
+		gate_refuse(x, 503, "out_of_memory", "no memory for the search");
+	else if (r < 0)
+		gate_refuse(x, 400, "invalid_request", "%s", err.text);
+	else
+		logs_ask(x, &q);
+}
+
+void logs_show(struct exchange *x)
+{
+	char text[BF_UUID_TEXT_LEN + 1];
+	struct bf_msg_logs_query q;
+	struct bf_uuid id;
+
+	if (!logs_may(x))
+		return;
+	if (x->query.len) {
+		gate_refuse(x, 400, "invalid_request", "%.*s: /api/logs/{id} takes no parameters",
+			    (int)BF_MIN(x->query.len, 64), x->query.ptr);
+		return;
+	}
+	if (bf_uuid_parse(x->rest.ptr, x->rest.len, &id) < 0) {
+		gate_refuse(x, 404, "not_found", "a row's id is a UUID; see /api/logs");
+		return;
+	}
+	bf_uuid_format(&id, text);
+	(void)logs_query_parse((struct bf_slice){NULL, 0}, bf_wall_ms(), &x->arena, &q, NULL);
+	q.id = bf_slice_from(text);
+	logs_ask(x, &q);
+}

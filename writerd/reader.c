@@ -1,0 +1,337 @@
+/*
+ * The process that answers questions about rows. Started by the supervisor like every child, with a
+ * sandbox of its own: it reads the folder of logs.db and nothing else. Questions wait in a bounded
+ * queue and run one at a time, between looks at the control channel. Must never write to a store,
+ * and is never needed for a request to succeed.
+ */
+#include "writerd/reader.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/list.h"
+#include "common/log/log.h"
+#include "common/proc/fds.h"
+#include "shm/health.h"
+#include "shm/slot.h"
+#include "writerd/paths.h"
+#include "writerd/schema_sql.h"
+#include "writerd/store_sqlite_search.h"
+
+#define QUESTION_ARENA_BYTES (1u << 20)
+
+_Static_assert(SEARCH_LIMIT_MS < READER_PATIENCE_MS, "an answer comes while it is waited for");
+
+/* A question that waits: the frame's header and its body, as it came. */
+struct question {
+	struct bf_list node;
+	uint16_t asker;
+	uint32_t request;
+	int64_t came_mono_ms;
+	size_t len;
+	char body[];
+};
+
+struct reader {
+	struct bf_child *child;
+	struct shm_segment seg;
+	const char *path;      /* NULL: no logs are kept, or refusal says why not */
+	struct bf_err refusal; /* of the configured path */
+	struct search *search;
+	struct bf_list waiting;
+	uint32_t waiting_count;
+	ev_idle work;
+	uint64_t answered, failed, dropped;
+	int64_t slowest_ms;
+};
+
+static struct bf_sandbox_path sandbox_paths[2];
+
+static const struct bf_sandbox sandbox = {
+    .groups = BF_SYS_BASE | BF_SYS_CHANNEL | BF_SYS_FILES | BF_SYS_MEMFD,
+    .paths = sandbox_paths,
+};
+
+static void beat(struct bf_child *child)
+{
+	struct reader *r = child->daemon;
+
+	shm_slot_beat(&r->seg, child->proc_slot, bf_mono_ns());
+}
+
+static void alive(void *owner)
+{
+	beat(owner);
+}
+
+/* ------------------------------------------------------------------ answers */
+
+static struct bf_frame header_of(const struct reader *r, const struct question *q)
+{
+	return (struct bf_frame){.type = BF_MSG_LOGS_QUERY,
+				 .source = q->asker,
+				 .target = r->child->endpoint,
+				 .request = q->request,
+				 .fd = -1};
+}
+
+static void answer_error(struct reader *r, const struct question *q, int code, const char *text)
+{
+	struct bf_frame f = header_of(r, q);
+
+	r->failed++;
+	(void)bf_channel_reply_error(&r->child->channel, &f, code, text);
+}
+
+static int send_memfd(struct reader *r, const struct question *q, int fd, uint64_t size)
+{
+	const struct bf_msg_logs_result message = {.size = size};
+	struct bf_buf body;
+	int code;
+
+	bf_buf_init(&body, BF_FRAME_MAX_BODY);
+	code = bf_msg_encode(BF_MSG_LOGS_RESULT, &message, &body);
+	if (code == 0) {
+		const struct bf_frame f = {.flags = BF_FRAME_REPLY,
+					   .type = BF_MSG_LOGS_RESULT,
+					   .source = r->child->endpoint,
+					   .target = q->asker,
+					   .request = q->request,
+					   .body = bf_buf_slice(&body),
+					   .fd = fd};
+
+		code = bf_channel_send(&r->child->channel, &f);
+	}
+	bf_buf_done(&body);
+	return code;
+}
+
+static void answer(struct reader *r, const struct question *q, struct bf_slice json)
+{
+	int fd = bf_memfd_sealed("bifrost-logs", json.ptr, json.len);
+
+	if (fd < 0 || send_memfd(r, q, fd, json.len) < 0)
+		answer_error(r, q, fd < 0 ? fd : -EIO, "the answer could not be handed over");
+	else
+		r->answered++;
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+static int search(struct reader *r, const struct question *q, struct bf_buf *out,
+		  struct bf_err *err)
+{
+	struct bf_msg_logs_query query;
+	struct bf_arena arena;
+	int code;
+
+	if (!r->search)
+		return r->refusal.code < 0 ? bf_err_set(err, r->refusal.code, "%s", r->refusal.text)
+					   : bf_err_set(err, BF_E_STATE,
+							"no logs are kept: logs_store.enabled or "
+							"client.enable_logging is off");
+	bf_arena_init_nodump(&arena, QUESTION_ARENA_BYTES);
+	code = bf_msg_decode(BF_MSG_LOGS_QUERY, (struct bf_slice){q->body, q->len}, &query, &arena,
+			     err);
+	if (code == 0)
+		code = search_run(r->search, &query, out, err);
+	bf_arena_done(&arena);
+	return code;
+}
+
+static void run(struct reader *r, const struct question *q)
+{
+	int64_t began = bf_mono_ms(), took;
+	struct bf_err err = {0};
+	struct bf_buf out;
+	int code;
+
+	if (began - q->came_mono_ms > READER_PATIENCE_MS) {
+		r->dropped++;
+		answer_error(r, q, BF_E_TIMEOUT, "it waited too long behind other questions");
+		return;
+	}
+	bf_buf_init_nodump(&out, SEARCH_MAX_BYTES);
+	code = search(r, q, &out, &err);
+	took = bf_mono_ms() - began;
+	r->slowest_ms = took > r->slowest_ms ? took : r->slowest_ms;
+	if (code == 0) {
+		answer(r, q, bf_buf_slice(&out));
+	} else {
+		if (code != BF_E_UNKNOWN)
+			bf_log(BF_LOG_WARN, "logs_query_failed", "ms=%lld reason=%s",
+			       (long long)took, bf_log_quote(err.text));
+		answer_error(r, q, code, err.text);
+	}
+	bf_buf_done(&out);
+}
+
+/* ------------------------------------------------------------------ the queue */
+
+static void forget(struct reader *r, struct question *q)
+{
+	bf_list_remove(&q->node);
+	r->waiting_count--;
+	free(q);
+}
+
+/* Runs when nothing else is to be done: so a cancel is read before the question it is about. */
+static void on_work(struct ev_loop *loop, ev_idle *w, int revents)
+{
+	struct reader *r = w->data;
+	struct question *q = BF_CONTAINER_OF(r->waiting.next, struct question, node);
+
+	(void)revents;
+	run(r, q);
+	forget(r, q);
+	if (bf_list_empty(&r->waiting))
+		ev_idle_stop(loop, w);
+}
+
+static void on_query(struct bf_child *child, struct bf_frame *f, const void *message)
+{
+	struct reader *r = child->daemon;
+	struct question *q = NULL;
+
+	(void)message;
+	if (r->waiting_count < READER_MAX_WAITING)
+		q = malloc(sizeof(*q) + f->body.len);
+	if (!q) {
+		r->failed++;
+		(void)bf_channel_reply_error(&child->channel, f, BF_E_FULL,
+					     "too many questions wait for the reader: try again");
+		return;
+	}
+	q->asker = f->source;
+	q->request = f->request;
+	q->came_mono_ms = bf_mono_ms();
+	q->len = f->body.len;
+	memcpy(q->body, f->body.ptr, f->body.len);
+	bf_list_append(&r->waiting, &q->node);
+	r->waiting_count++;
+	ev_idle_start(child->loop, &r->work);
+}
+
+static void on_cancelled(struct bf_child *child, uint16_t asker, uint32_t request)
+{
+	struct reader *r = child->daemon;
+	struct bf_list *it, *next;
+
+	BF_LIST_FOREACH_SAFE(it, next, &r->waiting)
+	{
+		struct question *q = BF_CONTAINER_OF(it, struct question, node);
+
+		if (q->asker == asker && q->request == request) {
+			r->dropped++;
+			forget(r, q);
+		}
+	}
+	if (bf_list_empty(&r->waiting))
+		ev_idle_stop(child->loop, &r->work);
+}
+
+/* ------------------------------------------------------------------ life */
+
+static int reader_open(struct bf_child *child, struct bf_err *err)
+{
+	static struct reader reader;
+	const struct bf_config *c = &child->config;
+	struct reader *r = &reader;
+	int code = shm_segment_attach(child->segment_fd, false, NULL, &r->seg, err);
+
+	if (code < 0)
+		return code;
+	child->daemon = r;
+	r->child = child;
+	bf_list_init(&r->waiting);
+	code = shm_slot_enter(&r->seg, child->proc_slot, (uint32_t)getpid(), bf_wall_ns(),
+			      bf_mono_ns());
+	if (code < 0)
+		return bf_err_set(
+		    err, code,
+		    "segment: process slot %u is not ours: start the reader through the supervisor",
+		    child->proc_slot);
+	child->beat = beat;
+	if (!c->logs_store.enabled || !c->client.enable_logging)
+		return 0;
+	/* writerd tells what is wrong with a path; here it only stands in the answers. */
+	code = paths_resolve(child, &c->logs_store, schema_logs.store, &r->path, &r->refusal);
+	if (code == 0)
+		(void)paths_allow(child, r->path, schema_logs.store, BF_PATH_READ, sandbox_paths,
+				  &r->refusal);
+	return 0;
+}
+
+static void on_second(struct bf_child *child)
+{
+	struct reader *r = child->daemon;
+
+	if (r->search)
+		search_tick(r->search);
+}
+
+static int reader_start(struct bf_child *child, struct bf_err *err)
+{
+	struct reader *r = child->daemon;
+
+	shm_health_set(&r->seg, child->proc_slot, SHM_H_SANDBOX_PARTIAL,
+		       !child->sandbox.landlock_files);
+	if (r->path && r->refusal.code == 0) {
+		r->search = search_new(r->path, alive, child);
+		if (!r->search)
+			return bf_err_sys(err, -ENOMEM, "reader");
+	}
+	ev_idle_init(&r->work, on_work);
+	r->work.data = r;
+	child->on_second = on_second;
+	bf_log(BF_LOG_INFO, "reader_started", "store=%s", bf_log_quote(r->path ? r->path : "off"));
+	return 0;
+}
+
+static void reader_stop(struct bf_child *child)
+{
+	struct reader *r = child->daemon;
+
+	ev_idle_stop(child->loop, &r->work);
+	while (!bf_list_empty(&r->waiting)) {
+		struct question *q = BF_CONTAINER_OF(r->waiting.next, struct question, node);
+
+		answer_error(r, q, BF_E_CLOSED, "the reader is being replaced: ask again");
+		forget(r, q);
+	}
+	if (r->search)
+		search_free(r->search);
+	r->search = NULL;
+}
+
+static void reader_status(struct bf_child *child, struct bf_array *items, struct bf_arena *arena)
+{
+	const struct reader *r = child->daemon;
+
+	bf_status_add(items, arena, "store", "%s", r->path ? r->path : "off");
+	bf_status_add(items, arena, "questions_waiting", "%u", r->waiting_count);
+	bf_status_add(items, arena, "questions_answered", "%llu", (unsigned long long)r->answered);
+	bf_status_add(items, arena, "questions_failed", "%llu", (unsigned long long)r->failed);
+	bf_status_add(items, arena, "questions_dropped", "%llu", (unsigned long long)r->dropped);
+	bf_status_add(items, arena, "slowest_ms", "%lld", (long long)r->slowest_ms);
+}
+
+static const struct bf_child_handler handlers[] = {
+    {BF_MSG_LOGS_QUERY, on_query},
+    {0, NULL},
+};
+
+const struct bf_child_spec reader_spec = {
+    .role = BF_ROLE_READER,
+    .layout_version = SHM_LAYOUT_VERSION,
+    .sandbox = &sandbox,
+    .handlers = handlers,
+    .open = reader_open,
+    .start = reader_start,
+    .stop = reader_stop,
+    .cancelled = on_cancelled,
+    .status = reader_status,
+};
