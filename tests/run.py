@@ -163,7 +163,8 @@ def stage_model(results, options):
     counted(results, args + (["long"] if options.all else ["short"]), "model", timeout=3600 if options.all else 300)
 
 
-def pytest(results, folder, files, label, env=None):
+def pytest(results, folder, files, label, env=None, show=False):
+    """Runs test files against a built folder; show: names each case."""
     report = ROOT / folder / f"pytest-{label}.xml"
     args = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *files]
     code, out = run(args, dict(SANITIZER_ENV, BIFROST_BUILD=str(ROOT / folder), **(env or {})))
@@ -174,7 +175,11 @@ def pytest(results, folder, files, label, env=None):
     passed, failures = 0, []
     for case in ElementTree.parse(report).iter("testcase"):
         name = f"{label}: {case.get('classname', '')}::{case.get('name')}"
-        if case.find("failure") is not None or case.find("error") is not None:
+        bad = case.find("failure") is not None or case.find("error") is not None
+        if show and case.find("skipped") is None:
+            print(f"{'FAIL' if bad else 'ok'}: {case.get('classname', '').rpartition('.')[2]}: {case.get('name')} "
+                  f"({float(case.get('time', 0)):.2f} s)")
+        if bad:
             failures.append(name)
         elif case.find("skipped") is not None:
             results.skipped.append(f"{name} ({case.find('skipped').get('message', '')[:120]})")
@@ -190,6 +195,13 @@ def stage_integration(results, options):
     files = sorted(str(f) for f in (ROOT / "tests/integration").glob("test_*.py"))
     if path:
         pytest(results, "build-gcc", files, "integration", {"BIFROST_KILLS": "50" if options.all else "10"})
+
+
+def stage_sdk(results, _options):
+    path = build(results, "build-gcc", "-Dbench=true", cc="gcc")
+    files = sorted(str(f) for f in (ROOT / "tests/sdk").glob("test_*.py"))
+    if path:
+        pytest(results, "build-gcc", files, "sdk", show=True)
 
 
 def stage_integration_asan(results, options):
@@ -266,6 +278,7 @@ STAGES = {  # name: (function, in the short form, what it is)
     "tsan": (stage_tsan, True, "TSan with both compilers: shm/"),
     "model": (stage_model, True, "Promela models and their mutants"),
     "integration": (stage_integration, True, "real processes; 50 kills of each child with --all, 10 without"),
+    "sdk": (stage_sdk, True, "the vendors' clients, unmodified: Python and Node.js"),
     "package": (stage_package, True, ".deb and lintian"),
     "integration-asan": (stage_integration_asan, False, "real processes under ASan and UBSan"),
     "torture": (stage_torture, False, "long torture of shm/"),
