@@ -138,6 +138,8 @@ static enum reply_got take_head(struct reply *r, struct bf_slice *in)
 		text = bf_buf_slice(&r->head);
 		whole = head_length(text);
 	}
+	if (memcmp(text.ptr, "HTTP/1.", BF_MIN(text.len, 7)) != 0)
+		return bad(r);
 	if (!whole) {
 		in->len = 0;
 		return REPLY_MORE;

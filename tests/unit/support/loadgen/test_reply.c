@@ -131,7 +131,7 @@ static void test_not_http(void **state)
 {
 	static const char *const texts[] = {
 	    "HTTP/2 200 OK\r\n\r\n",
-	    "\x16\x03\x01 this is TLS\r\n\r\n",
+	    "\x16\x03\x01 this is TLS",
 	    "HTTP/1.1 2x0 OK\r\n\r\n",
 	    "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
 	    "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
