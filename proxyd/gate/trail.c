@@ -23,10 +23,11 @@ static size_t trail_escape(struct bf_slice text, char out[6 * TRAIL_NAME_MAX])
 {
 	size_t n = 0;
 
-	text.len = text.len < TRAIL_NAME_MAX ? text.len : TRAIL_NAME_MAX;
-	while (text.len && text.len == TRAIL_NAME_MAX &&
-	       ((unsigned char)text.ptr[text.len - 1] & 0x80))
-		text.len--; /* may be half a character */
+	if (text.len > TRAIL_NAME_MAX) {
+		text.len = TRAIL_NAME_MAX;
+		while (text.len > 0 && ((unsigned char)text.ptr[text.len] & 0xc0) == 0x80)
+			text.len--; /* not in the middle of a character */
+	}
 	for (size_t i = 0; i < text.len; i++) {
 		unsigned char ch = (unsigned char)text.ptr[i];
 		if (ch < ' ' || ch == '"' || ch == '\\')

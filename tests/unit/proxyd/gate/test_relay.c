@@ -12,7 +12,9 @@
 
 #include <cmocka.h>
 
+#include "common/base/clock.h"
 #include "shm/content.h"
+#include "shm/metrics.h"
 #include "tests/unit/proxyd/harness.h"
 
 static char answer[65536];
@@ -191,7 +193,7 @@ static void an_upstreams_error_is_passed_on(void **state)
 	static const struct exchange_outcome o = {
 	    .http_status = 429, .error_type = "rate_limit", .error_text = "slow down"};
 	struct harness h;
-	int fd = ask(&h, false, UNIFIED);
+	int fd = ask(&h, false, OPENAI);
 
 	(void)state;
 	called->sink->on_head(called, 429, false);
@@ -201,9 +203,149 @@ static void an_upstreams_error_is_passed_on(void **state)
 	(void)harness_ask(&h, fd, "", answer, sizeof(answer));
 	assert_memory_equal(answer, "HTTP/1.1 429 Too Many Requests\r\n", 32);
 	assert_non_null(strstr(answer, "\r\n\r\n{\"error\":{\"message\":\"theirs\"}}"));
+	(void)finish(&h, fd);
+	/* On the unified routes in the unified shape. */
+	fd = ask(&h, false, UNIFIED);
+	called->sink->on_head(called, 429, false);
+	assert_true(
+	    called->sink->on_body(called, BF_SLICE_LIT("{\"error\":{\"message\":\"theirs\"}}")));
+	done(&o);
+	(void)harness_ask(&h, fd, "", answer, sizeof(answer));
+	assert_non_null(strstr(answer, "\r\n\r\n{\"is_bifrost_error\":false,\"status_code\":429,"
+				       "\"error\":{\"message\":\"theirs\"},\"extra_fields\":{"));
 	struct shm_usage_record row = finish(&h, fd);
 	assert_int_equal(row.status, SHM_USAGE_ERROR);
 	assert_int_equal(row.http_status, 429);
+}
+
+/* Nothing binds the client before the first event: not even the head of the stream. */
+static void the_head_leaves_with_the_first_event(void **state)
+{
+	static const struct exchange_outcome o = {.http_status = 200,
+						  .tail = {"data: [DONE]\n\n", 14}};
+	struct harness h;
+	int fd = ask(&h, true, UNIFIED);
+
+	(void)state;
+	called->sink->on_head(called, 200, true);
+	assert_int_equal(harness_read(&h, fd, answer, sizeof(answer), NULL, NULL), 0);
+	assert_int_equal(shm_metric_of(&h.seg, h.slot, SHM_M_STREAMS_OPEN), 0);
+	assert_true(called->sink->on_body(called, BF_SLICE_LIT("data: 1\n\n")));
+	assert_int_equal(shm_metric_of(&h.seg, h.slot, SHM_M_STREAMS_OPEN), 1);
+	(void)harness_read(&h, fd, answer, sizeof(answer), "data: 1\n\n\r\n", NULL);
+	assert_memory_equal(answer, "HTTP/1.1 200 OK\r\n", 17);
+	done(&o);
+	assert_int_equal(shm_metric_of(&h.seg, h.slot, SHM_M_STREAMS_OPEN), 0);
+	(void)finish(&h, fd);
+	/* A stream of nothing but its end is a stream, too. */
+	fd = ask(&h, true, UNIFIED);
+	called->sink->on_head(called, 200, true);
+	done(&o);
+	(void)harness_read(&h, fd, answer, sizeof(answer), "\r\n0\r\n\r\n", NULL);
+	assert_non_null(strstr(answer, "data: [DONE]\n\n"));
+	assert_int_equal(finish(&h, fd).status, SHM_USAGE_SUCCESS);
+}
+
+static void the_final_event_says_who_answered(void **state)
+{
+	static const struct exchange_outcome o = {.http_status = 200};
+	static const char event[] = "data: {\"choices\":[]}\n\n";
+	static const char *const paths[] = {UNIFIED, OPENAI};
+	struct shm_content item;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct harness h;
+		int fd = ask(&h, true, paths[i]);
+		called->sink->on_head(called, 200, true);
+		assert_true(called->sink->on_final(called, (struct bf_slice){event, 22},
+						   (struct bf_slice){event + 6, 14}));
+		done(&o);
+		(void)harness_read(&h, fd, answer, sizeof(answer), "\r\n0\r\n\r\n", NULL);
+		bool told = strstr(answer, "data: {\"choices\":[],\"extra_fields\":{") != NULL;
+		assert_int_equal(told, i == 0);
+		assert_int_equal(shm_content_next(&h.seg, h.slot, 0, &item), 1);
+		assert_int_equal(shm_content_next(&h.seg, h.slot, item.end, &item), 1);
+		assert_int_equal(item.len, 22); /* the log keeps what the provider said */
+		(void)finish(&h, fd);
+	}
+}
+
+static void tick(struct harness *h, int64_t ms)
+{
+	called->on_tick(called, bf_mono_ms() + ms);
+	harness_turns(h, 1);
+}
+
+#define beats(h) ((int)shm_metric_of(&(h)->seg, (h)->slot, SHM_M_HEARTBEATS))
+
+static void heartbeats_on_a_silent_stream(void **state)
+{
+	static const struct exchange_outcome o = {
+	    .http_status = 502, .error_type = "upstream_truncated", .error_text = "cut"};
+	struct harness h;
+	int fd = ask(&h, true, UNIFIED);
+
+	(void)state;
+	h.config.server.heartbeat_interval_ms = 1000;
+	h.config.server.early_heartbeat_after_ms = 0;
+	tick(&h, 0);
+	tick(&h, 100000);
+	assert_int_equal(beats(&h), 0); /* not before the upstream answered */
+	called->sink->on_head(called, 200, true);
+	tick(&h, 200000); /* it spoke since the last look */
+	tick(&h, 200999);
+	assert_int_equal(beats(&h), 0);
+	tick(&h, 201000);
+	tick(&h, 201999);
+	assert_int_equal(beats(&h), 1);
+	tick(&h, 202000);
+	assert_int_equal(beats(&h), 2);
+	assert_true(called->sink->on_body(called, BF_SLICE_LIT("data: 1\n\n")));
+	tick(&h, 203000);
+	tick(&h, 203500);
+	assert_int_equal(beats(&h), 2);
+	h.config.server.heartbeat_interval_ms = 0;
+	tick(&h, 900000);
+	assert_int_equal(beats(&h), 2);
+	done(&o);
+	(void)harness_read(&h, fd, answer, sizeof(answer), "\r\n0\r\n\r\n", NULL);
+	assert_non_null(strstr(answer, ": heartbeat\n\n"));
+	assert_int_equal(finish(&h, fd).http_status, 200);
+}
+
+/* Early heartbeats cost the status: what fails afterwards is told in the stream, and a plain answer
+ * has no place in it. */
+static void early_heartbeats(void **state)
+{
+	static const struct exchange_outcome good = {.http_status = 200};
+	static const struct exchange_outcome bad = {.fault = EXCHANGE_FAULT_STATUS,
+						    .http_status = 400,
+						    .error_type = "upstream_refused",
+						    .error_text = "no"};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct harness h;
+		int fd = ask(&h, true, UNIFIED);
+		h.config.server.heartbeat_interval_ms = 0;
+		h.config.server.early_heartbeat_after_ms = 1000;
+		tick(&h, 500);
+		assert_int_equal(beats(&h), 0);
+		tick(&h, 2000);
+		assert_int_equal(beats(&h), 1);
+		called->sink->on_head(called, i == 0 ? 200 : 400, false);
+		assert_true(called->sink->on_body(called, BF_SLICE_LIT("{\"id\":\"plain\"}")));
+		done(i == 0 ? &good : &bad);
+		(void)harness_read(&h, fd, answer, sizeof(answer), "\r\n0\r\n\r\n", NULL);
+		assert_memory_equal(answer, "HTTP/1.1 200 OK\r\n", 17);
+		assert_null(strstr(answer, "plain"));
+		assert_non_null(
+		    strstr(answer, i == 0 ? "upstream_protocol_error" : "upstream_refused"));
+		assert_int_equal(shm_metric_of(&h.seg, h.slot, SHM_M_STREAMS_OPEN), 0);
+		struct shm_usage_record row = finish(&h, fd);
+		assert_int_equal(row.status, SHM_USAGE_ERROR);
+	}
 }
 
 static void an_answer_without_end_is_stopped(void **state)
@@ -262,11 +404,16 @@ static void a_client_that_leaves_stops_the_call(void **state)
 
 	(void)state;
 	called->sink->on_head(called, 200, true);
+	assert_true(called->sink->on_body(called, BF_SLICE_LIT("data: 1\n\n")));
+	called->sink->on_usage(called, 4, 1, 0);
+	assert_int_equal(shm_metric_of(&h.seg, h.slot, SHM_M_STREAMS_OPEN), 1);
 	(void)close(fd);
 	harness_turns(&h, 4);
 	assert_int_equal(cancelled, 1);
+	assert_int_equal(shm_metric_of(&h.seg, h.slot, SHM_M_STREAMS_OPEN), 0);
 	struct shm_usage_record row = finish(&h, -1);
 	assert_true(row.flags & SHM_USAGE_CLIENT_GONE);
+	assert_int_equal(row.completion_tokens, 1);
 	assert_int_equal(row.http_status, 200);
 }
 
@@ -277,6 +424,10 @@ int main(void)
 	    cmocka_unit_test(failure_in_mid_stream_is_an_error_event),
 	    cmocka_unit_test(a_plain_answer_in_pieces_is_joined),
 	    cmocka_unit_test(an_upstreams_error_is_passed_on),
+	    cmocka_unit_test(the_head_leaves_with_the_first_event),
+	    cmocka_unit_test(the_final_event_says_who_answered),
+	    cmocka_unit_test(heartbeats_on_a_silent_stream),
+	    cmocka_unit_test(early_heartbeats),
 	    cmocka_unit_test(an_answer_without_end_is_stopped),
 	    cmocka_unit_test(the_row_precedes_the_last_events),
 	    cmocka_unit_test(a_client_that_leaves_stops_the_call),
