@@ -6,7 +6,7 @@ import struct
 
 HEADER = struct.Struct("<BBHHHII")
 REPLY, MORE, ERROR, CANCEL, FD = 1, 2, 4, 8, 16
-ROLES = {"supervisor": 1, "proxyd": 2, "clusterd": 3, "discoveryd": 4, "writerd": 5, "ctl": 6}
+ROLES = {"supervisor": 1, "proxyd": 2, "clusterd": 3, "discoveryd": 4, "writerd": 5, "ctl": 6, "reader": 7}
 HELLO, STATUS_GET, CHILDREN_GET, RESTART, RELOAD, NODE_DRAIN, TRACE = 1, 16, 18, 20, 21, 23, 24
 TRACED, DIAG, OK, ERROR_MSG = 25, 22, 26, 27
 CTL = ROLES["ctl"] << 10

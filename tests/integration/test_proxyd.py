@@ -77,7 +77,7 @@ def test_health(gw):
     status, headers, health = gw.request()
     assert (status, health["status"]) == (200, "ok")
     assert headers["Content-Type"] == "application/json"
-    assert {"supervisor", "proxyd", "clusterd", "discoveryd", "writerd"} <= set(health["components"])
+    assert {"supervisor", "proxyd", "clusterd", "discoveryd", "writerd", "reader"} <= set(health["components"])
     assert all(c == {"status": "ok", "reasons": []} for c in health["components"].values())
     assert health["version"] and 0 <= health["uptime_ms"] < 600_000
     assert gw.request(path="/live")[0] == gw.request(path="/ready")[0] == 200

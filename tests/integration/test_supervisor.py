@@ -19,7 +19,7 @@ import control
 from gateway import BUILD, alive, children_of, free_port, wait_for
 
 KILLS = int(os.environ.get("BIFROST_KILLS", "5"))
-ROLES = ["proxyd.0", "writerd", "clusterd", "discoveryd"]
+ROLES = ["proxyd.0", "writerd", "reader", "clusterd", "discoveryd"]
 SEGMENT_VERSION_AT = 8  # offset of the layout version in the header
 
 
@@ -51,7 +51,7 @@ def is_sanitized():
 def test_start_and_stop(gateway):
     gw = gateway(workers=2).start()
     children = gw.children()
-    assert sorted(children) == ["clusterd", "discoveryd", "proxyd.0", "proxyd.1", "writerd"]
+    assert sorted(children) == ["clusterd", "discoveryd", "proxyd.0", "proxyd.1", "reader", "writerd"]
     assert {c["state"] for c in children.values()} == {"ready"}
     pids = gw.pids()
     assert sorted(pids.values()) == sorted(children_of(gw.pid))
@@ -66,7 +66,7 @@ def test_stop_order(gateway):
     gw = gateway(workers=2).start()
     gw.stop()
     order = [re.search(r"child=(\w+)", line).group(1) for line in gw.events("child_ended")]
-    assert order[:2] == ["proxyd", "proxyd"] and order[-1] == "writerd" and len(order) == 5
+    assert order[:2] == ["proxyd", "proxyd"] and order[-1] == "writerd" and len(order) == 6
 
 
 def test_process_names(gateway):
@@ -607,7 +607,7 @@ def test_restart_under_load_fails_no_request(gateway):
             pool.submit(load)
         with gw.control() as c:
             for turn in range(3):
-                for name in ["proxyd.0", "proxyd.1", "writerd"]:
+                for name in ["proxyd.0", "proxyd.1", "writerd", "reader"]:
                     c.ask(control.RESTART, {"name": name})
         stop.append(True)
     assert not failed and len(done) > 20
@@ -637,7 +637,7 @@ def test_drain_and_back(gateway):
 def test_status_of_every_process(gateway):
     gw = gateway(workers=1).start()
     with gw.control() as c:
-        for name in ["supervisor", "proxyd.0", "writerd", "clusterd", "discoveryd"]:
+        for name in ["supervisor", "proxyd.0", "writerd", "reader", "clusterd", "discoveryd"]:
             (kind, body), = c.ask(control.STATUS_GET, target=name)
             assert kind == 17 and body["process"] == name and body["items"]
         with pytest.raises(control.Refused):
@@ -791,8 +791,8 @@ def test_only_root_and_the_owner_may_connect(gateway):
 def test_bifrostctl(gateway):
     gw = gateway(workers=1).start()
     status = json.loads(gw.ctl("--json", "status"))
-    assert {c["name"] for c in status["children"]} == {"proxyd.0", "writerd", "clusterd", "discoveryd"}
-    assert len(status["status"]) == 5
+    assert {c["name"] for c in status["children"]} == {"proxyd.0", "writerd", "reader", "clusterd", "discoveryd"}
+    assert len(status["status"]) == 6
     gw.ctl("restart", "discoveryd")
     gw.ctl("reload")
     gw.ctl("drain")
