@@ -220,6 +220,9 @@ static int take_target(struct http1 *h)
 	}
 	if (url.len == 0)
 		return fail(h, 400, "empty request target");
+	/* llhttp skips further ones; a proxy in front may take them for a part of the target. */
+	if (url.ptr[-2] == ' ' || url.ptr[url.len + 1] == ' ')
+		return fail(h, 400, "more than one space in the request line");
 	if (url.ptr[0] != '/') {
 		r = strip_authority(h, &url);
 		if (r != 0)
@@ -267,9 +270,24 @@ static int on_headers_complete(llhttp_t *p)
 	return 0;
 }
 
+static bool too_much_framing(const struct http1 *h, uint64_t frame_bytes)
+{
+	return frame_bytes > HTTP1_FRAME_FREE + HTTP1_FRAME_PER_BYTE * h->body_bytes;
+}
+
+static int fail_framing(struct http1 *h)
+{
+	return fail(h, 400, "too much chunk framing for so little content");
+}
+
 static int on_body_piece(llhttp_t *p, const char *at, size_t len)
 {
 	struct http1 *h = p->data;
+	uint64_t here = (uint64_t)(at - h->piece) - (h->body_bytes - h->piece_content);
+
+	/* Asked before content counts, so that the verdict does not hang on how bytes arrive. */
+	if (too_much_framing(h, h->frame_bytes + here))
+		return fail_framing(h);
 	int status = h->on_body(h->ctx, at, len);
 
 	if (status != 0)
@@ -333,6 +351,8 @@ static int fail_llhttp(struct http1 *h)
 {
 	const char *reason = llhttp_get_error_reason(&h->parser);
 
+	if (llhttp_get_errno(&h->parser) == HPE_INVALID_VERSION)
+		return fail(h, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
 	return fail(h, 400, reason && reason[0] ? reason : "malformed request");
 }
 
@@ -394,7 +414,8 @@ static size_t read_length(struct http1 *h, const char *bytes, size_t len)
 
 static size_t read_chunks(struct http1 *h, const char *bytes, size_t len)
 {
-	uint64_t content = h->body_bytes;
+	h->piece = bytes;
+	h->piece_content = h->body_bytes;
 	llhttp_errno_t e = llhttp_execute(&h->parser, bytes, len);
 	size_t used = len;
 
@@ -405,7 +426,7 @@ static size_t read_chunks(struct http1 *h, const char *bytes, size_t len)
 		(void)fail_llhttp(h);
 		return 0;
 	}
-	h->frame_bytes += used - (h->body_bytes - content);
+	h->frame_bytes += used - (h->body_bytes - h->piece_content);
 	return used;
 }
 
@@ -442,8 +463,8 @@ size_t http1_read_body(struct http1 *h, const char *bytes, size_t len,
 		used = read_chunks(h, bytes, len);
 	if (h->phase == HTTP1_TRAILER && used < len)
 		used += read_trailer(h, bytes + used, len - used);
-	if (h->frame_bytes > HTTP1_FRAME_FREE + HTTP1_FRAME_PER_BYTE * h->body_bytes)
-		(void)fail(h, 400, "too much chunk framing for so little content");
+	if (too_much_framing(h, h->frame_bytes))
+		(void)fail_framing(h);
 	h->on_body = NULL;
 	h->ctx = NULL;
 	return used;

@@ -53,11 +53,13 @@ struct http1 {
 	struct bf_slice name, value; /* header being read */
 	struct bf_slice url;
 	unsigned host_count, te_count;
-	bool complete;        /* llhttp saw the end of the header section */
-	uint64_t left;        /* LENGTH: bytes still to come */
-	uint64_t body_bytes;  /* delivered */
-	uint64_t frame_bytes; /* bytes of a chunked body that are no content */
-	int status;           /* FAILED: HTTP status that says why */
+	bool complete;          /* llhttp saw the end of the header section */
+	uint64_t left;          /* LENGTH: bytes still to come */
+	uint64_t body_bytes;    /* delivered */
+	uint64_t frame_bytes;   /* bytes of a chunked body that are no content */
+	const char *piece;      /* during read_chunks: where it began, */
+	uint64_t piece_content; /* and body_bytes then */
+	int status;             /* FAILED: HTTP status that says why */
 	const char *reason;
 	/* During http1_read_body only. */
 	int (*on_body)(void *ctx, const char *bytes, size_t len);
