@@ -8,11 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
+#include "proxyd/provider/key.h"
+#include "proxyd/provider/provider.h"
 #include "shm/content.h"
 #include "shm/health.h"
 #include "shm/slot.h"
 
-#define METRICS_DERIVED 5u
+#define METRICS_DERIVED 6u
 #define METRICS_MAX     (SHM_METRIC_SPACE + METRICS_DERIVED)
 
 struct metrics_family {
@@ -64,6 +67,54 @@ static int write_content_waiting(const struct worker *w, struct bf_buf *out)
 	return bf_buf_printf(out, "bifrost_content_waiting_bytes %" PRIu64 "\n", n);
 }
 
+/* name="value", with the three bytes escaped that the format wants escaped. */
+static int write_label(struct bf_buf *out, const char *before, struct bf_slice value)
+{
+	int r = bf_buf_printf(out, "%s=\"", before);
+
+	for (size_t i = 0; i < value.len && r == 0; i++) {
+		if (value.ptr[i] == '\n')
+			r = bf_buf_append(out, "\\n", 2);
+		else if (value.ptr[i] == '"' || value.ptr[i] == '\\')
+			r = bf_buf_printf(out, "\\%c", value.ptr[i]);
+		else
+			r = bf_buf_append(out, value.ptr + i, 1);
+	}
+	return r < 0 ? r : bf_buf_append(out, "\"", 1);
+}
+
+static int write_key(struct bf_buf *out, const struct bf_conf_provider *p,
+		     const struct bf_conf_provider_key *key, bool up)
+{
+	int r = write_label(out, "bifrost_provider_key_up{provider", p->name);
+
+	if (r == 0)
+		r = write_label(out, ",key_id", key->id);
+	if (r == 0)
+		r = write_label(out, ",key_name", key->name);
+	return r < 0 ? r : bf_buf_printf(out, "} %d\n", up ? 1 : 0);
+}
+
+/* Keys that have a place in the segment: that bounds this text. */
+static int write_keys(const struct worker *w, struct bf_buf *out)
+{
+	const struct provider_set *set = w->providers;
+	int64_t now_ms = bf_mono_ms();
+	int r = 0;
+
+	for (uint32_t i = 0; set->keys && i < set->count && r == 0; i++) {
+		const struct bf_conf_provider *p = set->items[i].conf;
+		const struct bf_conf_provider_key *keys = p->keys.items;
+		const struct provider_keys *of = &set->keys[i];
+		for (uint32_t k = 0; k < of->count && r == 0; k++) {
+			if (of->health[k].index >= 0)
+				r = write_key(out, p, &keys[k],
+					      shm_key_is_up(w->seg, &of->health[k], now_ms));
+		}
+	}
+	return r;
+}
+
 static const struct metrics_family metrics_derived[METRICS_DERIVED] = {
     {"bifrost_build_info", "The version that runs.", false, -1, write_build},
     {"bifrost_health_degraded", "1 for each reason why this node is degraded.", false, -1,
@@ -73,6 +124,8 @@ static const struct metrics_family metrics_derived[METRICS_DERIVED] = {
      -1, write_usage_waiting},
     {"bifrost_content_waiting_bytes", "Bytes in the content rings that are not written yet.", false,
      -1, write_content_waiting},
+    {"bifrost_provider_key_up", "0 while a key of a provider is spared: rate limited or refused.",
+     false, -1, write_keys},
 };
 
 static int family_compare(const void *a, const void *b)

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "common/base/clock.h"
 #include "proxyd/gate/metrics.h"
 #include "tests/unit/proxyd/harness.h"
 
@@ -54,7 +55,7 @@ static void text_is_well_formed(void **state)
 			samples++;
 		}
 	}
-	assert_int_equal(families, SHM_METRIC_COUNT + 5);
+	assert_int_equal(families, SHM_METRIC_COUNT + 6);
 	assert_true(samples > families);
 	harness_close(&h);
 	bf_buf_done(&out);
@@ -78,11 +79,43 @@ static void numbers_follow(void **state)
 	bf_buf_done(&out);
 }
 
+static struct bf_conf_provider_key keys[2];
+
+static void two_keys(struct bf_config *config)
+{
+	keys[0] = (struct bf_conf_provider_key){.id = BF_SLICE_LIT("id-1"),
+						.name = BF_SLICE_LIT("say \"hi\"\\\n"),
+						.value = BF_SLICE_LIT("secret"),
+						.enabled = true};
+	keys[1] = keys[0];
+	keys[1].id = keys[1].name = BF_SLICE_LIT("two");
+	harness_mock(config)->keys = (struct bf_array){keys, 2};
+}
+
+static void keys_that_are_up(void **state)
+{
+	const struct shm_key_report limited = {SHM_KEY_RATE_LIMITED, 429, 60000};
+	struct harness h;
+
+	(void)state;
+	bf_buf_init(&out, 1 << 20);
+	harness_open(&h, two_keys);
+	const char *text = scrape(&h);
+	assert_non_null(strstr(text, "\nbifrost_provider_key_up{provider=\"mock\",key_id=\"id-1\","
+				     "key_name=\"say \\\"hi\\\"\\\\\\n\"} 1\n"));
+	assert_null(strstr(text, "secret"));
+	provider_keys_report(&h.providers.keys[0], &h.w, 1, &limited, bf_mono_ms());
+	assert_non_null(strstr(scrape(&h), "key_id=\"two\",key_name=\"two\"} 0\n"));
+	harness_close(&h);
+	bf_buf_done(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(text_is_well_formed),
 	    cmocka_unit_test(numbers_follow),
+	    cmocka_unit_test(keys_that_are_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
