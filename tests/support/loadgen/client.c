@@ -66,7 +66,7 @@ void client_connect(struct client *c)
 	int fd = open_socket(l->options);
 
 	l->report.connects++;
-	if (fd < 0 || link_open(&c->link, fd, l->tls, false, NULL) != 0) {
+	if (fd < 0 || link_open(&c->link, fd, l->tls, false) != 0) {
 		l->report.connect_errors++;
 		c->link.fd = -1;
 		closed(c);

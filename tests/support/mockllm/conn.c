@@ -239,7 +239,7 @@ void conn_open(struct server *s, int fd)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 
-	if (!c || link_open(&c->link, fd, s->tls, true, NULL) != 0) {
+	if (!c || link_open(&c->link, fd, s->tls, true) != 0) {
 		free(c);
 		return;
 	}

@@ -39,7 +39,7 @@ void link_context_free(struct ssl_ctx_st *ctx)
 	SSL_CTX_free(ctx);
 }
 
-int link_open(struct link *l, int fd, struct ssl_ctx_st *ctx, bool server, const char *name)
+int link_open(struct link *l, int fd, struct ssl_ctx_st *ctx, bool server)
 {
 	*l = (struct link){.fd = fd};
 	if (!ctx)
@@ -49,13 +49,10 @@ int link_open(struct link *l, int fd, struct ssl_ctx_st *ctx, bool server, const
 		link_close(l);
 		return -ENOMEM;
 	}
-	if (server) {
+	if (server)
 		SSL_set_accept_state(l->ssl);
-	} else {
+	else
 		SSL_set_connect_state(l->ssl);
-		if (name)
-			(void)SSL_set_tlsext_host_name(l->ssl, name);
-	}
 	return 0;
 }
 

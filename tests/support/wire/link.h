@@ -24,7 +24,7 @@ struct ssl_ctx_st *link_context(const char *cert, const char *key);
 void link_context_free(struct ssl_ctx_st *ctx);
 
 /* Takes fd over. ctx NULL: plain. 0 or -ENOMEM (fd is closed then). */
-int link_open(struct link *l, int fd, struct ssl_ctx_st *ctx, bool server, const char *name);
+int link_open(struct link *l, int fd, struct ssl_ctx_st *ctx, bool server);
 void link_close(struct link *l);
 /* Closes so that the peer sees a reset. */
 void link_reset(struct link *l);
