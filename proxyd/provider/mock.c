@@ -185,10 +185,16 @@ static bool mock_final(struct mock_call *call, bool usage)
 	int r = usage ? mock_write_usage(text, &call->words, &json)
 		      : mock_write_final(text, &call->words, call->reply, &json);
 
-	if (r == 0)
-		return x->sink->on_final(x, bf_buf_slice(text), json);
-	mock_done(call, json, true);
-	return false;
+	if (r < 0) {
+		mock_done(call, json, true);
+		return false;
+	}
+	if (call->words.object == SHM_OBJECT_RESPONSES)
+		x->stream_events = (uint32_t)call->words.sequence - 1;
+	if (!x->sink->on_final(x, bf_buf_slice(text), json))
+		return false;
+	x->stream_events++;
+	return true;
 }
 
 static void mock_stream_end(struct mock_call *call)
@@ -233,6 +239,7 @@ static bool mock_stream_step(struct mock_call *call)
 		return false;
 	}
 	mock_tell_usage(call);
+	x->stream_events++;
 	return x->sink->on_body(x, bf_buf_slice(text));
 }
 

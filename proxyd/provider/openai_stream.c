@@ -111,6 +111,7 @@ static bool stream_relay(struct openai_call *call, struct bf_slice run)
 		return true;
 	if (!call->usage_seen)
 		openai_estimate(call, call->deltas);
+	call->x->stream_events = (uint32_t)call->events;
 	return call->x->sink->on_body(call->x, run);
 }
 
@@ -122,6 +123,7 @@ static bool stream_final(struct openai_call *call, const struct stream_event *e)
 		return stream_relay(call, e->bytes);
 	if (!call->usage_seen)
 		openai_estimate(call, call->deltas);
+	call->x->stream_events = (uint32_t)call->events - 1;
 	return call->x->sink->on_final(call->x, e->bytes, e->data);
 }
 

@@ -90,7 +90,7 @@ static void the_largest_file_is_no_trouble(void **state)
 	}
 	for (int i = 0; i < 256; i++)
 		keys[i] =
-		    (struct bf_conf_provider_key){.models = {models, 1024}, .enabled = i % 32 == 0};
+		    (struct bf_conf_provider_key){.models = {models, 1024}, .enabled = i % 64 == 0};
 	for (int i = 0; i < 64; i++) {
 		(void)snprintf(provider_names[i], sizeof(provider_names[i]), "p%d", i);
 		conf[i] = (struct bf_conf_provider){.name = bf_slice_from(provider_names[i]),
