@@ -7,7 +7,9 @@
 
 #include "clusterd/clusterd.h"
 #include "common/base/clock.h"
+#include "common/log/log.h"
 #include "shm/health.h"
+#include "shm/metrics.h"
 #include "shm/slot.h"
 
 /* The tightest fence there is: no files, no sockets of its own. */
@@ -18,6 +20,7 @@ static void beat(struct bf_child *child)
 	struct clusterd *d = child->daemon;
 
 	shm_slot_beat(&d->seg, child->proc_slot, bf_mono_ns());
+	shm_metric_add(&d->seg, child->proc_slot, SHM_M_LOG_LINES_LOST, bf_log_take_lost());
 }
 
 static int clusterd_open(struct bf_child *child, struct bf_err *err)

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/log/log.h"
 #include "discoveryd/discoveryd.h"
 #include "shm/health.h"
+#include "shm/metrics.h"
 #include "shm/slot.h"
 
 /* The tightest fence there is: no files, no sockets of its own. */
@@ -17,6 +19,7 @@ static void beat(struct bf_child *child)
 	struct discoveryd *d = child->daemon;
 
 	shm_slot_beat(&d->seg, child->proc_slot, bf_mono_ns());
+	shm_metric_add(&d->seg, child->proc_slot, SHM_M_LOG_LINES_LOST, bf_log_take_lost());
 }
 
 static int discoveryd_open(struct bf_child *child, struct bf_err *err)

@@ -20,6 +20,7 @@ static void proxyd_beat(struct bf_child *child)
 {
 	struct proxyd *d = child->daemon;
 	shm_slot_beat(&d->seg, child->proc_slot, bf_mono_ns());
+	shm_metric_add(&d->seg, child->proc_slot, SHM_M_LOG_LINES_LOST, bf_log_take_lost());
 	shm_metric_set(&d->seg, child->proc_slot, SHM_M_UPSTREAM_CONNECTIONS,
 		       provider_set_connections(&d->providers));
 }

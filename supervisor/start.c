@@ -160,6 +160,9 @@ static void introduce(struct supervisor *s)
 	(void)banner_write(&b, &text);
 	(void)fprintf(stderr, "%.*s", BF_SLICE_FMT(bf_buf_slice(&text)));
 	bf_buf_done(&text);
+	/* The block above is for whoever starts us and may wait for the reader; what follows is
+	 * not. */
+	bf_log_never_wait();
 	set_health(s, SHM_H_RUNTIME_NOT_TMPFS, !b.runtime_is_tmpfs);
 	set_health(s, SHM_H_SANDBOX_PARTIAL, b.landlock_abi == 0);
 	set_health(s, SHM_H_UNBUILT_KEYS, b.config->unbuilt.count > 0);

@@ -120,6 +120,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 	}
 	w->last_ms = now;
 	shm_slot_beat(w->crew->shm, w->crew->own_slot, bf_mono_ns());
+	shm_metric_add(w->crew->shm, w->crew->own_slot, SHM_M_LOG_LINES_LOST, bf_log_take_lost());
 	set_health(w, SHM_H_CHILD_STALLED, look_at_children(w, now));
 	look_at_seats(w, now);
 	router_tick(w->router);

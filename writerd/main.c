@@ -13,6 +13,7 @@
 #include "common/proc/contract.h"
 #include "shm/content.h"
 #include "shm/health.h"
+#include "shm/metrics.h"
 #include "shm/slot.h"
 #include "writerd/control.h"
 #include "writerd/paths.h"
@@ -49,6 +50,7 @@ static void beat(struct bf_child *child)
 	struct writerd *w = child->daemon;
 
 	shm_slot_beat(&w->seg, child->proc_slot, bf_mono_ns());
+	shm_metric_add(&w->seg, child->proc_slot, SHM_M_LOG_LINES_LOST, bf_log_take_lost());
 }
 
 static void on_second(struct bf_child *child)

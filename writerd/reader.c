@@ -16,6 +16,7 @@
 #include "common/log/log.h"
 #include "common/proc/fds.h"
 #include "shm/health.h"
+#include "shm/metrics.h"
 #include "shm/slot.h"
 #include "writerd/paths.h"
 #include "writerd/schema_sql.h"
@@ -60,6 +61,7 @@ static void beat(struct bf_child *child)
 	struct reader *r = child->daemon;
 
 	shm_slot_beat(&r->seg, child->proc_slot, bf_mono_ns());
+	shm_metric_add(&r->seg, child->proc_slot, SHM_M_LOG_LINES_LOST, bf_log_take_lost());
 }
 
 static void alive(void *owner)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/log/sink.h"
 #include "common/log/throttle.h"
 
 #define LINE_MAX_BYTES 2048u
@@ -26,7 +27,9 @@ static const char *const level_names[BF_LOG_LEVEL_COUNT] = {
 static struct {
 	char proc[32];
 	enum bf_log_level min_level;
-	unsigned lost; /* lines that stderr did not take */
+	enum log_sink sink;
+	unsigned lost;   /* lines that stderr did not take */
+	unsigned untold; /* the same, for a counter outside */
 	struct log_throttle throttle;
 } logger = {.proc = "-", .min_level = BF_LOG_INFO};
 
@@ -34,6 +37,19 @@ void bf_log_init(const char *proc, enum bf_log_level min_level)
 {
 	(void)snprintf(logger.proc, sizeof(logger.proc), "%s", proc);
 	logger.min_level = min_level;
+}
+
+void bf_log_never_wait(void)
+{
+	logger.sink = log_sink_prepare();
+}
+
+unsigned bf_log_take_lost(void)
+{
+	unsigned lost = logger.untold;
+
+	logger.untold = 0;
+	return lost;
 }
 
 void bf_log_set_level(enum bf_log_level min_level)
@@ -115,8 +131,10 @@ static void emit(enum bf_log_level level, const char *event, const char *fmt, va
 		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
 			line[i] = '?';
 	line[len++] = '\n';
-	if (write(STDERR_FILENO, line, len) < 0)
+	if (!log_sink_write(logger.sink, line, len)) {
 		logger.lost++;
+		logger.untold++;
+	}
 }
 
 static void emit_fields(enum bf_log_level level, const char *event, const char *fmt, ...)

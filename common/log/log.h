@@ -19,6 +19,14 @@ enum bf_log_level {
 
 /* proc such as "supervisor" or "proxyd.1"; copied. */
 void bf_log_init(const char *proc, enum bf_log_level min_level);
+/*
+ * From now on a line that standard error cannot take at once is lost and counted (event=log_lost
+ * tells how many) instead of waited for: whoever reads it may stand still. Needs /proc; before the
+ * sandbox.
+ */
+void bf_log_never_wait(void);
+/* Lines lost since the last call: for a counter. */
+unsigned bf_log_take_lost(void);
 void bf_log_set_level(enum bf_log_level min_level);
 bool bf_log_enabled(enum bf_log_level level);
 

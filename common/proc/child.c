@@ -151,6 +151,7 @@ int bf_child_main(int argc, char **argv, const struct bf_child_spec *spec)
 		return r;
 	fill(&child, spec, &contract);
 	bf_log_init(bf_endpoint_format(child.endpoint, name), contract.log_level);
+	bf_log_never_wait();
 	r = start(&child, &contract);
 	bf_arena_done(&child.scratch);
 	bf_arena_done(&child.arena);
