@@ -172,5 +172,11 @@ uint64_t bf_config_worker_worst_bytes(const struct bf_config *config, uint32_t w
 const struct bf_conf_key_server *bf_conf_key_server(const struct bf_conf_provider *provider,
 						    const struct bf_conf_provider_key *key);
 
+/*
+ * Headers of a request to a provider that neither the file nor a client may set: the gateway writes
+ * them itself, or they would change how bytes are read or who is spoken for. Any case.
+ */
+bool bf_header_is_reserved(struct bf_slice name);
+
 /* Has this provider a base URL of its own, so that a file need not give one? */
 bool bf_provider_is_known(struct bf_slice name);

@@ -54,6 +54,8 @@ int bf_provider_check(const void *object, struct bf_err *err);
 
 /* The values of bf_field.settle, described there. */
 int bf_settle_header_name(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
+/* The same, or "*". */
+int bf_settle_header_or_all(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
 /* A header that may be sent to a provider beside those of the gateway. */
 int bf_settle_sent_header(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
 int bf_settle_origin(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);

@@ -4,6 +4,7 @@
  * that may be a secret.
  */
 #include <string.h>
+#include <strings.h>
 
 #include "common/base/arena.h"
 #include "common/base/num.h"
@@ -34,40 +35,62 @@ int bf_settle_header_name(struct bf_slice *text, struct bf_arena *arena, struct 
 {
 	if (text->len == 0)
 		return bf_err_set(err, BF_E_SYNTAX, "is empty: give the name of a header");
+	/* A token may hold a star; who writes one means more than one header. */
+	if (memchr(text->ptr, '*', text->len))
+		return bf_err_set(err, BF_E_SYNTAX,
+				  "must be the name of one header: wildcards mean nothing here");
 	for (size_t i = 0; i < text->len; i++) {
 		char c = text->ptr[i];
 
-		if (!is_alnum(c) && !(c && strchr("!#$%&'*+-.^_`|~", c)))
+		if (!is_alnum(c) && !(c && strchr("!#$%&'+-.^_`|~", c)))
 			return bf_err_set(err, BF_E_SYNTAX,
 					  "must be the name of a header: letters, digits and '-'");
 	}
 	return lower(text, arena, err);
 }
 
-int bf_settle_sent_header(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err)
+int bf_settle_header_or_all(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err)
 {
-	/* What the gateway writes itself, what would change the framing, and what would bring
-	 * answers that it cannot read. */
-	static const char *const refused[] = {
+	return bf_slice_is(*text, "*") ? 0 : bf_settle_header_name(text, arena, err);
+}
+
+bool bf_header_is_reserved(struct bf_slice name)
+{
+	static const char *const reserved[] = {
 	    "host",
-	    "content-length",
-	    "transfer-encoding",
 	    "connection",
-	    "keep-alive",
+	    "content-length",
 	    "content-type",
-	    "proxy-connection",
+	    "content-encoding",
+	    "transfer-encoding",
 	    "te",
 	    "trailer",
 	    "upgrade",
 	    "expect",
+	    "keep-alive",
+	    "proxy-connection",
+	    "proxy-authorization",
+	    "cookie",
+	    "accept",
 	    "accept-encoding",
+	    "traceparent",
+	    "tracestate",
 	};
+
+	for (size_t i = 0; i < BF_ARRAY_LEN(reserved); i++)
+		if (name.len == strlen(reserved[i]) &&
+		    strncasecmp(name.ptr, reserved[i], name.len) == 0)
+			return true;
+	return false;
+}
+
+int bf_settle_sent_header(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err)
+{
 	int r = bf_settle_header_name(text, arena, err);
 
-	for (size_t i = 0; r == 0 && i < BF_ARRAY_LEN(refused); i++)
-		if (bf_slice_is(*text, refused[i]))
-			return bf_err_set(err, BF_E_UNKNOWN,
-					  "is a header that the gateway sends itself: remove it");
+	if (r == 0 && bf_header_is_reserved(*text))
+		return bf_err_set(err, BF_E_UNKNOWN,
+				  "is a header that the gateway decides on itself: remove it");
 	return r;
 }
 

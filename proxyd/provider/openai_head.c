@@ -36,32 +36,7 @@ static bool name_begins(struct bf_slice name, struct bf_slice prefix)
 
 bool openai_head_is_ours(struct bf_slice name)
 {
-	static const char *const ours[] = {
-	    "host",
-	    "connection",
-	    "content-length",
-	    "content-type",
-	    "content-encoding",
-	    "transfer-encoding",
-	    "te",
-	    "trailer",
-	    "upgrade",
-	    "expect",
-	    "keep-alive",
-	    "proxy-connection",
-	    "proxy-authorization",
-	    "cookie",
-	    "accept",
-	    "accept-encoding",
-	    "traceparent",
-	    "tracestate",
-	};
-
-	for (size_t i = 0; i < BF_ARRAY_LEN(ours); i++) {
-		if (name_is(name, bf_slice_from(ours[i])))
-			return true;
-	}
-	return false;
+	return bf_header_is_reserved(name);
 }
 
 /* Callers' credentials, ours or a provider's. */

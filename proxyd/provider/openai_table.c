@@ -5,7 +5,7 @@
  */
 #include "proxyd/provider/openai_table.h"
 
-#include "common/base/macros.h"
+#include "common/schema/provider_name.h"
 
 #define CHAT (1u << SHM_OBJECT_CHAT)
 #define TEXT (1u << SHM_OBJECT_COMPLETION)
@@ -13,24 +13,24 @@
 #define RESP (1u << SHM_OBJECT_RESPONSES)
 #define ALL  (CHAT | TEXT | EMB | RESP)
 
-static const struct openai_family families[] = {
-    {"openai", "https://api.openai.com", "/v1", ALL, false},
-    {"groq", "https://api.groq.com/openai", "/v1", CHAT | RESP, false},
-    {"mistral", "https://api.mistral.ai", "/v1", CHAT | EMB, true},
-    {"deepseek", "https://api.deepseek.com", "/v1", CHAT, false},
-    {"xai", "https://api.x.ai", "/v1", CHAT | TEXT | RESP, false},
-    {"cerebras", "https://api.cerebras.ai", "/v1", CHAT | TEXT | RESP, false},
-    {"fireworks", "https://api.fireworks.ai/inference", "/v1", ALL, false},
-    {"perplexity", "https://api.perplexity.ai", "", CHAT, true},
-    {"openrouter", "https://openrouter.ai/api", "/v1", ALL, false},
-    {"nebius", "https://api.tokenfactory.nebius.com", "/v1", CHAT | TEXT | EMB, false},
-    {"parasail", "https://api.parasail.io", "/v1", CHAT | RESP, false},
-    {"ollama", "http://localhost:11434", "/v1", ALL, false},
-    {"vllm", "http://localhost:8000", "/v1", ALL, false},
-    {"sgl", "http://localhost:30000", "/v1", ALL, false},
+/* By enum bf_provider_kind, which has the names; mock is none of them. */
+static const struct openai_family families[BF_PROVIDER_CUSTOM + 1] = {
+    [BF_PROVIDER_OPENAI] = {"https://api.openai.com", "/v1", ALL, false},
+    [BF_PROVIDER_GROQ] = {"https://api.groq.com/openai", "/v1", CHAT | RESP, false},
+    [BF_PROVIDER_MISTRAL] = {"https://api.mistral.ai", "/v1", CHAT | EMB, true},
+    [BF_PROVIDER_DEEPSEEK] = {"https://api.deepseek.com", "/v1", CHAT, false},
+    [BF_PROVIDER_XAI] = {"https://api.x.ai", "/v1", CHAT | TEXT | RESP, false},
+    [BF_PROVIDER_CEREBRAS] = {"https://api.cerebras.ai", "/v1", CHAT | TEXT | RESP, false},
+    [BF_PROVIDER_FIREWORKS] = {"https://api.fireworks.ai/inference", "/v1", ALL, false},
+    [BF_PROVIDER_PERPLEXITY] = {"https://api.perplexity.ai", "", CHAT, true},
+    [BF_PROVIDER_OPENROUTER] = {"https://openrouter.ai/api", "/v1", ALL, false},
+    [BF_PROVIDER_NEBIUS] = {"https://api.tokenfactory.nebius.com", "/v1", CHAT | TEXT | EMB, false},
+    [BF_PROVIDER_PARASAIL] = {"https://api.parasail.io", "/v1", CHAT | RESP, false},
+    [BF_PROVIDER_OLLAMA] = {"http://localhost:11434", "/v1", ALL, false},
+    [BF_PROVIDER_VLLM] = {"http://localhost:8000", "/v1", ALL, false},
+    [BF_PROVIDER_SGL] = {"http://localhost:30000", "/v1", ALL, false},
+    [BF_PROVIDER_CUSTOM] = {NULL, "/v1", ALL, false},
 };
-
-static const struct openai_family custom = {"custom", NULL, "/v1", ALL, false};
 
 static const struct {
 	const char *path, *name;
@@ -43,11 +43,7 @@ static const struct {
 
 const struct openai_family *openai_family_of(struct bf_slice name)
 {
-	for (size_t i = 0; i < BF_ARRAY_LEN(families); i++) {
-		if (bf_slice_is(name, families[i].name))
-			return &families[i];
-	}
-	return &custom;
+	return &families[bf_provider_kind_of(name)];
 }
 
 bool openai_family_serves(const struct openai_family *family, enum shm_usage_object object)

@@ -9,7 +9,6 @@
 #define OPENAI_OBJECTS (SHM_OBJECT_RESPONSES + 1) /* size of tables by enum shm_usage_object */
 
 struct openai_family {
-	const char *name;
 	const char *base_url;
 	const char *prefix; /* stands before /chat/completions when base_url has no version in it */
 	unsigned objects;   /* bits by enum shm_usage_object */

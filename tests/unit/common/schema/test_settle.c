@@ -151,7 +151,13 @@ static void headers_of_the_gateway_are_refused_by_name(void **state)
 					    "trailer",
 					    "upgrade",
 					    "expect",
-					    "accept-encoding"};
+					    "accept-encoding",
+					    "Content-Encoding",
+					    "proxy-authorization",
+					    "Cookie",
+					    "accept",
+					    "TraceParent",
+					    "tracestate"};
 
 	(void)state;
 	for (size_t i = 0; i < BF_ARRAY_LEN(names); i++) {
@@ -160,13 +166,33 @@ static void headers_of_the_gateway_are_refused_by_name(void **state)
 		(void)snprintf(yaml, sizeof(yaml),
 			       "providers: {ollama: {network_config: {extra_headers: {%s: x}}}}\n",
 			       names[i]);
-		(void)snprintf(line, sizeof(line),
-			       "x.yaml:1:55: error: " AT
-			       ".%s: its name is a header that the gateway sends itself: remove "
-			       "it\n",
-			       names[i]);
+		(void)snprintf(
+		    line, sizeof(line),
+		    "x.yaml:1:55: error: " AT
+		    ".%s: its name is a header that the gateway decides on itself: remove "
+		    "it\n",
+		    names[i]);
 		bed_says(yaml, line);
+		assert_true(bf_header_is_reserved(bf_slice_from(names[i])));
 	}
+	assert_false(bf_header_is_reserved(BF_SLICE_LIT("hos")));
+	assert_false(bf_header_is_reserved(BF_SLICE_LIT("hostx")));
+	assert_false(bf_header_is_reserved(BF_SLICE_LIT("")));
+}
+
+static void wildcards_only_where_they_mean_something(void **state)
+{
+	(void)state;
+	bed_accepts("client: {allowed_headers: ['*']}\n" MOCK);
+	bed_says(
+	    "client: {header_filter_config: {denylist: ['*', x-a],\n allowlist: ['x-*']}, "
+	    "required_headers: ['*']}\n" MOCK,
+	    "x.yaml:1:44: error: client.header_filter_config.denylist[0]: must be the name of "
+	    "one header: wildcards mean nothing here\n"
+	    "x.yaml:2:14: error: client.header_filter_config.allowlist[0]: must be the name of "
+	    "one header: wildcards mean nothing here\n"
+	    "x.yaml:2:42: error: client.required_headers[0]: must be the name of one header: "
+	    "wildcards mean nothing here\n");
 }
 
 static void too_many_and_too_long_headers(void **state)
@@ -434,6 +460,7 @@ int main(void)
 	    cmocka_unit_test(origins),
 	    cmocka_unit_test(extra_headers),
 	    cmocka_unit_test(headers_of_the_gateway_are_refused_by_name),
+	    cmocka_unit_test(wildcards_only_where_they_mean_something),
 	    cmocka_unit_test(too_many_and_too_long_headers),
 	    cmocka_unit_test(tls_is_named_in_any_way),
 	    cmocka_unit_test(tls_is_both_or_none),
