@@ -118,8 +118,11 @@ static struct retry_action after_refusal(struct retry *r, const struct retry_wor
 	key_set_add(&r->dead, r->key);
 	if (!others(r, &keys, &wrapped))
 		return end(w, true);
+	/* At once, even one that cools: it may be taken, and else we know that none is. */
 	int key = provider_key_draw(w->conf, &keys, w->cooling_until, w->random);
-	return go(r, w, key, wrapped ? backoff(r, w->random) : 0, cooling_ms(w, key));
+	struct retry_action a = go(r, w, key, wrapped ? backoff(r, w->random) : 0, 0);
+	a.exhausted = a.verb != RETRY_SAME && a.verb != RETRY_ROTATE;
+	return a;
 }
 
 static struct retry_action after_limit(struct retry *r, const struct retry_event *e,

@@ -10,7 +10,7 @@
  * all else | no retry |
  *
  * Nothing begins at or after the deadline, and nobody waits for a key that cools for longer than
- * the longest back-off.
+ * the longest back-off. A key that cools is tried all the same when the others were refused.
  */
 #pragma once
 

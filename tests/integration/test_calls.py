@@ -1,0 +1,328 @@
+"""Attempts by real processes: keys, retries, fallbacks, deadlines, heartbeats, and workers killed in between."""
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from gateway import wait_for
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+import fake_openai as fo  # noqa: E402
+
+QUICK = {"retry_backoff_initial": "1ms", "retry_backoff_max": "20ms"}
+NAMES = ("openai", "groq", "mistral")
+
+
+def refusal(status, *lines, text="theirs"):
+    return fo.plain(json.dumps({"error": {"message": text, "type": "x", "code": "y"}}).encode(), status,
+                    "application/json", *lines)
+
+
+def by_key(**acts):
+    """A behaviour for each key; a list is played in order, its last one for ever."""
+    def act(wire, request):
+        key = request["headers"]["authorization"].split()[-1].replace("-", "_")
+        what = acts[key]
+        if isinstance(what, list):
+            what = what.pop(0) if len(what) > 1 else what[0]
+        if callable(what):
+            return what(wire, request)
+        wire.send(what)
+        return True
+    return act
+
+
+def in_turn(*acts):
+    return by_key(**{"sk_1": list(acts)})
+
+
+def hang(wire, request):
+    wire.gone(60)
+    return False
+
+
+@pytest.fixture
+def house(gateway):
+    """(gateway, upstreams by name): three providers of the family, each with `keys` keys sk-1, sk-2, ..."""
+    made = []
+
+    def make(keys=1, network=None, workers=1, **config):
+        ups, providers = {}, {}
+        for name in NAMES:
+            up = ups[name] = fo.FakeOpenAI()
+            made.append(up)
+            providers[name] = {"network_config": {"base_url": up.url, **QUICK, **(network or {})}, "keys": [
+                {"name": f"{name} key {n}", "id": f"{name}-id-{n}", "value": f"sk-{n}", "weight": 1 if n == 1 else 0}
+                for n in range(1, keys + 1)]}
+        return gateway(workers=workers, config={"providers": providers, **config}).start(), ups
+
+    yield make
+    for up in made:
+        up.close()
+
+
+def ask(gw, model="openai/m", headers=None, timeout=20, **more):
+    return gw.request("POST", "/v1/chat/completions",
+                      {"model": model, "messages": [{"role": "user", "content": "hi"}], **more}, headers=headers,
+                      timeout=timeout)
+
+
+def rows(gw, count):
+    def look():
+        with contextlib.closing(sqlite3.connect(f"file:{gw.state / 'logs.db'}?mode=ro", uri=True, timeout=5)) as db:
+            db.row_factory = sqlite3.Row
+            found = [dict(r) for r in db.execute("SELECT * FROM logs ORDER BY timestamp, fallback_index")]
+            return found if len(found) >= count else None
+
+    found = wait_for(f"{count} rows", look)
+    assert len(found) == count
+    return found
+
+
+def metric(gw, name):
+    text = gw.request(path="/metrics")[2].decode()
+    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
+
+
+def keys_asked(up, model="m"):
+    return [r["headers"]["authorization"].split()[-1] for r in up.asked(model)]
+
+
+# ---- keys
+
+
+def test_all_workers_spare_a_rate_limited_key(house):
+    gw, ups = house(keys=3, workers=2)
+    ups["openai"].on("m", by_key(sk_1=refusal(429, "Retry-After: 300"), sk_2=fo.plain(), sk_3=fo.plain()))
+    for _ in range(24):
+        assert ask(gw)[0] == 200
+    asked = keys_asked(ups["openai"])
+    assert asked.count("sk-1") == 1 and len(asked) == 25
+    first = rows(gw, 24)[0]
+    trail = json.loads(first["attempt_trail"])
+    assert [t[:2] for t in trail][0] == ["openai key 1", 429] and trail[1][1] == 200 and len(trail) == 2
+    assert first["number_of_retries"] == 1 and first["selected_key_name"] == trail[1][0]
+    assert first["selected_key_id"] == "openai-id-" + trail[1][0][-1]
+    text = gw.request(path="/metrics")[2].decode()
+    assert 'bifrost_provider_key_up{provider="openai",key_id="openai-id-1",key_name="openai key 1"} 0' in text
+    assert 'bifrost_provider_key_up{provider="openai",key_id="openai-id-2",key_name="openai key 2"} 1' in text
+    assert "sk-1" not in text
+    assert metric(gw, "bifrost_key_rotation_events_total") == 1
+    assert metric(gw, "bifrost_upstream_requests_total") == 25
+
+
+def test_key_health_outlives_a_worker(house):
+    gw, ups = house(keys=2)
+    ups["openai"].on("m", by_key(sk_1=refusal(429, "Retry-After: 300"), sk_2=fo.plain()))
+    assert ask(gw)[0] == 200
+    os.kill(gw.pids()["proxyd.0"], signal.SIGKILL)
+    wait_for("the new worker", lambda: ask_or_none(gw))
+    assert keys_asked(ups["openai"])[2:] == ["sk-2"] * (len(ups["openai"].requests) - 2)
+
+
+def ask_or_none(gw):
+    with contextlib.suppress(OSError):
+        return ask(gw)[0] == 200
+
+
+@pytest.mark.parametrize("status", [401, 402, 403])
+def test_refused_keys_are_left_at_once(house, status):
+    gw, ups = house(keys=3)
+    ups["openai"].on("m", by_key(sk_1=refusal(status), sk_2=refusal(status), sk_3=fo.plain()))
+    ups["openai"].on("none", by_key(sk_1=refusal(status), sk_2=refusal(status), sk_3=refusal(status)))
+    assert ask(gw)[0] == 200
+    got, _, body = ask(gw, "openai/none")
+    assert got == 502 and body["error"]["type"] == "upstream_credentials_exhausted" and body["is_bifrost_error"]
+    assert sorted(keys_asked(ups["openai"], "none")) == ["sk-1", "sk-2", "sk-3"]
+    assert sorted(t[1] for t in json.loads(rows(gw, 2)[1]["attempt_trail"])) == [status] * 3
+
+
+def test_pins(house):
+    gw, ups = house(keys=2)
+    ups["openai"].on("m", by_key(sk_1=fo.plain(), sk_2=refusal(429, "Retry-After: 9")))
+    status, headers, body = ask(gw, headers={"x-bf-api-key-id": "openai-id-2", "x-bf-api-key": "openai key 1"})
+    assert status == 429 and headers["Retry-After"] == "9" and body["error"]["message"] == "theirs"
+    status, _, body = ask(gw, headers={"x-bf-api-key": "key 7"})
+    assert status == 400 and "key 7" in body["error"]["message"]
+    assert keys_asked(ups["openai"]) == ["sk-2"]
+
+
+# ---- retries
+
+
+@pytest.mark.parametrize("bad", [500, 502, 503, 504, "reset"])
+def test_outages_are_tried_again_with_the_same_key(house, bad):
+    gw, ups = house(keys=2, network={"max_retries": 2})
+    act = (lambda wire, request: wire.reset()) if bad == "reset" else refusal(bad)
+    ups["openai"].on("m", in_turn(act, act, fo.plain()))
+    assert ask(gw)[0] == 200
+    assert keys_asked(ups["openai"]) == ["sk-1"] * 3
+    row = rows(gw, 1)[0]
+    assert row["number_of_retries"] == 2 and row["status"] == "success"
+    assert len(json.loads(row["attempt_trail"])) == 3
+
+
+@pytest.mark.parametrize("bad", [400, 404, 422])
+def test_mistakes_are_not(house, bad):
+    gw, ups = house(keys=2, network={"max_retries": 5})
+    ups["openai"].on("m", refusal(bad))
+    status, _, body = ask(gw)
+    assert status == bad and body["error"]["message"] == "theirs" and not body["is_bifrost_error"]
+    assert len(ups["openai"].requests) == 1
+    assert rows(gw, 1)[0]["attempt_trail"] is None
+
+
+def test_the_deadline_holds_over_all_attempts(house):
+    gw, ups = house(network={"max_retries": 100, "total_timeout_in_seconds": 1, "retry_backoff_initial": "50ms",
+                             "retry_backoff_max": "50ms"})
+    ups["openai"].on("m", refusal(503))
+    began = time.monotonic()
+    assert ask(gw)[0] == 503
+    assert 0.5 < time.monotonic() - began < 8
+    assert 2 < len(ups["openai"].requests) < 60
+    ups["groq"].on("m", hang)
+    began = time.monotonic()
+    assert ask(gw, "groq/m")[0] == 504
+    assert time.monotonic() - began < 8
+
+
+# ---- fallbacks
+
+
+def test_a_fallback_has_a_row_of_its_own(house):
+    gw, ups = house()
+    ups["openai"].on("m", refusal(500))
+    ups["groq"].on("g", refusal(404))
+    status, headers, body = ask(gw, fallbacks=["groq/g", "mistral/x"])
+    assert status == 200 and body["extra_fields"]["provider"] == "mistral"
+    assert [r["json"].get("fallbacks") for up in ups.values() for r in up.requests] == [None] * 3
+    first, second, third = rows(gw, 3)
+    assert headers["X-Request-Id"] == first["id"]
+    assert first["parent_request_id"] is None
+    assert [r["parent_request_id"] for r in (second, third)] == [first["id"]] * 2
+    assert [r["fallback_index"] for r in (first, second, third)] == [0, 1, 2]
+    assert [r["http_status"] for r in (first, second, third)] == [500, 404, 200]
+    assert [r["status"] for r in (first, second, third)] == ["error", "error", "success"]
+    assert [r["model"] for r in (first, second, third)] == ["m", "g", "x"]
+    assert metric(gw, "bifrost_fallbacks_total") == 2
+
+
+def test_when_all_fail_the_primary_is_told(house):
+    gw, ups = house()
+    ups["openai"].on("m", refusal(429, "Retry-After: 33", text="first words"))
+    ups["groq"].on("m", refusal(500))
+    ups["mistral"].on("m", lambda wire, request: wire.reset())
+    status, headers, body = ask(gw, fallbacks=["groq/m", "mistral/m"])
+    assert (status, headers["Retry-After"], body["error"]["message"]) == (429, "33", "first words")
+    assert body["extra_fields"]["provider"] == "openai"
+    assert [r["http_status"] for r in rows(gw, 3)] == [429, 500, 502]
+
+
+# ---- streams
+
+
+def test_a_stream_is_tried_again_until_its_first_event(house):
+    gw, ups = house(network={"max_retries": 1})
+    cut = fo.SSE_HEAD
+    ups["openai"].on("m", in_turn(lambda wire, request: wire.send(cut), fo.stream()))
+    status, _, body = ask(gw, stream=True)
+    assert status == 200 and body.count(b"data: [DONE]") == 1 and b"error" not in body
+    ups["openai"].on("begun", lambda wire, request: wire.send(fo.SSE_HEAD + fo.chunked(fo.chunk({"content": "x"}))))
+    status, _, body = ask(gw, "openai/begun", stream=True, fallbacks=["groq/g"])
+    assert status == 200 and b"[DONE]" not in body and b'"error"' in body
+    assert not ups["groq"].requests
+    good, bad = rows(gw, 2)
+    assert (good["number_of_retries"], good["truncated"], bad["truncated"]) == (1, 0, 1)
+    assert metric(gw, "bifrost_streams_truncated_total") == 1
+    assert metric(gw, "bifrost_streams_open") == 0
+
+
+def test_what_fails_before_the_first_event_has_its_real_status(house):
+    gw, ups = house()
+    ups["openai"].on("m", lambda wire, request: wire.send(fo.SSE_HEAD))
+    status, headers, body = ask(gw, stream=True)
+    assert status == 502 and "json" in headers["Content-Type"] and body["is_bifrost_error"]
+
+
+def test_heartbeats(house):
+    gw, ups = house(server={"heartbeat_interval": "300ms"})
+
+    def slow(wire, request):
+        time.sleep(1.5)  # before the head: nothing may be sent
+        wire.send(fo.SSE_HEAD)
+        time.sleep(1.5)
+        wire.send(fo.chunked(*fo.events(), fo.DONE) + b"0\r\n\r\n")
+        return True
+
+    ups["openai"].on("m", slow)
+    status, _, body = ask(gw, stream=True)
+    beats = body.count(b": heartbeat\n\n")
+    assert status == 200 and 1 <= beats <= 6 and body.count(b"data: [DONE]") == 1
+    assert metric(gw, "bifrost_stream_heartbeats_total") == beats
+
+
+def test_a_client_that_leaves_stops_the_upstream(house):
+    gw, ups = house(network={"max_retries": 3})
+    gone = threading.Event()
+
+    def act(wire, request):
+        wire.send(fo.SSE_HEAD + fo.chunked(*fo.events(("a", "b"), usage=False)))
+        if wire.gone(20):
+            gone.set()
+
+    ups["openai"].on("m", act)
+    with contextlib.suppress(OSError):
+        ask(gw, stream=True, timeout=1)
+    assert gone.wait(20)
+    row = rows(gw, 1)[0]
+    assert row["client_gone"] == 1 and row["completion_tokens"] > 0
+    assert len(ups["openai"].requests) == 1
+
+
+# ---- workers that die in between
+
+
+def in_background(gw, **more):
+    def run():
+        with contextlib.suppress(OSError, ValueError):
+            ask(gw, timeout=60, **more)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_killed_in_the_middle_of_a_fallback(house):
+    gw, ups = house(keys=2)
+    ups["openai"].on("m", refusal(500))
+    ups["groq"].on("g", by_key(sk_1=refusal(401), sk_2=hang))
+    thread = in_background(gw, fallbacks=["groq/g", "mistral/x"])
+    wait_for("the fallback's second attempt", lambda: len(ups["groq"].requests) == 2)
+    os.kill(gw.pids()["proxyd.0"], signal.SIGKILL)
+    first, second = rows(gw, 2)
+    thread.join(20)
+    assert (first["status"], first["http_status"], first["crashed"], first["fallback_index"]) == ("error", 500, 0, 0)
+    assert (second["crashed"], second["estimated"], second["fallback_index"]) == (1, 1, 1)
+    assert (second["provider"], second["parent_request_id"]) == ("groq", first["id"])
+    assert (second["selected_key_name"], second["number_of_retries"]) == ("groq key 2", 1)
+    assert not ups["mistral"].requests
+
+
+def test_killed_while_waiting_for_the_next_attempt(house):
+    gw, ups = house(network={"max_retries": 3, "retry_backoff_initial": "30s", "retry_backoff_max": "30s"})
+    ups["openai"].on("m", refusal(503))
+    thread = in_background(gw)
+    wait_for("the first attempt", lambda: ups["openai"].requests)
+    wait_for("the pause", lambda: metric(gw, "bifrost_upstream_retries_total") == 1)
+    os.kill(gw.pids()["proxyd.0"], signal.SIGKILL)
+    row = rows(gw, 1)[0]
+    thread.join(20)
+    assert row["crashed"] == 1 and row["selected_key_name"] == "openai key 1" and row["status"] == "error"
