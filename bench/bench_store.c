@@ -50,6 +50,10 @@ static void fill(unsigned batch)
 		    .provider = "openai",
 		    .model = "gpt-4o-mini",
 		    .key_name = "primary",
+		    .key_id = "0190aaaa-0000-7000-8000-000000000001",
+		    .stop_reason = "stop",
+		    .request_id = "0190aaaa-0000-7000-8000-000000000002",
+		    .attempt_trail = "[[\"secondary\",429,112],[\"primary\",200,698]]",
 		};
 		memcpy(records[i].id, id.bytes, sizeof(id.bytes));
 		items[i] = (struct store_item){&records[i], {body, INPUT_LEN}, {body, OUTPUT_LEN}};

@@ -33,7 +33,7 @@ struct worker {
 	const char *version;
 	int64_t started_mono_ms;
 	struct provider_set *providers;
-	struct ask_table *asks; /* NULL: nobody can be asked */
+	struct ask_table *asks;    /* NULL: nobody can be asked */
 	struct bf_tls_server *tls; /* NULL: clients speak plain HTTP */
 	struct bf_buf text;        /* scratch: bodies made and sent within one call */
 	/* Budgets, each within server.body_memory. */

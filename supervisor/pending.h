@@ -1,6 +1,7 @@
 /*
- * Questions that a child has not answered in full: bifrostctl's, or those of other children. Ids of different connections may
- * be equal, so each question travels under an id of the supervisor's own. Pure and bounded.
+ * Questions that a child has not answered in full: bifrostctl's, or those of other children. Ids of
+ * different connections may be equal, so each question travels under an id of the supervisor's own.
+ * Pure and bounded.
  */
 #pragma once
 
