@@ -31,17 +31,21 @@ static struct bf_slice raw_key(const struct bf_json_tape *t, uint32_t token)
 uint32_t bf_json_keys_pairwise(const struct bf_json_tape *t, uint32_t obj, bool *io_undecided)
 {
 	const struct bf_json_token *tokens = t->tokens;
-	uint32_t end = tokens[obj].next;
+	const char *end = t->text.ptr + t->text.len;
+	uint32_t keys[BF_JSON_PAIRWISE_MAX], count = 0;
+	uint64_t mixed[BF_JSON_PAIRWISE_MAX];
 
-	for (uint32_t i = bf_json_first(obj); i < end; i = tokens[i + 1].next) {
-		if (tokens[i].escaped) {
+	for (uint32_t i = bf_json_first(obj); i < tokens[obj].next; i = tokens[i + 1].next) {
+		struct bf_slice key = raw_key(t, i);
+		if (tokens[i].escaped || count == BF_JSON_PAIRWISE_MAX) {
 			*io_undecided = true;
 			return BF_JSON_NONE;
 		}
-		for (uint32_t k = bf_json_first(obj); k < i; k = tokens[k + 1].next)
-			if (tokens[k].len == tokens[i].len &&
-			    bf_slice_eq(raw_key(t, k), raw_key(t, i)))
+		mixed[count] = bf_json_key_mix(key.ptr, key.len, end);
+		for (uint32_t k = 0; k < count; k++)
+			if (mixed[k] == mixed[count] && bf_slice_eq(raw_key(t, keys[k]), key))
 				return i;
+		keys[count++] = i;
 	}
 	return BF_JSON_NONE;
 }
@@ -135,13 +139,18 @@ static uint32_t check_object(struct key_check *c, uint32_t obj)
 	return BF_JSON_NONE;
 }
 
-/* The members of the largest object, and the bytes of the longest escaped key. */
+static bool is_marked(const struct bf_json_token *token)
+{
+	return token->type == BF_JSON_OBJECT && token->escaped;
+}
+
+/* The members of the largest marked object, and the bytes of the longest escaped key. */
 static void find_sizes(const struct bf_json_tape *t, uint32_t *ret_members, uint32_t *ret_escaped)
 {
 	*ret_members = *ret_escaped = 0;
 	for (uint32_t obj = 0; obj < t->count; obj++) {
 		const struct bf_json_token *o = &t->tokens[obj];
-		if (o->type != BF_JSON_OBJECT)
+		if (!is_marked(o))
 			continue;
 		if (o->count > *ret_members)
 			*ret_members = o->count;
@@ -168,7 +177,9 @@ int bf_json_keys_hashed(const struct bf_json_tape *t, struct bf_arena *arena, ui
 	bf_rand_bytes(c.seed, sizeof(c.seed));
 	*ret_twin = BF_JSON_NONE;
 	for (uint32_t obj = 0; obj < t->count && *ret_twin == BF_JSON_NONE; obj++)
-		if (t->tokens[obj].type == BF_JSON_OBJECT && t->tokens[obj].count > 1)
+		if (is_marked(&t->tokens[obj])) {
 			*ret_twin = check_object(&c, obj);
+			t->tokens[obj].escaped = false;
+		}
 	return bf_arena_resize(arena, scratch, size, 0) ? 0 : -ENOMEM;
 }

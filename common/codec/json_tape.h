@@ -27,15 +27,20 @@ enum bf_json_type {
 struct bf_json_token {
 	uint32_t start; /* first byte; for strings the byte after the quote */
 	uint32_t len; /* bytes; for strings without quotes; for containers including the brackets */
-	uint32_t next;  /* index of the token after this value and all it contains */
-	uint32_t count; /* array: elements; object: members */
-	uint8_t type;   /* enum bf_json_type */
-	bool escaped;   /* string: holds a backslash */
+	uint32_t next; /* index of the token after this value and all it contains */
+	union {
+		struct {
+			uint32_t count : 28; /* array: elements; object: members */
+			enum bf_json_type type : 3;
+			bool escaped : 1; /* string: holds a backslash */
+		};
+		uint32_t info; /* the three in one word, for the reader alone */
+	};
 };
 
 struct bf_json_limits {
 	uint32_t max_depth;  /* nesting of containers */
-	uint32_t max_tokens; /* size of the tape */
+	uint32_t max_tokens; /* size of the tape; 2^28 - 1 at most */
 	bool reject_duplicate_keys;
 };
 

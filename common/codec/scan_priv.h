@@ -85,3 +85,92 @@ static inline const char *bf_scan_sse2(const char *p, const char *end, unsigned 
 #else
 #define bf_scan_plain bf_scan_words
 #endif
+
+/*
+ * The same for 64 bytes at once, kept: the reader asks it for one string after the other, so that a
+ * short string costs a shift and a count of bits, and no look at its bytes waits for the end of
+ * the string before.
+ */
+#define BF_SCAN_BLOCK 64u
+
+struct bf_scan_block {
+	const char *base; /* of the 64 bytes */
+	uint64_t special; /* bit i: base[i] is special, or lies beyond the end of the text */
+	uint64_t high;    /* 0x80 set: some byte of them is above 0x7f */
+};
+
+/* Bit i of each byte that is special, byte after byte, for any machine. */
+static inline uint64_t bf_scan_mask_bytes(const char *p, uint64_t *ret_high)
+{
+	uint64_t special = 0, high = 0;
+
+	for (unsigned i = 0; i < BF_SCAN_BLOCK; i++) {
+		special |= (uint64_t)bf_scan_special((unsigned char)p[i]) << i;
+		high |= (unsigned char)p[i];
+	}
+	*ret_high = high & 0x80;
+	return special;
+}
+
+#ifdef __SSE2__
+static inline uint64_t bf_scan_mask_sse2(const char *p, uint64_t *ret_high)
+{
+	/* With bit 1 turned, the quote is 0x20, below which only control bytes are. */
+	const __m128i turn = _mm_set1_epi8(0x02);
+	const __m128i below = _mm_set1_epi8(0x20);
+	const __m128i slash = _mm_set1_epi8('\\');
+	__m128i seen = _mm_setzero_si128();
+	uint64_t special = 0;
+
+	for (unsigned i = 0; i < BF_SCAN_BLOCK; i += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+		__m128i t = _mm_xor_si128(v, turn);
+		__m128i hit = _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(t, below), t),
+					   _mm_cmpeq_epi8(v, slash));
+		special |= (uint64_t)(unsigned)_mm_movemask_epi8(hit) << i;
+		seen = _mm_or_si128(seen, v);
+	}
+	*ret_high = _mm_movemask_epi8(seen) ? 0x80 : 0;
+	return special;
+}
+#define bf_scan_mask bf_scan_mask_sse2
+#else
+#define bf_scan_mask bf_scan_mask_bytes
+#endif
+
+/* Looks at the 64 bytes at base, of which those from end on do not exist. */
+static inline void bf_scan_block_at(struct bf_scan_block *b, const char *base, const char *end)
+{
+	b->base = base;
+	if (end - base >= (ptrdiff_t)BF_SCAN_BLOCK) {
+		b->special = bf_scan_mask(base, &b->high);
+	} else {
+		char last[BF_SCAN_BLOCK] = {0};
+		if (base < end)
+			memcpy(last, base, (size_t)(end - base));
+		b->special = bf_scan_mask(last, &b->high);
+	}
+}
+
+/*
+ * The first special byte from p on; at end or beyond it when there is none. p never goes back from
+ * one call to the next. *io_high as above, but for whole blocks.
+ */
+static inline const char *bf_scan_next(struct bf_scan_block *b, const char *p, const char *end,
+				       uint64_t *io_high)
+{
+	size_t skip = (size_t)(p - b->base);
+
+	if (skip >= BF_SCAN_BLOCK) {
+		bf_scan_block_at(b, b->base + skip / BF_SCAN_BLOCK * BF_SCAN_BLOCK, end);
+		skip %= BF_SCAN_BLOCK;
+	}
+	uint64_t special = b->special & UINT64_MAX << skip;
+	while (special == 0) {
+		*io_high |= b->high;
+		bf_scan_block_at(b, b->base + BF_SCAN_BLOCK, end);
+		special = b->special;
+	}
+	*io_high |= b->high;
+	return b->base + __builtin_ctzll(special);
+}

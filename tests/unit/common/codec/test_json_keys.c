@@ -122,6 +122,39 @@ static void test_every_size_around_the_switch(void **state)
 	bf_buf_done(&b);
 }
 
+/* Keys that a filter cannot tell apart are compared; what is the same but for its middle is no
+ * twin, and the same key at any depth around an object with twins of its own is none either. */
+static void test_keys_that_look_alike(void **state)
+{
+	static const char *const once[] = {
+	    "{\"response_a_format\":1,\"response_b_format\":2}",
+	    "{\"12345678\":1,\"123456781\":2,\"1234567\":3,\"\":4}",
+	    "{\"a\":{\"b\":1,\"c\":{\"a\":1,\"b\":2}},\"b\":{\"a\":1},\"c\":[{\"a\":1},{\"a\":1}]}",
+	};
+	struct bf_buf b;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(once) / sizeof(once[0]); i++)
+		assert_int_equal(parse(bf_slice_from(once[i]), NULL), 0);
+	bf_buf_init(&b, 1 << 20);
+	/* 64 keys share 32 bits: some collide in every object of more than a few members. */
+	for (unsigned count = 2; count < 64; count++)
+		for (unsigned len = 1; len < 24; len++) {
+			bf_buf_clear(&b);
+			for (unsigned i = 0; i < count; i++)
+				assert_int_equal(bf_buf_printf(&b, "%s\"%0*u\":{\"x\":1}",
+							       i ? "," : "{", (int)len + 1, i),
+						 0);
+			assert_int_equal(bf_buf_printf(&b, "}"), 0);
+			assert_int_equal(parse(bf_buf_slice(&b), NULL), 0);
+			b.data[b.end - 1] = ',';
+			assert_int_equal(bf_buf_printf(&b, "\"%0*u\":0}", (int)len + 1, count / 2),
+					 0);
+			assert_int_equal(parse(bf_buf_slice(&b), NULL), BF_E_DUPLICATE);
+		}
+	bf_buf_done(&b);
+}
+
 /*
  * Pair by pair, 100,000 members would take 5,000,000,000 comparisons: minutes with sanitizers. By
  * hash it is below a second of this process's own time, which a busy machine does not stretch.
@@ -198,6 +231,7 @@ int main(void)
 	    cmocka_unit_test(test_position_is_the_second),
 	    cmocka_unit_test(test_allowed_when_not_asked_for),
 	    cmocka_unit_test(test_every_size_around_the_switch),
+	    cmocka_unit_test(test_keys_that_look_alike),
 	    cmocka_unit_test(test_many_members_in_bounded_time),
 	    cmocka_unit_test(test_long_keys),
 	    cmocka_unit_test(test_no_memory_for_the_check),
