@@ -192,6 +192,22 @@ static void a_client_that_leaves_a_fallback(void **state)
 	assert_int_equal(row[1].fallback_index, 1);
 }
 
+/* Without rows everything else stays: attempts, fallbacks, counters. */
+static void without_logging(void **state)
+{
+	struct shm_usage_record row[2];
+
+	(void)state;
+	house(1, 2);
+	h.config.client.enable_logging = false;
+	int fd = ask(STEPS(500, 429, 429, 200), "", false, FALLBACKS);
+	has("second says 200");
+	assert_string_equal(asked, "mock/k1 mock/k1 mock/k2 second/k1 ");
+	assert_int_equal(metric(SHM_M_REQUESTS_OK), 1);
+	assert_int_equal(metric(SHM_M_REQUESTS_FAILED), 1);
+	assert_int_equal(leave(fd, row, 2), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -201,6 +217,7 @@ int main(void)
 	    cmocka_unit_test(all_fail_and_the_first_error_is_told),
 	    cmocka_unit_test(a_fallback_without_a_key),
 	    cmocka_unit_test(no_room_for_the_fallbacks_row),
+	    cmocka_unit_test(without_logging),
 	    cmocka_unit_test(a_stream_that_told_nothing_is_tried_again),
 	    cmocka_unit_test(a_stream_that_told_nothing_has_a_real_status),
 	    cmocka_unit_test(a_stream_that_began_is_not),
