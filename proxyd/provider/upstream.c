@@ -26,6 +26,9 @@ static void call_forget(struct upstream_call *call)
 }
 
 static void call_report(struct upstream_call *call, struct upstream_failure *failure,
+			const char *fmt, va_list ap) BF_PRINTF(3, 0);
+
+static void call_report(struct upstream_call *call, struct upstream_failure *failure,
 			const char *fmt, va_list ap)
 {
 	call_forget(call);
