@@ -138,7 +138,7 @@ def test_interrupt_of_the_whole_group_is_an_ordered_stop(gateway):
     for pid in [*set(gw.pids().values()) - {gw.pid}, gw.pid]:
         os.kill(pid, signal.SIGINT)
     assert gw.process.wait(30) == 0
-    assert len(gw.events("child_ended")) == 4
+    assert len(gw.events("child_ended")) == 5
 
 
 def test_watchdog_and_status_are_told(gateway):
@@ -547,7 +547,7 @@ def test_nothing_leaks_over_reloads_and_restarts(gateway):
         with gw.control() as c:
             c.ask(control.RELOAD)
             c.ask(control.RESTART, {"name": "clusterd"})
-        wait_for("the old ones to leave", lambda: len(gw.children()) == 5)
+        wait_for("the old ones to leave", lambda: len(gw.children()) == 6)
 
     def held():
         links = [os.readlink(f"/proc/{gw.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{gw.pid}/fd")]
