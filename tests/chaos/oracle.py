@@ -1,0 +1,141 @@
+"""Three books of the same requests: what the provider told whom, what each client saw, and the rows. judge() compares them
+request by request; `user` in the body and x-request-id are the same word, so that nothing has to be guessed.
+
+(1) A row of a living worker says what the provider's ledger says, exactly. (2) A request within a killed worker has exactly
+one row, marked crashed, and what its client saw <= what is charged <= what its provider gave. (3) No row without a request,
+none doubled, none missing.
+"""
+
+from collections import Counter, defaultdict
+
+
+class Books:
+    def __init__(self, provider, clients, rows, keys):
+        """keys: {name of a key: the last 6 characters of its value}."""
+        self.keys = keys
+        self.clients = {}
+        for line in clients:
+            assert line["user"] not in self.clients, f"a client's id twice: {line['user']}"
+            self.clients[line["user"]] = line
+        self.provider = defaultdict(list)
+        for line in sorted(provider, key=lambda p: p["started_ns"]):
+            self.provider[line["user"]].append(line)
+        self.rows = defaultdict(list)
+        for row in rows:
+            self.rows[row["request_id"]].append(row)
+
+
+def tokens_of(row):
+    return [row["prompt_tokens"], row["completion_tokens"]]
+
+
+def of_success(row, told, key):
+    """What is wrong with a living worker's row of a whole answer."""
+    if not told:
+        yield "success although the provider was never asked"
+        return
+    last = told[-1]
+    if last["end"] != "done" or last["status"] != 200:
+        yield f"success, but the provider's last answer ended as {last['end']} with {last['status']}"
+    if tokens_of(row) != [last["prompt_tokens"], last["completion_tokens"]]:
+        yield f"tokens {tokens_of(row)}, the provider told {last['prompt_tokens']}, {last['completion_tokens']}"
+    if row["http_status"] != 200 or row["truncated"] or row["estimated"]:
+        yield f"success with status {row['http_status']}, truncated {row['truncated']}, estimated {row['estimated']}"
+    if last["key"] != key:
+        yield f"key {key}, the provider saw {last['key']}"
+
+
+def of_failure(row, told, client):
+    """What is wrong with a living worker's row of an answer that failed."""
+    last = told[-1] if told else None
+    if row["client_gone"]:
+        return
+    if last is None:
+        yield "an error although the provider was never asked"
+    elif last["end"] == "done" and last["status"] == 200:
+        yield "an error although the provider gave its whole answer"
+    elif last["stream"] and last["status"] == 200 and client["status"] == 200:
+        # Nobody told a number: each event that came whole counts.
+        if not row["truncated"] or row["completion_tokens"] != last["events"]:
+            yield f"a cut stream of {last['events']} events: truncated {row['truncated']}, {row['completion_tokens']} tokens"
+
+
+def of_living(row, told, client, key):
+    attempts = row["number_of_retries"] + 1
+    # Who left while an attempt was being made may have left before its bytes did.
+    if attempts != len(told) and not (row["client_gone"] and attempts == len(told) + 1):
+        yield f"{attempts} attempts, the provider saw {len(told)}"
+    if row["status"] == "success":
+        yield from of_success(row, told, key)
+    else:
+        yield from of_failure(row, told, client)
+
+
+def of_crashed(row, told, client):
+    attempts = row["number_of_retries"] + 1
+    given = max((p["events"] if p["stream"] else p["delivered_tokens"] for p in told), default=0)
+    if not client["tokens_seen"] <= row["completion_tokens"] <= given:
+        yield f"seen {client['tokens_seen']} <= charged {row['completion_tokens']} <= given {given} does not hold"
+    if not len(told) <= attempts <= len(told) + 1:
+        yield f"{attempts} attempts, the provider saw {len(told)}"
+    if row["status"] != "error" or not row["estimated"]:
+        yield f"crashed with status {row['status']}, estimated {row['estimated']}"
+    if client["end"] in ("done", "error_event"):
+        yield f"crashed, but its client saw a proper end: {client['end']} {client['status']}"
+
+
+def of_whole(row, client):
+    """What a client saw to its end is in the row."""
+    if client["status"] == 200 and (row["status"] != "success" or row["crashed"]):
+        yield f"its client saw a whole answer; the row says {row['status']}, crashed {row['crashed']}"
+    if client["status"] != 200 and (row["status"] != "error" or row["http_status"] != client["status"]):
+        yield f"its client saw {client['status']}; the row says {row['status']} {row['http_status']}"
+    if client["usage"] and client["usage"] != tokens_of(row):
+        yield f"its client was told {client['usage']}; the row says {tokens_of(row)}"
+
+
+def of_request(books, user, client):
+    """What is wrong with one request."""
+    told, rows = books.provider.get(user, []), books.rows.get(user, [])
+    if len(rows) > 1:
+        yield f"{len(rows)} rows"
+    if not rows:
+        if told:
+            yield f"no row, but the provider saw it {len(told)} times"
+        if client["end"] == "done":
+            yield f"no row, but its client saw {client['status']}"
+        return
+    row = rows[0]
+    if row["crashed"]:
+        yield from of_crashed(row, told, client)
+    else:
+        yield from of_living(row, told, client, books.keys.get(row["selected_key_name"]))
+    if client["end"] == "done":
+        yield from of_whole(row, client)
+    if client["end"] == "garbled":
+        yield "its client saw words of somebody else, or not all"
+
+
+def judge(books):
+    """Every mismatch as (user, what)."""
+    wrong = [(user, what) for user, client in books.clients.items() for what in of_request(books, user, client)]
+    wrong += [(user, "a row without a request") for user in books.rows if user not in books.clients]
+    return wrong + [(user, "the provider saw what nobody sent") for user in books.provider if user not in books.clients]
+
+
+def account(books):
+    """How many of what there were, to be printed and to see that the run tested what it should."""
+    rows = [row for several in books.rows.values() for row in several]
+    return {
+        "requests": len(books.clients),
+        "rows": len(rows),
+        "attempts": sum(len(p) for p in books.provider.values()),
+        "crashed": sum(r["crashed"] for r in rows),
+        "crashed after words": sum(1 for r in rows if r["crashed"] and books.clients[r["request_id"]]["tokens_seen"]),
+        "truncated": sum(r["truncated"] for r in rows),
+        "client gone": sum(r["client_gone"] for r in rows),
+        "retried": sum(1 for r in rows if r["number_of_retries"]),
+        "ends": dict(Counter(c["end"] for c in books.clients.values())),
+        "statuses": dict(Counter(c["status"] for c in books.clients.values())),
+        "without a row": sum(1 for u in books.clients if u not in books.rows),
+    }

@@ -1,0 +1,129 @@
+"""The run behind the oracle: 500 requests a second of all sorts, plain and streamed, with a provider that fails in every
+way, while children of all roles are killed. Long in tests/chaos, short in tests/integration."""
+
+import os
+import random
+import signal
+import time
+
+from gateway import wait_for
+from ledger import rows_of
+from oracle import Books, account, judge
+
+SEED = int(os.environ.get("BIFROST_CHAOS_SEED", "1"))
+KEYS = {"first": "chaos-000001", "second": "chaos-000002", "third": "chaos-000003"}
+LOADS = {  # name: (requests a second, model, further arguments)
+    "plain": (190, "m", ()),
+    "slow": (20, "m;latency_ms=60", ()),
+    "stream": (120, "m;n=25;interval_ms=4", ("--stream", "--usage")),
+    "hidden": (40, "m;n=25;interval_ms=4", ("--stream",)),
+    "fast": (40, "m;n=200", ("--stream", "--usage")),
+    "cut": (25, "m;n=40;interval_ms=3;cut=4000", ("--stream",)),
+    "rst": (10, "m;rst=300", ()),
+    "reset": (10, "m;n=40;interval_ms=3;rst=4000", ("--stream",)),
+    "limit": (20, "m;limit=chaos-000002", ()),
+    "failing": (20, "m;fail_first=2;status=503", ()),
+    "stall": (5, "m;n=40;stall_at=3000", ("--stream", "--timeout", 1)),
+}
+
+
+def provider(mock):
+    network = {"base_url": mock.url, "allow_private_network": True, "max_retries": 3, "retry_backoff_initial": "20ms",
+               "retry_backoff_max": "100ms", "max_conns_per_host": 5000}
+    keys = [{"name": name, "value": value} for name, value in KEYS.items()]
+    return {"providers": {"openai": {"keys": keys, "network_config": network}}}
+
+
+def kill_children(gw, rng, until):
+    """Kills whoever is ready for over 1.2 s (sooner, it would be held back as a crash loop); returns {name: kills}."""
+    ready_since, kills = {}, {}
+    while time.monotonic() < until:
+        children, now = gw.children(), time.monotonic()
+        ready_since = {n: ready_since.get(n, now) for n, c in children.items() if c["state"] == "ready" and c["pid"]}
+        old = sorted(n for n, since in ready_since.items() if now - since > 1.2)
+        if old:
+            name = rng.choice(old)
+            os.kill(children[name]["pid"], signal.SIGKILL)
+            del ready_since[name]
+            kills[name] = kills.get(name, 0) + 1
+        time.sleep(rng.uniform(0.02, 0.35))
+    return kills
+
+
+def in_books(line, change):
+    changed = dict(line)
+    changed.update(change)
+    return changed
+
+
+def part_of(told, seen, rows, count=500):
+    """The books of some of the requests, and of those whose worker was killed."""
+    crashed = {r["request_id"] for r in rows if r["crashed"]}
+    users = {c["user"] for c in seen[::len(seen) // count]} | crashed
+    return [[line for line in lines if line[key] in users]
+            for lines, key in ((told, "user"), (seen, "user"), (rows, "request_id"))]
+
+
+def check_that_it_sees(told, seen, rows, keys):
+    """The comparison must notice one change in one line, whichever."""
+    told, seen, rows = part_of(told, seen, rows)
+    assert not judge(Books(told, seen, rows, keys))
+
+    def must_fail(told=told, seen=seen, rows=rows):
+        assert judge(Books(told, seen, rows, keys))
+
+    by_kind = {"plain": lambda r: r["status"] == "success" and not r["stream"],
+               "stream": lambda r: r["status"] == "success" and r["stream"],
+               "cut": lambda r: r["truncated"] and not r["crashed"]}
+    for kind, pick in by_kind.items():
+        i = next(i for i, r in enumerate(rows) if pick(r))
+        others = rows[:i] + rows[i + 1:]
+        must_fail(rows=others)
+        must_fail(rows=[*rows, dict(rows[i])])
+        must_fail(rows=[*rows, in_books(rows[i], {"request_id": "nobody-1"})])
+        for change in ({"completion_tokens": rows[i]["completion_tokens"] + 1}, {"number_of_retries": 7},
+                       {"status": "error" if kind != "cut" else "success"}):
+            must_fail(rows=[*others, in_books(rows[i], change)])
+        j = next(j for j, p in enumerate(told) if p["user"] == rows[i]["request_id"])
+        must_fail(told=told[:j] + told[j + 1:])
+        must_fail(told=[*told, told[j]])
+    i = next((i for i, r in enumerate(rows) if r["crashed"]), None)
+    if i is not None:
+        must_fail(rows=[*rows[:i], *rows[i + 1:], in_books(rows[i], {"completion_tokens": 1 << 20})])
+
+
+def run(gateway, mockllm, loadgen, seconds, share):
+    """(kills by child, provider's ledger, clients' ledgers, rows, reports by load); share of the rates above."""
+    mock = mockllm()
+    gw = gateway(workers=3, config=provider(mock)).start()
+    loads = [loadgen(f"127.0.0.1:{gw.port}", "--rate", rate * share, "--connections", max(16, rate // 3), "--duration", seconds,
+                     "--model", f"openai/{model}", "--request-ids", "--verify", "--timeout", 20, *more, name=name, prefix=name)
+             for name, (rate, model, more) in LOADS.items()]
+    supervisor = gw.pid
+    kills = kill_children(gw, random.Random(SEED), time.monotonic() + seconds)
+    reports = [load.report(120) for load in loads]
+    wait_for("all children back", lambda: all(c["state"] == "ready" for c in gw.children().values()))
+    assert gw.pid == supervisor and gw.process.poll() is None
+    assert gw.stop() == 0
+    seen = [line for load in loads for line in load.ledger()]
+    assert len(seen) == sum(report["requests"] for report in reports)
+    return kills, mock.stop(), seen, rows_of(gw.state / "logs.db"), dict(zip(LOADS, reports))
+
+
+def check_books(gateway, mockllm, loadgen, seconds, share=1):
+    """Runs, compares, tries the comparison; returns the number of kills."""
+    kills, told, seen, rows, reports = run(gateway, mockllm, loadgen, seconds, share)
+    keys = {name: value[-6:] for name, value in KEYS.items()}
+    books = Books(told, seen, rows, keys)
+    wrong = judge(books)
+    latency = {k: round(v / 1000, 1) for k, v in reports["plain"]["latency_us"].items() if k != "count"}
+    print({"seed": SEED, "kills": sum(kills.values()), "by child": kills, **account(books), "plain ms": latency,
+           "mismatches": len(wrong)})
+    for user, what in wrong[:20]:
+        print(user, what, books.clients.get(user), books.provider.get(user), books.rows.get(user), sep="\n  ")
+    assert not wrong, f"{len(wrong)} mismatches, such as {wrong[:3]}"
+    hung = [u for u, c in books.clients.items() if c["end"] == "timeout" and not u.startswith("stall")]
+    assert not hung, f"{len(hung)} requests hung, such as {hung[:3]}"
+    assert len(rows) > 0.9 * len(seen) >= 400 * share * seconds
+    check_that_it_sees(told, seen, rows, keys)
+    return sum(kills.values())
