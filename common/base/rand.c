@@ -16,7 +16,8 @@
 #include "common/base/err.h"
 #include "common/base/macros.h"
 
-#define POOL_BYTES 512u
+/* With the count of what is left, the page it lies on. */
+#define POOL_BYTES (4096u - sizeof(size_t))
 
 /* All zero (fresh, or wiped by fork) reads as empty. */
 struct pool {
