@@ -221,8 +221,16 @@ static bool conn_left_unseen(struct conn *c)
 	return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
+/* Memory that a quiet stream does not use: a page, but one of each. */
+static void conn_trim(struct conn *c, int64_t now_ms)
+{
+	if (c->out.size && bf_buf_len(&c->out) == 0 && now_ms - c->active_ms >= CONN_QUIET_MS)
+		bf_buf_done(&c->out);
+}
+
 void conn_check_time(struct conn *c, int64_t now_ms)
 {
+	conn_trim(c, now_ms);
 	if (conn_left_unseen(c)) {
 		conn_lost(c, EXCHANGE_CLIENT_GONE);
 		return;

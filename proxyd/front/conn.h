@@ -37,6 +37,7 @@ enum conn_state {
 #define CONN_STREAM_HIGH (32u << 10) /* unsent bytes of a stream that hold its provider back */
 #define CONN_STREAM_LOW  (8u << 10)  /* ... and let it go on */
 #define CONN_LINGER_MS   2000
+#define CONN_QUIET_MS    1000 /* then an output buffer that lies empty is given back */
 
 struct bf_tls_peer;
 struct front;
