@@ -1,6 +1,7 @@
 """User-space instructions of a request: counted one by one while a few requests pass, and by function.
 
-Counts do not drift with the machine's mood, which makes them the figure to watch from one change to the next.
+Counts hardly drift with the machine's mood, which makes them the figure to watch from one change to the next. What a
+process does by the clock is counted too, and a stepped request takes long: differences of some hundred mean nothing.
 """
 
 import bisect
@@ -27,14 +28,10 @@ def mappings(pid):
 
 
 def symbols(path):
-    """Sorted [(address, name)] of the functions in a file: all where it is not stripped, else the exported ones."""
-    for flags in (["--defined-only"], ["-D", "--defined-only"]):
-        out = subprocess.run(["nm", *flags, path], capture_output=True, text=True, check=False).stdout
-        found = sorted((int(a, 16), n.split("@")[0]) for a, kind, n in re.findall(r"^([0-9a-f]+) (\w) (\S+)$", out, re.M)
-                       if kind in "tTwWi")
-        if found:
-            return found
-    return []
+    """Sorted [(address, name)] of the functions in a file; none when it is stripped, as what it exports would be named
+    for its neighbours too."""
+    out = subprocess.run(["nm", "--defined-only", path], capture_output=True, text=True, check=False).stdout
+    return sorted((int(a, 16), n) for a, kind, n in re.findall(r"^([0-9a-f]+) (\w) (\S+)$", out, re.M) if kind in "tTwWi")
 
 
 def load_bias(path, offset):
@@ -60,7 +57,7 @@ def by_function(counts, maps, pid):
                     tables[path] = (symbols(real), load_bias(real, offset)) if path.startswith("/") else ([], 0)
                 table, bias = tables[path]
                 at = bisect.bisect_right(table, (address - start + offset + bias, "~")) - 1
-                name = f"{table[at][1] if at >= 0 else '?'} ({os.path.basename(path)})"
+                name = f"{table[at][1]} ({os.path.basename(path)})" if at >= 0 else os.path.basename(path)
                 break
         result[name] = result.get(name, 0) + count
     return result

@@ -67,7 +67,7 @@ def test_a_verdict_is_about_the_whole_interval(interval, limit, expected):
     assert stats.verdict(interval, limit) == expected
 
 
-def test_one_outlier_neither_shows_nor_refutes():
+def test_one_outlier_changes_no_verdict():
     good = [0.9] * 14
     assert stats.Compared([*good, 5.0], 1.0).verdict == stats.SHOWN
     half = [0.9] * 8 + [1.1] * 7
