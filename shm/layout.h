@@ -11,9 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shm/cas128.h"
 #include "shm/content.h"
 #include "shm/inflight.h"
 #include "shm/keyhealth.h"
+#include "shm/meter.h"
 #include "shm/metrics.h"
 #include "shm/segment.h"
 #include "shm/usage.h"
@@ -90,10 +92,12 @@ struct shm_slot {
 	_Atomic uint64_t health; /* 1 << enum shm_health_bit */
 	_Atomic uint32_t pid;    /* as the holder gave it */
 	uint8_t reserved1[36];
-	/* room for the meters: the note, which others read, in a line pair of its own; then
+	/* meters: the note, which others read, in a line pair of its own; then
 	 * progress, the holder's alone */
-	uint8_t reserved_note[128];
-	uint8_t reserved_progress[64];
+	_Atomic uint64_t note;
+	uint8_t reserved_note[120];
+	_Atomic uint64_t progress;
+	uint8_t reserved_progress[56];
 	uint8_t reserved2[192];
 };
 SHM_SIZE(shm_slot, 512);
@@ -105,8 +109,8 @@ SHM_AT(shm_slot, heartbeat_mono_ns, 64);
 SHM_AT(shm_slot, started_wall_ns, 72);
 SHM_AT(shm_slot, health, 80);
 SHM_AT(shm_slot, pid, 88);
-SHM_AT(shm_slot, reserved_note, 128);
-SHM_AT(shm_slot, reserved_progress, 256);
+SHM_AT(shm_slot, note, 128);
+SHM_AT(shm_slot, progress, 256);
 SHM_AT(shm_slot, reserved2, 320);
 
 /* Control words of a ring: positions count up for ever, freed <= head <= tail <= freed + capacity.
@@ -170,34 +174,48 @@ struct shm_inflight_key {
 };
 SHM_SIZE(shm_inflight_key, 128);
 
-/* One request in flight. Room is left for prices and for 40 meters of 24 bytes. */
+/* One meter of a request in flight: the holder's alone, after its death the sweeper's. */
+struct shm_meter_entry {
+	uint32_t meter;
+	uint32_t epoch; /* of the window that was charged */
+	uint32_t config;
+	uint32_t reserved;
+	int64_t amount; /* reserved */
+	int64_t delta;  /* what is being added to the meter's value */
+	int64_t target; /* amount once an extension counts */
+};
+
+/* One request in flight. Room is left for prices. */
 struct shm_inflight_entry {
 	/* what the holder learns on the way, readable at any time */
 	_Atomic uint64_t prompt_tokens;
 	_Atomic uint64_t completion_tokens;
 	_Atomic int64_t started_wall_ns;
 	_Atomic uint32_t flags;
-	uint8_t reserved0[36];
+	_Atomic uint32_t meter_state; /* enum shm_meter_state */
+	uint32_t meter_count;
+	uint8_t reserved0[28];
 	struct shm_usage_record record; /* stable while the entry is held */
-	uint8_t reserved_prices[512];
-	uint8_t reserved_meters[960];
+	struct shm_meter_entry meters[SHM_METERS_PER_REQUEST];
+	uint8_t reserved_prices[192];
 	/* 0: the record's own; else 1 + which of keys is true */
 	_Atomic uint32_t key_now;
 	uint8_t reserved1[60];
 	struct shm_inflight_key keys[2];
-	uint8_t reserved2[192];
+	uint8_t reserved2[384];
 };
-SHM_SIZE(shm_inflight_entry, 3072);
+SHM_SIZE(shm_inflight_entry, 3584);
 SHM_AT(shm_inflight_entry, prompt_tokens, 0);
 SHM_AT(shm_inflight_entry, completion_tokens, 8);
 SHM_AT(shm_inflight_entry, started_wall_ns, 16);
 SHM_AT(shm_inflight_entry, flags, 24);
 SHM_AT(shm_inflight_entry, record, 64);
-SHM_AT(shm_inflight_entry, reserved_prices, 1088);
-SHM_AT(shm_inflight_entry, reserved_meters, 1600);
-SHM_AT(shm_inflight_entry, key_now, 2560);
-SHM_AT(shm_inflight_entry, keys, 2624);
-SHM_AT(shm_inflight_entry, reserved2, 2880);
+SHM_AT(shm_inflight_entry, meter_state, 28);
+SHM_AT(shm_inflight_entry, meters, 1088);
+SHM_AT(shm_inflight_entry, reserved_prices, 2688);
+SHM_AT(shm_inflight_entry, key_now, 2880);
+SHM_AT(shm_inflight_entry, keys, 2944);
+SHM_AT(shm_inflight_entry, reserved2, 3200);
 
 /*
  * How a provider's key fares: the one place that all workers write. Every word is a hint that
@@ -220,6 +238,27 @@ SHM_AT(shm_key, ok_mono_ms, 24);
 SHM_AT(shm_key, failures, 32);
 SHM_AT(shm_key, http_status, 36);
 
+/* See meter_op.c. Looked at by every admission; then what is only shown. */
+struct shm_meter {
+	struct shm_u128 word;    /* settled + reserved; {epoch:24, writer:8, seq:32} */
+	_Atomic uint32_t config; /* version: odd while it changes */
+	_Atomic uint32_t granted;
+	_Atomic int64_t limit;
+	struct shm_u128 remote;    /* used by other nodes; {epoch:24, version:40}; one writer */
+	struct shm_u128 allowance; /* sum of grants, likewise */
+	/* what people are shown: written by writerd alone */
+	struct shm_u128 settled; /* fold of rows; {epoch:24, version:40} */
+	_Atomic uint64_t owner;  /* keyed hash of whose meter it is; 0: free */
+	uint8_t reserved[40];
+};
+SHM_SIZE(shm_meter, 128);
+SHM_AT(shm_meter, word, 0);
+SHM_AT(shm_meter, config, 16);
+SHM_AT(shm_meter, limit, 24);
+SHM_AT(shm_meter, remote, 32);
+SHM_AT(shm_meter, allowance, 48);
+SHM_AT(shm_meter, settled, 64);
+
 /* Header of an item of the content ring; items are contiguous and 64-byte aligned. */
 struct shm_content_item {
 	uint32_t kind; /* enum shm_content_kind, or SHM_CONTENT_WRAP */
@@ -241,7 +280,7 @@ struct shm_store {
 	uint8_t content[SHM_CONTENT_RING_BYTES];
 	struct shm_inflight_entry inflight[SHM_INFLIGHT_ENTRIES];
 };
-SHM_SIZE(shm_store, 97517568);
+SHM_SIZE(shm_store, 101711872);
 SHM_AT(shm_store, usage, 0);
 SHM_AT(shm_store, overflow, 1048576);
 SHM_AT(shm_store, content, 68157440);
@@ -259,8 +298,9 @@ struct shm_layout {
 	struct shm_key keys[SHM_KEYS];
 	uint8_t reserved1[393216];
 	struct shm_store stores[SHM_PROC_SLOTS];
+	struct shm_meter meters[SHM_METERS];
 };
-SHM_SIZE(shm_layout, UINT64_C(1048576) + 64 * UINT64_C(97517568));
+SHM_SIZE(shm_layout, UINT64_C(1048576) + 64 * UINT64_C(101711872) + UINT64_C(134217728));
 SHM_AT(shm_layout, header, 0);
 SHM_AT(shm_layout, slots, 4096);
 SHM_AT(shm_layout, desks, 65536);

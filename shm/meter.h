@@ -1,0 +1,110 @@
+/*
+ * Meters: exact limits that no crash can bend. A meter limits one quantity (nano-dollars, tokens,
+ * requests, requests at once) of one owner. Workers reserve before they spend, all meters of a
+ * request or none, and settle with what was really used; each step is one 128-bit compare-and-swap
+ * whose fate is decidable after a kill. The protocol, its proof and its model are described in
+ * shm/meter.c and tests/model/meter.pml.
+ *
+ * Identity: operations are made by the holder of a process slot, and by writerd for a dead one.
+ * Windows are told by epochs (shm/window.h): another window, another meter in the same place and
+ * another period are all the same comparison.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shm/segment.h"
+
+#define SHM_METERS             (1u << 20)
+#define SHM_METERS_PER_REQUEST 40u
+#define SHM_METER_AMOUNT_MAX   (INT64_C(1) << 44) /* of one reservation or settlement */
+#define SHM_METER_LIMIT_MAX    (INT64_C(1) << 61)
+#define SHM_METER_TRIES        64u /* swaps lost before an admission gives up for this turn */
+
+/* One meter of a request, as its configuration was looked up. */
+struct shm_meter_want {
+	uint32_t meter;
+	uint32_t config; /* shm_meter_config() when the key was resolved */
+	uint32_t epoch;  /* of the window now: base + index, 24 bits */
+	int64_t amount;  /* 0 .. SHM_METER_AMOUNT_MAX */
+};
+
+enum shm_meter_verdict {
+	SHM_METER_OK,
+	SHM_METER_REFUSED, /* no room: ret_which says in which of the wants */
+	SHM_METER_STALE,   /* the meter's configuration is another one now: look the key up again */
+	SHM_METER_BUSY,    /* too many others moved the word: try again in the next turn */
+};
+
+/* The holder's end of an identity; process lifetime. */
+struct shm_meter_writer {
+	struct shm_segment *seg;
+	uint32_t p;
+	uint64_t seq; /* number of the next operation */
+};
+
+/*
+ * Takes over identity p: finishes what a dead holder left undone and gives its reservations back or
+ * settles them (see shm_meter_sweep), then counts on from its numbers. Holder of p, once.
+ */
+void shm_meter_enter(struct shm_meter_writer *w, struct shm_segment *seg, uint32_t p);
+
+/*
+ * Reserves all wants in their order, or nothing. entry is a free entry of the in-flight table: it
+ * carries the reservation until shm_meter_settle. *ret_which is the want that was refused.
+ */
+enum shm_meter_verdict shm_meter_admit(struct shm_meter_writer *w, int entry,
+				       const struct shm_meter_want *wants, unsigned n,
+				       unsigned *ret_which);
+/* In mid-stream: more of each want, all or nothing. more[i] >= 0. */
+enum shm_meter_verdict shm_meter_extend(struct shm_meter_writer *w, int entry, const int64_t *more,
+					unsigned *ret_which);
+/*
+ * Says what a request really used, in two steps so that its row can be written in between: closing
+ * stores it in the entry, from where a sweep would take it for row and meters alike; close applies
+ * it. actual[i] >= 0, also more than was reserved. A window that has turned meanwhile keeps what it
+ * has. To give everything back: all zero.
+ */
+void shm_meter_closing(struct shm_meter_writer *w, int entry, const int64_t *actual);
+void shm_meter_close(struct shm_meter_writer *w, int entry);
+
+enum shm_meter_state {
+	SHM_METER_NONE,    /* nothing reserved */
+	SHM_METER_HELD,    /* reserved */
+	SHM_METER_CLOSING, /* what was used stands in the entry */
+	SHM_METER_SETTLED, /* and in the meters */
+};
+
+/* Of entry i, for a sweep after shm_meter_enter: its state, and what each meter was charged or,
+ * while HELD, what it holds. Returns how many meters it has. */
+unsigned shm_meter_charges(const struct shm_meter_writer *w, int entry,
+			   enum shm_meter_state *ret_state,
+			   int64_t charged[SHM_METERS_PER_REQUEST]);
+
+/* ---- configuration; one process at a time (writerd) */
+
+/*
+ * Sets limit and kind of a meter and touches its word, so that no decision on the old ones can
+ * succeed afterwards. epoch: where a new window begins when restart is set (another owner, another
+ * period): the first that this place never had, see shm_meter_next_epoch. Returns the version that
+ * wants must name.
+ */
+uint32_t shm_meter_configure(struct shm_segment *seg, uint32_t m, int64_t limit, bool granted,
+			     bool restart, uint32_t epoch);
+uint32_t shm_meter_config(const struct shm_segment *seg, uint32_t m);
+uint32_t shm_meter_next_epoch(const struct shm_segment *seg, uint32_t m);
+/* Single writers; version counts up. Each touches nothing: the next admission sees it. */
+void shm_meter_set_remote(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t sum);
+void shm_meter_set_allowance(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t sum);
+void shm_meter_set_settled(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t sum);
+
+struct shm_meter_info {
+	uint32_t epoch; /* of the word */
+	int64_t value;  /* settled + reserved in it */
+	int64_t limit;
+	uint32_t settled_epoch;
+	int64_t settled;
+};
+/* false: it moved while it was read, every one of a few times. */
+bool shm_meter_read(const struct shm_segment *seg, uint32_t m, struct shm_meter_info *ret_info);

@@ -1,0 +1,121 @@
+/*
+ * What is told to meters from outside: limits, grants, what other nodes used, what is shown; and
+ * the reading of them. Called by writerd and clusterd, one writer per word. Must never change a
+ * value but to begin a new window, and never leave a changed limit without a touch.
+ */
+#include "shm/killpoint.h"
+#include "shm/meter_op.h"
+#include "shm/parts.h"
+
+#define READ_TRIES 16u
+
+uint32_t shm_meter_config(const struct shm_segment *seg, uint32_t m)
+{
+	/* mo: acquire, pairs with shm_meter_configure() */
+	return atomic_load_explicit(&meter_at(seg, m)->config, memory_order_acquire);
+}
+
+uint32_t shm_meter_next_epoch(const struct shm_segment *seg, uint32_t m)
+{
+	/* mo: acquire, the word as it is */
+	uint64_t hi = atomic_load_explicit(&meter_at(seg, m)->word.hi, memory_order_acquire);
+
+	/* Beyond what a worker may be ahead of us. */
+	return (meter_hi_epoch(hi) + METER_AHEAD + 1) & (METER_EPOCHS - 1);
+}
+
+/* The same value, or an empty new window, under a tag of nobody: whoever decided on the word as it
+ * was loses its swap. */
+static void touch(struct shm_segment *seg, uint32_t m, bool restart, uint32_t epoch)
+{
+	const struct shm_meter_writer nobody = {.seg = seg, .p = METER_NOBODY};
+	struct shm_meter *meter = meter_at(seg, m);
+	struct shm_pair from = shm_load128(&meter->word), next;
+
+	do {
+		meter_acknowledge(&nobody, m, from.hi);
+		next.lo = restart ? 0 : from.lo;
+		next.hi =
+		    meter_hi(restart ? epoch : meter_hi_epoch(from.hi), METER_NOBODY, from.hi + 1);
+		SHM_KILLPOINT("meter_touch");
+	} while (!shm_cas128(&meter->word, &from, next));
+}
+
+uint32_t shm_meter_configure(struct shm_segment *seg, uint32_t m, int64_t limit, bool granted,
+			     bool restart, uint32_t epoch)
+{
+	struct shm_meter *meter = meter_at(seg, m);
+	/* mo: relaxed, the only writer's own word */
+	uint32_t version = atomic_load_explicit(&meter->config, memory_order_relaxed) | 1u;
+
+	assert(limit >= 0 && limit <= SHM_METER_LIMIT_MAX);
+	/* mo: release, before the fields: no version names a mixture */
+	atomic_store_explicit(&meter->config, version, memory_order_release);
+	SHM_KILLPOINT("meter_config_odd");
+	/* mo: release (both), after the odd version */
+	atomic_store_explicit(&meter->limit, limit, memory_order_release);
+	/* mo: release, as above */
+	atomic_store_explicit(&meter->granted, granted, memory_order_release);
+	SHM_KILLPOINT("meter_config_stored");
+	/* mo: release, pairs with room() */
+	atomic_store_explicit(&meter->config, version + 1, memory_order_release);
+	SHM_KILLPOINT("meter_config_even");
+	touch(seg, m, restart, epoch);
+	return version + 1;
+}
+
+/* A word of one writer: its version is in hi, so readers see when it moves. */
+static void set_side_word(struct shm_u128 *word, uint32_t epoch, int64_t sum)
+{
+	struct shm_pair from = shm_load128(word), next;
+
+	do {
+		next.lo = (uint64_t)sum;
+		next.hi = (uint64_t)(epoch & (METER_EPOCHS - 1)) << 40 |
+			  ((from.hi + 1) & ((UINT64_C(1) << 40) - 1));
+	} while (!shm_cas128(word, &from, next));
+}
+
+void shm_meter_set_remote(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t sum)
+{
+	assert(sum >= 0 && sum <= SHM_METER_LIMIT_MAX);
+	set_side_word(&meter_at(seg, m)->remote, epoch, sum);
+}
+
+void shm_meter_set_allowance(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t sum)
+{
+	assert(sum >= 0 && sum <= SHM_METER_LIMIT_MAX);
+	set_side_word(&meter_at(seg, m)->allowance, epoch, sum);
+}
+
+void shm_meter_set_settled(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t sum)
+{
+	set_side_word(&meter_at(seg, m)->settled, epoch, sum);
+}
+
+static bool read_whole(const struct shm_u128 *word, struct shm_pair *ret_v)
+{
+	for (unsigned i = 0; i < READ_TRIES; i++) {
+		if (shm_load128_whole(word, ret_v))
+			return true;
+	}
+	return false;
+}
+
+bool shm_meter_read(const struct shm_segment *seg, uint32_t m, struct shm_meter_info *ret_info)
+{
+	const struct shm_meter *meter = meter_at(seg, m);
+	struct shm_pair word, settled;
+
+	if (!read_whole(&meter->word, &word) || !read_whole(&meter->settled, &settled))
+		return false;
+	*ret_info = (struct shm_meter_info){
+	    .epoch = meter_hi_epoch(word.hi),
+	    .value = (int64_t)word.lo,
+	    /* mo: acquire, a number for people */
+	    .limit = atomic_load_explicit(&meter->limit, memory_order_acquire),
+	    .settled_epoch = meter_hi_epoch(settled.hi),
+	    .settled = (int64_t)settled.lo,
+	};
+	return true;
+}
