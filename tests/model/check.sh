@@ -56,13 +56,22 @@ mutants() { # MODEL then the mutants' names
 judge pass "usage: one death each" usage 4000 100000 -DNREQ=3
 judge pass "doorbell: one death each" doorbell 4000 100000
 judge pass "slot: deaths of all three" slot 4000 100000
+judge pass "meter: one meter, one death" meter 4000 200000 -DENTRIES=1 -DEXTEND -DLIMIT=3 -DTURNS=1
 mutants usage CLEAR_FIRST SWEEP_EARLY RELEASE_FIRST PEEK_ORDER PUNCH_LATE SPILL_ANY NO_ROOM SWEEP_LIVING SWEPT_FIRST
 mutants doorbell RELAXED NO_SECOND_LOOK LOOK_FIRST NO_NUMBER SAME_SLEEP NO_POKE
 mutants slot NO_WAITPID NO_ALL_DEAD FIELDS_LATE FOLD NO_RETIRE
+mutants meter NO_ACK ACK_LATE NOTE_FIRST NOTE_LATE EPOCH_LATE NO_REVALIDATE UNDO_HELD
+judge fail "meter, mutant AMOUNT_ADDED" meter 4000 200000 -DAMOUNT_ADDED -DEXTEND -DTURNS=0 -DLIMIT=3
+judge fail "meter, mutant NO_TOUCH" meter 4000 200000 -DNO_TOUCH -DCONFIG -DTURNS=0
 if [ "$form" = long ]; then
     judge pass "usage: four requests, two deaths each" usage 12000 1000000 -DNREQ=4 -DWDEATHS=2 -DCDEATHS=2
     judge pass "usage: small ring of two" usage 12000 1000000 -DNREQ=4 -DRING=2 -DOVER=2
     judge pass "doorbell: two records each, two deaths each" doorbell 12000 1000000 -DRECORDS1=2 -DPDEATHS=2 -DCDEATHS=2
+    judge pass "meter: two meters, one death, a turn" meter 12000 1000000
+    judge pass "meter: two meters, extended" meter 12000 1000000 -DEXTEND -DLIMIT=3 -DTURNS=0
+    judge pass "meter: more used than reserved" meter 12000 1000000 -DOVER -DLIMIT=3 -DTURNS=1
+    judge pass "meter: a limit lowered" meter 12000 1000000 -DCONFIG -DTURNS=0
+    judge pass "meter: three workers, one meter, two deaths" meter 12000 1000000 -DWORKERS=3 -DENTRIES=1 -DDEATHS=2 -DTURNS=0
     judge pass "slot: two deaths of supervisors" slot 12000 1000000 -DSDEATHS=2
     judge pass "slot: four lives" slot 12000 1000000 -DLIVES=4 -DCDEATHS=1 -DRDEATHS=1
 fi
