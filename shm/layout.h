@@ -11,11 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "shm/cas128.h"
 #include "shm/content.h"
 #include "shm/inflight.h"
 #include "shm/keyhealth.h"
-#include "shm/meter.h"
+#include "shm/meter_layout.h"
 #include "shm/metrics.h"
 #include "shm/segment.h"
 #include "shm/usage.h"
@@ -174,17 +173,6 @@ struct shm_inflight_key {
 };
 SHM_SIZE(shm_inflight_key, 128);
 
-/* One meter of a request in flight: the holder's alone, after its death the sweeper's. */
-struct shm_meter_entry {
-	uint32_t meter;
-	uint32_t epoch; /* of the window that was charged */
-	uint32_t config;
-	uint32_t reserved;
-	int64_t amount; /* reserved */
-	int64_t delta;  /* what is being added to the meter's value */
-	int64_t target; /* amount once an extension counts */
-};
-
 /* One request in flight. Room is left for prices. */
 struct shm_inflight_entry {
 	/* what the holder learns on the way, readable at any time */
@@ -238,19 +226,6 @@ SHM_AT(shm_key, ok_mono_ms, 24);
 SHM_AT(shm_key, failures, 32);
 SHM_AT(shm_key, http_status, 36);
 
-/* See meter_op.c. Looked at by every admission; then what is only shown. */
-struct shm_meter {
-	struct shm_u128 word;    /* settled + reserved; {epoch:24, writer:8, seq:32} */
-	_Atomic uint32_t config; /* version: odd while it changes */
-	_Atomic uint32_t granted;
-	_Atomic int64_t limit;
-	struct shm_u128 remote;    /* used by other nodes; {epoch:24, version:40}; one writer */
-	struct shm_u128 allowance; /* sum of grants, likewise */
-	/* what people are shown: written by writerd alone */
-	struct shm_u128 settled; /* fold of rows; {epoch:24, version:40} */
-	_Atomic uint64_t owner;  /* keyed hash of whose meter it is; 0: free */
-	uint8_t reserved[40];
-};
 SHM_SIZE(shm_meter, 128);
 SHM_AT(shm_meter, word, 0);
 SHM_AT(shm_meter, config, 16);
@@ -297,12 +272,13 @@ struct shm_layout {
 	struct shm_desk desks[SHM_PROC_SLOTS];
 	struct shm_key keys[SHM_KEYS];
 	uint8_t reserved1[393216];
-	struct shm_store stores[SHM_PROC_SLOTS];
 	struct shm_meter meters[SHM_METERS];
+	struct shm_store stores[SHM_PROC_SLOTS];
 };
 SHM_SIZE(shm_layout, UINT64_C(1048576) + 64 * UINT64_C(101711872) + UINT64_C(134217728));
 SHM_AT(shm_layout, header, 0);
 SHM_AT(shm_layout, slots, 4096);
 SHM_AT(shm_layout, desks, 65536);
 SHM_AT(shm_layout, keys, 589824);
-SHM_AT(shm_layout, stores, 1048576);
+SHM_AT(shm_layout, meters, 1048576);
+SHM_AT(shm_layout, stores, 1048576 + 134217728);

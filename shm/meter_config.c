@@ -38,6 +38,7 @@ static void touch(struct shm_segment *seg, uint32_t m, bool restart, uint32_t ep
 		next.hi =
 		    meter_hi(restart ? epoch : meter_hi_epoch(from.hi), METER_NOBODY, from.hi + 1);
 		SHM_KILLPOINT("meter_touch");
+		/* mo: full barrier, pairs with the swap of who decided on what was before */
 	} while (!shm_cas128(&meter->word, &from, next));
 }
 
@@ -73,6 +74,7 @@ static void set_side_word(struct shm_u128 *word, uint32_t epoch, int64_t sum)
 		next.lo = (uint64_t)sum;
 		next.hi = (uint64_t)(epoch & (METER_EPOCHS - 1)) << 40 |
 			  ((from.hi + 1) & ((UINT64_C(1) << 40) - 1));
+		/* mo: full barrier, pairs with side_word(); one writer: it swaps at once */
 	} while (!shm_cas128(word, &from, next));
 }
 

@@ -189,6 +189,7 @@ enum meter_result meter_op(struct shm_meter_writer *w, const struct meter_op *o)
 			return r;
 		meter_acknowledge(w, o->entry->meter, from.hi);
 		SHM_KILLPOINT("meter_swap");
+		/* mo: full barrier, pairs with shm_load128(): note and acknowledgement before it */
 		if (shm_cas128(&o->meter->word, &from, next)) {
 			SHM_KILLPOINT("meter_swapped");
 			return METER_OP_DONE;

@@ -116,9 +116,9 @@ static void texts(void **state)
 	    {"daily", DAY_MS},        {"weekly", 7 * DAY_MS}, {"monthly", 30 * DAY_MS},
 	    {"yearly", 365 * DAY_MS}, {"0.5w", 302400000},    {"100Y", 36500 * DAY_MS},
 	};
-	static const char *const bad[] = {"",    "d",    "-1d",   "0d",    "101Y",
-					  "1y",  "1D",   "month", "Daily", "1 d",
-					  "1dd", "0s",    "1e3d",  "9999999999999999999d"};
+	static const char *const bad[] = {
+	    "",      "d",     "-1d", "0d",  "101Y", "1y",   "1D",
+	    "month", "Daily", "1 d", "1dd", "0s",   "1e3d", "9999999999999999999d"};
 	struct bf_window w;
 
 	(void)state;
