@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/base/nodump_small.h"
+
 #define KEEP_COUNT     32u
 #define KEEP_MAX_BYTES (64u * 1024)
 
@@ -42,24 +44,48 @@ static size_t page_size(void)
 	return page;
 }
 
+static void *map_nodump(size_t size)
+{
+	void *ptr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (ptr == MAP_FAILED)
+		return NULL;
+	if (madvise(ptr, size, MADV_DONTDUMP) < 0) {
+		(void)munmap(ptr, size);
+		return NULL;
+	}
+	return ptr;
+}
+
+void *nodump_map(size_t size, size_t align)
+{
+	char *ptr = map_nodump(size + align);
+	size_t before;
+
+	if (!ptr)
+		return NULL;
+	before = (align - ((uintptr_t)ptr & (align - 1))) & (align - 1);
+	if (before)
+		(void)munmap(ptr, before);
+	if (align - before)
+		(void)munmap(ptr + before + size, align - before);
+	return ptr + before;
+}
+
 void *bf_nodump_alloc(size_t *io_size)
 {
 	size_t page = page_size();
 
+	if (*io_size <= NODUMP_SMALL_MAX)
+		return nodump_small_alloc(io_size);
 	if (*io_size > SIZE_MAX - page)
 		return NULL;
-	size_t size = *io_size ? (*io_size + page - 1) / page * page : page;
+	size_t size = (*io_size + page - 1) / page * page;
 	void *ptr = take_kept(size);
-	if (!ptr) {
-		ptr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (ptr == MAP_FAILED)
-			return NULL;
-		if (madvise(ptr, size, MADV_DONTDUMP) < 0) {
-			(void)munmap(ptr, size);
-			return NULL;
-		}
-	}
-	*io_size = size;
+	if (!ptr)
+		ptr = map_nodump(size);
+	if (ptr)
+		*io_size = size;
 	return ptr;
 }
 
@@ -68,7 +94,9 @@ void bf_nodump_free(void *ptr, size_t size)
 	if (!ptr)
 		return;
 	explicit_bzero(ptr, size);
-	if (size <= KEEP_MAX_BYTES && kept_count < KEEP_COUNT)
+	if (size <= NODUMP_SMALL_MAX)
+		nodump_small_free(ptr, size);
+	else if (size <= KEEP_MAX_BYTES && kept_count < KEEP_COUNT)
 		kept[kept_count++] = (struct kept_block){ptr, size};
 	else
 		(void)munmap(ptr, size);
@@ -76,6 +104,7 @@ void bf_nodump_free(void *ptr, size_t size)
 
 void bf_nodump_trim(void)
 {
+	nodump_small_trim();
 	while (kept_count) {
 		kept_count--;
 		(void)munmap(kept[kept_count].ptr, kept[kept_count].size);

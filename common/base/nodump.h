@@ -1,4 +1,4 @@
-/* Pages that stay out of core files and are wiped before they go back: the memory under no-dump
+/* Memory that stays out of core files and is wiped before it goes back: the memory under no-dump
  * arenas and buffers. */
 #pragma once
 
@@ -7,9 +7,10 @@
 #include "common/base/macros.h"
 
 /*
- * At least *io_size zeroed bytes, page-aligned; *io_size becomes the real size. NULL when there is
- * no memory. A freed block of the same size is used again without a system call: a thread keeps up
- * to 32 of them, of at most 64 KiB.
+ * At least *io_size zeroed bytes; *io_size becomes the real size: 512, 1024, 2048, or whole pages,
+ * page-aligned. NULL when there is no memory. A freed block is used again without a system call:
+ * small ones come from regions of 64 KiB of a thread, of larger ones it keeps up to 32 of at most
+ * 64 KiB.
  */
 void *bf_nodump_alloc(size_t *io_size) BF_MUST_CHECK;
 
