@@ -5,6 +5,7 @@
  */
 #include "common/base/nodump.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,8 +13,11 @@
 
 #include "common/base/nodump_small.h"
 
-#define KEEP_COUNT     32u
-#define KEEP_MAX_BYTES (64u * 1024)
+/* A large body, and the tape of one that is all short values, must not cost a page fault for each
+ * 4 KiB every time. */
+#define KEEP_COUNT       32u
+#define KEEP_MAX_BYTES   (512u * 1024)
+#define KEEP_TOTAL_BYTES (2048u * 1024)
 
 struct kept_block {
 	void *ptr;
@@ -21,7 +25,7 @@ struct kept_block {
 };
 
 static _Thread_local struct kept_block kept[KEEP_COUNT];
-static _Thread_local size_t kept_count;
+static _Thread_local size_t kept_count, kept_bytes;
 
 /* The newest one first: its pages are the likeliest to be in the cache. */
 static void *take_kept(size_t size)
@@ -30,6 +34,7 @@ static void *take_kept(size_t size)
 		if (kept[i].size == size) {
 			void *ptr = kept[i].ptr;
 			kept[i] = kept[--kept_count];
+			kept_bytes -= size;
 			return ptr;
 		}
 	return NULL;
@@ -89,6 +94,16 @@ void *bf_nodump_alloc(size_t *io_size)
 	return ptr;
 }
 
+static bool keep(void *ptr, size_t size)
+{
+	if (size > KEEP_MAX_BYTES || kept_count == KEEP_COUNT ||
+	    size > KEEP_TOTAL_BYTES - kept_bytes)
+		return false;
+	kept[kept_count++] = (struct kept_block){ptr, size};
+	kept_bytes += size;
+	return true;
+}
+
 void bf_nodump_free(void *ptr, size_t size)
 {
 	if (!ptr)
@@ -96,9 +111,7 @@ void bf_nodump_free(void *ptr, size_t size)
 	explicit_bzero(ptr, size);
 	if (size <= NODUMP_SMALL_MAX)
 		nodump_small_free(ptr, size);
-	else if (size <= KEEP_MAX_BYTES && kept_count < KEEP_COUNT)
-		kept[kept_count++] = (struct kept_block){ptr, size};
-	else
+	else if (!keep(ptr, size))
 		(void)munmap(ptr, size);
 }
 
@@ -109,4 +122,5 @@ void bf_nodump_trim(void)
 		kept_count--;
 		(void)munmap(kept[kept_count].ptr, kept[kept_count].size);
 	}
+	kept_bytes = 0;
 }

@@ -10,7 +10,7 @@
  * At least *io_size zeroed bytes; *io_size becomes the real size: 512, 1024, 2048, or whole pages,
  * page-aligned. NULL when there is no memory. A freed block is used again without a system call:
  * small ones come from regions of 64 KiB of a thread, of larger ones it keeps up to 32 of at most
- * 64 KiB.
+ * 512 KiB, 2 MiB in all.
  */
 void *bf_nodump_alloc(size_t *io_size) BF_MUST_CHECK;
 

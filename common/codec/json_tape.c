@@ -18,6 +18,7 @@
 #define INLINE inline __attribute__((always_inline))
 
 #define FIRST_TOKENS 64u
+#define GROW_MAX     128u /* at once, times what there is: from the first tokens to 128 KiB */
 /* The parts of a token's info, which has them in the order of the struct. */
 #define INFO_COUNT   ((1u << 28) - 1)
 #define INFO_TYPE    28
@@ -95,17 +96,20 @@ static int unexpected(struct parser *ps, const char *at, const char *wanted)
 static int grow(struct parser *ps, const char *at, size_t count)
 {
 	size_t max = BF_MIN(ps->limits->max_tokens, INFO_COUNT);
-	size_t seen = (size_t)(at - ps->text.ptr) + 1;
+	size_t seen = (size_t)(at - ps->text.ptr) + 1, least = count + count / 2 + FIRST_TOKENS;
 	size_t guess = count + count * (ps->text.len - seen + 1) / seen + count / 16;
-	size_t room = count ? BF_MAX(BF_MIN(guess, count * 8), count + count / 2) : FIRST_TOKENS;
+	size_t room = BF_MAX(BF_MIN(guess, count * GROW_MAX), least);
+	void *tokens;
 
 	if (count >= max)
 		return fail_at(ps, at, BF_E_LIMIT, "too many values");
 	room = BF_MIN(room, max);
-	void *tokens = bf_arena_resize(ps->arena, ps->tokens, count * sizeof(*ps->tokens),
-				       room * sizeof(*ps->tokens));
-	if (!tokens)
-		return fail_at(ps, at, -ENOMEM, "no memory for so many values");
+	while (!(tokens = bf_arena_resize(ps->arena, ps->tokens, count * sizeof(*ps->tokens),
+					  room * sizeof(*ps->tokens)))) {
+		if (room <= least)
+			return fail_at(ps, at, -ENOMEM, "no memory for so many values");
+		room = least;
+	}
 	ps->tokens = tokens;
 	ps->room_end = ps->tokens + room;
 	return 0;

@@ -216,7 +216,7 @@ static void test_blocks_are_reused_wiped(void **state)
 	assert_int_equal(mapped, 2);
 }
 
-/* What is kept has a bound in number and in size. */
+/* What is kept has a bound in number, in size and in all. */
 static void test_kept_blocks_are_bounded(void **state)
 {
 	void *blocks[100];
@@ -236,6 +236,21 @@ static void test_kept_blocks_are_bounded(void **state)
 	void *large = bf_nodump_alloc(&size);
 	bf_nodump_free(large, size);
 	assert_int_equal(unmapped, 101);
+	/* Of the largest that are kept, as many as the total allows, and after they went again. */
+	size = (size_t)512 * 1024;
+	for (int again = 0; again < 2; again++) {
+		unmapped = 0;
+		for (size_t i = 0; i < 10; i++) {
+			blocks[i] = bf_nodump_alloc(&size);
+			assert_non_null(blocks[i]);
+			memset(blocks[i], 's', size);
+		}
+		for (size_t i = 0; i < 10; i++)
+			bf_nodump_free(blocks[i], size);
+		assert_int_equal(unmapped, 10 - 4);
+	}
+	bf_nodump_trim();
+	assert_int_equal(unmapped, 10);
 	assert_int_equal(dirty, 0);
 }
 
