@@ -146,7 +146,8 @@ class Runner:
                    "rate": found.completed / wall, "errors": found.errors,
                    **{f"{quantile}_us": us for quantile, us in found.latency_us.items()},
                    "foreign_proxy_cpu": foreign[0], "foreign_load_cpu": foreign[1], "rate_kept": int(found.rate_kept)}
-        return figures, max(foreign[0] / FOREIGN_PROXY_CPU, foreign[1] / FOREIGN_LOAD_CPU)
+        late = 0 if found.rate_kept else 2
+        return figures, max(foreign[0] / FOREIGN_PROXY_CPU, foreign[1] / FOREIGN_LOAD_CPU, late)
 
     def measure(self, case, proxy, round_number):
         """Tries again while something else took CPU; keeps the least disturbed."""
