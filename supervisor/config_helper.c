@@ -20,6 +20,7 @@
 #include "common/proc/sandbox.h"
 #include "common/schema/describe.h"
 #include "common/schema/load.h"
+#include "supervisor/config_certs.h"
 
 #define BUNDLE_FD        3
 #define MEMORY_MAX_BYTES ((rlim_t)512 << 20)
@@ -161,6 +162,10 @@ static void job_run(struct job *job, const char *name, int fd)
 	job->result = bf_config_load(bf_slice_from(name), bf_buf_slice(&job->file),
 				     &bf_config_env_system, &job->arena, &job->config, &diags);
 	r = bf_diags_print(&diags, &job->text);
+	if (r == 0 && job->result == 0) {
+		r = config_certs_check(&job->config, name, &job->text);
+		job->result = r > 0 ? BF_E_SYNTAX : 0;
+	}
 	if (r < 0 && job->result == 0)
 		job->result = r;
 }

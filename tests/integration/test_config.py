@@ -58,11 +58,13 @@ def test_a_renewed_certificate_rolls_the_workers_alone(gateway, authority, tmp_p
     gw.ctl("reload")
     assert gw.pids() == after
 
-    # A key of another certificate passes the look at it and is found by the worker, which is not put into service.
+    # A key of another certificate is found before anybody is replaced.
     authority.issue("other", "DNS:localhost")
     (tmp_path / "key.pem").write_text((authority.folder / "other.key").read_text())
     refused = gw.ctl("reload", check=False)
     assert refused.returncode != 0, refused.stdout
+    assert "server.tls.key: does not belong to the first certificate" in refused.stdout + refused.stderr
+    assert gw.pids() == after
     assert all(served(gw, authority) == "second" for _ in range(8))
 
     # What is no key at all is told with its place.
@@ -70,3 +72,20 @@ def test_a_renewed_certificate_rolls_the_workers_alone(gateway, authority, tmp_p
     refused = gw.ctl("reload", check=False)
     assert refused.returncode != 0 and "server.tls.key: holds no private key" in refused.stdout + refused.stderr
     assert served(gw, authority) == "second"
+
+
+def test_a_pair_that_does_not_fit_refuses_the_start(gateway, authority, tmp_path):
+    install(tmp_path, authority, "first")
+    authority.issue("other", "DNS:localhost")
+    (tmp_path / "key.pem").write_text((authority.folder / "other.key").read_text())
+    code, log = gateway(workers=1, config={"server": {"tls": {"cert": str(tmp_path / "chain.pem"),
+                                                              "key": str(tmp_path / "key.pem")}}}).run_to_end()
+    assert code == 78 and "server.tls.key: does not belong to the first certificate" in log, log
+
+
+def test_certificates_to_trust_that_are_none_refuse_the_start(gateway, tmp_path):
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n")
+    network = {"base_url": "https://127.0.0.1:1", "ca_cert_pem": f"file.{tmp_path}/ca.pem"}
+    providers = {"openai": {"keys": [{"name": "a", "value": "sk-1"}], "network_config": network}}
+    code, log = gateway(workers=1, config={"providers": providers}).run_to_end()
+    assert code == 78 and "providers.openai.network_config.ca_cert_pem: " in log, log
