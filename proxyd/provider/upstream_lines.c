@@ -104,11 +104,10 @@ void upstream_lines_name(struct upstream_lines *l, const char *at, size_t len)
 /* The name is complete. */
 static void lines_judge(struct upstream_lines *l)
 {
-	const struct bf_slice name = {l->text + l->begin, l->len - l->begin};
-
 	l->in_value = true;
 	if (l->skipped)
 		return;
+	const struct bf_slice name = {l->text + l->begin, l->len - l->begin};
 	if (upstream_lines_passes(name))
 		lines_put(l, ": ", 2);
 	else

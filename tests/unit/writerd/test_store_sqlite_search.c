@@ -106,10 +106,13 @@ static const char *numbers(void)
 	for (uint32_t i = bf_json_first(logs); i < tape.tokens[logs].next;
 	     i = tape.tokens[i].next) {
 		struct bf_slice id;
+		char tail[9] = {0};
 
 		assert_int_equal(bf_json_string(&tape, member(i, "id"), &arena, &id), 0);
+		assert_int_equal(id.len, 36);
+		memcpy(tail, id.ptr + 28, 8);
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%ld", n ? " " : "",
-				      strtol(id.ptr + 28, NULL, 16) >> 24);
+				      strtol(tail, NULL, 16) >> 24);
 	}
 	return text;
 }
