@@ -307,20 +307,22 @@ def test_a_client_that_leaves_takes_its_question_along(gw):
     assert items["questions_waiting"] == "0" and int(items["questions_dropped"]) >= 60
 
 
-def test_a_corrupt_store(gateway):
+def test_a_corrupt_store_refuses_the_start(gateway):
     gw = gateway(workers=1)
     gw.state.mkdir()
     (gw.state / "logs.db").write_bytes(b"no database " * 1000)
-    gw.spawn()
-    wait_for("the port", lambda: gw.events("child_ready") and _connects(gw))
+    code, log = gw.run_to_end()
+    assert code == 78 and "logs.db" in log
+
+
+def test_a_store_that_becomes_junk(gw):
+    gw.chat("old")
+    wait_for("the row", lambda: total(gw) == 1)
+    for name in ["logs.db", "logs.db-wal", "logs.db-shm"]:
+        (gw.state / name).unlink(missing_ok=True)
+    (gw.state / "logs.db").write_bytes(b"no database " * 1000)
     assert wait_for("an answer", lambda: logs(gw)[0] == 503)
     assert gw.chat()[0] == 200
-
-
-def _connects(gw):
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", gw.port), timeout=1):
-        return True
-    return False
 
 
 def test_a_store_that_goes_away_and_comes_back(gw):
