@@ -3,6 +3,7 @@
 import argparse
 import os
 import resource
+import signal
 import sys
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def parse(arguments):
     options = parser.parse_args(arguments)
     options.rounds = options.rounds or (3 if options.quick else 15)
     options.seconds = 0.8 if options.quick else None
+    options.tries = 1 if options.quick else 3
     options.memory_rounds = 1 if options.quick else 3
     return options
 
@@ -40,6 +42,8 @@ def run(options):
     if len(os.sched_getaffinity(0)) < 2:
         raise Failed("it takes two CPUs: one for the proxies, one for load and mock")
     os.sched_setaffinity(0, {LOAD_CPU})
+    # Ended from outside, what was started is stopped too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: told to end"))
     kinds = proxies.prepare(options.build, options.build / "peers")
     if options.proxy:
         kinds = [k for k in kinds if k.name in options.proxy]

@@ -11,8 +11,8 @@ from . import cases, memory, processes, proxies, steps, syscalls
 from .load import Load, Mock
 from .processes import LOAD_CPU, PROXY_CPU, Failed, Machine
 
-# Foreign CPU above which a run is disturbed, and how often it is tried. The last one is kept and marked.
-FOREIGN_PROXY_CPU, FOREIGN_LOAD_CPU, TRIES = 0.04, 0.06, 3
+# Foreign CPU above which a run is disturbed.
+FOREIGN_PROXY_CPU, FOREIGN_LOAD_CPU = 0.04, 0.06
 SETTLE_S = 10
 # Requests of the two runs whose difference is counted.
 SHORT, LONG = 1000, 5000
@@ -152,7 +152,7 @@ class Runner:
     def measure(self, case, proxy, round_number):
         """Tries again while something else took CPU; keeps the least disturbed."""
         best = None
-        for _ in range(TRIES):
+        for _ in range(self.options.tries):
             figures, disturbed = self.once(case, proxy)
             if best is None or disturbed < best[1]:
                 best = figures, disturbed
