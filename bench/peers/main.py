@@ -44,10 +44,11 @@ def run(options):
     os.sched_setaffinity(0, {LOAD_CPU})
     # Ended from outside, what was started is stopped too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: told to end"))
-    kinds = proxies.prepare(options.build, options.build / "peers")
+    build = options.build.resolve()
+    kinds = proxies.prepare(build, build / "peers")
     if options.proxy:
         kinds = [k for k in kinds if k.name in options.proxy]
-    runner = Runner(Programs(options.build.resolve()), kinds, options)
+    runner = Runner(Programs(build), kinds, options)
     alone = options.instructions or options.syscalls or options.memory
     if not alone:
         runner.rounds()

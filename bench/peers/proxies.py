@@ -236,7 +236,7 @@ ALL = [Nginx, Haproxy, Bifrost, BifrostContent, Portkey]
 
 def prepare(build, peers):
     """Where the programs are: build is ours; peers is the folder that ./dev filled."""
-    Bifrost.build = Path(build).resolve()
+    Bifrost.build = build
     for kind in (Nginx, Haproxy):
         unpacked = peers / "root/usr/sbin" / kind.program
         kind.program = str(unpacked) if unpacked.exists() else kind.program
