@@ -62,7 +62,6 @@ struct exchange *exchange_new(struct worker *w)
 	x->next_spare = NULL;
 	x->worker = w;
 	x->inflight = -1;
-	x->model_token = x->content_token = x->fallbacks_token = BF_JSON_NONE;
 	return x;
 }
 

@@ -17,7 +17,6 @@
 #include "common/base/buf.h"
 #include "common/base/rand.h"
 #include "common/base/slice.h"
-#include "common/codec/json_tape.h"
 #include "shm/usage.h"
 
 struct bf_conf_provider_key;
@@ -117,6 +116,13 @@ struct exchange_target {
 	struct bf_slice provider, model;
 };
 
+/* A place of the body that goes upstream as something else: [from, to) becomes text. All zero:
+ * nothing changes. */
+struct exchange_edit {
+	uint32_t from, to;
+	struct bf_slice text;
+};
+
 struct exchange {
 	struct worker *worker;
 	struct exchange *next_spare; /* while it lies in the worker's cache */
@@ -137,7 +143,6 @@ struct exchange {
 	struct bf_buf
 	    answer; /* a plain answer as it comes in, or a stream's copy for the log; no-dump */
 	uint64_t body_charged, answer_charged; /* of the worker's budgets */
-	struct bf_json_tape json;              /* of body; count 0 before the gate read it */
 
 	const struct route *route;
 	enum shm_usage_object object; /* of the route, for rooms that know none; 0: no model call */
@@ -149,8 +154,12 @@ struct exchange {
 	struct bf_slice provider, model;
 	const struct bf_conf_provider_key *key;
 	struct bf_slice pin_key_name, pin_key_id; /* x-bf-api-key, x-bf-api-key-id; or empty */
-	/* On the tape; BF_JSON_NONE when absent. content: messages, prompt or input. */
-	uint32_t model_token, content_token, fallbacks_token;
+	/*
+	 * What the gate found in the body, whose tape does not outlive its reading: the value of
+	 * `model` (its text is x->model, which changes with the target), the member `fallbacks`,
+	 * and where a stream is told to report its usage, when its client did not ask for that.
+	 */
+	struct exchange_edit model_edit, fallbacks_edit, usage_edit;
 	bool wants_stream, wants_usage_chunk;
 	uint32_t stream_events;   /* given to the client before this one; the provider counts */
 	struct bf_uuid id;        /* made at admission; a fallback's row has one of its own */

@@ -28,12 +28,15 @@ void worker_init(struct worker *w, struct ev_loop *loop, struct shm_segment *seg
 	w->version = "";
 	w->started_mono_ms = bf_mono_ms();
 	bf_buf_init(&w->text, WORKER_TEXT_MAX);
+	bf_arena_init_nodump(&w->tape_arena, WORKER_TAPE_MAX);
+	bf_arena_keep(&w->tape_arena, WORKER_TAPE_KEEP);
 }
 
 void worker_done(struct worker *w)
 {
 	exchange_free_spares(w);
 	bf_buf_done(&w->text);
+	bf_arena_done(&w->tape_arena);
 }
 
 bool worker_body_fits(struct worker *w, uint64_t n)

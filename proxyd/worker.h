@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/arena.h"
 #include "common/base/buf.h"
 #include "common/schema/config.h"
 #include "shm/metrics.h"
@@ -20,6 +21,8 @@ struct provider_set;
 
 #define WORKER_ANSWER_MAX (16u << 20) /* largest plain answer of a provider */
 #define WORKER_TEXT_MAX   (1u << 20)  /* largest text made here: /metrics, errors */
+#define WORKER_TAPE_MAX   (32u << 20) /* largest tape of a request body, with what it grew out of */
+#define WORKER_TAPE_KEEP  (512u << 10)
 
 struct worker {
 	struct ev_loop *loop;
@@ -36,8 +39,11 @@ struct worker {
 	struct ask_table *asks;    /* NULL: nobody can be asked */
 	struct bf_tls_server *tls; /* NULL: clients speak plain HTTP */
 	struct bf_buf text;        /* scratch: bodies made and sent within one call */
+	/* Scratch, no-dump: the tape of a request body. Whoever fills it empties it before it
+	 * returns. */
+	struct bf_arena tape_arena;
 	/* Budgets, each within server.body_memory. */
-	uint64_t body_bytes; /* request bodies and their tapes */
+	uint64_t body_bytes; /* request bodies and what else their requests hold */
 	uint64_t
 	    answer_bytes; /* answers being collected, and answers their clients have not read yet */
 	uint64_t

@@ -28,12 +28,18 @@ _Static_assert(sizeof(struct bf_arena_chunk) % ARENA_ALIGN == 0, "data must be a
 
 void bf_arena_init(struct bf_arena *a, size_t cap_bytes)
 {
-	*a = (struct bf_arena){.cap_bytes = cap_bytes};
+	*a = (struct bf_arena){.cap_bytes = cap_bytes, .keep_bytes = ARENA_KEEP_MAX};
 }
 
 void bf_arena_init_nodump(struct bf_arena *a, size_t cap_bytes)
 {
-	*a = (struct bf_arena){.cap_bytes = cap_bytes, .nodump = true};
+	bf_arena_init(a, cap_bytes);
+	a->nodump = true;
+}
+
+void bf_arena_keep(struct bf_arena *a, size_t bytes)
+{
+	a->keep_bytes = bytes;
 }
 
 /* 0 on overflow; a size of 0 takes one unit, so that every allocation has an address of its own. */
@@ -99,8 +105,9 @@ static bool resize_in_place(struct bf_arena *a, char *ptr, size_t old_size, size
 	return new_size <= old_size;
 }
 
-static bool keeps_chunk(const struct bf_arena_chunk *c)
+static bool keeps_chunk(const struct bf_arena *a, const struct bf_arena_chunk *c)
 {
+	(void)a;
 	(void)c;
 	return false;
 }
@@ -154,9 +161,9 @@ static bool resize_in_place(struct bf_arena *a, char *ptr, size_t old_size, size
 	return true;
 }
 
-static bool keeps_chunk(const struct bf_arena_chunk *c)
+static bool keeps_chunk(const struct bf_arena *a, const struct bf_arena_chunk *c)
 {
-	return c->size + sizeof(*c) <= ARENA_KEEP_MAX;
+	return c->size + sizeof(*c) <= a->keep_bytes;
 }
 
 #endif
@@ -226,7 +233,7 @@ void bf_arena_reset(struct bf_arena *a)
 	 * those. */
 	for (struct bf_arena_chunk *c = a->chunks, *next; c; c = next) {
 		next = c->next;
-		if (kept || !keeps_chunk(c)) {
+		if (kept || !keeps_chunk(a, c)) {
 			chunk_free(a, c);
 			continue;
 		}

@@ -17,6 +17,7 @@ struct bf_arena {
 	struct bf_arena_chunk *chunks; /* newest first */
 	size_t used_bytes;             /* handed out since the last reset, alignment included */
 	size_t cap_bytes;
+	size_t keep_bytes; /* largest chunk that a reset keeps, its header included */
 	bool nodump; /* chunks are mmap'd with MADV_DONTDUMP and wiped at reset: for secrets */
 };
 
@@ -44,7 +45,11 @@ struct bf_slice bf_arena_dup(struct bf_arena *a, struct bf_slice s) BF_MUST_CHEC
 /* Formatted text, terminated; NULL when it does not fit. */
 char *bf_arena_printf(struct bf_arena *a, const char *fmt, ...) BF_PRINTF(2, 3) BF_MUST_CHECK;
 
-/* Forgets everything; keeps one chunk, of at most 64 KiB, for reuse. */
+/* Of an arena that is filled and reset again and again: a reset keeps a chunk of up to so many
+ * bytes instead of 64 KiB. */
+void bf_arena_keep(struct bf_arena *a, size_t bytes);
+
+/* Forgets everything; keeps one chunk, of at most 64 KiB or what bf_arena_keep said, for reuse. */
 void bf_arena_reset(struct bf_arena *a);
 
 /* Frees everything; the arena may be used again. Accepts a zeroed arena. */

@@ -25,6 +25,13 @@ int64_t bf_mono_ns(void)
 	return system_ns(CLOCK_MONOTONIC);
 }
 
+int64_t bf_mono_coarse_ms(void)
+{
+	if (replaced && replaced->mono_ns)
+		return replaced->mono_ns(replaced->ctx) / 1000000;
+	return system_ns(CLOCK_MONOTONIC_COARSE) / 1000000;
+}
+
 int64_t bf_wall_ns(void)
 {
 	if (replaced && replaced->wall_ns)

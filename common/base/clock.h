@@ -15,6 +15,10 @@ struct bf_clock_source {
 int64_t bf_mono_ns(void);
 int64_t bf_wall_ns(void);
 
+/* As bf_mono_ms(), up to a tick of the kernel (4 ms) behind it, without reading the hardware: for
+ * deadlines and activity on paths where every read counts. */
+int64_t bf_mono_coarse_ms(void);
+
 static inline int64_t bf_mono_ms(void)
 {
 	return bf_mono_ns() / 1000000;

@@ -10,6 +10,7 @@
 #define PIPELINED_BYTES \
 	(80u << 10) /* bytes of the next requests, and what the header may run over */
 #define CACHE_BYTES       (8u << 20)
+#define TAPE_BYTES        (33u << 20) /* of the body that is being read, and the chunk it keeps */
 #define BUFFERS_OF_BODIES 4u /* bodies and answers, each in a buffer of up to twice its size */
 
 #define REQUESTS_MAX   8192u        /* in flight, waiting ones included */
@@ -42,7 +43,8 @@ uint64_t bf_config_worker_worst_bytes(const struct bf_config *config, uint32_t w
 	/* One request at a time on a connection. */
 	uint64_t requests = BF_MIN(s->max_connections, REQUESTS_MAX);
 	uint64_t bytes = BUFFERS_OF_BODIES * s->body_memory_bytes +
-			 s->max_connections * connection + requests * REQUEST_BYTES + CACHE_BYTES;
+			 s->max_connections * connection + requests * REQUEST_BYTES + CACHE_BYTES +
+			 TAPE_BYTES;
 
 	for (uint32_t i = 0; i < config->providers.count; i++)
 		bytes += upstream_bytes(&providers[i], workers);

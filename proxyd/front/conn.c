@@ -47,7 +47,7 @@ void conn_set_state(struct conn *c, enum conn_state next)
 	c->front->idle_count -= c->state == CONN_IDLE;
 	c->front->idle_count += next == CONN_IDLE;
 	c->state = next;
-	c->since_ms = c->active_ms = bf_mono_ms();
+	c->since_ms = c->active_ms = bf_mono_coarse_ms();
 }
 
 static void conn_gauge(const struct front *f)
@@ -61,7 +61,7 @@ static void conn_init(struct conn *c, struct front *f, int fd, bool from_loopbac
 	c->fd = fd;
 	c->from_loopback = from_loopback;
 	c->state = c->tls ? CONN_HANDSHAKE : CONN_IDLE;
-	c->since_ms = c->active_ms = bf_mono_ms();
+	c->since_ms = c->active_ms = bf_mono_coarse_ms();
 	http1_init(&c->http, &f->table);
 	bf_buf_init_nodump(&c->in, f->w->config->server.read_buffer_size_bytes + FRONT_READ_BYTES +
 				       CONN_PENDING_MAX);

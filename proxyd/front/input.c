@@ -186,7 +186,7 @@ static size_t input_body(struct conn *c, const char *bytes, size_t len)
 {
 	size_t n = http1_read_body(&c->http, bytes, len, on_input_body, c);
 
-	c->active_ms = bf_mono_ms();
+	c->active_ms = bf_mono_coarse_ms();
 	c->surplus = n < len;
 	if (c->http.phase == HTTP1_FAILED) {
 		c->surplus = true;

@@ -45,7 +45,7 @@ static size_t respond_send(struct conn *c, struct iovec *iov, size_t count)
 	ssize_t n = transport_write(c->fd, c->tls, iov, count, c->front->record);
 
 	if (n >= 0) {
-		c->active_ms = bf_mono_ms();
+		c->active_ms = bf_mono_coarse_ms();
 		return (size_t)n;
 	}
 	if (n != -EAGAIN) {
@@ -180,7 +180,7 @@ static void out_stream_start(struct exchange *x)
 	respond_head_lines(&h, BF_SLICE_LIT("Cache-Control: no-cache\r\n"));
 	if (!c->http10)
 		respond_head_lines(&h, BF_SLICE_LIT("Transfer-Encoding: chunked\r\n"));
-	c->active_ms = bf_mono_ms();
+	c->active_ms = bf_mono_coarse_ms();
 	respond_queue(c, h.text, h.len);
 	respond_queue(c, x->answer_head.ptr, x->answer_head.len);
 	respond_queue(c, "\r\n", 2);
@@ -200,20 +200,44 @@ static size_t chunk_size(char out[24], size_t n)
 	return len + 2;
 }
 
+/* One chunk, at once: streams are nearly all that a busy worker does. */
+static void respond_queue_chunk(struct conn *c, struct bf_slice bytes)
+{
+	char size[24];
+	size_t head = chunk_size(size, bytes.len), len = head + bytes.len + 2;
+	char *at;
+
+	if (c->broken)
+		return;
+	front_later(c->front, c);
+	if (!worker_answer_take(c->front->w, len)) {
+		c->broken = true;
+		return;
+	}
+	if (bf_buf_reserve(&c->out, len) < 0) {
+		worker_answer_give(c->front->w, len);
+		c->broken = true;
+		return;
+	}
+	at = c->out.data + c->out.end;
+	memcpy(at, size, head);
+	memcpy(at + head, bytes.ptr, bytes.len);
+	memcpy(at + head + bytes.len, "\r\n", 2);
+	c->out.end += len;
+}
+
 static void out_stream_event(struct exchange *x, struct bf_slice bytes)
 {
 	struct conn *c = x->front;
-	char size[24];
 
 	if (bytes.len == 0)
 		return; /* an empty chunk would end the body */
 	if (bf_buf_len(&c->out) == 0)
-		c->active_ms = bf_mono_ms();
-	if (!c->http10)
-		respond_queue(c, size, chunk_size(size, bytes.len));
-	respond_queue(c, bytes.ptr, bytes.len);
-	if (!c->http10)
-		respond_queue(c, "\r\n", 2);
+		c->active_ms = bf_mono_coarse_ms();
+	if (c->http10)
+		respond_queue(c, bytes.ptr, bytes.len);
+	else
+		respond_queue_chunk(c, bytes);
 }
 
 static void out_stream_end(struct exchange *x)

@@ -14,6 +14,7 @@
 #include "proxyd/gate/error.h"
 #include "proxyd/gate/headers.h"
 #include "proxyd/gate/infer_content.h"
+#include "proxyd/gate/infer_edit.h"
 #include "proxyd/gate/infer_target.h"
 #include "proxyd/gate/route.h"
 
@@ -34,15 +35,16 @@ int infer_no_memory(struct infer_error *e)
 	return infer_fail(e, 503, "out_of_memory", "no memory to read the request body");
 }
 
-static int infer_parse(struct exchange *x, struct infer_error *e)
+static int infer_parse(const struct exchange *x, struct bf_json_tape *ret_tape,
+		       struct infer_error *e)
 {
 	struct bf_err err = {0};
 	int r;
 
 	if (x->body.len == 0)
 		return infer_invalid(e, "the request body is empty; send a JSON object");
-	r = bf_json_parse(&x->json, x->body, &x->arena, &bf_json_default_limits, &err);
-	if (r == 0 && x->json.tokens[0].type != BF_JSON_OBJECT)
+	r = bf_json_parse(ret_tape, x->body, &x->worker->tape_arena, &bf_json_default_limits, &err);
+	if (r == 0 && ret_tape->tokens[0].type != BF_JSON_OBJECT)
 		return infer_invalid(e, "the request body must be a JSON object");
 	if (r == 0)
 		return 0;
@@ -66,11 +68,25 @@ static int infer_bool(const struct bf_json_tape *t, uint32_t obj, const char *ke
 	return 0;
 }
 
-static int infer_stream(struct exchange *x, struct infer_error *e)
+/* How a stream is told to report its usage; only these two objects have the option. */
+static int infer_usage(struct exchange *x, const struct bf_json_tape *t, struct infer_error *e)
 {
-	const struct bf_json_tape *t = &x->json;
+	uint32_t options = bf_json_member(t, 0, "stream_options");
+
+	if (options != BF_JSON_NONE && t->tokens[options].type != BF_JSON_NULL) {
+		if (t->tokens[options].type != BF_JSON_OBJECT)
+			return infer_invalid(e, "stream_options must be an object");
+		if (infer_bool(t, options, "include_usage", &x->wants_usage_chunk, e) < 0)
+			return -1;
+	}
+	if (x->wants_stream && !x->wants_usage_chunk)
+		infer_edit_usage(x, t, options);
+	return 0;
+}
+
+static int infer_stream(struct exchange *x, const struct bf_json_tape *t, struct infer_error *e)
+{
 	unsigned object = x->route->object;
-	uint32_t options;
 
 	if (infer_bool(t, 0, "stream", &x->wants_stream, e) < 0)
 		return -1;
@@ -78,29 +94,35 @@ static int infer_stream(struct exchange *x, struct infer_error *e)
 		return infer_invalid(e, "stream is not possible for embeddings");
 	if (object != SHM_OBJECT_CHAT && object != SHM_OBJECT_COMPLETION)
 		return 0;
-	options = bf_json_member(t, 0, "stream_options");
-	if (options == BF_JSON_NONE || t->tokens[options].type == BF_JSON_NULL)
-		return 0;
-	if (t->tokens[options].type != BF_JSON_OBJECT)
-		return infer_invalid(e, "stream_options must be an object");
-	return infer_bool(t, options, "include_usage", &x->wants_usage_chunk, e);
+	return infer_usage(x, t, e);
+}
+
+static int infer_tape(struct exchange *x, const struct provider_set *set, struct infer_error *e)
+{
+	struct bf_json_tape tape;
+
+	if (infer_parse(x, &tape, e) < 0 || infer_targets(x, &tape, set, e) < 0)
+		return -1;
+	if (infer_content(x, &tape, e) < 0)
+		return -1;
+	return infer_stream(x, &tape, e);
 }
 
 int infer_read(struct exchange *x, const struct provider_set *set, struct infer_error *ret_error)
 {
+	int r;
+
 	if (x->body_encoded)
 		return infer_fail(
 		    ret_error, 415, "unsupported_encoding",
 		    "a Content-Encoding of the request body is not supported; send plain JSON");
-	if (infer_parse(x, ret_error) < 0 || infer_targets(x, set, ret_error) < 0)
-		return -1;
-	if (infer_content(x, ret_error) < 0)
-		return -1;
-	return infer_stream(x, ret_error);
+	r = infer_tape(x, set, ret_error);
+	bf_arena_reset(&x->worker->tape_arena);
+	return r;
 }
 
-/* The tape costs memory as the body does: it counts against the same budget. */
-static bool infer_charge_tape(struct exchange *x)
+/* Headers and targets cost memory as the body does: they count against the same budget. */
+static bool infer_charge(struct exchange *x)
 {
 	uint64_t n = x->arena.used_bytes;
 
@@ -119,7 +141,7 @@ void infer_enter(struct exchange *x)
 		gate_refuse(x, e.http_status, e.type, "%s", e.text);
 		return;
 	}
-	if (!infer_charge_tape(x)) {
+	if (!infer_charge(x)) {
 		x->retry_after_s = ADMIT_RETRY_AFTER_S;
 		gate_refuse(x, 503, "body_memory_full",
 			    "too many request bodies in memory (server.body_memory)");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/base/macros.h"
+#include "common/codec/json_tape.h"
 #include "proxyd/exchange.h"
 #include "proxyd/provider/provider.h"
 
@@ -18,9 +19,9 @@ struct infer_error {
 };
 
 /*
- * Reads x->body as x->route's object: fills x->json, targets, provider, model, wants_stream,
- * wants_usage_chunk, model_token, content_token, fallbacks_token. Looks at nothing else. 0, or -1
- * with ret_error.
+ * Reads x->body as x->route's object: fills x->targets, provider, model, wants_stream,
+ * wants_usage_chunk, model_edit, fallbacks_edit, usage_edit. Looks at nothing else. The worker's
+ * tape_arena must be empty, and is afterwards. 0, or -1 with ret_error.
  */
 int infer_read(struct exchange *x, const struct provider_set *set, struct infer_error *ret_error);
 

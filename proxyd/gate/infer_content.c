@@ -106,11 +106,9 @@ static const struct {
     [SHM_OBJECT_RESPONSES] = {"input", content_responses},
 };
 
-int infer_content(struct exchange *x, struct infer_error *e)
+int infer_content(const struct exchange *x, const struct bf_json_tape *t, struct infer_error *e)
 {
-	const struct bf_json_tape *t = &x->json;
 	unsigned object = x->route->object;
 
-	x->content_token = bf_json_member(t, 0, content_of[object].member);
-	return content_of[object].check(t, x->content_token, e);
+	return content_of[object].check(t, bf_json_member(t, 0, content_of[object].member), e);
 }

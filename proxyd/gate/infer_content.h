@@ -3,5 +3,5 @@
 
 #include "proxyd/gate/infer.h"
 
-/* The member that x->route's object must have; fills x->content_token. 0, or -1 with e. */
-int infer_content(struct exchange *x, struct infer_error *e);
+/* Checks the member that x->route's object must have. 0, or -1 with e. */
+int infer_content(const struct exchange *x, const struct bf_json_tape *t, struct infer_error *e);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "proxyd/gate/infer_edit.h"
 #include "proxyd/gate/route.h"
 
 #define TARGET_NEED_PROVIDER "provider is required in model field (format: provider/model)"
@@ -70,16 +71,17 @@ static int target_bare(const struct exchange *x, struct bf_slice name,
 	return 0;
 }
 
-static int target_model(struct exchange *x, const struct provider_set *set,
-			struct exchange_target *ret_target, struct infer_error *e)
+static int target_model(struct exchange *x, const struct bf_json_tape *t,
+			const struct provider_set *set, struct exchange_target *ret_target,
+			struct infer_error *e)
 {
-	uint32_t i = bf_json_member(&x->json, 0, "model");
+	uint32_t i = bf_json_member(t, 0, "model");
 	struct bf_slice name = {NULL, 0};
 	int r;
 
-	if (i == BF_JSON_NONE || x->json.tokens[i].type == BF_JSON_NULL)
+	if (i == BF_JSON_NONE || t->tokens[i].type == BF_JSON_NULL)
 		return infer_invalid(e, "model is required (format: provider/model)");
-	r = bf_json_string(&x->json, i, &x->arena, &name);
+	r = bf_json_string(t, i, &x->arena, &name);
 	if (r == -ENOMEM)
 		return infer_no_memory(e);
 	if (r < 0)
@@ -88,7 +90,7 @@ static int target_model(struct exchange *x, const struct provider_set *set,
 		return infer_invalid(e, "model is required (format: provider/model)");
 	if (target_check(name, "model", e) < 0)
 		return -1;
-	x->model_token = i;
+	infer_edit_model(x, t, i);
 	if (!target_split(name, set, ret_target))
 		return target_bare(x, name, set, ret_target, e);
 	if (ret_target->model.len == 0)
@@ -100,48 +102,46 @@ static int target_model(struct exchange *x, const struct provider_set *set,
 /* ---- fallbacks */
 
 /* A member that is a string; ptr NULL when it is none. -ENOMEM. */
-static int fallback_text(struct exchange *x, uint32_t i, struct bf_slice *ret_text)
+static int fallback_text(struct exchange *x, const struct bf_json_tape *t, uint32_t i,
+			 struct bf_slice *ret_text)
 {
 	int r;
 
 	*ret_text = (struct bf_slice){NULL, 0};
 	if (i == BF_JSON_NONE)
 		return 0;
-	r = bf_json_string(&x->json, i, &x->arena, ret_text);
+	r = bf_json_string(t, i, &x->arena, ret_text);
 	return r == -ENOMEM ? r : 0;
 }
 
 /* "provider/model" or {provider, model}; what lacks a part leaves an empty one. -ENOMEM. */
-static int fallback_read(struct exchange *x, uint32_t i, const struct provider_set *set,
-			 struct exchange_target *ret_target)
+static int fallback_read(struct exchange *x, const struct bf_json_tape *t, uint32_t i,
+			 const struct provider_set *set, struct exchange_target *ret_target)
 {
-	const struct bf_json_tape *t = &x->json;
 	struct bf_slice name = {NULL, 0};
 	int r;
 
 	*ret_target = (struct exchange_target){0};
 	if (t->tokens[i].type != BF_JSON_OBJECT) {
-		r = fallback_text(x, i, &name);
+		r = fallback_text(x, t, i, &name);
 		if (r == 0 && name.len)
 			(void)target_split(name, set, ret_target);
 		return r;
 	}
-	r = fallback_text(x, bf_json_member(t, i, "provider"), &ret_target->provider);
+	r = fallback_text(x, t, bf_json_member(t, i, "provider"), &ret_target->provider);
 	if (r == 0)
-		r = fallback_text(x, bf_json_member(t, i, "model"), &ret_target->model);
+		r = fallback_text(x, t, bf_json_member(t, i, "model"), &ret_target->model);
 	if (r == 0 && !provider_find(set, ret_target->provider))
 		ret_target->provider.len = 0;
 	return r;
 }
 
-static int fallbacks_fill(struct exchange *x, uint32_t list, const struct provider_set *set,
-			  struct infer_error *e)
+static int fallbacks_fill(struct exchange *x, const struct bf_json_tape *t, uint32_t list,
+			  const struct provider_set *set, struct infer_error *e)
 {
-	const struct bf_json_tape *t = &x->json;
-
 	for (uint32_t i = bf_json_first(list); i < t->tokens[list].next; i = t->tokens[i].next) {
 		struct exchange_target *next = &x->targets[x->target_count];
-		if (fallback_read(x, i, set, next) < 0)
+		if (fallback_read(x, t, i, set, next) < 0)
 			return infer_no_memory(e);
 		if (target_check(next->model, "a model in fallbacks", e) < 0)
 			return -1;
@@ -151,16 +151,17 @@ static int fallbacks_fill(struct exchange *x, uint32_t list, const struct provid
 	return 0;
 }
 
-int infer_targets(struct exchange *x, const struct provider_set *set, struct infer_error *e)
+int infer_targets(struct exchange *x, const struct bf_json_tape *t, const struct provider_set *set,
+		  struct infer_error *e)
 {
-	const struct bf_json_tape *t = &x->json;
 	struct exchange_target primary = {0};
 	uint32_t list, count = 0;
 
-	if (target_model(x, set, &primary, e) < 0)
+	if (target_model(x, t, set, &primary, e) < 0)
 		return -1;
 	list = bf_json_member(t, 0, "fallbacks");
-	x->fallbacks_token = list;
+	if (list != BF_JSON_NONE)
+		infer_edit_cut_fallbacks(x, t, list);
 	if (list != BF_JSON_NONE && t->tokens[list].type != BF_JSON_NULL) {
 		if (t->tokens[list].type != BF_JSON_ARRAY)
 			return infer_invalid(e, "fallbacks must be an array");
@@ -177,5 +178,5 @@ int infer_targets(struct exchange *x, const struct provider_set *set, struct inf
 	x->target = 0;
 	x->provider = primary.provider;
 	x->model = primary.model;
-	return count ? fallbacks_fill(x, list, set, e) : 0;
+	return count ? fallbacks_fill(x, t, list, set, e) : 0;
 }

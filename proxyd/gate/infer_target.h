@@ -5,7 +5,8 @@
 
 /*
  * Fills x->targets with what `model` says and its fallbacks (those that name a configured provider
- * and a model), x->provider and x->model with the first, model_token and fallbacks_token. 0, or -1
- * with e.
+ * and a model), x->provider and x->model with the first, model_edit and fallbacks_edit. Names lie
+ * in the body or in x's arena, never on the tape. 0, or -1 with e.
  */
-int infer_targets(struct exchange *x, const struct provider_set *set, struct infer_error *e);
+int infer_targets(struct exchange *x, const struct bf_json_tape *t, const struct provider_set *set,
+		  struct infer_error *e);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proxyd/provider/mock_read.h"
 #include "proxyd/provider/mock_text.h"
 #include "proxyd/provider/mock_write.h"
 #include "proxyd/provider/provider.h"
@@ -24,78 +25,10 @@ struct mock_call {
 	ev_timer timer;
 	struct bf_slice left; /* of the reply, still to be streamed */
 	struct bf_slice reply;
-	struct bf_slice *inputs; /* of a call for embeddings */
-	size_t input_count;
+	struct mock_asked asked;
 	struct mock_words words;
 	bool head_sent, begun;
 };
-
-/* ---- the request */
-
-/* One text of a list: its words are tokens; of anything else, its elements. */
-static void mock_read_text(struct mock_call *call, uint32_t i, struct bf_slice *ret_text)
-{
-	const struct bf_json_tape *t = &call->x->json;
-
-	*ret_text = (struct bf_slice){NULL, 0};
-	if (t->tokens[i].type == BF_JSON_OBJECT)
-		*ret_text = mock_message_text(t, i, &call->x->arena);
-	else if (t->tokens[i].type == BF_JSON_STRING)
-		(void)bf_json_string(t, i, &call->x->arena, ret_text);
-	else
-		call->words.prompt_tokens += BF_MAX(t->tokens[i].count, 1u);
-	call->words.prompt_tokens += mock_count_words(*ret_text);
-}
-
-/* Messages, prompt or input: a text or a list. What the last user says is echoed. */
-static void mock_read_content(struct mock_call *call, struct bf_slice *ret_echo)
-{
-	struct exchange *x = call->x;
-	const struct bf_json_tape *t = &x->json;
-	uint32_t content = x->content_token;
-	struct bf_slice text;
-
-	*ret_echo = (struct bf_slice){NULL, 0};
-	if (content == BF_JSON_NONE)
-		return;
-	if (t->tokens[content].type != BF_JSON_ARRAY) {
-		mock_read_text(call, content, ret_echo);
-		return;
-	}
-	for (uint32_t m = bf_json_first(content); m < t->tokens[content].next;
-	     m = t->tokens[m].next) {
-		uint32_t role = bf_json_member(t, m, "role");
-		mock_read_text(call, m, &text);
-		if (text.len &&
-		    (role == BF_JSON_NONE || bf_slice_is(bf_json_raw(t, role), "\"user\"")))
-			*ret_echo = text;
-	}
-}
-
-/* What vectors are wanted of: a text, a list of texts, a list of tokens, or a list of such lists.
- * The JSON itself will do, as it decides nothing but numbers. */
-static bool mock_read_inputs(struct mock_call *call)
-{
-	struct exchange *x = call->x;
-	const struct bf_json_tape *t = &x->json;
-	uint32_t input = x->content_token;
-	uint32_t first = bf_json_first(input);
-	bool single = input == BF_JSON_NONE || t->tokens[input].type != BF_JSON_ARRAY ||
-		      t->tokens[input].count == 0 || t->tokens[first].type == BF_JSON_NUMBER;
-	size_t max = single ? 1 : t->tokens[input].count;
-
-	call->inputs = bf_arena_alloc(&x->arena, max * sizeof(call->inputs[0]));
-	if (!call->inputs)
-		return false;
-	if (single) {
-		call->input_count = 1;
-		call->inputs[0] = input == BF_JSON_NONE ? x->body : bf_json_raw(t, input);
-		return true;
-	}
-	for (uint32_t i = first; i < t->tokens[input].next; i = t->tokens[i].next)
-		call->inputs[call->input_count++] = bf_json_raw(t, i);
-	return true;
-}
 
 /* ---- the answer */
 
@@ -138,16 +71,10 @@ static void mock_note_stop(struct mock_call *call)
 
 static int mock_write_embeddings(struct mock_call *call, struct bf_buf *text)
 {
-	const struct bf_json_tape *t = &call->x->json;
-	uint32_t format = bf_json_member(t, 0, "encoding_format");
-	uint32_t dimensions = bf_json_member(t, 0, "dimensions");
-	int64_t count = 0;
+	const struct mock_asked *asked = &call->asked;
 
-	if (dimensions != BF_JSON_NONE && bf_json_i64(t, dimensions, &count) < 0)
-		count = 0;
-	return mock_write_vectors(
-	    text, &call->words, call->inputs, call->input_count, count > 0 ? (uint64_t)count : 0,
-	    format != BF_JSON_NONE && bf_slice_is(bf_json_raw(t, format), "\"base64\""));
+	return mock_write_vectors(text, &call->words, asked->inputs, asked->input_count,
+				  asked->dimensions, asked->base64);
 }
 
 static void mock_answer(struct mock_call *call)
@@ -315,14 +242,16 @@ static struct mock_call *mock_call_new(struct provider *p, struct exchange *x)
 	ev_timer_init(&call->timer, on_mock_timer, (double)p->conf->mock_config.latency_ms / 1000.0,
 		      0.0);
 	call->timer.data = call;
-	return x->object != SHM_OBJECT_EMBEDDING || mock_read_inputs(call) ? call : NULL;
+	if (!mock_read(x, &call->asked))
+		return NULL;
+	call->words.prompt_tokens = call->asked.prompt_tokens;
+	return call;
 }
 
 static void mock_start(struct provider *p, struct exchange *x)
 {
 	struct mock_call *call = mock_call_new(p, x);
 	const struct bf_conf_mock *conf = &p->conf->mock_config;
-	struct bf_slice echo;
 
 	if (!call) {
 		const struct exchange_outcome outcome = {.fault = EXCHANGE_FAULT_LOCAL,
@@ -335,8 +264,7 @@ static void mock_start(struct provider *p, struct exchange *x)
 	x->provider_call = call;
 	x->call_cancel = mock_cancel;
 	x->call_resume = mock_resume;
-	mock_read_content(call, &echo);
-	call->reply = conf->reply.len ? conf->reply : echo;
+	call->reply = conf->reply.len ? conf->reply : call->asked.echo;
 	call->left = call->reply;
 	if (conf->latency_ms > 0)
 		ev_timer_start(p->worker->loop, &call->timer);

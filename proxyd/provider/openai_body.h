@@ -8,9 +8,8 @@
 #define OPENAI_PIECES_MAX 7u /* three places at most are replaced */
 
 /*
- * Fills pieces with x->body in which the model's name is x->model, the member `fallbacks` is cut
- * out, and, when a stream's client did not ask for usage and ask_usage is set,
- * stream_options.include_usage is true. They refer to the body and the arena. Returns how many, or
+ * Fills pieces with x->body in which model_edit is x->model, fallbacks_edit is done, and, when
+ * ask_usage is set, usage_edit. They refer to the body and the arena. Returns how many, or
  * -ENOMEM.
  */
 int openai_body_splice(struct exchange *x, bool ask_usage, struct iovec pieces[OPENAI_PIECES_MAX]);

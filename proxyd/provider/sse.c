@@ -4,18 +4,30 @@
  */
 #include "proxyd/provider/sse.h"
 
+#include <string.h>
+
 static size_t sse_end(struct sse_scan *s, size_t len)
 {
 	*s = (struct sse_scan){0};
 	return len;
 }
 
+/* Bytes looked at in one step: a line end beyond them must not cost a look at all there is. */
+#define SSE_STEP 256u
+
 /* To the next CR or LF. */
 static size_t sse_skip_text(const char *bytes, size_t i, size_t len)
 {
-	while (i < len && bytes[i] != '\n' && bytes[i] != '\r')
-		i++;
-	return i;
+	while (i < len) {
+		size_t until = BF_MIN(len, i + SSE_STEP);
+		const char *lf = memchr(bytes + i, '\n', until - i);
+		until = lf ? (size_t)(lf - bytes) : until;
+		const char *cr = memchr(bytes + i, '\r', until - i);
+		if (cr || lf)
+			return cr ? (size_t)(cr - bytes) : until;
+		i = until;
+	}
+	return len;
 }
 
 size_t sse_next(struct sse_scan *s, const char *bytes, size_t len)

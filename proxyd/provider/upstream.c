@@ -83,7 +83,7 @@ static void call_arm(struct upstream_call *call, int64_t now_ms)
 
 void upstream_deadline(struct upstream_call *call, int64_t ms)
 {
-	int64_t now_ms = bf_mono_ms();
+	int64_t now_ms = bf_mono_coarse_ms();
 
 	call->deadline_ms = ms ? now_ms + ms : call->give_up_ms;
 	if (call->give_up_ms)
@@ -97,7 +97,7 @@ void upstream_deadline(struct upstream_call *call, int64_t ms)
 /* Of the time that the whole answer may take. */
 static int64_t call_time_left(const struct upstream_call *call)
 {
-	int64_t left_ms = call->started_ms + call->timeout_ms - bf_mono_ms();
+	int64_t left_ms = call->started_ms + call->timeout_ms - bf_mono_coarse_ms();
 
 	return BF_MAX(left_ms, (int64_t)1);
 }
@@ -138,7 +138,7 @@ static void call_late(struct upstream_call *call, int64_t now_ms)
 static void on_call_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 {
 	struct upstream_call *call = timer->data;
-	int64_t now_ms = bf_mono_ms();
+	int64_t now_ms = bf_mono_coarse_ms();
 
 	(void)loop;
 	(void)revents;
@@ -250,7 +250,7 @@ void upstream_call_begin(struct upstream_call *call)
 {
 	struct upstream_conn *idle = call->up->newest_idle;
 
-	call->started_ms = bf_mono_ms();
+	call->started_ms = bf_mono_coarse_ms();
 	call->reused = idle != NULL;
 	if (!idle) {
 		call_dial(call);

@@ -66,7 +66,7 @@ void upstream_conn_set_state(struct upstream_conn *c, enum upstream_conn_state n
 	if (c->state == UPSTREAM_IDLE)
 		idle_unlink(c);
 	c->state = next;
-	c->since_ms = bf_mono_ms();
+	c->since_ms = bf_mono_coarse_ms();
 	if (next == UPSTREAM_IDLE) {
 		idle_link(c);
 		upstream_queue_stir(up->queue);
@@ -96,7 +96,7 @@ static bool conn_expired(const struct upstream_conn *c, int64_t now_ms)
 static void on_reaper(struct ev_loop *loop, ev_timer *timer, int revents)
 {
 	struct upstream *up = timer->data;
-	int64_t now_ms = bf_mono_ms();
+	int64_t now_ms = bf_mono_coarse_ms();
 	bool waiting = false;
 
 	(void)revents;
