@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "common/codec/json_tape.h"
 #include "common/codec/json_writer.h"
 #include "common/codec/utf8.h"
 #include "proxyd/gate/error.h"
