@@ -117,9 +117,8 @@ static int take_header(struct upstream_http *h)
 	} else if (http_name_is(h, "retry-after-ms")) {
 		take_text(h, h->head.retry_after_ms, sizeof(h->head.retry_after_ms));
 	} else if (http_name_is(h, "connection")) {
-		/* Others that it names are of this hop only. */
-		h->lines.barred = h->lines.barred ||
-				  !(http_value_is(h, "close") || http_value_is(h, "keep-alive"));
+		if (!http_value_is(h, "close") && !http_value_is(h, "keep-alive"))
+			upstream_lines_names(&h->lines);
 	}
 	return 0;
 }

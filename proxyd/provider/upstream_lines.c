@@ -108,7 +108,8 @@ static void lines_judge(struct upstream_lines *l)
 	if (l->skipped)
 		return;
 	const struct bf_slice name = {l->text + l->begin, l->len - l->begin};
-	if (upstream_lines_passes(name))
+	l->connection = name_is(name, "connection");
+	if (l->connection || upstream_lines_passes(name))
 		lines_put(l, ": ", 2);
 	else
 		lines_skip(l);
@@ -121,18 +122,29 @@ void upstream_lines_value(struct upstream_lines *l, const char *at, size_t len)
 	lines_put(l, at, len);
 }
 
+void upstream_lines_names(struct upstream_lines *l)
+{
+	if (!l->in_value)
+		lines_judge(l);
+	l->names = true;
+}
+
 void upstream_lines_end(struct upstream_lines *l)
 {
 	if (!l->in_value)
 		lines_judge(l);
+	if (l->connection && !l->names)
+		lines_skip(l);
 	while (!l->skipped && l->len > l->begin && strchr(" \t", l->text[l->len - 1]))
 		l->len--;
 	lines_put(l, "\r\n", 2);
 	if (!l->skipped) {
 		l->begin = l->len;
-		l->count++;
+		l->count += !l->connection;
 	}
-	l->in_value = l->skipped = false;
+	l->barred = l->barred || (l->names && l->skipped);
+	l->named = l->named || l->names;
+	l->in_value = l->skipped = l->connection = l->names = false;
 }
 
 void upstream_lines_restart(struct upstream_lines *l)
@@ -140,8 +152,79 @@ void upstream_lines_restart(struct upstream_lines *l)
 	*l = (struct upstream_lines){.arena = l->arena, .text = l->text, .size = l->size};
 }
 
+/* ---- headers that the answer names as of this hop */
+
+/* Takes the next line off io_text, which ends with one. */
+static struct bf_slice lines_next(struct bf_slice *io_text)
+{
+	const char *end = memchr(io_text->ptr, '\n', io_text->len);
+	struct bf_slice line = {io_text->ptr, (size_t)(end - io_text->ptr) + 1};
+
+	io_text->ptr += line.len;
+	io_text->len -= line.len;
+	return line;
+}
+
+static struct bf_slice line_name(struct bf_slice line)
+{
+	const char *colon = memchr(line.ptr, ':', line.len);
+
+	return (struct bf_slice){line.ptr, (size_t)(colon - line.ptr)};
+}
+
+static bool line_names(struct bf_slice line, struct bf_slice name)
+{
+	static const char between[] = ", \t\r\n";
+	size_t at = sizeof("connection:") - 1;
+
+	while (at < line.len) {
+		size_t end = at;
+		while (end < line.len && !strchr(between, line.ptr[end]))
+			end++;
+		if (end - at == name.len && strncasecmp(line.ptr + at, name.ptr, name.len) == 0)
+			return true;
+		at = end + 1;
+	}
+	return false;
+}
+
+static bool lines_name(struct bf_slice all, struct bf_slice name)
+{
+	while (all.len) {
+		struct bf_slice line = lines_next(&all);
+		if (name_is(line_name(line), "connection") && line_names(line, name))
+			return true;
+	}
+	return false;
+}
+
+/* Two passes, since a name may stand before or behind what it is named by. */
+static void lines_drop_named(struct upstream_lines *l)
+{
+	const struct bf_slice all = {l->text, l->begin};
+	struct bf_slice rest = all;
+	size_t len = 0;
+
+	while (rest.len) {
+		char *line = l->text + (rest.ptr - l->text);
+		struct bf_slice name = line_name(lines_next(&rest));
+		if (!name_is(name, "connection") && lines_name(all, name))
+			line[0] = '\0'; /* no name begins so */
+	}
+	for (rest = all; rest.len;) {
+		struct bf_slice line = lines_next(&rest);
+		if (line.ptr[0] == '\0' || name_is(line_name(line), "connection"))
+			continue;
+		memmove(l->text + len, line.ptr, line.len);
+		len += line.len;
+	}
+	l->begin = len;
+}
+
 struct bf_slice upstream_lines_done(struct upstream_lines *l)
 {
+	if (l->named && !l->barred)
+		lines_drop_named(l);
 	struct bf_slice text = {l->text, l->barred ? 0 : l->begin};
 
 	/* Making smaller never moves, and gives the rest back. */

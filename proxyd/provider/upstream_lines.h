@@ -20,13 +20,18 @@ struct upstream_lines {
 	size_t begin; /* of the line being read */
 	unsigned count;
 	bool in_value, skipped;
-	bool barred; /* the answer named headers of its own that are not to be passed on: none is */
+	bool connection; /* the line being read is of that name, */
+	bool names;      /* and names others: it is kept until the end, to be looked up */
+	bool named;      /* there is such a line */
+	bool barred;     /* there was one that could not be kept: nothing is passed on */
 };
 
 /* A piece of a name, a piece of its value, the end of the line. */
 void upstream_lines_name(struct upstream_lines *l, const char *at, size_t len);
 void upstream_lines_value(struct upstream_lines *l, const char *at, size_t len);
 void upstream_lines_end(struct upstream_lines *l);
+/* Before its end: the line being read is a Connection that names others, which are of this hop. */
+void upstream_lines_names(struct upstream_lines *l);
 /* An interim answer's lines are nobody's: begins anew, in the same memory. */
 void upstream_lines_restart(struct upstream_lines *l);
 /* The section is complete: what is passed on, in the arena. */

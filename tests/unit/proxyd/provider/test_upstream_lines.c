@@ -69,9 +69,18 @@ static void lines_that_pass(void **state BF_UNUSED)
 	     "Servers: a\r\nTes: b\r\nDates: c\r\nxx-request-id: d\r\n"},
 	    /* What an interim answer says is nobody's. */
 	    {"HTTP/1.1 103 Early\r\nLink: a\r\nX-B: 2\r\n\r\n" OK "X-A: 1\r\n" END, "X-A: 1\r\n"},
-	    /* Others may be of this hop: none goes on. */
+	    /* What it names is of this hop, before it and behind it; nothing else is. */
 	    {OK "X-A: 1\r\nConnection: close, x-a\r\n" END, ""},
 	    {OK "X-A: 1\r\nConnection: Close\r\n" END, "X-A: 1\r\n"},
+	    {OK "X-Up: yes\r\nX-Secret: 1\r\nConnection: keep-alive, X-Secret ,\tx-SECOND\r\n"
+		"x-secret: 2\r\nX-Secret2: b\r\nX-Second:\r\nX-Last: z\r\n" END,
+	     "X-Up: yes\r\nX-Secret2: b\r\nX-Last: z\r\n"},
+	    {OK "X-A: 1\r\nConnection: x-a\r\nX-B: 2\r\nConnection:x-c\r\nX-C: 3\r\n"
+		"X-D: x-b\r\n" END,
+	     "X-B: 2\r\nX-D: x-b\r\n"},
+	    {OK "X-A: 1\r\nConnection:\r\nX-Connection: x-a\r\nConnection: ,, \r\n" END,
+	     "X-A: 1\r\nX-Connection: x-a\r\n"},
+	    {"HTTP/1.1 103 Early\r\nConnection: x-a\r\n\r\n" OK "X-A: 1\r\n" END, "X-A: 1\r\n"},
 	};
 	struct bf_arena arena;
 
@@ -122,6 +131,20 @@ static void bounds(void **state BF_UNUSED)
 		lines = lines_of(text, step, &arena);
 		assert_true(bf_slice_is(lines, "X-Small: 1\r\nX-Last: 2\r\n"));
 	}
+	/* Names that cannot be kept could be any: nothing is passed on. */
+	len = (size_t)snprintf(text, sizeof(text), OK "X-Small: 1\r\nConnection: x-small,");
+	memset(text + len, 'l', UPSTREAM_LINES_BYTES);
+	len += UPSTREAM_LINES_BYTES;
+	(void)snprintf(text + len, sizeof(text) - len, "\r\nX-Last: 2\r\n" END);
+	for (size_t step = 1; step < 5000; step = step * 3 + 1)
+		assert_int_equal(lines_of(text, step, &arena).len, 0);
+	/* Nor is it so behind the last line that there is room for. */
+	len = (size_t)snprintf(text, sizeof(text), OK);
+	for (unsigned i = 0; i < UPSTREAM_LINES_MAX; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "X-%u: y\r\n", i);
+	(void)snprintf(text + len, sizeof(text) - len, "Connection: x-7\r\n" END);
+	assert_int_equal(lines_of(text, 1000, &arena).len, 0);
+
 	/* Without memory the answer is as good without them. */
 	bf_arena_done(&arena);
 	bf_arena_init(&arena, 64);
