@@ -1,7 +1,7 @@
 /*
  * Bodies of requests, read as each of the four objects: collected whole and one byte at a time,
  * which must be read alike; then each target and what is asked of it is looked at as providers do
- * it. Aborts when the two differ.
+ * it, and what goes upstream must be the same request to the target's model. Aborts when not.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,6 +12,7 @@
 #include "proxyd/gate/infer.h"
 #include "proxyd/gate/route.h"
 #include "proxyd/provider/mock_text.h"
+#include "proxyd/provider/openai_body.h"
 #include "proxyd/worker.h"
 #include "shm/slot.h"
 
@@ -60,7 +61,8 @@ static const struct route routes[] = {
 struct seen {
 	int r, status;
 	bool stream, usage;
-	uint32_t content, fallbacks, targets;
+	uint32_t targets;
+	uint32_t edits[6];
 	char provider[EXCHANGE_TARGETS_MAX][64];
 	char model[EXCHANGE_TARGETS_MAX][INFER_MODEL_MAX + 1];
 	uint64_t words;
@@ -77,7 +79,7 @@ static void copy_slice(char *to, size_t size, struct bf_slice from)
 static void look_at_targets(const struct world *w, const struct exchange *x, struct seen *s)
 {
 	if (x->target_count == 0 || x->target_count > EXCHANGE_TARGETS_MAX || x->target != 0 ||
-	    x->targets[0].model.ptr != x->model.ptr || x->model_token == BF_JSON_NONE)
+	    x->targets[0].model.ptr != x->model.ptr || x->model_edit.to == 0)
 		abort();
 	s->targets = x->target_count;
 	for (uint32_t i = 0; i < x->target_count; i++) {
@@ -88,18 +90,72 @@ static void look_at_targets(const struct world *w, const struct exchange *x, str
 	}
 }
 
+static void parse(struct exchange *x, struct bf_slice text, struct bf_json_tape *ret_tape)
+{
+	struct bf_arena *arena = &x->worker->tape_arena;
+
+	if (arena->used_bytes != 0 ||
+	    bf_json_parse(ret_tape, text, arena, &bf_json_default_limits, NULL) < 0)
+		abort();
+}
+
 static void look_at_messages(struct exchange *x, struct seen *s)
 {
-	const struct bf_json_tape *t = &x->json;
+	struct bf_json_tape t;
+	uint32_t list;
 
-	for (uint32_t m = bf_json_first(x->content_token); m < t->tokens[x->content_token].next;
-	     m = t->tokens[m].next) {
-		struct bf_slice left = mock_message_text(t, m, &x->arena);
+	parse(x, x->body, &t);
+	list = bf_json_member(&t, 0, "messages");
+	for (uint32_t m = bf_json_first(list); m < t.tokens[list].next; m = t.tokens[m].next) {
+		struct bf_slice left = mock_message_text(&t, m, &x->arena);
 		s->words += mock_count_words(left);
 		while (left.len && mock_next_word(&left).len > 0)
 			;
 		if (left.len)
 			abort();
+	}
+	bf_arena_reset(&x->worker->tape_arena);
+}
+
+/* JSON as before, to this model, without fallbacks, and with the option where it was to come in. */
+static void look_at_spliced(struct exchange *x)
+{
+	static char text[65536 + 1024];
+	struct iovec pieces[OPENAI_PIECES_MAX];
+	struct bf_json_tape t;
+	struct bf_slice model = {NULL, 0};
+	bool usage = false;
+	size_t len = 0;
+	int n = openai_body_splice(x, true, pieces);
+
+	if (n < 1 || n > (int)OPENAI_PIECES_MAX)
+		abort();
+	for (int i = 0; i < n; i++) {
+		if (pieces[i].iov_len > sizeof(text) - len)
+			abort();
+		memcpy(text + len, pieces[i].iov_base, pieces[i].iov_len);
+		len += pieces[i].iov_len;
+	}
+	parse(x, (struct bf_slice){text, len}, &t);
+	if (bf_json_string(&t, bf_json_member(&t, 0, "model"), &x->arena, &model) < 0 ||
+	    !bf_slice_eq(model, x->model) || bf_json_member(&t, 0, "fallbacks") != BF_JSON_NONE)
+		abort();
+	uint32_t options = bf_json_member(&t, 0, "stream_options");
+	if (x->usage_edit.to &&
+	    (bf_json_bool(&t, bf_json_member(&t, options, "include_usage"), &usage) < 0 || !usage))
+		abort();
+	bf_arena_reset(&x->worker->tape_arena);
+}
+
+static void note_edits(const struct exchange *x, struct seen *s)
+{
+	const struct exchange_edit *edits[] = {&x->model_edit, &x->fallbacks_edit, &x->usage_edit};
+
+	for (size_t i = 0; i < BF_ARRAY_LEN(edits); i++) {
+		if (edits[i]->from > edits[i]->to || edits[i]->to > x->body.len)
+			abort();
+		s->edits[2 * i] = edits[i]->from;
+		s->edits[2 * i + 1] = edits[i]->to;
 	}
 }
 
@@ -107,15 +163,13 @@ static void look_at(const struct world *w, struct exchange *x, struct seen *s)
 {
 	s->stream = x->wants_stream;
 	s->usage = x->wants_usage_chunk;
-	s->content = x->content_token;
-	s->fallbacks = x->fallbacks_token;
 	if (x->route->object == SHM_OBJECT_EMBEDDING && x->wants_stream)
 		abort();
-	if (x->content_token == BF_JSON_NONE && x->route->object != SHM_OBJECT_RESPONSES)
-		abort();
+	note_edits(x, s);
 	look_at_targets(w, x, s);
 	if (x->route->object == SHM_OBJECT_CHAT)
 		look_at_messages(x, s);
+	look_at_spliced(x);
 }
 
 static void read_as(struct world *w, const struct route *route, struct seen *s, const uint8_t *data,

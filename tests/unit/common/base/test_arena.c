@@ -179,6 +179,36 @@ static void test_reset_keeps_one_chunk_and_wipes_it(void **state)
 	assert_null(a.chunks);
 	bf_arena_done(&a);
 }
+
+/* Above the usual 64 KiB, wiped as well; the bound that was asked for holds. */
+static void test_reset_keeps_as_much_as_it_was_told(void **state)
+{
+	enum {
+		LARGE = 300000,
+		BOUND = 512 * 1024
+	};
+	struct bf_arena a;
+
+	(void)state;
+	bf_arena_init_nodump(&a, 1 << 22);
+	bf_arena_keep(&a, BOUND);
+	assert_non_null(bf_arena_alloc(&a, 1000));
+	char *p = bf_arena_alloc(&a, LARGE);
+	assert_non_null(p);
+	memset(p, 's', LARGE);
+	bf_arena_reset(&a);
+	assert_true(all_zero(p, LARGE));
+	assert_int_equal(a.used_bytes, 0);
+	assert_ptr_equal(bf_arena_alloc(&a, LARGE), p);
+	/* Beside one that is too large the other is kept. */
+	assert_non_null(bf_arena_alloc(&a, BOUND));
+	bf_arena_reset(&a);
+	assert_ptr_equal(bf_arena_alloc(&a, LARGE), p);
+	bf_arena_keep(&a, 4096);
+	bf_arena_reset(&a);
+	assert_null(a.chunks);
+	bf_arena_done(&a);
+}
 #endif
 
 static void test_dup_and_printf(void **state)
@@ -245,6 +275,7 @@ int main(void)
 #ifndef BF_ARENA_MALLOC
 	    cmocka_unit_test(test_resize_of_the_newest_is_in_place),
 	    cmocka_unit_test(test_reset_keeps_one_chunk_and_wipes_it),
+	    cmocka_unit_test(test_reset_keeps_as_much_as_it_was_told),
 #endif
 	    cmocka_unit_test(test_dup_and_printf),
 	    cmocka_unit_test(test_done_accepts_zeroed_and_twice),

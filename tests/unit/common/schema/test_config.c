@@ -212,7 +212,7 @@ static void the_worst_case_is_told_from_what_was_configured(void **state)
 	    bf_table_decode_mp(&bf_config_table, &own, bf_buf_slice(&out), &b.arena, &err), 0);
 	assert_int_equal(own.providers.count, 2);
 	assert_int_equal(own.server.tls.key.len, 0);
-	uint64_t front = 4 * (200u << 20) + (8u << 20) +
+	uint64_t front = 4 * (200u << 20) + (8u << 20) + (33u << 20) +
 			 10 * (1024u + (80u << 10) + (64u << 10) + (40u << 10) + (16u << 10));
 	/* Shares are rounded up: 4 of 7 with 64 idle ones, 3 of 5. */
 	assert_int_equal(bf_config_worker_worst_bytes(&own, 2),

@@ -160,10 +160,12 @@ static void refuses_every_cut(void **state)
 	harness_close(&h);
 }
 
+#define OPTION "\"stream_options\":{\"include_usage\":true}"
+
 struct good {
 	unsigned object;
 	const char *body;
-	const char *content; /* raw; NULL: none */
+	const char *option; /* that a provider's body gets more; NULL: none */
 	bool stream, usage;
 };
 
@@ -171,31 +173,45 @@ static const struct good goods[] = {
     {CHAT,
      "{\"model\":\"mock/m\",\"messages\":[{\"role\":\"a\"}],\"stream\":true,\"stream_options\":"
      "{\"include_usage\":true}}",
-     "[{\"role\":\"a\"}]", true, true},
+     NULL, true, true},
     {CHAT,
      "{\"model\":\"mock/m\",\"stream\":null,\"stream_options\":null,\"messages\":[{\"role\":"
      "\"a\"}]}",
-     "[{\"role\":\"a\"}]", false, false},
+     NULL, false, false},
+    {CHAT, "{\"model\":\"mock/m\",\"stream\":true,\"messages\":[{\"role\":\"a\"}]}", OPTION ",",
+     true, false},
+    {CHAT,
+     "{\"model\":\"mock/m\",\"stream\":true,\"stream_options\":{\"include_usage\":false},"
+     "\"messages\":[{\"role\":\"a\"}]}",
+     "true", true, false},
     {COMPLETION,
      "{\"model\":\"mock/m\",\"prompt\":\"\",\"stream\":true,\"stream_options\":"
      "{\"include_usage\":true}}",
-     "\"\"", true, true},
-    {COMPLETION, "{\"model\":\"mock/m\",\"prompt\":[[1,2],[3]]}", "[[1,2],[3]]", false, false},
-    {EMBEDDING, "{\"model\":\"mock/m\",\"input\":\"a\",\"stream\":false}", "\"a\"", false, false},
-    {EMBEDDING, "{\"model\":\"mock/m\",\"input\":[\"a\",\"\"],\"stream_options\":7}",
-     "[\"a\",\"\"]", false, false},
-    {EMBEDDING, "{\"model\":\"mock/m\",\"input\":[1,2,3]}", "[1,2,3]", false, false},
-    {EMBEDDING, "{\"model\":\"mock/m\",\"input\":[[1],\"a\",[2,3]]}", "[[1],\"a\",[2,3]]", false,
+     NULL, true, true},
+    {COMPLETION, "{\"model\":\"mock/m\",\"prompt\":[],\"stream\":true,\"stream_options\":null}",
+     "{\"include_usage\":true}", true, false},
+    {COMPLETION, "{\"model\":\"mock/m\",\"prompt\":[[1,2],[3]]}", NULL, false, false},
+    {EMBEDDING, "{\"model\":\"mock/m\",\"input\":\"a\",\"stream\":false}", NULL, false, false},
+    {EMBEDDING, "{\"model\":\"mock/m\",\"input\":[\"a\",\"\"],\"stream_options\":7}", NULL, false,
      false},
+    {EMBEDDING, "{\"model\":\"mock/m\",\"input\":[1,2,3]}", NULL, false, false},
+    {EMBEDDING, "{\"model\":\"mock/m\",\"input\":[[1],\"a\",[2,3]]}", NULL, false, false},
     /* Its stream_options are others. */
     {RESPONSES,
      "{\"model\":\"mock/m\",\"input\":\"a\",\"stream\":true,\"stream_options\":"
      "{\"include_usage\":true}}",
-     "\"a\"", true, false},
-    {RESPONSES, "{\"model\":\"mock/m\",\"input\":[]}", "[]", false, false},
+     NULL, true, false},
+    {RESPONSES, "{\"model\":\"mock/m\",\"input\":\"a\",\"stream\":true,\"stream_options\":7}", NULL,
+     true, false},
+    {RESPONSES, "{\"model\":\"mock/m\",\"input\":[]}", NULL, false, false},
     {RESPONSES, "{\"model\":\"mock/m\",\"prompt\":{\"id\":\"p\"}}", NULL, false, false},
     {RESPONSES, "{\"model\":\"mock/m\",\"previous_response_id\":\"r\"}", NULL, false, false},
 };
+
+static bool is_part(const struct exchange *x, const struct exchange_edit *e, const char *part)
+{
+	return bf_slice_is((struct bf_slice){x->body.ptr + e->from, e->to - e->from}, part);
+}
 
 static void reads_good_bodies(void **state)
 {
@@ -210,12 +226,37 @@ static void reads_good_bodies(void **state)
 			fail_msg("%s: %s", goods[i].body, e.text);
 		assert_int_equal(x->wants_stream, goods[i].stream);
 		assert_int_equal(x->wants_usage_chunk, goods[i].usage);
-		if (goods[i].content)
-			assert_true(
-			    bf_slice_is(bf_json_raw(&x->json, x->content_token), goods[i].content));
-		else
-			assert_int_equal(x->content_token, BF_JSON_NONE);
-		assert_int_equal(x->fallbacks_token, BF_JSON_NONE);
+		assert_true(is_part(x, &x->model_edit, "\"mock/m\""));
+		assert_int_equal(x->fallbacks_edit.to, 0);
+		assert_int_equal(x->usage_edit.to != 0, goods[i].option != NULL);
+		if (goods[i].option && !bf_slice_is(x->usage_edit.text, goods[i].option))
+			fail_msg("%s: %.*s", goods[i].body, BF_SLICE_FMT(x->usage_edit.text));
+		exchange_free(x);
+	}
+	harness_close(&h);
+}
+
+/* Whether it is good or not, the tape goes with its reading: neither the request nor the worker
+ * holds it while a provider works. */
+static void keeps_no_tape(void **state)
+{
+	static char body[400000];
+	static const char *const ends[] = {"]}", "]"};
+	struct harness h;
+	struct exchange *x;
+	struct infer_error e;
+
+	(void)state;
+	harness_open(&h, NULL);
+	for (size_t i = 0; i < BF_ARRAY_LEN(ends); i++) {
+		int n =
+		    snprintf(body, sizeof(body), "{\"model\":\"mock\\/m\"," MESSAGES ",\"x\":[");
+		for (; n + 4 < (int)sizeof(body); n += 2)
+			memcpy(body + n, "1,", 2);
+		(void)snprintf(body + n, sizeof(body) - (size_t)n, "1%s", ends[i]);
+		assert_int_equal(read_body(&h, &x, CHAT, body, &e), i == 0 ? 0 : -1);
+		assert_true(x->arena.used_bytes < 512);
+		assert_int_equal(h.w.tape_arena.used_bytes, 0);
 		exchange_free(x);
 	}
 	harness_close(&h);
@@ -270,6 +311,7 @@ int main(void)
 	    cmocka_unit_test(refuses_with_exact_texts),
 	    cmocka_unit_test(refuses_every_cut),
 	    cmocka_unit_test(reads_good_bodies),
+	    cmocka_unit_test(keeps_no_tape),
 	    cmocka_unit_test(refuses_encoded_bodies_and_long_models),
 	    cmocka_unit_test(refuses_depth_bombs),
 	};

@@ -339,6 +339,39 @@ static void embeddings(void **state)
 	assert_non_null(strstr(answer, "\"prompt_tokens\":3"));
 }
 
+static void late(struct bf_config *config)
+{
+	harness_mock(config)->mock_config.latency_ms = 10;
+}
+
+/* What a call needs of its body is kept over its latency, in which other bodies are read. */
+static void another_request_meanwhile(void **state)
+{
+	struct harness h;
+	const char *request;
+
+	(void)state;
+	harness_open(&h, late);
+	int fd = harness_client(&h), other = harness_client(&h);
+	request = request_for("embeddings", "{\"model\":\"mock/m\",\"input\":[\"a\",\"b \\u0063\"],"
+					    "\"dimensions\":2,\"encoding_format\":\"base64\"}");
+	harness_send(&h, fd, request, strlen(request));
+	harness_turns(&h, 2);
+	(void)harness_ask(
+	    &h, other,
+	    request_for("chat/completions",
+			"{\"model\":\"mock/m\",\"messages\":[" USER("a b \\u0063") "]}"),
+	    answer, sizeof(answer));
+	assert_non_null(strstr(answer, "\"content\":\"a b c\""));
+	assert_true(harness_read(&h, fd, answer, sizeof(answer), "\"total_tokens\":3}}", NULL) > 0);
+	assert_non_null(strstr(answer, "\"index\":1,\"embedding\":\""));
+	assert_int_equal(h.w.tape_arena.used_bytes, 0);
+	(void)close(other);
+	(void)close(fd);
+	harness_turns(&h, 4);
+	harness_close(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -346,7 +379,7 @@ int main(void)
 	    cmocka_unit_test(message_texts),       cmocka_unit_test(echoes_the_last_user_message),
 	    cmocka_unit_test(streams_at_its_pace), cmocka_unit_test(usage_chunk_on_demand),
 	    cmocka_unit_test(text_completions),    cmocka_unit_test(responses),
-	    cmocka_unit_test(embeddings),
+	    cmocka_unit_test(embeddings),          cmocka_unit_test(another_request_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

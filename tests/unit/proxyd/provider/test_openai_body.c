@@ -11,6 +11,7 @@
 
 #include "common/base/macros.h"
 #include "proxyd/gate/infer.h"
+#include "proxyd/gate/infer_edit.h"
 #include "proxyd/gate/route.h"
 #include "proxyd/provider/openai_body.h"
 #include "proxyd/provider/provider.h"
@@ -160,6 +161,24 @@ static void order_of(unsigned n, size_t count, unsigned *order)
 	}
 }
 
+/* As the gate does it, but for names and members that it would refuse. */
+static void take_edits(struct exchange *x, bool usage)
+{
+	struct bf_arena arena;
+	struct bf_json_tape t;
+	uint32_t fallbacks;
+
+	bf_arena_init(&arena, 1 << 20);
+	assert_int_equal(bf_json_parse(&t, x->body, &arena, &bf_json_default_limits, NULL), 0);
+	infer_edit_model(x, &t, bf_json_member(&t, 0, "model"));
+	fallbacks = bf_json_member(&t, 0, "fallbacks");
+	if (fallbacks != BF_JSON_NONE)
+		infer_edit_cut_fallbacks(x, &t, fallbacks);
+	if (usage)
+		infer_edit_usage(x, &t, bf_json_member(&t, 0, "stream_options"));
+	bf_arena_done(&arena);
+}
+
 static void check_splice(struct harness *h, const char *body, const char *expected, bool usage)
 {
 	struct iovec pieces[OPENAI_PIECES_MAX];
@@ -170,11 +189,7 @@ static void check_splice(struct harness *h, const char *body, const char *expect
 
 	assert_non_null(x);
 	x->body = bf_slice_from(body);
-	x->wants_stream = usage;
-	assert_int_equal(bf_json_parse(&x->json, x->body, &x->arena, &bf_json_default_limits, NULL),
-			 0);
-	x->model_token = bf_json_member(&x->json, 0, "model");
-	x->fallbacks_token = bf_json_member(&x->json, 0, "fallbacks");
+	take_edits(x, usage);
 	x->model = BF_SLICE_LIT("n \xc3\xa4\"/x");
 	int n = openai_body_splice(x, true, pieces);
 	assert_true(n > 0 && n <= (int)OPENAI_PIECES_MAX);
