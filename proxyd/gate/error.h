@@ -25,7 +25,8 @@ int error_event_write(struct bf_buf *out, const struct exchange *x, int http_sta
 
 /*
  * x->answer is the body with which an upstream refused: turns it into what the client gets. On the
- * OpenAI routes that is the same; on the unified routes it is wrapped, with `error` taken from it.
+ * OpenAI routes that is the same where it has their shape, else its words in that shape; on the
+ * unified routes it is wrapped, with `error` taken from it.
  * Uses w->text. 0, or an error of bf_buf or BF_E_FULL with the answer as it came.
  */
 int error_relayed(struct exchange *x, int http_status);

@@ -21,6 +21,7 @@
 struct relayed {
 	struct bf_slice message, type, code, param;
 	char code_text[32];
+	bool openai; /* it stands in `error`, as OpenAI's clients look for it */
 };
 
 static struct bf_slice relayed_raw(const struct bf_json_tape *t, uint32_t object, const char *key)
@@ -49,7 +50,8 @@ static void relayed_members(const struct bf_json_tape *t, uint32_t object, struc
 			       t->text.ptr + t->tokens[code].start);
 }
 
-/* {"error":{..}}, {"error":".."}, or the members at the top: what servers of this family send. */
+/* {"error":{..}}, {"error":".."}, {"detail":".."}, or the members at the top: what servers of this
+ * family send. */
 static bool relayed_read(struct exchange *x, struct relayed *e)
 {
 	static const struct bf_json_limits limits = {.max_depth = 32, .max_tokens = 4096};
@@ -67,12 +69,17 @@ static bool relayed_read(struct exchange *x, struct relayed *e)
 		e->message = bf_json_raw(&tape, error);
 		return true;
 	}
-	if (error == BF_JSON_NONE || tape.tokens[error].type != BF_JSON_OBJECT)
+	e->openai = error != BF_JSON_NONE && tape.tokens[error].type == BF_JSON_OBJECT;
+	if (!e->openai)
 		error = 0;
-	if (!relayed_is_string(&tape, bf_json_member(&tape, error, "message")))
-		return false;
-	relayed_members(&tape, error, e);
-	return true;
+	if (relayed_is_string(&tape, bf_json_member(&tape, error, "message"))) {
+		relayed_members(&tape, error, e);
+		return true;
+	}
+	e->openai = false;
+	if (relayed_is_string(&tape, bf_json_member(&tape, 0, "detail")))
+		e->message = relayed_raw(&tape, 0, "detail");
+	return e->message.len > 0;
 }
 
 /* The first characters of a text; a cut one at the end is left out. */
@@ -117,6 +124,31 @@ static void relayed_error(struct bf_json_writer *w, const struct exchange *x, in
 	bf_jw_string(w, quote.len ? quote : bf_slice_from(text));
 }
 
+/* The same in OpenAI's shape, whose clients look for all four members. */
+static int relayed_write_openai(struct exchange *x, int http_status, const struct relayed *e)
+{
+	struct relayed whole = *e;
+	struct bf_json_writer w;
+
+	if (!whole.type.len)
+		whole.type = http_status == 429   ? BF_SLICE_LIT("\"rate_limit_error\"")
+			     : http_status >= 500 ? BF_SLICE_LIT("\"server_error\"")
+						  : BF_SLICE_LIT("\"invalid_request_error\"");
+	if (!whole.code.len)
+		whole.code = BF_SLICE_LIT("null");
+	if (!whole.param.len)
+		whole.param = BF_SLICE_LIT("null");
+	bf_buf_clear(&x->worker->text);
+	bf_jw_init(&w, &x->worker->text);
+	bf_jw_object(&w);
+	bf_jw_key(&w, "error");
+	bf_jw_object(&w);
+	relayed_error(&w, x, http_status, &whole);
+	bf_jw_end_object(&w);
+	bf_jw_end_object(&w);
+	return bf_jw_finish(&w);
+}
+
 static int relayed_write(struct exchange *x, int http_status, const struct relayed *e)
 {
 	struct bf_buf *out = &x->worker->text;
@@ -146,10 +178,14 @@ int error_relayed(struct exchange *x, int http_status)
 	size_t had = bf_buf_len(&x->answer), more;
 	int r;
 
-	if (!extra_wanted(x))
+	/* What was too long to be read may be right as it is. */
+	if (!extra_wanted(x) && had > RELAYED_READ_MAX)
 		return 0;
 	(void)relayed_read(x, &e);
-	r = relayed_write(x, http_status, &e);
+	if (!extra_wanted(x) && e.openai)
+		return 0;
+	r = extra_wanted(x) ? relayed_write(x, http_status, &e)
+			    : relayed_write_openai(x, http_status, &e);
 	if (r < 0)
 		return r;
 	more = bf_buf_len(text) > had ? bf_buf_len(text) - had : 0;

@@ -34,7 +34,7 @@ void openai_finish(struct openai_call *call, const struct exchange_outcome *outc
 
 /* A plain answer that began and cannot end must not pass for one: it is taken back. */
 static void openai_fail(struct openai_call *call, enum exchange_fault fault,
-			const struct upstream_failure *f)
+			const struct upstream_failure *f, bool truncated)
 {
 	struct exchange *x = call->x;
 	const struct exchange_outcome outcome = {
@@ -42,7 +42,7 @@ static void openai_fail(struct openai_call *call, enum exchange_fault fault,
 	    .http_status = f->http_status,
 	    .error_type = f->type,
 	    .error_text = f->text,
-	    .truncated = call->mode != OPENAI_WAITING,
+	    .truncated = truncated,
 	};
 
 	if (call->mode == OPENAI_PLAIN) {
@@ -61,7 +61,7 @@ void openai_give_up(struct openai_call *call, enum exchange_fault fault, int htt
 	    .http_status = http_status, .type = type, .text = text};
 
 	upstream_cancel(&call->up);
-	openai_fail(call, fault, &failure);
+	openai_fail(call, fault, &failure, call->mode != OPENAI_WAITING);
 }
 
 /* ---- what an answer says */
@@ -72,6 +72,15 @@ void openai_estimate(struct openai_call *call, uint64_t completion_tokens)
 
 	x->record.flags |= SHM_USAGE_ESTIMATED;
 	x->sink->on_usage(x, x->body.len / OPENAI_BYTES_PER_TOKEN, completion_tokens, 0);
+}
+
+/* The provider had all of the request, and nobody will hear what it made of it. */
+static void openai_estimate_unheard(struct openai_call *call)
+{
+	const struct upstream_call *up = &call->up;
+
+	if (!call->usage_seen && up->attempts && up->sent == up->total && call->status <= 299)
+		openai_estimate(call, call->deltas);
 }
 
 static void openai_note_stop(struct openai_call *call, struct bf_slice reason)
@@ -103,22 +112,6 @@ void openai_heard(struct openai_call *call, const struct openai_said *said,
 	    said->cached_tokens);
 }
 
-static void openai_count_plain(struct openai_call *call)
-{
-	struct openai *o = call->p->state;
-	struct bf_slice answer = bf_buf_slice(&call->x->answer);
-	bool vectors = call->object == SHM_OBJECT_EMBEDDING;
-	uint64_t guess = vectors ? 0 : answer.len / OPENAI_BYTES_PER_TOKEN;
-	struct openai_said said;
-
-	if (openai_said_read(call->object, answer, true, &o->scratch, &said))
-		openai_heard(call, &said, guess);
-	if (!call->usage_seen)
-		openai_estimate(call, guess);
-}
-
-/* ---- the answer */
-
 static const char *openai_status_type(int http_status)
 {
 	switch (http_status) {
@@ -131,6 +124,59 @@ static const char *openai_status_type(int http_status)
 		return http_status >= 500 ? "upstream_error" : "upstream_refused";
 	}
 }
+
+/* An answer with a good status that is an error all the same: as if its status said so. */
+static void openai_plain_error(struct openai_call *call, const struct openai_said *said)
+{
+	struct exchange *x = call->x;
+	char text[320];
+	const struct exchange_outcome outcome = {
+	    .fault = EXCHANGE_FAULT_STATUS,
+	    .http_status = said->error_status,
+	    .error_type = openai_status_type(said->error_status),
+	    .error_text = text,
+	};
+
+	(void)snprintf(text, sizeof(text), "the provider reported an error with status %d%s%.*s",
+		       call->status, said->error_text.len ? ": " : "",
+		       (int)BF_MIN(said->error_text.len, 200u),
+		       said->error_text.ptr ? said->error_text.ptr : "");
+	x->answer_status = said->error_status;
+	openai_finish(call, &outcome);
+}
+
+static void openai_plain_end(struct openai_call *call)
+{
+	struct openai *o = call->p->state;
+	struct bf_slice answer = bf_buf_slice(&call->x->answer);
+	const struct exchange_outcome outcome = {.http_status = call->status};
+	struct upstream_failure failure = {.http_status = 502, .type = "upstream_protocol_error"};
+	uint64_t guess = answer.len / OPENAI_BYTES_PER_TOKEN;
+	struct openai_said said;
+	bool read = openai_said_read(call->object, answer, true, &o->scratch, &said);
+
+	if (said.verdict == OPENAI_ERROR) {
+		openai_plain_error(call, &said);
+		return;
+	}
+	failure.text = call->x->wants_stream ? "the provider answered a stream with something else"
+					     : said.problem;
+	if (failure.text) {
+		openai_fail(call, EXCHANGE_FAULT_NETWORK, &failure, said.broken && !call->framed);
+		return;
+	}
+	if (read)
+		guess = (said.text_bytes + OPENAI_BYTES_PER_TOKEN - 1) / OPENAI_BYTES_PER_TOKEN;
+	if (call->object == SHM_OBJECT_EMBEDDING)
+		guess = 0;
+	if (read)
+		openai_heard(call, &said, guess);
+	if (!call->usage_seen)
+		openai_estimate(call, guess);
+	openai_finish(call, &outcome);
+}
+
+/* ---- the answer */
 
 static bool openai_is_json(const struct upstream_head *head)
 {
@@ -222,25 +268,33 @@ static bool on_openai_wants_more(struct upstream_call *up)
 	return false;
 }
 
+static void on_openai_repeat(struct upstream_call *up)
+{
+	struct exchange *x = BF_CONTAINER_OF(up, struct openai_call, up)->x;
+
+	x->sink->on_repeat(x);
+}
+
 static void on_openai_end(struct upstream_call *up)
 {
 	struct openai_call *call = BF_CONTAINER_OF(up, struct openai_call, up);
-	struct exchange_outcome outcome = {.http_status = call->status};
 	char text[64];
 
 	if (call->mode == OPENAI_STREAM) {
 		openai_stream_end(call);
 		return;
 	}
-	if (call->status > 299) {
-		(void)snprintf(text, sizeof(text), "the provider answered with status %d",
-			       call->status);
-		outcome.fault = EXCHANGE_FAULT_STATUS;
-		outcome.error_type = openai_status_type(call->status);
-		outcome.error_text = text;
-	} else {
-		openai_count_plain(call);
+	if (call->status <= 299) {
+		openai_plain_end(call);
+		return;
 	}
+	(void)snprintf(text, sizeof(text), "the provider answered with status %d", call->status);
+	const struct exchange_outcome outcome = {
+	    .fault = EXCHANGE_FAULT_STATUS,
+	    .http_status = call->status,
+	    .error_type = openai_status_type(call->status),
+	    .error_text = text,
+	};
 	openai_finish(call, &outcome);
 }
 
@@ -250,13 +304,20 @@ static void on_openai_fail(struct upstream_call *up, const struct upstream_failu
 
 	if (failure->local && failure->http_status == 503)
 		call->x->retry_after_s = 1;
-	openai_fail(call, failure->local ? EXCHANGE_FAULT_LOCAL : EXCHANGE_FAULT_NETWORK, failure);
+	if (failure->http_status == 504)
+		openai_estimate_unheard(call);
+	/* A cut within the head counts as one; a head that is no HTTP is none. */
+	bool begun = call->mode != OPENAI_WAITING ||
+		     (up->answered && strcmp(failure->type, "upstream_protocol_error") != 0);
+	openai_fail(call, failure->local ? EXCHANGE_FAULT_LOCAL : EXCHANGE_FAULT_NETWORK, failure,
+		    begun);
 }
 
 static const struct upstream_events openai_events = {
     .on_head = on_openai_head,
     .on_body = on_openai_body,
     .wants_more = on_openai_wants_more,
+    .on_repeat = on_openai_repeat,
     .on_end = on_openai_end,
     .on_fail = on_openai_fail,
 };
@@ -267,6 +328,7 @@ static void openai_cancel(struct exchange *x)
 {
 	struct openai_call *call = x->provider_call;
 
+	openai_estimate_unheard(call);
 	upstream_cancel(&call->up);
 	struct bf_buf partial = openai_let_go(call);
 	bf_buf_done(&partial);

@@ -32,7 +32,7 @@ struct openai {
 
 enum openai_mode {
 	OPENAI_WAITING,  /* for the head */
-	OPENAI_PLAIN,    /* relayed as it is */
+	OPENAI_PLAIN,    /* relayed as it is, once it is whole */
 	OPENAI_REPLACED, /* an error that is no JSON: only its status is told */
 	OPENAI_STREAM,
 };

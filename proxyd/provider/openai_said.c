@@ -10,107 +10,6 @@
 #include "common/base/num.h"
 #include "common/codec/json_tape.h"
 
-/* ---- cheap looks */
-
-static size_t skip_space(struct bf_slice s, size_t i)
-{
-	while (i < s.len &&
-	       (s.ptr[i] == ' ' || s.ptr[i] == '\t' || s.ptr[i] == '\n' || s.ptr[i] == '\r'))
-		i++;
-	return i;
-}
-
-static bool holds(struct bf_slice s, struct bf_slice needle)
-{
-	return s.len >= needle.len && memmem(s.ptr, s.len, needle.ptr, needle.len) != NULL;
-}
-
-/* Is there a member of this name (with quotes) whose value begins with ch? */
-static bool member_begins(struct bf_slice json, struct bf_slice key, char ch)
-{
-	while (json.len >= key.len) {
-		const char *at = memmem(json.ptr, json.len, key.ptr, key.len);
-		if (!at)
-			return false;
-		size_t i = skip_space(json, (size_t)(at - json.ptr) + key.len);
-		if (i < json.len && json.ptr[i] == ':') {
-			i = skip_space(json, i + 1);
-			if (i < json.len && json.ptr[i] == ch)
-				return true;
-		}
-		json = (struct bf_slice){json.ptr + i, json.len - i};
-	}
-	return false;
-}
-
-static bool begins_with_error(struct bf_slice json)
-{
-	size_t i = skip_space(json, 0);
-
-	if (i == json.len || json.ptr[i] != '{')
-		return false;
-	i = skip_space(json, i + 1);
-	return bf_slice_starts((struct bf_slice){json.ptr + i, json.len - i},
-			       BF_SLICE_LIT("\"error\""));
-}
-
-/* The value of "type" where it stands first, as it does in practice; ptr NULL: elsewhere. */
-static struct bf_slice first_type(struct bf_slice json)
-{
-	static const char begin[] = "{\"type\":";
-	struct bf_slice none = {NULL, 0}, type;
-	size_t i = sizeof(begin) - 1;
-
-	if (!bf_slice_starts(json, BF_SLICE_LIT("{\"type\":")))
-		return none;
-	i = skip_space(json, i);
-	if (i == json.len || json.ptr[i] != '"')
-		return none;
-	type.ptr = json.ptr + i + 1;
-	const char *end = memchr(type.ptr, '"', json.len - i - 1);
-	if (!end)
-		return none;
-	type.len = (size_t)(end - type.ptr);
-	return memchr(type.ptr, '\\', type.len) ? none : type;
-}
-
-static enum openai_verdict verdict_of_type(struct bf_slice type)
-{
-	if (bf_slice_is(type, "response.completed") || bf_slice_is(type, "response.incomplete"))
-		return OPENAI_COMPLETED;
-	if (bf_slice_is(type, "response.failed"))
-		return OPENAI_FAILED;
-	return bf_slice_is(type, "error") ? OPENAI_ERROR : OPENAI_GOES_ON;
-}
-
-static bool responses_maybe(struct bf_slice json, bool first)
-{
-	struct bf_slice type = first_type(json);
-
-	if (type.ptr && !first)
-		return verdict_of_type(type) != OPENAI_GOES_ON;
-	return holds(json, BF_SLICE_LIT("\"response.completed\"")) ||
-	       holds(json, BF_SLICE_LIT("\"response.incomplete\"")) ||
-	       holds(json, BF_SLICE_LIT("\"response.failed\"")) ||
-	       holds(json, BF_SLICE_LIT("\"error\""));
-}
-
-bool openai_said_maybe(enum shm_usage_object object, struct bf_slice json, bool first)
-{
-	if (object == SHM_OBJECT_RESPONSES)
-		return responses_maybe(json, first);
-	return (first && holds(json, BF_SLICE_LIT("\"error\""))) || begins_with_error(json) ||
-	       member_begins(json, BF_SLICE_LIT("\"finish_reason\""), '"') ||
-	       member_begins(json, BF_SLICE_LIT("\"usage\""), '{');
-}
-
-bool openai_said_delta(struct bf_slice json)
-{
-	return holds(first_type(json), BF_SLICE_LIT(".delta"));
-}
-
-/* ---- reading */
-
 static bool is_type(const struct bf_json_tape *t, uint32_t i, enum bf_json_type type)
 {
 	return i != BF_JSON_NONE && t->tokens[i].type == type;
@@ -236,6 +135,120 @@ static void read_error(const struct bf_json_tape *t, uint32_t error, struct bf_a
 		(void)bf_json_string(t, error, scratch, &said->error_text);
 }
 
+/* ---- a plain answer: is it one, and how much did the model write? */
+
+static uint32_t member_of(const struct bf_json_tape *t, uint32_t object, const char *key)
+{
+	return object == BF_JSON_NONE ? BF_JSON_NONE : bf_json_member(t, object, key);
+}
+
+/* What would make it an answer and is missing; NULL: nothing. */
+static const char *answer_missing(enum shm_usage_object object, const struct bf_json_tape *t,
+				  struct bf_arena *scratch)
+{
+	if (object == SHM_OBJECT_EMBEDDING)
+		return is_type(t, bf_json_member(t, 0, "data"), BF_JSON_ARRAY)
+			   ? NULL
+			   : "the provider's answer has no list \"data\"";
+	if (object == SHM_OBJECT_RESPONSES)
+		return is_type(t, bf_json_member(t, 0, "output"), BF_JSON_ARRAY) ||
+			       bf_slice_is(member_text(t, 0, "object", scratch), "response")
+			   ? NULL
+			   : "the provider's answer has no list \"output\"";
+	return is_type(t, bf_json_member(t, 0, "choices"), BF_JSON_ARRAY)
+		   ? NULL
+		   : "the provider's answer has no list \"choices\"";
+}
+
+static void judge_whole(enum shm_usage_object object, const struct bf_json_tape *t,
+			struct bf_arena *scratch, struct openai_said *said)
+{
+	uint32_t error = bf_json_member(t, 0, "error");
+
+	said->problem = answer_missing(object, t, scratch);
+	if (!said->problem)
+		return;
+	if (error != BF_JSON_NONE && t->tokens[error].type != BF_JSON_NULL)
+		read_error(t, error, scratch, said);
+	else if (bf_slice_is(member_text(t, 0, "object", scratch), "error"))
+		read_error(t, 0, scratch, said);
+}
+
+static uint64_t text_bytes(const struct bf_json_tape *t, uint32_t object, const char *key,
+			   struct bf_arena *scratch)
+{
+	uint32_t i = member_of(t, object, key);
+	struct bf_slice text = {NULL, 0};
+
+	if (!is_type(t, i, BF_JSON_STRING))
+		return 0;
+	/* Without memory to unescape it its own length must do. */
+	return bf_json_string(t, i, scratch, &text) == 0 ? text.len : t->tokens[i].len;
+}
+
+/* A text, or a list of parts that have one. */
+static uint64_t parts_bytes(const struct bf_json_tape *t, uint32_t object, const char *key,
+			    struct bf_arena *scratch)
+{
+	uint32_t list = member_of(t, object, key);
+	uint64_t bytes = text_bytes(t, object, key, scratch);
+
+	if (!is_type(t, list, BF_JSON_ARRAY))
+		return bytes;
+	for (uint32_t i = bf_json_first(list); i < t->tokens[list].next; i = t->tokens[i].next)
+		bytes += text_bytes(t, i, "text", scratch) + text_bytes(t, i, "refusal", scratch);
+	return bytes;
+}
+
+static uint64_t choice_bytes(const struct bf_json_tape *t, uint32_t choice,
+			     struct bf_arena *scratch)
+{
+	uint32_t message = member_of(t, choice, "message");
+	uint32_t tools = member_of(t, message, "tool_calls");
+	uint64_t bytes = text_bytes(t, choice, "text", scratch) +
+			 parts_bytes(t, message, "content", scratch) +
+			 text_bytes(t, message, "refusal", scratch) +
+			 text_bytes(t, message, "reasoning_content", scratch);
+
+	if (!is_type(t, tools, BF_JSON_ARRAY))
+		return bytes;
+	for (uint32_t i = bf_json_first(tools); i < t->tokens[tools].next; i = t->tokens[i].next)
+		bytes += text_bytes(t, member_of(t, i, "function"), "arguments", scratch);
+	return bytes;
+}
+
+/* What there is to estimate the tokens of an answer from. */
+static uint64_t answer_bytes(enum shm_usage_object object, const struct bf_json_tape *t,
+			     struct bf_arena *scratch)
+{
+	bool responses = object == SHM_OBJECT_RESPONSES;
+	uint32_t list = bf_json_member(t, 0, responses ? "output" : "choices");
+	uint64_t bytes = 0;
+
+	if (object == SHM_OBJECT_EMBEDDING || !is_type(t, list, BF_JSON_ARRAY))
+		return 0;
+	for (uint32_t i = bf_json_first(list); i < t->tokens[list].next; i = t->tokens[i].next) {
+		if (responses)
+			bytes += parts_bytes(t, i, "content", scratch) +
+				 parts_bytes(t, i, "summary", scratch) +
+				 text_bytes(t, i, "arguments", scratch);
+		else
+			bytes += choice_bytes(t, i, scratch);
+	}
+	return bytes;
+}
+
+/* ---- an event, or an answer */
+
+enum openai_verdict openai_verdict_of_type(struct bf_slice type)
+{
+	if (bf_slice_is(type, "response.completed") || bf_slice_is(type, "response.incomplete"))
+		return OPENAI_COMPLETED;
+	if (bf_slice_is(type, "response.failed"))
+		return OPENAI_FAILED;
+	return bf_slice_is(type, "error") ? OPENAI_ERROR : OPENAI_GOES_ON;
+}
+
 /* An event of a stream: is it one that ends it? Returns the object that holds status and usage. */
 static uint32_t read_event(enum shm_usage_object object, const struct bf_json_tape *t,
 			   struct bf_arena *scratch, struct openai_said *said)
@@ -244,7 +257,7 @@ static uint32_t read_event(enum shm_usage_object object, const struct bf_json_ta
 	uint32_t response = 0;
 
 	if (object == SHM_OBJECT_RESPONSES) {
-		said->verdict = verdict_of_type(member_text(t, 0, "type", scratch));
+		said->verdict = openai_verdict_of_type(member_text(t, 0, "type", scratch));
 		response = bf_json_member(t, 0, "response");
 		if (!is_type(t, response, BF_JSON_OBJECT))
 			response = 0;
@@ -260,6 +273,18 @@ static uint32_t read_event(enum shm_usage_object object, const struct bf_json_ta
 	return response;
 }
 
+/* code: why it could not be read; 0: it is no object. */
+static void note_problem(struct bf_slice json, int code, struct openai_said *said)
+{
+	if (json.len == 0)
+		said->problem = "the provider's answer is empty";
+	else if (code == BF_E_SYNTAX)
+		said->problem = "the provider's answer is no complete JSON";
+	else if (code == 0)
+		said->problem = "the provider's answer is no JSON object";
+	said->broken = said->problem && code < 0;
+}
+
 bool openai_said_read(enum shm_usage_object object, struct bf_slice json, bool whole,
 		      struct bf_arena *scratch, struct openai_said *ret_said)
 {
@@ -270,10 +295,14 @@ bool openai_said_read(enum shm_usage_object object, struct bf_slice json, bool w
 
 	*ret_said = (struct openai_said){0};
 	bf_arena_reset(scratch);
-	if (bf_json_parse(&t, json, scratch, &limits, NULL) < 0 ||
-	    t.tokens[0].type != BF_JSON_OBJECT)
+	int r = bf_json_parse(&t, json, scratch, &limits, NULL);
+	if (r < 0 || t.tokens[0].type != BF_JSON_OBJECT) {
+		note_problem(json, r, ret_said);
 		return false;
-	if (!whole)
+	}
+	if (whole)
+		judge_whole(object, &t, scratch, ret_said);
+	else
 		root = read_event(object, &t, scratch, ret_said);
 	if (!is_type(&t, root, BF_JSON_OBJECT))
 		return true;
@@ -282,5 +311,7 @@ bool openai_said_read(enum shm_usage_object object, struct bf_slice json, bool w
 		read_response(&t, root, scratch, ret_said);
 	else
 		read_choices(&t, scratch, ret_said);
+	if (whole && !ret_said->completion_known)
+		ret_said->text_bytes = answer_bytes(object, &t, scratch);
 	return true;
 }

@@ -1,5 +1,5 @@
-/* What an answer, or an event of a stream, says beside its content: tokens, why it stopped, errors.
- * Pure. */
+/* What an answer, or an event of a stream, says beside its content: tokens, why it stopped, errors;
+ * whether it is an answer at all. Pure. */
 #pragma once
 
 #include <stdbool.h>
@@ -27,6 +27,11 @@ struct openai_said {
 	enum openai_verdict verdict;
 	int error_status; /* ERROR: what its code says, else 502 */
 	struct bf_slice error_text;
+	/* Of a plain answer: */
+	const char
+	    *problem; /* why it cannot be one: a literal; NULL: nothing is known against it */
+	bool broken;  /* problem: it ends too early, or is no JSON */
+	uint64_t text_bytes; /* of what the model wrote; 0 when completion_known */
 };
 
 /*
@@ -34,11 +39,14 @@ struct openai_said {
  * written without escapes. first: the first event, which may be an error of any shape.
  */
 bool openai_said_maybe(enum shm_usage_object object, struct bf_slice json, bool first);
-/* Of a responses stream: is it an event that carries a piece of the answer? Cheap. */
-bool openai_said_delta(struct bf_slice json);
+/* Is it an event that carries a piece of the answer, and not only its frame? Cheap. */
+bool openai_said_delta(enum shm_usage_object object, struct bf_slice json);
+/* What the type of a responses stream's event means. */
+enum openai_verdict openai_verdict_of_type(struct bf_slice type);
 /*
- * Reads one event of a stream, or (whole) a plain answer. False: no JSON object. Texts lie in json
- * or in scratch, which is reset. Numbers that cannot be read are not there.
+ * Reads one event of a stream, or (whole) a plain answer. False: no JSON object, or one that is too
+ * large to be read. Texts lie in json or in scratch, which is reset. Numbers that cannot be read
+ * are not there.
  */
 bool openai_said_read(enum shm_usage_object object, struct bf_slice json, bool whole,
 		      struct bf_arena *scratch, struct openai_said *ret_said);

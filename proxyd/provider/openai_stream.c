@@ -59,7 +59,7 @@ static enum event_kind stream_read_event(struct openai_call *call, struct stream
 	if (bf_slice_is(e->data, "[DONE]"))
 		return is_responses(call) ? EVENT_HIDDEN : EVENT_DONE;
 	call->events++;
-	call->deltas += !is_responses(call) || openai_said_delta(e->data);
+	call->deltas += openai_said_delta(call->object, e->data);
 	if (!openai_said_maybe(call->object, e->data, first) ||
 	    !openai_said_read(call->object, e->data, false, &o->scratch, &e->said))
 		return EVENT_RELAYED;
@@ -75,6 +75,9 @@ static void stream_finish(struct openai_call *call, struct bf_slice tail)
 {
 	const struct exchange_outcome outcome = {.http_status = 200, .tail = tail};
 
+	/* What came together with the end was not counted yet. */
+	if (!call->usage_seen)
+		openai_estimate(call, call->deltas);
 	upstream_release(&call->up);
 	openai_finish(call, &outcome);
 }

@@ -31,7 +31,8 @@ def post(gw, path, body, headers=None):
                                       "usage": {"prompt_tokens": 3, "completion_tokens": 5}}, (3, 5), "length"),
     ("embeddings", {"input": "a"}, {"data": [], "usage": {"prompt_tokens": 4, "total_tokens": 4}}, (4, 0), ""),
     ("responses", {"input": "a"}, {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"},
-                                   "usage": {"input_tokens": 6, "output_tokens": 2}}, (6, 2), "max_output_tokens"),
+                                   "output": [], "usage": {"input_tokens": 6, "output_tokens": 2}}, (6, 2),
+     "max_output_tokens"),
     ("chat/completions", CHAT, {"choices": [{"finish_reason": "tool_calls"}],
                                 "usage": {"prompt_tokens": 1, "completion_tokens": 1}}, (1, 1), "tool_calls"),
 ])
@@ -113,6 +114,7 @@ def test_operations_that_a_provider_lacks(fake, gateway):
     assert (status, error_type(body)) == (400, "operation_not_supported")
     assert "perplexity" in body["error"]["message"] and "embeddings" in body["error"]["message"]
     assert not up.requests
+    up.on("m", fo.plain(b'{"data":[]}'))
     assert post(gw, "embeddings", {"model": "my-own/m", "input": "x"})[0] == 200
 
 

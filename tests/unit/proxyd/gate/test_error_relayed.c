@@ -1,4 +1,4 @@
-/* Upstreams' own error bodies: wrapped on the unified routes, untouched elsewhere. */
+/* Upstreams' own error bodies: wrapped on the unified routes, in OpenAI's shape elsewhere. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,8 +58,9 @@ static const struct body bodies[] = {
     /* Not of that shape: quoted. */
     {500, "{\"error\":{\"message\":7}}", "{\"message\":\"{\\\"error\\\":{\\\"message\\\":7}}\"}",
      "provider_server_error"},
-    {503, "{\"detail\":\"x\"}", "{\"message\":\"{\\\"detail\\\":\\\"x\\\"}\"}",
-     "provider_overloaded"},
+    {503, "{\"detail\":{}}", "{\"message\":\"{\\\"detail\\\":{}}\"}", "provider_overloaded"},
+    /* FastAPI */
+    {503, "{\"detail\":\"x\"}", "{\"message\":\"x\"}", "provider_overloaded"},
     {502, "<html>\xff</html>", "{\"message\":\"<html>\xef\xbf\xbd</html>\"}",
      "provider_server_error"},
     {500, "{\"error\":", "{\"message\":\"{\\\"error\\\":\"}", "provider_server_error"},
@@ -106,7 +107,40 @@ static void wrapped(void **state)
 	harness_close(&h);
 }
 
-static void raw_for_openai(void **state)
+static const char *openai_type(int status)
+{
+	return status == 429  ? "\"rate_limit_error\""
+	       : status > 499 ? "\"server_error\""
+			      : "\"invalid_request_error\"";
+}
+
+/* Has error the four members, and of what it was taken from the message? */
+static void check_openai(struct exchange *x, const struct body *b)
+{
+	struct bf_slice error = member(x, "error");
+	struct bf_json_tape t, was;
+	struct bf_err err;
+	uint32_t i, w;
+
+	assert_int_equal(bf_json_parse(&t, error, &x->arena, &bf_json_default_limits, &err), 0);
+	assert_int_equal(
+	    bf_json_parse(&was, bf_slice_from(b->error), &x->arena, &bf_json_default_limits, &err),
+	    0);
+	assert_int_equal(t.tokens[0].count, 4);
+	i = bf_json_member(&t, 0, "message");
+	w = bf_json_member(&was, 0, "message");
+	assert_true(bf_slice_eq(bf_json_raw(&t, i), bf_json_raw(&was, w)));
+	w = bf_json_member(&was, 0, "type");
+	assert_true(bf_slice_eq(bf_json_raw(&t, bf_json_member(&t, 0, "type")),
+				w == BF_JSON_NONE ? bf_slice_from(openai_type(b->status))
+						  : bf_json_raw(&was, w)));
+	w = bf_json_member(&was, 0, "code");
+	assert_true(bf_slice_eq(bf_json_raw(&t, bf_json_member(&t, 0, "code")),
+				w == BF_JSON_NONE ? BF_SLICE_LIT("null") : bf_json_raw(&was, w)));
+	assert_true(bf_slice_is(bf_json_raw(&t, bf_json_member(&t, 0, "param")), "null"));
+}
+
+static void openai_shaped(void **state)
 {
 	struct harness h;
 
@@ -115,7 +149,11 @@ static void raw_for_openai(void **state)
 	for (size_t i = 0; i < BF_ARRAY_LEN(bodies); i++) {
 		struct exchange *x = answered(&h, &openai, bf_slice_from(bodies[i].body));
 		assert_int_equal(error_relayed(x, bodies[i].status), 0);
-		assert_true(bf_slice_is(bf_buf_slice(&x->answer), bodies[i].body));
+		if (i < 3) /* it had that shape */
+			assert_true(bf_slice_is(bf_buf_slice(&x->answer), bodies[i].body));
+		else
+			check_openai(x, &bodies[i]);
+		assert_true(x->answer_charged >= bf_buf_len(&x->answer));
 		exchange_free(x);
 	}
 	harness_close(&h);
@@ -164,7 +202,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(wrapped),
-	    cmocka_unit_test(raw_for_openai),
+	    cmocka_unit_test(openai_shaped),
 	    cmocka_unit_test(long_bodies_are_cut_at_a_character),
 	    cmocka_unit_test(a_full_budget_leaves_the_body),
 	};

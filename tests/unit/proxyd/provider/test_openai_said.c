@@ -82,6 +82,91 @@ static void plain_answers(void **state BF_UNUSED)
 	bf_arena_done(&arena);
 }
 
+/* Is it an answer at all; what may be counted of one without numbers. */
+static void answers_and_others(void **state BF_UNUSED)
+{
+	static const struct {
+		enum shm_usage_object object;
+		const char *json;
+		const char *problem; /* what it says; NULL: none */
+		int error_status;
+		bool broken;
+		uint64_t text_bytes;
+	} list[] = {
+	    {CHAT, "", "empty", 0, true, 0},
+	    {CHAT, "{\"id\":", "complete", 0, true, 0},
+	    {CHAT, " \n", "complete", 0, true, 0},
+	    {CHAT, "<html>", "complete", 0, true, 0},
+	    {CHAT, "{\"choices\":[]}}", "complete", 0, true, 0},
+	    {CHAT, "[1,2]", "object", 0, false, 0},
+	    {CHAT, "null", "object", 0, false, 0},
+	    {CHAT, "{}", "choices", 0, false, 0},
+	    {CHAT, "{\"choices\":null}", "choices", 0, false, 0},
+	    {CHAT, "{\"choices\":{}}", "choices", 0, false, 0},
+	    {CHAT, "{\"data\":[],\"error\":null}", "choices", 0, false, 0},
+	    {CHAT, "{\"choices\":[]}", NULL, 0, false, 0},
+	    {CHAT, "{\"choices\":[],\"error\":{\"code\":429}}", NULL, 0, false, 0},
+	    {CHAT, "{\"error\":{\"code\":429,\"message\":\"m\"}}", "choices", 429, false, 0},
+	    {CHAT, "{\"id\":\"x\",\"error\":\"m\"}", "choices", 502, false, 0},
+	    {CHAT, "{\"error\":{\"code\":200}}", "choices", 502, false, 0},
+	    {CHAT, "{\"object\":\"error\",\"code\":400}", "choices", 400, false, 0},
+	    {SHM_OBJECT_COMPLETION, "{}", "choices", 0, false, 0},
+	    {SHM_OBJECT_COMPLETION, "{\"choices\":[{\"text\":\"12345\"}]}", NULL, 0, false, 5},
+	    {SHM_OBJECT_EMBEDDING, "{\"choices\":[]}", "data", 0, false, 0},
+	    {SHM_OBJECT_EMBEDDING, "{\"data\":[{\"text\":\"12345\"}]}", NULL, 0, false, 0},
+	    {RESP, "{\"data\":[],\"object\":\"list\"}", "output", 0, false, 0},
+	    {RESP, "{\"object\":\"response\"}", NULL, 0, false, 0},
+	    {RESP, "{\"output\":[],\"status\":\"failed\",\"error\":{}}", NULL, 0, false, 0},
+	    {RESP, "{\"error\":{\"code\":\"rate_limit_exceeded\"}}", "output", 429, false, 0},
+	    {RESP,
+	     "{\"id\":\"much else\",\"output\":[{\"content\":[{\"text\":\"abc\"},7,{\"text\":"
+	     "\"d\",\"type\":\"x\"}]},{\"arguments\":\"{\\\"\\\":1}\"},null]}",
+	     NULL, 0, false, 10},
+	    {CHAT,
+	     "{\"id\":\"much else\",\"choices\":[{\"message\":{\"content\":\"a\\u00e4\\n\"}},{"
+	     "\"message\":{\"content\":[{\"text\":\"xy\"}]}},{\"message\":{\"content\":null,"
+	     "\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}},5]}",
+	     NULL, 0, false, 8},
+	    {CHAT,
+	     "{\"choices\":[{\"message\":{\"content\":\"abc\"}}],\"usage\":{"
+	     "\"completion_tokens\":1}}",
+	     NULL, 0, false, 0},
+	};
+	struct bf_arena arena;
+	struct openai_said s;
+
+	bf_arena_init(&arena, 1 << 20);
+	for (size_t i = 0; i < BF_ARRAY_LEN(list); i++) {
+		(void)openai_said_read(list[i].object, bf_slice_from(list[i].json), true, &arena,
+				       &s);
+		if (!s.problem != !list[i].problem ||
+		    (s.problem && !strstr(s.problem, list[i].problem)) ||
+		    (s.verdict == OPENAI_ERROR) != (list[i].error_status != 0) ||
+		    s.error_status != list[i].error_status || s.broken != list[i].broken ||
+		    s.text_bytes != list[i].text_bytes)
+			fail_msg("%s: %s, %d, %d, %lu", list[i].json, s.problem, s.error_status,
+				 s.broken, (unsigned long)s.text_bytes);
+	}
+	bf_arena_done(&arena);
+}
+
+/* What is too large to be read is not said to be wrong. */
+static void an_answer_that_is_not_read(void **state BF_UNUSED)
+{
+	static char json[200];
+	struct bf_arena arena;
+	struct openai_said s;
+
+	memset(json, '[', 100);
+	memset(json + 100, ']', 100);
+	bf_arena_init(&arena, 1 << 20);
+	assert_false(
+	    openai_said_read(CHAT, (struct bf_slice){json, sizeof(json)}, true, &arena, &s));
+	assert_null(s.problem);
+	assert_false(s.broken);
+	bf_arena_done(&arena);
+}
+
 static void events_of_streams(void **state BF_UNUSED)
 {
 	static const struct {
@@ -146,16 +231,70 @@ static void events_of_streams(void **state BF_UNUSED)
 	bf_arena_done(&arena);
 }
 
+static void pieces_of_chats(void **state BF_UNUSED)
+{
+	static const struct {
+		enum shm_usage_object object;
+		const char *json;
+		bool speaks;
+	} list[] = {
+	    {CHAT, "{\"choices\":[{\"delta\":{\"content\":\"a\"}}]}", true},
+	    {CHAT,
+	     "{\"choices\":[{\"delta\" : { \"role\" : \"assistant\" , \"content\" : \"a\" }}]}",
+	     true},
+	    {CHAT, "{\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}", false},
+	    {CHAT,
+	     "{\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}}]"
+	     "}",
+	     false},
+	    {CHAT, "{\"choices\":[{\"delta\":{\"content\":null,\"reasoning_content\":\"\\\"\"}}]}",
+	     true},
+	    {CHAT, "{\"choices\":[{\"delta\":{\"tool_calls\":[{}]}}]}", true},
+	    {CHAT, "{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}", false},
+	    {CHAT, "{\"choices\":[{\"delta\":{}},{\"delta\":{\"content\":\"a\"}}]}", true},
+	    {CHAT, "{\"choices\":[],\"usage\":{}}", false},
+	    {CHAT, "{\"choices\":[{\"delta\":null}]}", false},
+	    {CHAT, "{\"delta\":{\"content\":\"", false},
+	    {CHAT, "{\"delta\":{\"role", false},
+	    {CHAT, "{\"delta\":{\"a\\", false},
+	    {CHAT, "{\"delta\":", false},
+	    {CHAT, "{\"delta\"", false},
+	    {SHM_OBJECT_COMPLETION, "{\"choices\":[{\"text\":\"a\"}]}", true},
+	    {SHM_OBJECT_COMPLETION, "{\"choices\":[{\"text\":\"\"}]}", false},
+	    {SHM_OBJECT_COMPLETION, "{\"choices\":[{\"text\":\"", false},
+	};
+
+	for (size_t i = 0; i < BF_ARRAY_LEN(list); i++) {
+		size_t len = strlen(list[i].json);
+		/* Of its own size: not a byte behind it is read. */
+		char *copy = malloc(len);
+		assert_non_null(copy);
+		memcpy(copy, list[i].json, len);
+		if (openai_said_delta(list[i].object, (struct bf_slice){copy, len}) !=
+		    list[i].speaks)
+			fail_msg("%s", list[i].json);
+		for (size_t cut = 0; cut < len; cut++) {
+			char *begin = malloc(cut + 1);
+			assert_non_null(begin);
+			memcpy(begin + 1, copy, cut);
+			(void)openai_said_delta(list[i].object, (struct bf_slice){begin + 1, cut});
+			free(begin);
+		}
+		free(copy);
+	}
+}
+
 static void pieces_of_responses(void **state BF_UNUSED)
 {
-	assert_true(openai_said_delta(BF_SLICE_LIT("{\"type\":\"response.output_text.delta\"}")));
+	assert_true(
+	    openai_said_delta(RESP, BF_SLICE_LIT("{\"type\":\"response.output_text.delta\"}")));
 	assert_true(openai_said_delta(
-	    BF_SLICE_LIT("{\"type\": \"response.function_call_arguments.delta\",\"a\":1}")));
-	assert_false(
-	    openai_said_delta(BF_SLICE_LIT("{\"type\":\"response.created\",\"x\":\".delta\"}")));
-	assert_false(openai_said_delta(BF_SLICE_LIT("{\"type\":\"response.delta")));
-	assert_false(openai_said_delta(BF_SLICE_LIT("{\"type\":")));
-	assert_false(openai_said_delta(BF_SLICE_LIT("")));
+	    RESP, BF_SLICE_LIT("{\"type\": \"response.function_call_arguments.delta\",\"a\":1}")));
+	assert_false(openai_said_delta(
+	    RESP, BF_SLICE_LIT("{\"type\":\"response.created\",\"x\":\".delta\"}")));
+	assert_false(openai_said_delta(RESP, BF_SLICE_LIT("{\"type\":\"response.delta")));
+	assert_false(openai_said_delta(RESP, BF_SLICE_LIT("{\"type\":")));
+	assert_false(openai_said_delta(RESP, BF_SLICE_LIT("")));
 }
 
 static void operations(void **state BF_UNUSED)
@@ -181,7 +320,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(plain_answers),
+	    cmocka_unit_test(answers_and_others),
+	    cmocka_unit_test(an_answer_that_is_not_read),
 	    cmocka_unit_test(events_of_streams),
+	    cmocka_unit_test(pieces_of_chats),
 	    cmocka_unit_test(pieces_of_responses),
 	    cmocka_unit_test(operations),
 	};
