@@ -41,13 +41,26 @@ static void test_source_is_replaced_and_restored(void **state)
 	assert_int_equal(bf_wall_ns(), -7000000);
 	now = 9000000;
 	assert_int_equal(bf_mono_ms(), 9);
+	assert_int_equal(bf_mono_coarse_ms(), 9);
 	bf_clock_set_source(NULL);
 	assert_true(bf_wall_ns() > 0);
+}
+
+/* Behind the fine one by a tick at most, and never before it. */
+static void test_coarse_time_follows(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		int64_t before = bf_mono_ms(), coarse = bf_mono_coarse_ms();
+		assert_true(coarse <= bf_mono_ms());
+		assert_true(coarse >= before - 50);
+	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_coarse_time_follows),
 	    cmocka_unit_test(test_system_clocks),
 	    cmocka_unit_test(test_source_is_replaced_and_restored),
 	};
