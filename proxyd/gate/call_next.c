@@ -6,6 +6,7 @@
 #include "proxyd/gate/call_priv.h"
 
 #include "common/base/clock.h"
+#include "proxyd/gate/error_class.h"
 #include "proxyd/record/record.h"
 
 #define CALL_REFUSED_COOL_MS 60000 /* how long other requests spare a key that was refused */
@@ -213,6 +214,7 @@ static bool call_fall_back(struct call *call, const struct exchange_outcome *o)
 
 	call_keep(call, o);
 	record_close(x, o);
+	error_class_count(x);
 	call_forget(call);
 	call_aim(x, x->target + 1);
 	call->attempt_ms = bf_mono_ms();
@@ -233,8 +235,10 @@ static void call_restore(struct call *call, struct exchange_outcome *o)
 	struct exchange *x = call->x;
 	const struct call_error *kept = call->kept;
 
-	if (x->admitted)
+	if (x->admitted) {
 		record_close(x, o);
+		error_class_count(x);
+	}
 	call_forget(call);
 	call_aim(x, 0);
 	x->id = x->first_id;

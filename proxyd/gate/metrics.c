@@ -1,6 +1,6 @@
 /*
- * The numbers of the whole node as Prometheus text: any worker can tell them, because they live in
- * the segment. Called by the route table. Must never reset or change a number.
+ * The numbers of the whole node as text: any worker can tell them, because they live in the
+ * segment. Called by the route table. Must never reset or change a number.
  */
 #include "proxyd/gate/metrics.h"
 
@@ -9,20 +9,22 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/ipc/frame.h"
+#include "proxyd/gate/error_class.h"
 #include "proxyd/provider/key.h"
 #include "proxyd/provider/provider.h"
 #include "shm/content.h"
 #include "shm/health.h"
 #include "shm/slot.h"
 
-#define METRICS_DERIVED 6u
-#define METRICS_MAX     (SHM_METRIC_SPACE + METRICS_DERIVED)
+#define METRICS_DERIVED 8u
+#define METRICS_MAX     ((unsigned)SHM_METRIC_COUNT + (unsigned)SHM_HISTOGRAM_COUNT + METRICS_DERIVED)
 
 struct metrics_family {
 	const char *name, *help;
-	bool is_counter;
-	int shard;                                                /* enum shm_metric, or -1 */
-	int (*write)(const struct worker *w, struct bf_buf *out); /* when shard is -1 */
+	enum metrics_kind kind;
+	int place; /* enum shm_metric, or enum shm_histogram of a histogram; else: */
+	int (*write)(const struct worker *w, struct bf_buf *out);
 };
 
 static int write_build(const struct worker *w, struct bf_buf *out)
@@ -115,17 +117,69 @@ static int write_keys(const struct worker *w, struct bf_buf *out)
 	return r;
 }
 
+/* One series per class, all of them always: a rate needs the zero before the first failure. */
+static int write_errors(const struct worker *w, struct bf_buf *out)
+{
+	int r = 0;
+
+	for (unsigned c = 0; c < ERROR_CLASS_COUNT && r == 0; c++)
+		r = bf_buf_printf(
+		    out, "bifrost_errors_by_class_total{error_type=\"%s\"} %" PRId64 "\n",
+		    error_class_name((enum error_class_number)c), shm_error_class_sum(w->seg, c));
+	return r;
+}
+
+/* Two live holders of one role and index would be one series twice: the younger one counts. */
+static bool has_younger(const struct worker *w, uint32_t p, const struct shm_slot_info *of)
+{
+	struct shm_slot_info other;
+
+	for (uint32_t o = 0; o < SHM_PROC_SLOTS; o++) {
+		shm_slot_info(w->seg, o, &other);
+		if (o == p || other.state != SHM_SLOT_LIVE || other.role != of->role ||
+		    other.index != of->index)
+			continue;
+		if (other.started_wall_ns > of->started_wall_ns ||
+		    (other.started_wall_ns == of->started_wall_ns && o > p))
+			return true;
+	}
+	return false;
+}
+
+static int write_starts(const struct worker *w, struct bf_buf *out)
+{
+	struct shm_slot_info info;
+	int r = 0;
+
+	for (uint32_t p = 0; p < SHM_PROC_SLOTS && r == 0; p++) {
+		shm_slot_info(w->seg, p, &info);
+		if (info.state != SHM_SLOT_LIVE || has_younger(w, p, &info))
+			continue;
+		r = bf_buf_printf(out,
+				  "bifrost_process_start_time_seconds{role=\"%s\",index=\"%" PRIu32
+				  "\"} %" PRId64 ".%03d\n",
+				  bf_role_name((enum bf_role)info.role), info.index,
+				  info.started_wall_ns / 1000000000,
+				  (int)(info.started_wall_ns / 1000000 % 1000));
+	}
+	return r;
+}
+
 static const struct metrics_family metrics_derived[METRICS_DERIVED] = {
-    {"bifrost_build_info", "The version that runs.", false, -1, write_build},
-    {"bifrost_health_degraded", "1 for each reason why this node is degraded.", false, -1,
+    {"bifrost_build_info", "The version that runs.", METRICS_INFO, -1, write_build},
+    {"bifrost_health_degraded", "1 for each reason why this node is degraded.", METRICS_GAUGE, -1,
      write_health},
-    {"bifrost_draining", "1 while this node is draining.", false, -1, write_draining},
-    {"bifrost_usage_waiting_records", "Usage records in the rings that are not written yet.", false,
-     -1, write_usage_waiting},
-    {"bifrost_content_waiting_bytes", "Bytes in the content rings that are not written yet.", false,
-     -1, write_content_waiting},
+    {"bifrost_draining", "1 while this node is draining.", METRICS_GAUGE, -1, write_draining},
+    {"bifrost_usage_waiting_records", "Usage records in the rings that are not written yet.",
+     METRICS_GAUGE, -1, write_usage_waiting},
+    {"bifrost_content_waiting_bytes", "Bytes in the content rings that are not written yet.",
+     METRICS_GAUGE, -1, write_content_waiting},
     {"bifrost_provider_key_up", "0 while a key of a provider is spared: rate limited or refused.",
-     false, -1, write_keys},
+     METRICS_GAUGE, -1, write_keys},
+    {"bifrost_errors_by_class_total", "Rows that ended with an error, by what went wrong.",
+     METRICS_COUNTER, -1, write_errors},
+    {"bifrost_process_start_time_seconds", "When a process of this node started, since the epoch.",
+     METRICS_GAUGE, -1, write_starts},
 };
 
 static int family_compare(const void *a, const void *b)
@@ -140,8 +194,14 @@ static size_t metrics_collect(struct metrics_family *families)
 
 	for (int m = 0; m < SHM_METRIC_COUNT; m++) {
 		const struct shm_metric_def *d = &shm_metric_defs[m];
-		families[n++] = (struct metrics_family){d->exported, d->help,
-							d->kind == SHM_METRIC_COUNTER, m, NULL};
+		bool counts = d->kind == SHM_METRIC_COUNTER;
+		families[n++] = (struct metrics_family){
+		    d->exported, d->help, counts ? METRICS_COUNTER : METRICS_GAUGE, m, NULL};
+	}
+	for (int h = 0; h < SHM_HISTOGRAM_COUNT; h++) {
+		const struct shm_histogram_def *d = &shm_histogram_defs[h];
+		families[n++] =
+		    (struct metrics_family){d->exported, d->help, METRICS_HISTOGRAM, h, NULL};
 	}
 	memcpy(families + n, metrics_derived, sizeof(metrics_derived));
 	n += METRICS_DERIVED;
@@ -149,40 +209,54 @@ static size_t metrics_collect(struct metrics_family *families)
 	return n;
 }
 
-static int family_write(const struct worker *w, const struct metrics_family *f, struct bf_buf *out)
+static int histogram_write(const struct worker *w, enum shm_histogram h, enum metrics_format format,
+			   struct bf_buf *out)
 {
-	int r = bf_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", f->name, f->help, f->name,
-			      f->is_counter ? "counter" : "gauge");
-	if (r < 0)
-		return r;
-	if (f->shard < 0)
-		return f->write(w, out);
-	return bf_buf_printf(out, "%s %" PRId64 "\n", f->name,
-			     shm_metric_sum(w->seg, (enum shm_metric)f->shard));
+	struct shm_histogram_sums sums;
+
+	shm_histogram_sum(w->seg, h, &sums);
+	return metrics_histogram_write(out, format, &shm_histogram_defs[h], &sums);
 }
 
-int metrics_write(const struct worker *w, struct bf_buf *out)
+static int family_write(const struct worker *w, const struct metrics_family *f,
+			enum metrics_format format, struct bf_buf *out)
+{
+	int r = metrics_head_write(out, format, f->kind, f->name, f->help);
+
+	if (r < 0)
+		return r;
+	if (f->write)
+		return f->write(w, out);
+	if (f->kind == METRICS_HISTOGRAM)
+		return histogram_write(w, (enum shm_histogram)f->place, format, out);
+	return bf_buf_printf(out, "%s %" PRId64 "\n", f->name,
+			     shm_metric_sum(w->seg, (enum shm_metric)f->place));
+}
+
+int metrics_write(const struct worker *w, enum metrics_format format, struct bf_buf *out)
 {
 	struct metrics_family families[METRICS_MAX];
 	size_t n = metrics_collect(families);
 	int r = 0;
 
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = family_write(w, &families[i], out);
+		r = family_write(w, &families[i], format, out);
+	if (r == 0 && format == METRICS_OPENMETRICS)
+		r = bf_buf_append_slice(out, BF_SLICE_LIT("# EOF\n"));
 	return r;
 }
 
 void metrics_answer(struct exchange *x)
 {
+	enum metrics_format format = metrics_format_of(exchange_header(x, "accept"));
 	struct bf_buf *text = &x->worker->text;
 	int status = 200;
 
 	bf_buf_clear(text);
-	if (metrics_write(x->worker, text) < 0) {
+	if (metrics_write(x->worker, format, text) < 0) {
 		bf_buf_clear(text);
 		status = 500;
 	}
 	exchange_set_state(x, EXCHANGE_DONE);
-	x->out->answer(x, status, BF_SLICE_LIT("text/plain; version=0.0.4; charset=utf-8"),
-		       bf_buf_slice(text));
+	x->out->answer(x, status, metrics_content_type(format), bf_buf_slice(text));
 }

@@ -189,6 +189,15 @@ static void record_count(struct worker *w, const struct shm_usage_record *r)
 		       token_count(r->completion_tokens));
 }
 
+static void record_observe(struct worker *w, const struct shm_usage_record *r)
+{
+	shm_histogram_observe(w->seg, w->proc_slot, SHM_H_UPSTREAM_LATENCY, r->latency_us);
+	shm_histogram_observe(w->seg, w->proc_slot, SHM_H_RETRIES, (int64_t)r->attempts - 1);
+	/* An error's head is no first token. */
+	if ((r->flags & SHM_USAGE_STREAM) && r->first_byte_us > 0 && r->http_status < 300)
+		shm_histogram_observe(w->seg, w->proc_slot, SHM_H_FIRST_TOKEN, r->first_byte_us);
+}
+
 /* The row, and what it overflowed into. */
 static void record_push(struct exchange *x)
 {
@@ -211,6 +220,7 @@ void record_close(struct exchange *x, const struct exchange_outcome *outcome)
 	x->admitted = false;
 	record_outcome(x, outcome);
 	record_count(w, &x->record);
+	record_observe(w, &x->record);
 	if (x->inflight >= 0) {
 		/* Bodies first: who finds the row finds what it points to. */
 		if (record_wants_content(x))

@@ -111,8 +111,24 @@ void harness_open(struct harness *h, void (*tweak)(struct bf_config *config))
 	assert_int_equal(listener_init(&h->f.listener, &h->f, 0, 1, 0, &err), 0);
 }
 
+/* Every row is observed once, every failed one under one class. */
+static void rows_are_observed(const struct harness *h)
+{
+	struct shm_histogram_sums latency, retries;
+	int64_t failed = shm_metric_sum(&h->seg, SHM_M_REQUESTS_FAILED), classes = 0;
+
+	shm_histogram_sum(&h->seg, SHM_H_UPSTREAM_LATENCY, &latency);
+	shm_histogram_sum(&h->seg, SHM_H_RETRIES, &retries);
+	assert_int_equal(latency.count, failed + shm_metric_sum(&h->seg, SHM_M_REQUESTS_OK));
+	assert_int_equal(retries.count, latency.count);
+	for (unsigned c = 0; c < SHM_ERROR_CLASS_COUNT; c++)
+		classes += shm_error_class_sum(&h->seg, c);
+	assert_int_equal(classes, failed);
+}
+
 void harness_close(struct harness *h)
 {
+	rows_are_observed(h);
 	front_done(&h->f);
 	assert_int_equal(h->w.inflight, 0);
 	assert_int_equal(h->w.body_bytes, 0);
