@@ -255,6 +255,21 @@ static void works_without_nodes(void **state)
 	bf_arena_done(&arena);
 }
 
+/* Only "*" stands for more than itself. */
+static void models_are_no_patterns(void **state)
+{
+	(void)state;
+	bed_mentions(
+	    "providers: {groq: {keys: [{name: a, value: x, models: [m, 'only3*']}]}}\n",
+	    "keys[0].models[1]: \"only3*\" is a pattern, and only whole names are matched: "
+	    "name each model, or \"*\" for all");
+	bed_mentions("providers: {groq: {keys: [{name: a, value: x}, {name: b, value: y, "
+		     "enabled: false, blacklisted_models: ['**']}]}}\n",
+		     "keys[1].blacklisted_models[0]: \"**\" is a pattern");
+	bed_accepts("providers: {groq: {keys: [{name: a, value: x, models: ['*'], "
+		    "blacklisted_models: ['*', m]}]}}\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +280,7 @@ int main(void)
 	    cmocka_unit_test(names_of_providers),
 	    cmocka_unit_test(key_names_and_ids_are_unique),
 	    cmocka_unit_test(empty_models_are_ambiguous),
+	    cmocka_unit_test(models_are_no_patterns),
 	    cmocka_unit_test(retention_by_either_name),
 	    cmocka_unit_test(logging_needs_a_store),
 	    cmocka_unit_test(values_that_must_fit_each_other),
