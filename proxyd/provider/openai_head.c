@@ -6,6 +6,7 @@
 #include "proxyd/provider/openai_head.h"
 
 #include <errno.h>
+#include <string.h>
 #include <strings.h>
 
 #include "common/base/macros.h"
@@ -124,6 +125,38 @@ static void pen_line(struct head_pen *pen, struct bf_slice name, struct bf_slice
 	pen_put(pen, BF_SLICE_LIT("\r\n"));
 }
 
+/* The first member of a comma-separated list, without the blanks around it; takes it off. */
+static struct bf_slice next_of_list(struct bf_slice *list)
+{
+	const char *comma = memchr(list->ptr, ',', list->len);
+	struct bf_slice one = {list->ptr, comma ? (size_t)(comma - list->ptr) : list->len};
+	size_t used = one.len + (comma ? 1 : 0);
+
+	*list = (struct bf_slice){list->ptr + used, list->len - used};
+	while (one.len && (one.ptr[0] == ' ' || one.ptr[0] == '\t'))
+		one = (struct bf_slice){one.ptr + 1, one.len - 1};
+	while (one.len && (one.ptr[one.len - 1] == ' ' || one.ptr[one.len - 1] == '\t'))
+		one.len--;
+	return one;
+}
+
+/* Does a Connection header name it? Then it is for us alone (RFC 9110, 7.6.1). */
+static bool is_hop_by_hop(const struct exchange *x, struct bf_slice name)
+{
+	for (uint32_t i = 0; i < x->header_count; i++) {
+		struct bf_slice list = x->headers[i].value;
+
+		if (!name_is(x->headers[i].name, BF_SLICE_LIT("connection")))
+			continue;
+		while (list.len) {
+			struct bf_slice one = next_of_list(&list);
+			if (name_is(one, name))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* Under which name a header of the client's goes on; ptr NULL: it does not. */
 static struct bf_slice forwarded_name(const struct exchange *x, const struct exchange_header *h)
 {
@@ -145,6 +178,8 @@ static struct bf_slice forwarded_name(const struct exchange *x, const struct exc
 		return no;
 	/* The client's own key to this gateway is not for providers, unless it says so. */
 	if (name_is(name, BF_SLICE_LIT("authorization")) && (!prefixed || x->key))
+		return no;
+	if (is_hop_by_hop(x, name) || (prefixed && is_hop_by_hop(x, h->name)))
 		return no;
 	return text_is_clean(name, true) && text_is_clean(h->value, false) ? name : no;
 }

@@ -135,6 +135,32 @@ static void lists(void **state BF_UNUSED)
 			    BEGIN "x-other: 2\r\n" END);
 }
 
+/* RFC 9110, 7.6.1: what Connection lists is for the next hop, which is this gateway. */
+static void what_connection_lists_stays_here(void **state BF_UNUSED)
+{
+	struct bf_slice both[] = {BF_SLICE_LIT("x-plain"), BF_SLICE_LIT("x-other")};
+	struct bf_conf_header_filter filter = {.allowlist = {both, 2}};
+	struct exchange_header headers[] = {
+	    H("X-Plain", "1"),        H("x-bf-eh-x-plain", "2"), H("x-other", "3"),
+	    H("x-bf-eh-x-more", "4"), H("Connection", ""),
+	};
+	const struct bf_conf_provider conf = {.keys = {NULL, 0}};
+	static const char *const lists[][2] = {
+	    {"x-plain", BEGIN "x-other: 3\r\n" END},
+	    {"close, X-PLAIN\t,x-OTHER", BEGIN END},
+	    {",, x-bf-eh-x-plain ,", BEGIN "X-Plain: 1\r\nx-other: 3\r\n" END},
+	    {"x-plain-not", BEGIN "X-Plain: 1\r\nx-plain: 2\r\nx-other: 3\r\n" END},
+	};
+
+	for (size_t i = 0; i < BF_ARRAY_LEN(lists); i++) {
+		headers[4].value = bf_slice_from(lists[i][0]);
+		assert_string_equal(rest_of(headers, 5, &filter, NULL, &conf), lists[i][1]);
+	}
+	headers[4].value = BF_SLICE_LIT("X-More");
+	filter.allowlist.count = 0;
+	assert_string_equal(rest_of(headers, 5, &filter, NULL, &conf), BEGIN "x-plain: 2\r\n" END);
+}
+
 static void who_signs(void **state BF_UNUSED)
 {
 	const struct exchange_header own = H("x-bf-eh-authorization", "Bearer theirs");
@@ -203,6 +229,7 @@ int main(void)
 	    cmocka_unit_test(prefixed_headers_go_on),
 	    cmocka_unit_test(some_never_go_on),
 	    cmocka_unit_test(lists),
+	    cmocka_unit_test(what_connection_lists_stays_here),
 	    cmocka_unit_test(who_signs),
 	    cmocka_unit_test(extra_headers),
 	    cmocka_unit_test(a_bound),
