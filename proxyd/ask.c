@@ -104,16 +104,20 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 	arm(t);
 }
 
-/* The client has gone, or this worker leaves. */
+/* The client has gone, or this worker leaves: then the asker still hears about it. */
 static void ask_cancel(struct exchange *x, const char *why)
 {
 	struct ask_table *t = x->worker->asks;
 
-	(void)why;
 	for (uint32_t i = 0; i < ASK_MAX; i++) {
 		if (t->asks[i].id == 0 || t->asks[i].x != x)
 			continue;
 		send_cancel(t, t->asks[i].id);
+		if (strcmp(why, EXCHANGE_WORKER_LEFT) == 0) {
+			finish(t, &t->asks[i], BF_E_CLOSED,
+			       BF_SLICE_LIT(EXCHANGE_WORKER_LEFT_TEXT));
+			return;
+		}
 		release(t, &t->asks[i]);
 	}
 	x->cancel = NULL;

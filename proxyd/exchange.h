@@ -180,8 +180,8 @@ struct exchange {
 	const struct exchange_out *out;
 	void *front; /* the client's connection; only out's functions look at it */
 	/*
-	 * Set by the gate while a provider works: the client is gone, or the worker leaves; stop,
-	 * settle, record. The front frees x afterwards.
+	 * Set by the gate while a provider works: stop, settle, record. The client is gone: the
+	 * front frees x afterwards. The worker leaves: the client is told, x is over.
 	 */
 	void (*cancel)(struct exchange *x, const char *why);
 	/* The front looks at the clock (about every FRONT_SWEEP_MS) while a provider works: is a
@@ -200,6 +200,8 @@ struct exchange {
 /* Why an exchange is cancelled: error_type of its row. */
 #define EXCHANGE_CLIENT_GONE "client_gone"
 #define EXCHANGE_WORKER_LEFT "worker_stopped"
+
+#define EXCHANGE_WORKER_LEFT_TEXT "this node is restarting; send it again"
 
 #define EXCHANGE_HEADERS_MAX 128u /* further ones: 431 */
 #define EXCHANGE_TARGETS_MAX 16u  /* the primary and its fallbacks */

@@ -139,6 +139,28 @@ void conn_lost(struct conn *c, const char *why)
 	conn_close(c);
 }
 
+/* A request whose answer has not begun: it may come again. */
+static void conn_turn_away(struct conn *c)
+{
+	if (c->x)
+		c->x->retry_after_s = 1;
+	input_refuse(c, 503, EXCHANGE_WORKER_LEFT, EXCHANGE_WORKER_LEFT_TEXT);
+}
+
+void conn_leave(struct conn *c)
+{
+	if (c->state == CONN_CLOSED)
+		return;
+	c->keep_alive = false;
+	if (c->state == CONN_BODY || c->state == CONN_HEAD)
+		conn_turn_away(c);
+	else if (c->x && (c->x->state == EXCHANGE_CALLING || c->x->state == EXCHANGE_STREAMING))
+		c->x->cancel(c->x, EXCHANGE_WORKER_LEFT);
+	if (c->state != CONN_CLOSED && !c->broken && bf_buf_len(&c->out) > 0)
+		respond_flush(c);
+	conn_close(c);
+}
+
 void conn_free(struct conn *c)
 {
 	assert(c->state == CONN_CLOSED);
@@ -182,6 +204,17 @@ void conn_sent(struct conn *c)
 		input_flow(c);
 }
 
+/* A body may pause for body_timeout, and take as long as its bytes do at the least rate: who sends
+ * one byte a minute holds memory for days. */
+static int64_t conn_body_deadline_ms(const struct conn *c, int64_t timeout_ms)
+{
+	uint64_t bytes =
+	    c->http.head.chunked ? c->http.body_bytes : (uint64_t)c->http.head.content_length;
+	int64_t whole_ms = (int64_t)(bytes / (CONN_BODY_LEAST_RATE / 1000u));
+
+	return BF_MIN(c->active_ms + timeout_ms, c->since_ms + timeout_ms + whole_ms);
+}
+
 static int64_t conn_deadline_ms(const struct conn *c)
 {
 	const struct bf_conf_server *s = &c->front->w->config->server;
@@ -194,7 +227,7 @@ static int64_t conn_deadline_ms(const struct conn *c)
 	case CONN_HEAD:
 		return c->since_ms + s->header_timeout_ms;
 	case CONN_BODY:
-		return c->active_ms + s->body_timeout_ms;
+		return conn_body_deadline_ms(c, s->body_timeout_ms);
 	case CONN_BUSY:
 		/* The provider has deadlines of its own; a client that does not read has this one.
 		 */
@@ -245,7 +278,8 @@ void conn_check_time(struct conn *c, int64_t now_ms)
 			     "the header section did not arrive within server.header_timeout");
 	else if (c->state == CONN_BODY)
 		input_refuse(c, 408, "request_timeout",
-			     "the body paused for longer than server.body_timeout");
+			     "the body paused for longer than server.body_timeout, or came at less "
+			     "than 1000 bytes a second");
 	else
 		conn_lost(c, EXCHANGE_CLIENT_GONE);
 }

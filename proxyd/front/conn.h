@@ -34,10 +34,11 @@ enum conn_state {
 #define CONN_REQUESTS_PER_TURN 16u /* pipelined requests served in one turn */
 #define CONN_PENDING_MAX \
 	(16u << 10) /* pipelined bytes held while a request runs; then reading stops */
-#define CONN_STREAM_HIGH (32u << 10) /* unsent bytes of a stream that hold its provider back */
-#define CONN_STREAM_LOW  (8u << 10)  /* ... and let it go on */
-#define CONN_LINGER_MS   2000
-#define CONN_QUIET_MS    1000 /* then an output buffer that lies empty is given back */
+#define CONN_STREAM_HIGH     (32u << 10) /* unsent bytes of a stream that hold its provider back */
+#define CONN_STREAM_LOW      (8u << 10)  /* ... and let it go on */
+#define CONN_LINGER_MS       2000
+#define CONN_BODY_LEAST_RATE 1000u /* bytes a second, on the average after server.body_timeout */
+#define CONN_QUIET_MS        1000  /* then an output buffer that lies empty is given back */
 
 struct bf_tls_peer;
 struct front;
@@ -77,9 +78,11 @@ struct conn *conn_new(struct front *f, int fd, bool from_loopback);
 /* Closes now, frees at the end of the turn. The exchange, if any, must be over or never admitted.
  * No-op when closed. */
 void conn_close(struct conn *c);
-/* The client is gone (or slow beyond its time, or this worker leaves): cancels the exchange,
- * closes. */
+/* The client is gone, or slow beyond its time: cancels the exchange, closes. */
 void conn_lost(struct conn *c, const char *why);
+/* This worker leaves: the client is told so, as far as the kernel takes it at once, and the
+ * connection closes. */
+void conn_leave(struct conn *c);
 /* The whole answer is with the kernel: next request, linger, or close. */
 void conn_sent(struct conn *c);
 /* Time is up? Acts on it. */

@@ -189,7 +189,7 @@ void front_done(struct front *f)
 		return;
 	listener_done(&f->listener);
 	while (!bf_list_empty(&f->conns))
-		conn_lost(conn_of(f->conns.next), EXCHANGE_WORKER_LEFT);
+		conn_leave(conn_of(f->conns.next));
 	front_free_dead(f);
 	ev_prepare_stop(f->w->loop, &f->turn_end);
 	ev_idle_stop(f->w->loop, &f->again);

@@ -43,8 +43,8 @@ struct front {
 };
 
 int front_init(struct front *f, struct worker *w, struct bf_err *err);
-/* Cancels every exchange (their rows say worker_stopped), closes everything. Accepts a zeroed
- * front. */
+/* Ends every exchange (their clients are told, their rows say worker_stopped), closes everything.
+ * Accepts a zeroed front. */
 void front_done(struct front *f);
 
 /* Takes an accepted, non-blocking socket. -ENOMEM: the caller keeps it. */

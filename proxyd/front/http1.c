@@ -356,12 +356,24 @@ static int fail_llhttp(struct http1 *h)
 	return fail(h, 400, reason && reason[0] ? reason : "malformed request");
 }
 
+/* A word that may be a method, and a space: else it is no HTTP at all. */
+static bool begins_with_method(const char *bytes, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && ((bytes[n] >= 'A' && bytes[n] <= 'Z') || bytes[n] == '-'))
+		n++;
+	return n > 0 && n < len && bytes[n] == ' ';
+}
+
 static long parse_head(struct http1 *h, const char *bytes, size_t len)
 {
 	llhttp_errno_t e = llhttp_execute(&h->parser, bytes, len);
 
 	if (e == HPE_PAUSED_H2_UPGRADE)
 		return fail(h, 505, "HTTP/2 is not spoken here");
+	if (e == HPE_INVALID_METHOD && begins_with_method(bytes, len))
+		return fail(h, 501, "this method is not known here; see GET and POST");
 	if (e != HPE_OK)
 		return fail_llhttp(h);
 	/* The line scanner saw the end; if llhttp did not, it waits for the rest of an HTTP/2

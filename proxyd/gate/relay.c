@@ -7,9 +7,10 @@
  */
 #include "proxyd/gate/relay.h"
 
+#include <string.h>
+
 #include "proxyd/gate/call_priv.h"
 #include "proxyd/gate/error.h"
-#include "proxyd/gate/error_class.h"
 #include "proxyd/gate/extra.h"
 #include "proxyd/record/record.h"
 #include "proxyd/worker.h"
@@ -139,10 +140,8 @@ static void relay_failed(struct exchange *x, const struct exchange_outcome *outc
 	else if (call_again(x, &last))
 		return;
 	bool streaming = x->state == EXCHANGE_STREAMING;
-	if (x->admitted) {
+	if (x->admitted)
 		record_close(x, &last);
-		error_class_count(x);
-	}
 	relay_finish(x);
 	relay_tell_failure(x, &last, streaming);
 }
@@ -261,6 +260,30 @@ static const struct exchange_sink relay_sink = {
     .on_done = relay_on_done,
 };
 
+/* This worker leaves: the client is told in the way that is still open to it, and its row says what
+ * it was told. */
+static void relay_leave(struct exchange *x)
+{
+	bool streaming = x->state == EXCHANGE_STREAMING;
+	const struct exchange_outcome outcome = {
+	    .fault = EXCHANGE_FAULT_LOCAL,
+	    .http_status = 503,
+	    .error_type = EXCHANGE_WORKER_LEFT,
+	    .error_text = EXCHANGE_WORKER_LEFT_TEXT,
+	    .truncated = streaming,
+	};
+
+	x->answer_status = streaming ? 200 : 0;
+	if (!streaming) {
+		bf_buf_clear(&x->answer);
+		x->answer_head.len = 0;
+		x->retry_after_s = 1;
+	}
+	record_close(x, &outcome);
+	relay_finish(x);
+	relay_tell_failure(x, &outcome, streaming);
+}
+
 /* The client is gone, or this worker leaves: the call ends here, and its row says so. */
 static void relay_cancel(struct exchange *x, const char *why)
 {
@@ -273,8 +296,11 @@ static void relay_cancel(struct exchange *x, const char *why)
 	if (x->call_cancel)
 		x->call_cancel(x);
 	call_stopped(x);
+	if (strcmp(why, EXCHANGE_WORKER_LEFT) == 0) {
+		relay_leave(x);
+		return;
+	}
 	record_close(x, &outcome);
-	error_class_count(x);
 	relay_finish(x);
 }
 

@@ -150,7 +150,7 @@ HEADS = {
     "tab in the first line": (b"GET\t/live HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "relative target": (b"GET live HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "connect": (b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 501),
-    "unknown method": (b"BREW /live HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "unknown method": (b"BREW /live HTTP/1.1\r\nHost: a\r\n\r\n", 501),
     "lower case method": (b"get /live HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "bare lf at the end": (b"GET /live HTTP/1.1\r\nHost: a\r\n\n", 400),
     "bare cr in the first line": (b"GET /live\r HTTP/1.1\r\nHost: a\r\n\r\n", 400),

@@ -364,6 +364,36 @@ def test_stream_survives_a_restart(gateway):
     assert [r[1] for r in wait_for_rows(gw, 1)] == ["success"]
 
 
+@pytest.mark.parametrize("way", ["restart", "stop"])
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "plain"])
+def test_what_outlives_the_drain_is_told(gateway, way, stream):
+    """At the end of supervisor.drain_timeout a stream ends with an error event, a plain call with a 503."""
+    mock = {"token_interval": "200ms"} if stream else {"latency": "60s"}
+    gw = gateway(workers=1, config={"supervisor": {"drain_timeout": "1s"}, "providers": {"mock": {"mock_config": mock}}}).start()
+    with client(gw) as s:
+        s.sendall(chat_bytes(" ".join(["word"] * 200), stream=stream))
+        if stream:
+            assert s.recv(10) == b"HTTP/1.1 2"
+        else:
+            wait_for("the call", lambda: metrics(gw)["bifrost_requests_in_flight"] == 1)
+        if way == "restart":
+            gw.ctl("restart", "proxyd.0")
+        else:
+            os.kill(gw.pid, signal.SIGTERM)
+        said = read_to_end(s)
+    if stream:
+        assert said.endswith(b"\n\n\r\n0\r\n\r\n") and b"[DONE]" not in said
+        body = said.split(b"data: ")[-1].partition(b"\n\n")[0]
+    else:
+        head, _, body = said.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: 1" in head and b"\r\nConnection: close" in head
+    error = json.loads(body)
+    assert (error["error"]["type"], error["status_code"]) == ("worker_stopped", 503)
+    wait_for_rows(gw, 1)
+    (row,) = logs(gw, "status, http_status, truncated, client_gone, crashed, error_details LIKE '%worker_stopped%'")
+    assert row == (("error", 200, 1, 0, 0, 1) if stream else ("error", 503, 0, 0, 0, 1))
+
+
 def test_metrics_please_promtool(gateway):
     gw = gateway().start()
     assert gw.chat("hello")[0] == 200

@@ -42,7 +42,7 @@ static void endless_mock(struct bf_config *config)
 static void timeouts_by_state(void **state)
 {
 	static const char head[] =
-	    "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc";
+	    "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\nabc";
 	struct harness h;
 	bool closed;
 
@@ -90,6 +90,48 @@ static void timeouts_by_state(void **state)
 	leave(&h, body);
 	harness_close(&h);
 	harness_clock(false);
+}
+
+/* However short its pauses, a body comes at a least rate: it is paid for in memory. */
+static void bodies_that_drip(void **state)
+{
+	static const struct {
+		const char *head, *piece;
+	} ways[] = {
+	    {"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n", "x"},
+	    {"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+	     "1\r\nx\r\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BF_ARRAY_LEN(ways); i++) {
+		struct harness h;
+		bool closed = false;
+		int64_t waited_ms = 0;
+
+		harness_clock(true);
+		harness_open(&h, NULL);
+		const struct bf_conf_server *s = &h.config.server;
+		int fd = harness_client(&h);
+		harness_send(&h, fd, ways[i].head, strlen(ways[i].head));
+		harness_turns(&h, 2);
+		while (h.f.conn_count == 1 && waited_ms < 10 * s->body_timeout_ms) {
+			harness_send(&h, fd, ways[i].piece, strlen(ways[i].piece));
+			harness_turns(&h, 2);
+			harness_tick(s->body_timeout_ms / 10);
+			waited_ms += s->body_timeout_ms / 10;
+			front_sweep(&h.f, bf_mono_ms());
+			if (harness_read(&h, fd, answer, sizeof(answer), NULL, &closed))
+				break;
+		}
+		assert_memory_equal(answer, "HTTP/1.1 408 ", 13);
+		assert_non_null(strstr(answer, "1000 bytes a second"));
+		assert_true(waited_ms >= s->body_timeout_ms);
+		assert_true(waited_ms <= 2 * s->body_timeout_ms);
+		leave(&h, fd);
+		harness_close(&h);
+		harness_clock(false);
+	}
 }
 
 /* A client that got an error and does not close is not waited for. */
@@ -225,6 +267,38 @@ static void stop_writes_the_rows(void **state)
 	harness_close(&h);
 }
 
+/* One that has not said all it wants is told to say it elsewhere; idle ones are just closed. */
+static void stop_turns_half_requests_away(void **state)
+{
+	static const char *const halves[] = {
+	    "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{",
+	    "POST /v1/chat/completions HTTP/1.1\r\nHos",
+	    "",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BF_ARRAY_LEN(halves); i++) {
+		struct harness h;
+		bool closed = false;
+
+		harness_open(&h, NULL);
+		int fd = harness_client(&h);
+		harness_send(&h, fd, halves[i], strlen(halves[i]));
+		harness_turns(&h, 2);
+		front_done(&h.f);
+		size_t n = harness_read(&h, fd, answer, sizeof(answer), NULL, &closed);
+		assert_true(closed);
+		if (i == 2)
+			assert_int_equal(n, 0);
+		else
+			assert_memory_equal(answer, "HTTP/1.1 503 ", 13);
+		if (i == 0)
+			assert_non_null(strstr(answer, "Retry-After: 1\r\n"));
+		(void)close(fd);
+		harness_close(&h);
+	}
+}
+
 static unsigned ticks;
 static int64_t ticked_ms;
 
@@ -272,11 +346,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(timeouts_by_state),
+	    cmocka_unit_test(bodies_that_drip),
 	    cmocka_unit_test(lingering_ends),
 	    cmocka_unit_test(drain_closes_with_the_next_answer),
 	    cmocka_unit_test(drain_gives_idle_connections_a_grace),
 	    cmocka_unit_test(drain_without_connections_is_done_at_once),
 	    cmocka_unit_test(stop_writes_the_rows),
+	    cmocka_unit_test(stop_turns_half_requests_away),
 	    cmocka_unit_test(sweeps_tick),
 	};
 

@@ -59,7 +59,8 @@ static int ask(struct harness *h, bool stream, const char *path)
 	h->providers.count = 1;
 	int fd = harness_client(h);
 	(void)snprintf(body, sizeof(body),
-		       "{\"model\":\"mock/m\",\"stream\":%s,\"messages\":[{\"role\":\"user\"}]}",
+		       "{\"model\":\"mock/m\",\"stream\":%s,\"input\":\"hi\","
+		       "\"messages\":[{\"role\":\"user\"}]}",
 		       stream ? "true" : "false");
 	(void)snprintf(request, sizeof(request),
 		       "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%s", path,
@@ -417,9 +418,71 @@ static void a_client_that_leaves_stops_the_call(void **state)
 	assert_int_equal(row.http_status, 200);
 }
 
+/* An end that is none, in the stream's own language; the row says what was sent. */
+static void a_worker_that_leaves_ends_its_streams(void **state)
+{
+	static const char *const ways[][2] = {
+	    {UNIFIED, "data: {\"type\":\"worker_stopped\",\"is_bifrost_error\":true,"
+		      "\"status_code\":503,"},
+	    {OPENAI, "data: {\"error\":{\"message\":\"this node is restarting; send it again\","},
+	    {"/v1/responses", "event: error\ndata: {\"type\":\"error\","},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BF_ARRAY_LEN(ways); i++) {
+		struct harness h;
+		int fd = ask(&h, true, ways[i][0]);
+
+		called->sink->on_head(called, 200, true);
+		assert_true(called->sink->on_body(called, BF_SLICE_LIT("data: 1\n\n")));
+		/* Nothing has left yet: it goes in the same write. */
+		front_done(&h.f);
+		assert_int_equal(cancelled, 1);
+		assert_int_equal(shm_metric_of(&h.seg, h.slot, SHM_M_STREAMS_OPEN), 0);
+		(void)harness_read(&h, fd, answer, sizeof(answer), NULL, NULL);
+		assert_memory_equal(answer, "HTTP/1.1 200 OK\r\n", 17);
+		const char *said = strstr(answer, "data: 1\n\n");
+		assert_non_null(said = strstr(said, ways[i][1]));
+		assert_non_null(strstr(said, "this node is restarting; send it again"));
+		assert_string_equal(answer + strlen(answer) - 9, "\n\n\r\n0\r\n\r\n");
+		struct shm_usage_record row = finish(&h, fd);
+		assert_int_equal(row.http_status, 200);
+		assert_string_equal(row.error_type, "worker_stopped");
+		assert_true(row.flags & SHM_USAGE_TRUNCATED);
+		assert_false(row.flags & SHM_USAGE_CLIENT_GONE);
+	}
+}
+
+/* Of what has not begun there is a whole answer, whatever of the provider's is here already. */
+static void a_worker_that_leaves_refuses_what_has_not_begun(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct harness h;
+		int fd = ask(&h, i & 1, UNIFIED);
+
+		if (i & 2)
+			called->sink->on_head(called, 200, i & 1);
+		if (i == 2)
+			assert_true(called->sink->on_body(called, BF_SLICE_LIT("{\"id\":1")));
+		front_done(&h.f);
+		(void)harness_read(&h, fd, answer, sizeof(answer), NULL, NULL);
+		assert_memory_equal(answer, "HTTP/1.1 503 Service Unavailable\r\n", 34);
+		assert_non_null(strstr(answer, "\r\nRetry-After: 1\r\n"));
+		assert_non_null(strstr(answer, "\r\nConnection: close\r\n"));
+		assert_non_null(strstr(answer, "{\"type\":\"worker_stopped\","));
+		struct shm_usage_record row = finish(&h, fd);
+		assert_int_equal(row.http_status, 503);
+		assert_string_equal(row.error_type, "worker_stopped");
+		assert_false(row.flags & (SHM_USAGE_TRUNCATED | SHM_USAGE_CLIENT_GONE));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_worker_that_leaves_ends_its_streams),
+	    cmocka_unit_test(a_worker_that_leaves_refuses_what_has_not_begun),
 	    cmocka_unit_test(failure_before_anything_is_an_error_answer),
 	    cmocka_unit_test(failure_in_mid_stream_is_an_error_event),
 	    cmocka_unit_test(a_plain_answer_in_pieces_is_joined),
