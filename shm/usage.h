@@ -63,12 +63,14 @@ struct shm_usage_record {
 	char error_text[120];
 	char key_id[48];
 	char stop_reason[24];    /* finish_reason or status, as the provider told it */
-	char request_id[64];     /* the client's x-request-id */
+	char request_id[128];    /* the client's x-request-id */
 	char parent_id[64];      /* of a fallback: the primary's id; else x-bf-parent-request-id */
 	char attempt_trail[320]; /* JSON: [["key name",status or "error type",milliseconds],...] */
-	uint8_t reserved1[72];
+	uint8_t reserved1[8];
 };
 _Static_assert(sizeof(struct shm_usage_record) == SHM_USAGE_RECORD_BYTES, "usage record, layout 2");
+_Static_assert(sizeof(((struct shm_usage_record *)0)->request_id) == 128,
+	       "as long as the longest that the front takes");
 
 /* Producer. 0 or BF_E_FULL when ring and overflow are full: the caller must not have admitted the
  * request then. */

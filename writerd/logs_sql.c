@@ -54,6 +54,12 @@ static void one_of(struct logs_where *w, const char *column, const struct bf_arr
 	put(w, ")");
 }
 
+static void equals(struct logs_where *w, const char *column, struct bf_slice value)
+{
+	if (value.len)
+		put(w, "%s%s = ?%u", joint(w), column, bind(w, (struct logs_bind){.text = value}));
+}
+
 static void bound(struct logs_where *w, const char *condition, int64_t value)
 {
 	if (value != BF_LOGS_ANY)
@@ -118,9 +124,8 @@ int logs_where_build(struct logs_where *w, const struct bf_msg_logs_query *q)
 	bound(w, "cost_nusd <=", q->max_cost_nusd);
 	one_of(w, "stop_reason", &q->stop_reasons);
 	one_of(w, "selected_key_id", &q->selected_key_ids);
-	if (q->parent_request_id.len)
-		put(w, "%sparent_request_id = ?%u", joint(w),
-		    bind(w, (struct logs_bind){.text = q->parent_request_id}));
+	equals(w, "request_id", q->request_id);
+	equals(w, "parent_request_id", q->parent_request_id);
 	contains(w, q->content_search);
 	return w->error;
 }

@@ -19,8 +19,8 @@ struct row {
 	const char *object_type, *status;
 	bool stream, crashed, estimated, truncated, client_gone;
 	char provider[33], model[97], key_name[49], key_id[49];
-	char stop_reason[25], request_id[65], parent_id[65]; /* "": none */
-	char attempt_trail[321];                             /* JSON; "": none */
+	char stop_reason[25], request_id[129], parent_id[65]; /* "": none */
+	char attempt_trail[321];                              /* JSON; "": none */
 	int64_t number_of_retries, fallback_index, http_status, worker;
 	int64_t latency_us, first_byte_us; /* first_byte_us 0: there was none */
 	int64_t prompt_tokens, completion_tokens, total_tokens, cached_tokens;

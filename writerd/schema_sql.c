@@ -47,7 +47,7 @@ static const struct schema_step logs_steps[] = {
     /*
      * Adding columns is a change of the schema's text alone: rows stay as they are, however many
      * there are. They lie behind the bodies, so a search for one of these without a time range
-     * reads more; parent_request_id has an index. Computed columns cost a row nothing.
+     * reads more; the ids have indexes. Computed columns cost a row nothing.
      */
     {2, "attempts",
      "ALTER TABLE logs ADD COLUMN request_id TEXT;"
@@ -66,6 +66,8 @@ static const struct schema_step logs_steps[] = {
      " VIRTUAL;"
      "CREATE INDEX logs_parent_request_id ON logs (parent_request_id)"
      " WHERE parent_request_id IS NOT NULL;"},
+    {3, "request ids",
+     "CREATE INDEX logs_request_id ON logs (request_id) WHERE request_id IS NOT NULL;"},
 };
 
 static const struct schema_step config_steps[] = {

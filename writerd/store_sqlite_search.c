@@ -225,13 +225,14 @@ static int write_error(const struct bf_json_writer *j, struct bf_err *err)
 	return bf_err_sys(err, j->error, "%s: the answer", schema_logs.store);
 }
 
-static int show_row(struct search *s, struct bf_slice id, struct bf_json_writer *j,
-		    struct bf_err *err)
+/* The one row that sql finds; BF_E_UNKNOWN: none. */
+static int show_first(struct search *s, struct bf_slice sql, struct bf_slice id,
+		      struct bf_json_writer *j, struct bf_err *err)
 {
 	sqlite3_stmt *st = NULL;
 	int code, r;
 
-	r = prepare(s, BF_SLICE_LIT("SELECT " ALL_COLUMNS " FROM logs WHERE id = ?1"), &st, err);
+	r = prepare(s, sql, &st, err);
 	if (r < 0)
 		return r;
 	(void)sqlite3_bind_text64(st, 1, id.ptr, id.len, SQLITE_STATIC, SQLITE_UTF8);
@@ -244,6 +245,20 @@ static int show_row(struct search *s, struct bf_slice id, struct bf_json_writer 
 		r = failed(s, err);
 	(void)sqlite3_finalize(st);
 	return r;
+}
+
+/* Whatever it looks like, it may be what a client calls its request. */
+static int show_row(struct search *s, struct bf_slice id, struct bf_json_writer *j,
+		    struct bf_err *err)
+{
+	const struct bf_slice by_id = BF_SLICE_LIT("SELECT " ALL_COLUMNS " FROM logs WHERE id = "
+						   "?1");
+	const struct bf_slice by_request_id =
+	    BF_SLICE_LIT("SELECT " ALL_COLUMNS " FROM logs WHERE request_id = ?1"
+			 " ORDER BY timestamp DESC, inc_number DESC LIMIT 1");
+	int r = show_first(s, by_id, id, j, err);
+
+	return r == BF_E_UNKNOWN ? show_first(s, by_request_id, id, j, err) : r;
 }
 
 static int list_rows(struct search *s, const struct bf_msg_logs_query *q,

@@ -137,9 +137,12 @@ enum bf_logs_sort {
 
 /* Which rows of the logs store: all conditions hold, and one of the values of each list. */
 struct bf_msg_logs_query {
-	struct bf_slice id; /* not empty: this row with its content, nothing else counts */
+	/* Not empty: this row with its content, nothing else counts; the newest whose request_id it
+	 * is when no row has it as its id. */
+	struct bf_slice id;
 	struct bf_array providers, models, status, stop_reasons, objects, selected_key_ids;
 	struct bf_slice parent_request_id; /* "": any */
+	struct bf_slice request_id;        /* "": any; else the client's own */
 	struct bf_slice content_search;    /* "": any; else a piece of the content */
 	int64_t start_ms, end_ms;          /* wall clock; BF_LOGS_ANY */
 	int64_t min_latency_us, max_latency_us;

@@ -125,7 +125,8 @@ static const struct bf_table error = TABLE("error", bf_msg_error, error_fields, 
 const char *const bf_logs_sorts[] = {"timestamp", "latency", "tokens", "cost", NULL};
 
 static const struct bf_field logs_query_fields[] = {
-    TEXT(bf_msg_logs_query, id, 64, "not empty: this row with its content, nothing else counts"),
+    TEXT(bf_msg_logs_query, id, 128,
+	 "not empty: this row with its content, by its id or a client's, nothing else counts"),
     VALUES(bf_msg_logs_query, providers, "any of these; none: all"),
     VALUES(bf_msg_logs_query, models, "any of these; none: all"),
     VALUES(bf_msg_logs_query, status, "any of these; none: all"),
@@ -133,6 +134,7 @@ static const struct bf_field logs_query_fields[] = {
     VALUES(bf_msg_logs_query, objects, "any of these object types; none: all"),
     VALUES(bf_msg_logs_query, selected_key_ids, "any of these; none: all"),
     TEXT(bf_msg_logs_query, parent_request_id, BF_LOGS_MAX_TEXT, "empty: any"),
+    TEXT(bf_msg_logs_query, request_id, BF_LOGS_MAX_TEXT, "the client's own; empty: any"),
     TEXT(bf_msg_logs_query, content_search, BF_LOGS_MAX_TEXT,
 	 "a piece of the content, letters of ASCII in either case; empty: any"),
     INT(bf_msg_logs_query, start_ms,

@@ -71,7 +71,8 @@ static int on_input_body(void *ctx, const char *bytes, size_t len)
 	return r == 0 ? 0 : r == BF_E_LIMIT ? 413 : 503;
 }
 
-/* A browser's question whether a page may call: answered here, whatever the path. */
+/* A browser's question whether a page may call: answered here, whatever the path, unless it is one
+ * that no page may call. */
 static void input_preflight(struct exchange *x)
 {
 	const struct bf_conf_client *client = &x->worker->config->client;
@@ -91,7 +92,7 @@ static void input_preflight(struct exchange *x)
 
 static void input_enter(struct exchange *x)
 {
-	if (cors_is_preflight(x))
+	if (cors_is_preflight(x) && !gate_is_local(x))
 		input_preflight(x);
 	else
 		gate_enter(x);

@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "proxyd/front/cors.h"
 #include "proxyd/front/front.h"
+#include "proxyd/gate/route.h"
 
 static const char *respond_reason(int http_status)
 {
@@ -125,6 +126,8 @@ static void head_cors(struct respond_head *h, const struct exchange *x)
 
 	/* Nearly all callers are no browsers. */
 	if (origin.len == 0 && cors_is_open(client))
+		return;
+	if (gate_is_local(x))
 		return;
 	cors_answer_lines(client, origin, &lines);
 	respond_head_lines(h, (struct bf_slice){lines.text, lines.len});

@@ -62,25 +62,12 @@ static void logs_ask(struct exchange *x, const struct bf_msg_logs_query *q)
 		logs_fail(x, r, BF_SLICE_LIT("the reader process cannot be asked: try again"));
 }
 
-/* Rows hold prompts: until there is a login they are for this machine only. */
-static bool logs_may(struct exchange *x)
-{
-	if (x->from_loopback)
-		return true;
-	gate_refuse(x, 403, "loopback_only",
-		    "the logs hold prompts, so they are only shown to clients on this machine: ask "
-		    "from there, for instance through ssh -L");
-	return false;
-}
-
 void logs_list(struct exchange *x)
 {
 	struct bf_msg_logs_query q;
 	struct bf_err err = {0};
 	int r;
 
-	if (!logs_may(x))
-		return;
 	r = logs_query_parse(x->query, bf_wall_ms(), &x->arena, &q, &err);
 	if (r == -ENOMEM)
 		gate_refuse(x, 503, "out_of_memory", "no memory for the search");
@@ -92,23 +79,21 @@ void logs_list(struct exchange *x)
 
 void logs_show(struct exchange *x)
 {
-	char text[BF_UUID_TEXT_LEN + 1];
 	struct bf_msg_logs_query q;
-	struct bf_uuid id;
+	int r;
 
-	if (!logs_may(x))
-		return;
 	if (x->query.len) {
 		gate_refuse(x, 400, "invalid_request", "%.*s: /api/logs/{id} takes no parameters",
 			    (int)BF_MIN(x->query.len, 64), x->query.ptr);
 		return;
 	}
-	if (bf_uuid_parse(x->rest.ptr, x->rest.len, &id) < 0) {
-		gate_refuse(x, 404, "not_found", "a row's id is a UUID; see /api/logs");
-		return;
-	}
-	bf_uuid_format(&id, text);
-	(void)logs_query_parse((struct bf_slice){NULL, 0}, bf_wall_ms(), &x->arena, &q, NULL);
-	q.id = bf_slice_from(text);
-	logs_ask(x, &q);
+	r = logs_id_parse(x->rest, bf_wall_ms(), &x->arena, &q);
+	if (r == -ENOMEM)
+		gate_refuse(x, 503, "out_of_memory", "no memory for the search");
+	else if (r < 0)
+		gate_refuse(x, 404, "not_found",
+			    "a row is named by its id or by the x-request-id of its request; see "
+			    "/api/logs");
+	else
+		logs_ask(x, &q);
 }

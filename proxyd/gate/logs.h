@@ -1,4 +1,5 @@
-/* GET /api/logs and GET /api/logs/{id}: what the logs store holds, by way of the reader process. */
+/* GET /api/logs and GET /api/logs/{id}: what the logs store holds, by way of the reader process.
+ * The route table lets only clients of this machine in (gate/local.h). */
 #pragma once
 
 #include "proxyd/exchange.h"

@@ -9,6 +9,7 @@
 
 #include "common/base/macros.h"
 #include "common/base/num.h"
+#include "common/base/rand.h"
 #include "common/codec/utf8.h"
 
 struct reading {
@@ -43,8 +44,9 @@ static int hex_digit(char ch)
 	return ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
 }
 
-/* Percent signs and pluses undone. */
-static int decode(struct bf_arena *arena, struct bf_slice in, struct bf_slice *ret_text)
+/* Percent signs undone, and pluses where they stand for spaces. */
+static int decode(struct bf_arena *arena, struct bf_slice in, bool pluses,
+		  struct bf_slice *ret_text)
 {
 	char *out = bf_arena_alloc(arena, in.len + 1);
 	size_t n = 0;
@@ -62,7 +64,7 @@ static int decode(struct bf_arena *arena, struct bf_slice in, struct bf_slice *r
 				return BF_E_SYNTAX;
 			ch = (char)(high << 4 | low);
 			i += 2;
-		} else if (ch == '+') {
+		} else if (pluses && ch == '+') {
 			ch = ' ';
 		}
 		if (ch == '\0')
@@ -235,6 +237,7 @@ static const struct parameter parameters[] = {
     {"stop_reasons", AT(stop_reasons), read_list, true},
     {"objects", AT(objects), read_list, true},
     {"selected_key_ids", AT(selected_key_ids), read_list, true},
+    {"request_id", AT(request_id), read_text, false},
     {"parent_request_id", AT(parent_request_id), read_text, false},
     {"content_search", AT(content_search), read_text, false},
     {"start_time", AT(start_ms), read_time, false},
@@ -270,7 +273,8 @@ static int read_pair(const struct reading *in, struct bf_slice pair, uint32_t *g
 		*given |= 1u << i;
 		if (equals)
 			r = decode(in->arena,
-				   (struct bf_slice){equals + 1, pair.len - name.len - 1}, &value);
+				   (struct bf_slice){equals + 1, pair.len - name.len - 1}, true,
+				   &value);
 		if (r == BF_E_SYNTAX)
 			return no(in, p, "is not a percent-encoded UTF-8 text");
 		return r < 0 ? r : p->read(in, p, value);
@@ -312,4 +316,32 @@ int logs_query_parse(struct bf_slice query, int64_t now_wall_ms, struct bf_arena
 		query.len -= len + (amp ? 1 : 0);
 	}
 	return r;
+}
+
+int logs_id_parse(struct bf_slice text, int64_t now_wall_ms, struct bf_arena *arena,
+		  struct bf_msg_logs_query *ret_query)
+{
+	struct bf_slice id = {NULL, 0};
+	char uuid[BF_UUID_TEXT_LEN + 1];
+	struct bf_uuid parsed;
+	int r = 0;
+
+	(void)logs_query_parse(id, now_wall_ms, arena, ret_query, NULL);
+	if (bf_uuid_parse(text.ptr, text.len, &parsed) == 0) {
+		bf_uuid_format(&parsed, uuid);
+		id = bf_arena_dup(arena, bf_slice_from(uuid));
+		r = id.ptr ? 0 : -ENOMEM;
+	} else if (text.len && !memchr(text.ptr, '/', text.len)) {
+		r = decode(arena, text, false, &id);
+	}
+	if (r < 0)
+		return r;
+	if (id.len == 0 || id.len > LOGS_ID_MAX)
+		return BF_E_SYNTAX;
+	for (size_t i = 0; i < id.len; i++) {
+		if (id.ptr[i] <= ' ' || id.ptr[i] > '~')
+			return BF_E_SYNTAX;
+	}
+	ret_query->id = id;
+	return 0;
 }

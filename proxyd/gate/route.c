@@ -8,6 +8,7 @@
 
 #include "proxyd/gate/health.h"
 #include "proxyd/gate/infer.h"
+#include "proxyd/gate/local.h"
 #include "proxyd/gate/logs.h"
 #include "proxyd/gate/metrics.h"
 #include "proxyd/gate/models.h"
@@ -126,9 +127,26 @@ static void gate_no_route(struct exchange *x)
 		    "this path does not know this method; see the Allow header");
 }
 
+bool gate_is_local(const struct exchange *x)
+{
+	return local_is_path(x->path);
+}
+
+static bool gate_admits_local(struct exchange *x)
+{
+	struct bf_err err;
+
+	if (local_check(x, &err) == 0)
+		return true;
+	gate_refuse(x, 403, "loopback_only", "%s", err.text);
+	return false;
+}
+
 void gate_enter(struct exchange *x)
 {
 	exchange_set_state(x, EXCHANGE_GATE);
+	if (gate_is_local(x) && !gate_admits_local(x))
+		return;
 	if (x->route)
 		x->route->handle(x);
 	else

@@ -25,6 +25,8 @@ void gate_head(struct exchange *x);
 bool gate_wants_body(const struct exchange *x);
 /* A request that can only be refused, whatever its body says: no need to ask for the body. */
 bool gate_will_refuse(const struct exchange *x);
+/* For this machine only (gate/local.h): pages of other origins are never told anything about it. */
+bool gate_is_local(const struct exchange *x);
 /* The body is complete. READING -> GATE; the exchange may be over when this returns. */
 void gate_enter(struct exchange *x);
 enum error_dialect gate_dialect(const struct exchange *x);

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -94,6 +94,40 @@ def test_a_row_appears_within_a_second(gw):
     assert "find me" in json.dumps(whole["output_message"])
 
 
+def test_a_row_by_its_clients_name(gw):
+    name = "of-mine/" + "x" * 120
+    for text in ("older", "newer"):
+        gw.request("POST", "/v1/chat/completions", {"model": "mock/m", "messages": [{"role": "user", "content": text}]},
+                   headers={"x-request-id": name})
+    gw.chat("another")
+    wait_for("three rows", lambda: total(gw) == 3)
+    assert texts(gw, request_id=name) == ["newer", "older"] and not rows(gw, request_id=name[:64])
+    status, _, whole = gw.request(path="/api/logs/" + quote(name, safe=""))
+    assert status == 200 and whole["request_id"] == name
+    assert whole["input_history"]["messages"][0]["content"] == "newer"
+
+
+def test_only_programs_of_this_machine(gateway):
+    """A browser on a stranger's page and a proxy in front have loopback addresses, too."""
+    gw = gateway(workers=1, config={"client": {"allowed_origins": ["*"]}}).start()
+    wait_for("the store", lambda: logs(gw)[0] == 200)
+    own = f"http://127.0.0.1:{gw.port}"
+    for headers in ({"Origin": own}, {"Sec-Fetch-Site": "none"}, {"Host": f"localhost:{gw.port}"}):
+        status, answer, _ = gw.request(path="/api/logs", headers=headers)
+        assert status == 200 and not any(name.lower().startswith("access-control") for name in answer)
+    for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": f"http://localhost:{gw.port}"},
+                    {"X-Forwarded-For": "10.0.0.1"}, {"Forwarded": "for=10.0.0.1"}, {"X-Real-IP": "10.0.0.1"},
+                    {"Via": "1.1 front"}, {"Host": "gateway.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        for path in ("/api/logs", "/api/logs/x", "/api/else"):
+            status, answer, body = gw.request(path=path, headers=headers)
+            assert status == 403 and body["error"]["type"] == "loopback_only", (headers, body)
+            assert body["error"]["message"].startswith(next(iter(headers)) + ": ")
+            assert not any(name.lower().startswith("access-control") for name in answer)
+    status, answer, _ = gw.request("OPTIONS", "/api/logs", headers={"Origin": own, "Access-Control-Request-Method": "GET"})
+    assert status == 403 and not any(name.lower().startswith("access-control") for name in answer)
+    assert gw.request(path="/v1/models", headers={"Origin": "https://evil.example"})[1]["Access-Control-Allow-Origin"] == "*"
+
+
 def test_filters(gw):
     gw.chat("first one", "mock/alpha")
     middle = time.time() * 1000
@@ -140,7 +174,8 @@ def test_what_is_refused(gw):
     refused(gw, 400, "provider: no such parameter", "/api/logs?provider=x")
     refused(gw, 400, "start_time: is no time", "/api/logs?start_time=today")
     refused(gw, 404, "no row has the id", "/api/logs/01890000-0000-7000-8000-000000000000")
-    refused(gw, 404, "not_found", "/api/logs/nonsense")
+    refused(gw, 404, "no row has the id", "/api/logs/nonsense")
+    refused(gw, 404, "not_found", "/api/logs/a%20b")
     assert gw.request("POST", "/api/logs", {})[0] == 405
     assert gw.request("HEAD", "/api/logs")[0] == 200
 
@@ -293,7 +328,7 @@ def test_a_client_that_leaves_takes_its_question_along(gw):
     try:
         clients = [socket.create_connection(("127.0.0.1", gw.port)) for _ in range(64)]
         for c in clients:
-            c.sendall(b"GET /api/logs HTTP/1.1\r\nHost: a\r\n\r\n")
+            c.sendall(b"GET /api/logs HTTP/1.1\r\nHost: localhost\r\n\r\n")
         wait_for("a full table", lambda: logs(gw)[0] == 503)
         for c in clients:
             c.close()

@@ -42,6 +42,7 @@ void torture_record(uint64_t n, struct shm_usage_record *ret_record)
 	ret_record->cost_nusd = (int64_t)(n * 7);
 	ret_record->first_byte_us = (int64_t)(n ^ 0x5555);
 	memset(ret_record->model, (int)('a' + n % 26), sizeof(ret_record->model));
+	memset(ret_record->request_id, (int)(n % 251), sizeof(ret_record->request_id));
 	memset(ret_record->reserved1, (int)(n % 251), sizeof(ret_record->reserved1));
 }
 
@@ -67,6 +68,7 @@ uint64_t torture_number(const struct shm_usage_record *r)
 			  memcmp(r->model, want.model, sizeof(want.model)) == 0 &&
 			  memcmp(r->key_name, want.key_name, sizeof(want.key_name)) == 0 &&
 			  memcmp(r->key_id, want.key_id, sizeof(want.key_id)) == 0 &&
+			  memcmp(r->request_id, want.request_id, sizeof(want.request_id)) == 0 &&
 			  memcmp(r->reserved1, want.reserved1, sizeof(want.reserved1)) == 0,
 		      "record %llu is mixed up", (unsigned long long)n);
 	return n;

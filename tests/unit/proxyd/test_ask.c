@@ -25,7 +25,7 @@ static int teardown(void **state)
 /* A client that asks for the logs; its question is parked. */
 static int asks(void)
 {
-	static const char request[] = "GET /api/logs HTTP/1.1\r\nHost: a\r\n\r\n";
+	static const char request[] = "GET /api/logs HTTP/1.1\r\nHost: localhost\r\n\r\n";
 	int fd = harness_client(&a.h);
 
 	harness_send(&a.h, fd, request, sizeof(request) - 1);

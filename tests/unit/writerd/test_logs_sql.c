@@ -92,6 +92,8 @@ static void each_condition_alone(void **state)
 	struct bf_msg_logs_query q = any();
 	q.parent_request_id = BF_SLICE_LIT("x");
 	expect_sql(&q, " WHERE parent_request_id = ?1", 1);
+	q.request_id = BF_SLICE_LIT("y");
+	expect_sql(&q, " WHERE request_id = ?1 AND parent_request_id = ?2", 2);
 }
 
 static void conditions_are_joined(void **state)
@@ -145,11 +147,11 @@ static void the_longest_search(void **state)
 		many[i] = (struct bf_slice){text, BF_LOGS_MAX_TEXT};
 	q.providers = q.models = q.status = q.stop_reasons = q.objects = q.selected_key_ids =
 	    (struct bf_array){many, BF_LOGS_MAX_VALUES};
-	q.parent_request_id = q.content_search = many[0];
+	q.request_id = q.parent_request_id = q.content_search = many[0];
 	q.start_ms = q.end_ms = q.min_latency_us = q.max_latency_us = q.min_tokens = q.max_tokens =
 	    q.min_cost_nusd = q.max_cost_nusd = 1;
 	assert_int_equal(logs_where_build(&w, &q), 0);
-	assert_int_equal(w.bind_count, 6 * BF_LOGS_MAX_VALUES + 10);
+	assert_int_equal(w.bind_count, 6 * BF_LOGS_MAX_VALUES + 11);
 	assert_int_equal(w.binds[w.bind_count - 1].text.len, 2 * BF_LOGS_MAX_TEXT + 2);
 	logs_where_done(&w);
 	q.content_search.len++;

@@ -55,6 +55,14 @@ static void pins_and_ids(void **state)
 	assert_int_equal(x->record.parent_id[0], 0);
 	assert_int_equal(x->record.request_id[0], 0);
 	exchange_free(x);
+	/* The longest that the front takes is kept whole. */
+	char longest[128];
+	memset(longest, 'r', sizeof(longest));
+	x = with(&h, headers, 1);
+	x->request_id = (struct bf_slice){longest, sizeof(longest)};
+	assert_int_equal(headers_read(x, &e), 0);
+	assert_memory_equal(x->record.request_id, longest, sizeof(longest));
+	exchange_free(x);
 	harness_close(&h);
 }
 

@@ -26,7 +26,8 @@ static bool from_afar; /* the next clients */
 static int send_get(const char *path)
 {
 	char request[1024];
-	int n = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path);
+	int n =
+	    snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
 	int pair[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair),
@@ -86,6 +87,8 @@ static void what_is_asked(void **state)
 	assert_int_equal(q->id.len, 0);
 	q = asked("/api/logs/01890000-0000-7000-8000-00000000ABCD", &arena);
 	assert_true(bf_slice_is(q->id, "01890000-0000-7000-8000-00000000abcd"));
+	q = asked("/api/logs/of+mine%2F1", &arena);
+	assert_true(bf_slice_is(q->id, "of+mine/1"));
 	bf_arena_done(&arena);
 }
 
@@ -94,7 +97,7 @@ static void what_is_refused(void **state)
 	(void)state;
 	refused("/api/logs?limit=0", "HTTP/1.1 400 ", "limit: must be");
 	refused("/api/logs?nonsense=1", "HTTP/1.1 400 ", "nonsense: no such parameter");
-	refused("/api/logs/x", "HTTP/1.1 404 ", "not_found");
+	refused("/api/logs/a%20b", "HTTP/1.1 404 ", "not_found");
 	refused("/api/logs/", "HTTP/1.1 404 ", "");
 	refused("/api/logs/01890000-0000-7000-8000-00000000abcd?limit=1", "HTTP/1.1 400 ",
 		"takes no parameters");

@@ -80,7 +80,8 @@ static void everything_given(void **state)
 {
 	(void)state;
 	must("providers=openai,groq&providers=mock&models=a%2Fb&status=error&stop_reasons=stop,"
-	     "length&objects=chat.completion&parent_request_id=p%20q&selected_key_ids=k1&"
+	     "length&objects=chat.completion&parent_request_id=p%20q&request_id=r%2f1&selected_key_"
+	     "ids=k1&"
 	     "start_time=1700000000&end_time=1700000000500&min_latency=1.5&max_latency=2000&"
 	     "min_tokens=0&max_tokens=9&min_cost=0.000001&max_cost=2&content_search=a+b%25%c3%a9&"
 	     "limit=1000&offset=7&sort_by=cost&order=asc");
@@ -91,6 +92,7 @@ static void everything_given(void **state)
 	assert_true(bf_slice_is(item(&q.stop_reasons, 1), "length"));
 	assert_true(bf_slice_is(item(&q.objects, 0), "chat.completion"));
 	assert_true(bf_slice_is(q.parent_request_id, "p q"));
+	assert_true(bf_slice_is(q.request_id, "r/1"));
 	assert_true(bf_slice_is(item(&q.selected_key_ids, 0), "k1"));
 	assert_int_equal(q.start_ms, 1700000000000);
 	assert_int_equal(q.end_ms, 1700000000500);
@@ -181,6 +183,33 @@ static void bounds_of_lists_and_texts(void **state)
 }
 
 /* A query cut anywhere is taken or refused, never read beyond. */
+static int id_of(const char *text)
+{
+	return logs_id_parse(bf_slice_from(text), NOW, &arena, &q);
+}
+
+static void one_row(void **state)
+{
+	static const char *const bad[] = {"",    "a/b", "a b", "a%20b",   "%",
+					  "a%0", "%zz", "%00", "\xc3\xa4"};
+	char longest[2 * LOGS_ID_MAX];
+
+	(void)state;
+	assert_int_equal(id_of("01890000-0000-7000-8000-00000000ABCD"), 0);
+	assert_true(bf_slice_is(q.id, "01890000-0000-7000-8000-00000000abcd"));
+	assert_int_equal(q.limit, 50);
+	assert_int_equal(id_of("A+b%2fc%25"), 0);
+	assert_true(bf_slice_is(q.id, "A+b/c%"));
+	for (size_t i = 0; i < BF_ARRAY_LEN(bad); i++)
+		assert_int_equal(id_of(bad[i]), BF_E_SYNTAX);
+	memset(longest, 'x', sizeof(longest));
+	longest[LOGS_ID_MAX] = '\0';
+	assert_int_equal(id_of(longest), 0);
+	longest[LOGS_ID_MAX] = 'x';
+	longest[LOGS_ID_MAX + 1] = '\0';
+	assert_int_equal(id_of(longest), BF_E_SYNTAX);
+}
+
 static void every_cut(void **state)
 {
 	static const char whole[] = "providers=a%2Cb,c&start_time=2026-11-21T10:00:00.5%2B01:00&"
@@ -266,9 +295,13 @@ static void times(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(nothing_given),   TEST(everything_given),
-	    TEST(refused_by_name), TEST(bounds_of_lists_and_texts),
-	    TEST(every_cut),       TEST(memory_that_is_out),
+	    TEST(nothing_given),
+	    TEST(everything_given),
+	    TEST(one_row),
+	    TEST(refused_by_name),
+	    TEST(bounds_of_lists_and_texts),
+	    TEST(every_cut),
+	    TEST(memory_that_is_out),
 	    TEST(times),
 	};
 
