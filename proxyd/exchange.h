@@ -86,6 +86,8 @@ struct exchange_sink {
 	/* Tokens seen so far, absolute: what a row says if this worker dies now. */
 	void (*on_usage)(struct exchange *x, uint64_t prompt_tokens, uint64_t completion_tokens,
 			 uint64_t cached_tokens);
+	/* Before on_head: the connection was dead, the same request goes out once more. */
+	void (*on_repeat)(struct exchange *x);
 	void (*on_done)(struct exchange *x, const struct exchange_outcome *outcome);
 };
 

@@ -50,8 +50,8 @@ static const struct bf_field network_fields[] = {
      .max = 24 * HOUR,
      .dflt = "30s",
      .audience = BF_FOR_PROXYD,
-     .doc = "Longest time of one attempt, to the end of a plain answer or to the head of a stream. "
-	    "A bare number counts seconds."},
+     .doc = "Longest time of one attempt, its wait for a turn included, to the end of a plain "
+	    "answer or to the head of a stream. A bare number counts seconds."},
     {.name = "connect_timeout_in_seconds",
      .type = BF_T_DURATION,
      BF_FIELD(bf_conf_network, connect_timeout_ms),
@@ -127,7 +127,8 @@ static const struct bf_field network_fields[] = {
      .max = 10000,
      .dflt = "5000",
      .audience = FOR_SUPERVISOR_PROXYD,
-     .doc = "Connections to the provider that this node holds at once; each worker has its share."},
+     .doc = "Connections to the provider that this node holds at once, divided among the workers, "
+	    "rounded up."},
     {.name = "allow_private_network",
      .type = BF_T_BOOL,
      BF_FIELD(bf_conf_network, allow_private_network),

@@ -164,7 +164,8 @@ static const struct bf_field concurrency_fields[] = {
      .max = 100000,
      .dflt = "1000",
      .audience = FOR_SUPERVISOR_PROXYD,
-     .doc = "Requests to the provider that run at once on this node; each worker has its share."},
+     .doc = "Requests to the provider that run at once on this node, divided among the workers, "
+	    "rounded up."},
     {.name = "buffer_size",
      .type = BF_T_UINT,
      BF_FIELD(bf_conf_concurrency, buffer_size),
@@ -172,8 +173,9 @@ static const struct bf_field concurrency_fields[] = {
      .max = 100000,
      .dflt = "5000",
      .audience = FOR_SUPERVISOR_PROXYD,
-     .doc = "Requests that may wait for their turn beyond that; what becomes of further ones says "
-	    "client.drop_excess_requests."},
+     .doc = "Requests that may wait for their turn beyond that, divided among the workers, rounded "
+	    "up; what becomes of further ones says client.drop_excess_requests. Their wait counts "
+	    "against default_request_timeout_in_seconds."},
 };
 
 static const struct bf_table concurrency_table = {

@@ -69,6 +69,7 @@ void call_choose(struct call *call, int64_t now_ms)
 		key = call_draw(call, keys, &candidates, now_ms);
 	retry_begin(&call->retry, &policy, &candidates, key);
 	call->exhausted = false;
+	call->repeats = 0;
 	call_set_key(call);
 }
 

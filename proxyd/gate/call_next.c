@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 #include "proxyd/gate/error_class.h"
+#include "proxyd/gate/error_status.h"
 #include "proxyd/record/record.h"
 
 #define CALL_REFUSED_COOL_MS 60000 /* how long other requests spare a key that was refused */
@@ -28,28 +29,47 @@ static void call_forget(struct call *call)
 
 /* ---- what an attempt tells */
 
+/* Some say "rate limit" with another status: for keys it is what it says. */
+static int call_status(const struct call *call, const struct exchange_outcome *o)
+{
+	if (o->fault != EXCHANGE_FAULT_STATUS || call->is_stream)
+		return o->http_status;
+	return error_status_meant(o->http_status, bf_buf_slice(&call->x->answer));
+}
+
 static struct shm_key_report call_judge(const struct call *call, const struct exchange_outcome *o)
 {
 	const struct retry_policy *policy = &call->retry.policy;
 	int64_t told_ms = (int64_t)call->x->retry_after_s * 1000;
 	struct shm_key_report r = {.outcome = SHM_KEY_FAILED};
+	int status = call_status(call, o);
 
 	if (o->fault != EXCHANGE_FAULT_STATUS)
 		return r;
 	r.http_status = o->http_status;
-	if (o->http_status == 429) {
+	if (status == 429) {
 		r.outcome = SHM_KEY_RATE_LIMITED;
 		/* As long as we ourselves would wait, when the provider does not say. */
 		r.cool_ms = told_ms > 0
 				? told_ms
 				: BF_MIN(policy->backoff_initial_ms, policy->backoff_max_ms);
-	} else if (o->http_status == 401 || o->http_status == 402) {
+	} else if (status == 401 || status == 402) {
 		r.outcome = SHM_KEY_REFUSED;
 		r.cool_ms = CALL_REFUSED_COOL_MS;
-	} else if (o->http_status != 403 && o->http_status < 500) {
+	} else if (status != 403 && status < 500) {
 		r.outcome = SHM_KEY_OK; /* the request was wrong, the key was taken */
 	}
 	return r;
+}
+
+/* The row says so, too; its status stays the provider's. */
+static void call_name(const struct call *call, struct exchange_outcome *o)
+{
+	int status = call_status(call, o);
+
+	if (status == o->http_status)
+		return;
+	o->error_type = status == 429 ? "upstream_rate_limited" : "upstream_quota_exhausted";
 }
 
 static void call_report(struct call *call, const struct shm_key_report *report, int64_t now_ms)
@@ -75,14 +95,19 @@ static void call_note(struct call *call, int http_status, const char *type, int6
 		  type, now_ms - call->attempt_ms);
 }
 
-/* One attempt is told by the row itself. */
+static uint32_t call_attempts(const struct call *call)
+{
+	return call->retry.attempts + call->repeats;
+}
+
+/* An attempt that went well is told by the row itself when it is the only one. */
 static void call_write(struct call *call)
 {
 	struct shm_usage_record *r = &call->x->record;
 
 	if (call->verdict <= PROVIDER_KEY_NOT_NEEDED)
-		r->attempts = call->retry.attempts;
-	if (call->trail && (call->retry.attempts > 1 || call->exhausted))
+		r->attempts = call_attempts(call);
+	if (call->trail && !trail_is_empty(call->trail))
 		trail_write(call->trail, r->attempt_trail);
 }
 
@@ -93,9 +118,22 @@ void call_succeeded(struct exchange *x)
 
 	/* The beginning of the attempt is exact enough here, and costs no look at the clock. */
 	call_report(call, &report, call->attempt_ms);
-	if (call->retry.attempts > 1)
+	if (call_attempts(call) > 1)
 		call_note(call, x->answer_status, NULL, bf_mono_ms());
 	call_write(call);
+}
+
+void call_repeated(struct exchange *x)
+{
+	struct call *call = x->call;
+	int64_t now_ms = bf_mono_ms();
+
+	worker_count(x->worker, SHM_M_UPSTREAM_RETRIES);
+	worker_count(x->worker, SHM_M_UPSTREAM_ATTEMPTS);
+	call_note(call, 0, "connection_lost", now_ms);
+	call->attempt_ms = now_ms;
+	call->repeats++;
+	record_attempt(x, call_attempts(call));
 }
 
 void call_stopped(struct exchange *x)
@@ -111,8 +149,9 @@ void call_failed(struct exchange *x, const struct exchange_outcome *outcome)
 
 	if (outcome->fault != EXCHANGE_FAULT_LOCAL)
 		call_report(call, &report, now_ms);
-	call_note(call, outcome->fault == EXCHANGE_FAULT_STATUS ? outcome->http_status : 0,
-		  outcome->error_type, now_ms);
+	if (call->verdict <= PROVIDER_KEY_NOT_NEEDED)
+		call_note(call, outcome->fault == EXCHANGE_FAULT_STATUS ? outcome->http_status : 0,
+			  outcome->error_type, now_ms);
 	call_write(call);
 }
 
@@ -123,7 +162,7 @@ static struct retry_action call_decide(struct call *call, const struct exchange_
 	struct exchange *x = call->x;
 	const struct provider_set *set = x->worker->providers;
 	int64_t cooling_until[KEY_MAX];
-	const struct retry_event event = {o->fault, o->http_status,
+	const struct retry_event event = {o->fault, call_status(call, o),
 					  (int64_t)x->retry_after_s * 1000};
 	const struct retry_world world = {
 	    .conf = call->p->conf,
@@ -150,7 +189,7 @@ static void call_repeat(struct call *call, const struct retry_action *a)
 		     a->verb == RETRY_SAME ? SHM_M_UPSTREAM_RETRIES : SHM_M_KEY_ROTATIONS);
 	call_forget(call);
 	call_set_key(call);
-	record_attempt(x, call->retry.attempts);
+	record_attempt(x, call_attempts(call));
 	call_pause(call, a->at_ms);
 }
 
@@ -256,6 +295,7 @@ bool call_again(struct exchange *x, struct exchange_outcome *outcome)
 	struct call *call = x->call;
 	struct retry_action a;
 
+	call_name(call, outcome);
 	call_failed(x, outcome);
 	a = call_decide(call, outcome);
 	if (a.verb == RETRY_SAME || a.verb == RETRY_ROTATE) {

@@ -26,6 +26,7 @@ struct call {
 	int64_t attempt_ms;  /* when the present one began; monotonic */
 	struct trail *trail; /* NULL until an attempt failed */
 	bool exhausted;      /* of the present target */
+	uint32_t repeats;    /* of the present target: attempts that the provider made itself */
 	struct call_error *kept;
 	uint64_t kept_charged; /* of the worker's budget, for kept->answer */
 	/* The relay's, of the present attempt: */
@@ -53,6 +54,8 @@ void call_pause(struct call *call, int64_t ms);
 
 /* The attempt went well. Before the record is closed. */
 void call_succeeded(struct exchange *x);
+/* The provider's kept connection was dead: what follows is another attempt. */
+void call_repeated(struct exchange *x);
 /* It was stopped: the client is gone, or the worker leaves. Before the record is closed. */
 void call_stopped(struct exchange *x);
 /*

@@ -11,6 +11,7 @@
 #include "common/codec/utf8.h"
 #include "proxyd/gate/error.h"
 #include "proxyd/gate/error_class.h"
+#include "proxyd/gate/error_status.h"
 #include "proxyd/gate/extra.h"
 #include "proxyd/worker.h"
 
@@ -168,6 +169,7 @@ static int relayed_write(struct exchange *x, int http_status, const struct relay
 	bf_jw_end_object(&w);
 	bf_jw_end_object(&w);
 	r = bf_jw_finish(&w);
+	http_status = error_status_meant(http_status, bf_buf_slice(&x->answer));
 	return r < 0 ? r : error_add_extra(out, x, error_class(http_status, NULL, e->code_text));
 }
 

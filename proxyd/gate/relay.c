@@ -257,6 +257,7 @@ static const struct exchange_sink relay_sink = {
     .on_body = relay_on_body,
     .on_final = relay_on_final,
     .on_usage = relay_on_usage,
+    .on_repeat = call_repeated,
     .on_done = relay_on_done,
 };
 

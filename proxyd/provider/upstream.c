@@ -12,7 +12,6 @@
 
 #include "common/base/clock.h"
 #include "proxyd/provider/upstream_priv.h"
-#include "proxyd/worker.h"
 
 #define CALL_TEXT_MAX 320u
 
@@ -250,15 +249,12 @@ void upstream_call_begin(struct upstream_call *call)
 {
 	struct upstream_conn *idle = call->up->newest_idle;
 
-	call->started_ms = bf_mono_coarse_ms();
 	call->reused = idle != NULL;
 	if (!idle) {
 		call_dial(call);
 		return;
 	}
-	call->phase = UPSTREAM_ASKING;
-	upstream_deadline(call, call->first_byte_ms ? BF_MIN(call->first_byte_ms, call->timeout_ms)
-						    : call->timeout_ms);
+	upstream_call_connected(call);
 	upstream_conn_use(idle, call);
 }
 
@@ -282,6 +278,7 @@ void upstream_start(struct upstream_call *call)
 	call->text = NULL;
 	call->wait = (struct bf_resolve_wait){0};
 	call->deadline_ms = call->armed_ms = 0;
+	call->started_ms = bf_mono_coarse_ms();
 	ev_timer_init(&call->timer, on_call_timer, 0.0, 0.0);
 	call->timer.data = call;
 	if (!upstream_queue_enter(call))
@@ -289,21 +286,14 @@ void upstream_start(struct upstream_call *call)
 	else if (call->running)
 		upstream_call_begin(call);
 	else
-		upstream_deadline(call, call->give_up_ms ? 0 : call->timeout_ms);
+		upstream_deadline(call, call->timeout_ms);
 }
 
-/* A kept connection may die just as it is used: nothing was answered, so once more, on a new one.
- */
-void upstream_call_cut(struct upstream_call *call, const char *why)
+void upstream_call_repeat(struct upstream_call *call)
 {
 	call->conn = NULL;
-	if (!call->reused || call->answered) {
-		upstream_call_fail(call, 502, "upstream_closed", "%s", why);
-		return;
-	}
 	call->reused = false;
-	if (call->up->queue->worker)
-		worker_count(call->up->queue->worker, SHM_M_UPSTREAM_RETRIES);
+	call->events->on_repeat(call);
 	call_dial(call);
 }
 

@@ -24,6 +24,8 @@
 #define UPSTREAM_READS_PER_TURN     4u          /* of one TLS connection */
 #define UPSTREAM_DRAIN_BYTES        (16u << 10) /* read over after an answer's meaning is complete */
 #define UPSTREAM_DRAIN_MS           2000
+#define UPSTREAM_RACE_MIN_MS        50 /* a kept connection that fails sooner may be sent anew */
+#define UPSTREAM_RACE_MAX_MS        250
 #define UPSTREAM_IOV_MAX            10u
 
 struct upstream_call;
@@ -47,6 +49,9 @@ struct upstream_events {
 	bool (*on_body)(struct upstream_call *call, struct bf_slice bytes);
 	/* After each read: shall reading go on? If not, upstream_resume continues it. */
 	bool (*wants_more)(struct upstream_call *call);
+	/* A kept connection turned out to be dead: the request is sent once more. Must not end the
+	 * call. */
+	void (*on_repeat)(struct upstream_call *call);
 	void (*on_end)(struct upstream_call *call);
 	void (*on_fail)(struct upstream_call *call, const struct upstream_failure *failure);
 };
@@ -106,7 +111,8 @@ struct upstream_call {
 	struct bf_arena *arena;
 	struct iovec iov[UPSTREAM_IOV_MAX]; /* the request; must stay until the call is over */
 	unsigned iov_count;
-	int64_t timeout_ms;    /* from its turn to a deadline that the maker sets itself */
+	int64_t timeout_ms;    /* from its start, its wait for a turn included, to a
+					deadline that the maker sets itself */
 	int64_t first_byte_ms; /* from the request to the answer's head; 0: timeout_ms */
 	int64_t give_up_ms;    /* monotonic: all must be over, streams too; 0: never */
 	/* Read by the maker. */

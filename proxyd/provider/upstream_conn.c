@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -41,14 +42,51 @@ void upstream_conn_close(struct upstream_conn *c)
 	ev_prepare_start(up->loop, &up->burier);
 }
 
+/*
+ * The idle race is over when word of the end that was on its way, or the reset that our bytes met,
+ * comes back: one round trip. Three of them forgive a busy host, and 50 ms our own coarse clock and
+ * a late turn of the loop; a connection that seems slower than 250 ms is not believed.
+ */
+static int64_t conn_race_ms(const struct upstream_conn *c)
+{
+	struct tcp_info info = {0};
+	socklen_t size = sizeof(info);
+
+	if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+		return UPSTREAM_RACE_MIN_MS;
+	int64_t ms = 3 * (int64_t)info.tcpi_rtt / 1000;
+	return BF_MIN(BF_MAX(ms, (int64_t)UPSTREAM_RACE_MIN_MS), (int64_t)UPSTREAM_RACE_MAX_MS);
+}
+
+/*
+ * Did the other side end the connection before it could know of the request? Then it may be sent
+ * again without asking anybody. An end in order that acknowledges all of it came from a server that
+ * had it. A reset tells less: one that comes at once from a server that read the request, before
+ * its kernel acknowledged that (up to 40 ms), is taken for the race. So is nothing that took
+ * longer.
+ */
+static bool conn_is_unheard(const struct upstream_conn *c)
+{
+	int unacknowledged = 0;
+
+	if (bf_mono_coarse_ms() - c->since_ms > conn_race_ms(c))
+		return false;
+	if (c->call->sent < c->call->total)
+		return true;
+	return ioctl(c->fd, TIOCOUTQ, &unacknowledged) == 0 && unacknowledged > 0;
+}
+
 /* Closes, then tells the call that its connection is gone. */
 static void conn_cut(struct upstream_conn *c, const char *why)
 {
 	struct upstream_call *call = c->call;
+	bool again = call && call->reused && !call->answered && conn_is_unheard(c);
 
 	upstream_conn_close(c);
-	if (call)
-		upstream_call_cut(call, why);
+	if (again)
+		upstream_call_repeat(call);
+	else if (call)
+		upstream_call_fail(call, 502, "upstream_closed", "%s", why);
 }
 
 /* ---- sending */

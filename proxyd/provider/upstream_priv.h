@@ -73,7 +73,7 @@ void upstream_call_refuse(struct upstream_call *call, int http_status, const cha
 /* tls, protocol: the connection is closed already. */
 void upstream_call_fail(struct upstream_call *call, int http_status, const char *type,
 			const char *fmt, ...) BF_PRINTF(4, 5);
-/* The connection went away under the call; tries once more when that is allowed. */
-void upstream_call_cut(struct upstream_call *call, const char *why);
+/* A kept connection was dead before the request reached anybody: once more, on a new one. */
+void upstream_call_repeat(struct upstream_call *call);
 /* The whole answer came. */
 void upstream_call_ended(struct upstream_call *call);

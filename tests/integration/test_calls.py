@@ -177,7 +177,64 @@ def test_mistakes_are_not(house, bad):
     status, _, body = ask(gw)
     assert status == bad and body["error"]["message"] == "theirs" and not body["is_bifrost_error"]
     assert len(ups["openai"].requests) == 1
-    assert rows(gw, 1)[0]["attempt_trail"] is None
+    assert [t[:2] for t in json.loads(rows(gw, 1)[0]["attempt_trail"])] == [["openai key 1", bad]]
+
+
+@pytest.mark.parametrize("how", ["close", "late close", "late reset"])
+def test_what_an_upstream_heard_on_a_kept_connection_is_not_sent_twice(house, how):
+    gw, ups = house(network={"max_retries": 0})
+
+    def drop(wire, request):
+        if how != "close":
+            time.sleep(1)
+        return wire.reset() if how == "late reset" else None
+
+    ups["openai"].on("m", in_turn(fo.plain(), drop, fo.plain()))
+    assert ask(gw)[0] == 200
+    assert ask(gw)[0] == 502
+    asked = ups["openai"].asked("m")
+    assert [r["connection"] for r in asked] == [1, 1]
+    row = rows(gw, 2)[1]
+    assert (row["status"], row["number_of_retries"]) == ("error", 0)
+    assert [t[:2] for t in json.loads(row["attempt_trail"])] == [["openai key 1", "upstream_closed"]]
+    assert metric(gw, "bifrost_upstream_retries_total") == 0
+
+
+def test_rate_limits_that_are_called_bad_requests(house):
+    gw, ups = house(keys=2)
+    limit = fo.plain(b'{"error": {"message": "slow", "type": "rate_limit_error", "code": null}}', 400)
+    ups["openai"].on("m", by_key(sk_1=limit, sk_2=fo.plain()))
+    assert ask(gw)[0] == 200
+    assert keys_asked(ups["openai"]) == ["sk-1", "sk-2"]
+    ups["groq"].on("m", limit)
+    status, _, body = ask(gw, "groq/m")
+    assert status == 400 and body["extra_fields"]["error_type"] == "provider_rate_limited"
+
+
+def test_waiting_for_a_turn_is_part_of_the_time(gateway):
+    up = fo.FakeOpenAI()
+    gw = gateway(workers=1, config={"providers": {"openai": {
+        "keys": [{"name": "k", "value": "sk-1"}],
+        "network_config": {"base_url": up.url, "default_request_timeout_in_seconds": 3},
+        "concurrency_and_buffer_size": {"concurrency": 1, "buffer_size": 9}}}}).start()
+    up.on("endless", lambda wire, request: wire.send(fo.SSE_HEAD) or drip(wire))
+    thread = in_background(gw, model="openai/endless", stream=True)
+    wait_for("it runs", lambda: up.requests)
+    began = time.monotonic()
+    status, _, body = ask(gw)
+    assert (status, body["error"]["type"]) == (504, "upstream_queue_timeout")
+    assert 2 < time.monotonic() - began < 12
+    up.close()
+    thread.join(20)
+
+
+def drip(wire):
+    """A stream that ends no sooner than the test."""
+    for _ in range(100):
+        wire.send(fo.chunked(fo.chunk({"content": "x"})))
+        time.sleep(0.1)
+    wire.send(fo.chunked(fo.DONE) + b"0\r\n\r\n")
+    return True
 
 
 def test_the_deadline_holds_over_all_attempts(house):

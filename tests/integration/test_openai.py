@@ -593,25 +593,6 @@ def test_idle_connections_are_shared_and_newest_first(pair):
     assert up.connections == 4 and len({r["connection"] for r in up.asked("m")}) == 1
 
 
-@pytest.mark.parametrize("how", ["close", "reset"])
-def test_a_kept_connection_that_died_is_tried_once_more(pair, how):
-    gw, up = pair()
-    seen = []
-
-    def act(wire, request):
-        seen.append(request["connection"])
-        if len(seen) == 2:  # a request on the kept connection: no answer
-            return wire.reset() if how == "reset" else None
-        wire.send(fo.plain())
-        return True
-
-    up.on("m", act)
-    assert ask(gw)[0] == 200
-    assert ask(gw)[0] == 200
-    assert seen == [1, 1, 2]
-    assert [r["number_of_retries"] for r in rows(gw, 2)] == [0, 0]  # not an attempt of its own: nothing was asked
-
-
 def test_a_fresh_connection_is_not_tried_again(pair):
     gw, up = pair()
     up.on("m", lambda w, _: w.reset())

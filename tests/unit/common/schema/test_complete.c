@@ -86,6 +86,24 @@ static void provider_needs(void **state)
 		     "is built in");
 }
 
+static void limits_below_the_workers(void **state)
+{
+	(void)state;
+	bed_says("supervisor: {workers: 4}\nproviders:\n  vllm:\n    concurrency_and_buffer_size: "
+		 "{concurrency: 3, buffer_size: 1}\n    network_config: {max_conns_per_host: 1}\n",
+		 "x.yaml:4:48: warning: "
+		 "providers.vllm.concurrency_and_buffer_size.concurrency: 3 is divided among 4 "
+		 "workers and at least one runs on each: lower supervisor.workers, or expect 4\n"
+		 "x.yaml:5:42: warning: providers.vllm.network_config.max_conns_per_host: 1 is "
+		 "divided among 4 workers and at least one runs on each: lower supervisor.workers, "
+		 "or expect 4\n");
+	bed_accepts(
+	    "supervisor: {workers: 4}\nproviders: {vllm: {concurrency_and_buffer_size: "
+	    "{concurrency: 4, buffer_size: 0}, network_config: {max_conns_per_host: 4}}}\n");
+	bed_accepts("supervisor: {workers: 1}\nproviders: {vllm: {concurrency_and_buffer_size: "
+		    "{concurrency: 1}}}\n");
+}
+
 static void urls(void **state)
 {
 	static const char *const loopback[] = {"http://localhost", "https://localhost:1/x",
@@ -276,6 +294,7 @@ int main(void)
 	    cmocka_unit_test(listen_addresses),
 	    cmocka_unit_test(at_least_one_provider),
 	    cmocka_unit_test(provider_needs),
+	    cmocka_unit_test(limits_below_the_workers),
 	    cmocka_unit_test(urls),
 	    cmocka_unit_test(names_of_providers),
 	    cmocka_unit_test(key_names_and_ids_are_unique),

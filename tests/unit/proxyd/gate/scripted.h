@@ -28,7 +28,11 @@ enum {
 	STREAM_CUT = -2,
 	STREAM_BEGUN_CUT = -3,
 	STREAM = -4,
-	FULL = -5
+	FULL = -5,
+	LIMIT_400 = -6,        /* a rate limit that is called a bad request */
+	QUOTA_429 = -7,        /* a used up quota that is called a rate limit */
+	REPEATED = -8,         /* well, after a kept connection was dead */
+	REPEATED_NETWORK = -9, /* the same, and the new one fails */
 };
 
 /* What the upstream does with the attempts, in order: statuses, or the above. */
@@ -86,6 +90,13 @@ static inline void act_stream(struct exchange *x, int what)
 		end(x, EXCHANGE_FAULT_NETWORK, 502, "upstream_truncated");
 }
 
+static inline void act_named(struct exchange *x, int http_status, const char *body)
+{
+	x->sink->on_head(x, http_status, false);
+	assert_true(x->sink->on_body(x, bf_slice_from(body)));
+	end(x, EXCHANGE_FAULT_STATUS, http_status, "upstream_refused");
+}
+
 static inline void act(struct exchange *x, int what)
 {
 	char body[64];
@@ -93,6 +104,22 @@ static inline void act(struct exchange *x, int what)
 	if (what == HOLD) {
 		held = x;
 		return;
+	}
+	if (what == LIMIT_400) {
+		act_named(x, 400,
+			  "{\"error\":{\"message\":\"slow down\",\"code\":"
+			  "\"rate_limit_exceeded\"}}");
+		return;
+	}
+	if (what == QUOTA_429) {
+		act_named(x, 429,
+			  "{\"error\":{\"message\":\"pay\",\"type\":"
+			  "\"insufficient_quota\"}}");
+		return;
+	}
+	if (what == REPEATED || what == REPEATED_NETWORK) {
+		x->sink->on_repeat(x);
+		what = what == REPEATED ? 200 : NETWORK;
 	}
 	if (what < 0 && what != FULL) {
 		act_stream(x, what);

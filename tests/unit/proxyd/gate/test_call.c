@@ -47,6 +47,88 @@ static void the_same_key_again(void **state)
 	assert_non_null(strstr(row[0].attempt_trail, "[\"k1\",\"upstream_unreachable\","));
 }
 
+static void a_dead_connection_is_an_attempt(void **state)
+{
+	struct shm_usage_record row[3];
+
+	(void)state;
+	house(0, 1);
+	int fd = ask(STEPS(REPEATED), "", false, "");
+	has("HTTP/1.1 200 OK\r\n");
+	assert_int_equal(metric(SHM_M_UPSTREAM_RETRIES), 1);
+	assert_int_equal(metric(SHM_M_UPSTREAM_ATTEMPTS), 2);
+	(void)close(fd);
+	fd = ask(STEPS(REPEATED_NETWORK, 200), "", false, "");
+	has("HTTP/1.1 502 Bad Gateway\r\n");
+	assert_string_equal(asked, "mock/k1 mock/k1 ");
+	assert_int_equal(leave(fd, row, 3), 2);
+	assert_int_equal(row[0].attempts, 2);
+	assert_memory_equal(row[0].attempt_trail, "[[\"k1\",\"connection_lost\",", 25);
+	assert_non_null(strstr(row[0].attempt_trail, ",[\"k1\",200,"));
+	assert_int_equal(row[1].attempts, 2);
+	assert_non_null(strstr(row[1].attempt_trail, ",[\"k1\",\"upstream_unreachable\","));
+}
+
+static void every_failed_attempt_leaves_a_trail(void **state)
+{
+	static const int list[] = {400, 401, 429, 500, NETWORK};
+
+	(void)state;
+	for (size_t i = 0; i < BF_ARRAY_LEN(list); i++) {
+		const int steps[] = {list[i]};
+		struct shm_usage_record row[2];
+		char begin[64];
+
+		house(0, 1);
+		int fd = ask(steps, "", false, "");
+		assert_int_equal(leave(fd, row, 2), 1);
+		(void)snprintf(begin, sizeof(begin), "[[\"k1\",%d,", list[i]);
+		assert_memory_equal(row[0].attempt_trail,
+				    list[i] ? begin : "[[\"k1\",\"upstream_unreachable\",", 11);
+		assert_int_equal(row[0].attempts, 1);
+	}
+}
+
+/* What an upstream calls a bad request or a refusal, and is a rate limit. */
+static void rate_limits_by_another_status(void **state)
+{
+	struct shm_usage_record row[4];
+
+	(void)state;
+	house(0, 2);
+	int fd = ask(STEPS(LIMIT_400, 200), "", false, "");
+	has("HTTP/1.1 200 OK\r\n");
+	assert_string_equal(asked, "mock/k1 mock/k2 ");
+	(void)close(fd);
+	fd = ask(STEPS(LIMIT_400), "x-bf-api-key: k2\r\n", false, "");
+	has("HTTP/1.1 400 Bad Request\r\n");
+	has("slow down");
+	has("\"error_type\":\"provider_rate_limited\"");
+	assert_int_equal(leave(fd, row, 4), 2);
+	assert_non_null(strstr(row[0].attempt_trail, "[\"k1\",400,"));
+	assert_int_equal(row[1].http_status, 400);
+	assert_string_equal(row[1].error_type, "upstream_rate_limited");
+}
+
+/* A quota that is used up is a matter of money: the key is dead, the next is tried at once. */
+static void used_up_quotas(void **state)
+{
+	struct shm_usage_record row[3];
+
+	(void)state;
+	house(0, 2);
+	confs[0].network_config.retry_backoff_initial_ms = 600000;
+	confs[0].network_config.retry_backoff_max_ms = 600000;
+	int fd = ask(STEPS(QUOTA_429, 200), "", false, "");
+	has("HTTP/1.1 200 OK\r\n");
+	assert_string_equal(asked, "mock/k1 mock/k2 ");
+	(void)close(fd);
+	fd = ask(STEPS(QUOTA_429), "x-bf-api-key: k2\r\n", false, "");
+	has("upstream_credentials_exhausted");
+	assert_int_equal(leave(fd, row, 3), 2);
+	assert_non_null(strstr(row[1].attempt_trail, "[\"k2\",429,"));
+}
+
 static void pinned_keys(void **state)
 {
 	struct shm_usage_record row[4];
@@ -154,6 +236,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_rate_limited_key_gives_way),
 	    cmocka_unit_test(the_same_key_again),
+	    cmocka_unit_test(a_dead_connection_is_an_attempt),
+	    cmocka_unit_test(every_failed_attempt_leaves_a_trail),
+	    cmocka_unit_test(rate_limits_by_another_status),
+	    cmocka_unit_test(used_up_quotas),
 	    cmocka_unit_test(pinned_keys),
 	    cmocka_unit_test(a_client_that_leaves_during_the_pause),
 	    cmocka_unit_test(the_deadline_ends_it),

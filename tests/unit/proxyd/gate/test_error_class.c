@@ -24,6 +24,10 @@ static const struct failure failures[] = {
     {404, "model_not_found", NULL, "caller_model_unknown"},
     {400, "no_provider_key", NULL, "caller_model_not_available"},
     {499, "client_gone", NULL, "caller_cancelled"},
+    {408, "request_timeout", NULL, "caller_invalid_request"}, /* ours */
+    {408, NULL, NULL, "provider_timeout"},
+    {400, "upstream_rate_limited", NULL, "provider_rate_limited"},
+    {403, "upstream_quota_exhausted", NULL, "provider_billing"},
     {401, NULL, NULL, "provider_auth_failed"},
     {402, NULL, NULL, "provider_billing"},
     {403, NULL, "whatever", "provider_auth_failed"},

@@ -81,7 +81,17 @@ static void on_fail(struct upstream_call *call, const struct upstream_failure *f
 	(void)snprintf(c->text, sizeof(c->text), "%s", f->text);
 }
 
-static const struct upstream_events events = {on_head, on_body, wants_more, on_end, on_fail};
+static void on_repeat(struct upstream_call *call BF_UNUSED)
+{
+	fail_msg("sent twice");
+}
+
+static const struct upstream_events events = {.on_head = on_head,
+					      .on_body = on_body,
+					      .wants_more = wants_more,
+					      .on_repeat = on_repeat,
+					      .on_end = on_end,
+					      .on_fail = on_fail};
 
 /* hosts: text of a hosts file, or NULL. url: %u is the listener's port. */
 static void house_open(struct house *h, const char *url, const char *hosts)

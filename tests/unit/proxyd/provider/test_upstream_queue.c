@@ -36,7 +36,7 @@ struct house {
 
 struct caller {
 	struct upstream_call call;
-	int ends, fails, http_status;
+	int ends, fails, repeats, http_status;
 	bool local;
 	char type[64];
 };
@@ -71,7 +71,17 @@ static void on_fail(struct upstream_call *call, const struct upstream_failure *f
 	(void)snprintf(c->type, sizeof(c->type), "%s", f->type);
 }
 
-static const struct upstream_events events = {on_head, on_body, wants_more, on_end, on_fail};
+static void on_repeat(struct upstream_call *call)
+{
+	BF_CONTAINER_OF(call, struct caller, call)->repeats++;
+}
+
+static const struct upstream_events events = {.on_head = on_head,
+					      .on_body = on_body,
+					      .wants_more = wants_more,
+					      .on_repeat = on_repeat,
+					      .on_end = on_end,
+					      .on_fail = on_fail};
 
 static void open_server(struct house *h, unsigned i, unsigned conns_max)
 {
@@ -283,20 +293,42 @@ static void late(struct house *h, struct caller *c, int64_t after_ms, const char
 
 static void time_in_the_queue(void **state BF_UNUSED)
 {
-	static struct caller c[3];
+	static struct caller c[4];
 	struct house h;
 
 	harness_clock(true);
+	for (int drop = 0; drop < 2; drop++) {
+		house_open(&h, 1, 100);
+		h.queue.drop_excess = drop;
+		h.queue.waiting_max = 10;
+		start(&h, &c[0], 0);
+		upstream_deadline(&c[0].call, 0);
+		prepare(&h, &c[1], 0);
+		c[1].call.give_up_ms = bf_mono_ms() + 700;
+		upstream_start(&c[1].call);
+		start(&h, &c[2], 0); /* no deadline of all attempts */
+		prepare(&h, &c[3], 0);
+		c[3].call.give_up_ms = bf_mono_ms() + 90000; /* one that is further off */
+		upstream_start(&c[3].call);
+		late(&h, &c[1], 700, "upstream_queue_timeout");
+		assert_true(c[1].local);
+		late(&h, &c[2], 30000 - 700, "upstream_queue_timeout");
+		ev_invoke(h.loop, &c[3].call.timer, EV_TIMER);
+		assert_string_equal(c[3].type, "upstream_queue_timeout");
+		upstream_cancel(&c[0].call);
+		house_close(&h);
+	}
+	/* Who got its turn has what is left. */
 	house_open(&h, 1, 100);
 	start(&h, &c[0], 0);
-	prepare(&h, &c[1], 0);
-	c[1].call.give_up_ms = bf_mono_ms() + 700;
-	upstream_start(&c[1].call);
-	start(&h, &c[2], 0);
-	late(&h, &c[1], 700, "upstream_queue_timeout");
-	assert_true(c[1].local);
-	late(&h, &c[2], 30000 - 700, "upstream_queue_timeout"); /* no deadline of its own */
-	upstream_cancel(&c[0].call);
+	start(&h, &c[1], 0);
+	int fd = take(&h, 0);
+	harness_tick(20000);
+	say(&h, fd, ANSWER);
+	assert_int_equal(c[0].ends, 1);
+	assert_true(c[1].call.running);
+	late(&h, &c[1], 10000, "upstream_timeout");
+	(void)close(fd);
 	house_close(&h);
 	harness_clock(false);
 }
@@ -388,8 +420,9 @@ static void an_old_connection_is_not_kept(void **state BF_UNUSED)
 	harness_clock(false);
 }
 
-/* A kept connection that dies: asked again only when not one byte of an answer came. */
-static void never_sent_twice_once_answered(void **state BF_UNUSED)
+/* A server that has the request and ends the connection in order is no idle race, however few bytes
+ * of an answer came. */
+static void never_sent_twice_once_heard(void **state BF_UNUSED)
 {
 	for (size_t cut = 0; cut < sizeof(ANSWER) - 1; cut++) {
 		char begin[sizeof(ANSWER)];
@@ -407,20 +440,86 @@ static void never_sent_twice_once_answered(void **state BF_UNUSED)
 			say(&h, fd, begin);
 		(void)shutdown(fd, SHUT_WR);
 		turn(&h, 4);
-		if (cut) {
-			assert_int_equal(c.fails, 1);
-			assert_int_equal(c.call.attempts, 1);
-			assert_string_equal(c.type, "upstream_closed");
-			assert_int_equal(accept4(h.listener[0], NULL, NULL, SOCK_CLOEXEC), -1);
-		} else {
-			int again = take(&h, 0);
-			say(&h, again, ANSWER);
-			assert_int_equal(c.ends, 1);
-			assert_int_equal(c.call.attempts, 2);
-			(void)close(again);
-		}
+		assert_int_equal(c.fails, 1);
+		assert_int_equal(c.repeats, 0);
+		assert_int_equal(c.call.attempts, 1);
+		assert_string_equal(c.type, "upstream_closed");
+		assert_int_equal(accept4(h.listener[0], NULL, NULL, SOCK_CLOEXEC), -1);
 		(void)close(fd);
 		house_close(&h);
+	}
+}
+
+/* What the server of a kept connection does just before or after the request is sent. */
+enum race {
+	RACE_CLOSED, /* before: our bytes meet nobody */
+	RACE_RESET,  /* before: they are refused */
+	RACE_UNREAD, /* after: nobody read them */
+	RACE_ANSWERED_WITH_RESET,
+	RACE_COUNT
+};
+
+static void close_hard(int fd)
+{
+	const struct linger hard = {.l_onoff = 1};
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)), 0);
+	(void)close(fd);
+}
+
+/* A call on a connection that dies, of which the loop hears after_ms later. Returns the listener's
+ * next connection, -1 when none may come. */
+static int race(struct house *h, struct caller *c, enum race what, int64_t after_ms)
+{
+	char bytes[256];
+
+	start(h, c, 0);
+	int fd = take(h, 0);
+	say(h, fd, ANSWER);
+	assert_int_equal(h->up[0].idle_count, 1);
+	if (what == RACE_CLOSED)
+		(void)close(fd);
+	else if (what == RACE_RESET)
+		close_hard(fd);
+	start(h, c, 0);
+	if (what == RACE_UNREAD) {
+		(void)close(fd);
+	} else if (what == RACE_ANSWERED_WITH_RESET) {
+		assert_true(recv(fd, bytes, sizeof(bytes), 0) > 0);
+		(void)usleep(100000); /* its kernel acknowledges */
+		close_hard(fd);
+	}
+	harness_tick(after_ms);
+	turn(h, 4);
+	return c->fails ? -1 : take(h, 0);
+}
+
+/* The idle race: nobody can have heard of the request. Late, or acknowledged: it is a failure. */
+static void a_kept_connection_that_was_dead(void **state BF_UNUSED)
+{
+	for (int what = 0; what < RACE_COUNT; what++) {
+		for (int late = 0; late < 2; late++) {
+			struct caller c;
+			struct house h;
+			harness_clock(true);
+			house_open(&h, 0, 0);
+			int again = race(&h, &c, (enum race)what,
+					 late ? UPSTREAM_RACE_MAX_MS + 1 : UPSTREAM_RACE_MIN_MS);
+			if (late || what == RACE_ANSWERED_WITH_RESET) {
+				assert_int_equal(again, -1);
+				assert_string_equal(c.type, "upstream_closed");
+				assert_int_equal(c.call.attempts, 1);
+				assert_int_equal(c.repeats, 0);
+			} else {
+				assert_int_equal(c.repeats, 1);
+				say(&h, again, ANSWER);
+				assert_int_equal(c.ends, 1);
+				assert_int_equal(c.call.attempts, 2);
+				(void)close(again);
+			}
+			house_close(&h);
+			harness_clock(false);
+		}
 	}
 }
 
@@ -434,7 +533,8 @@ int main(void)
 	    cmocka_unit_test(time_to_connect_and_to_the_first_byte),
 	    cmocka_unit_test(the_total_bounds_every_phase),
 	    cmocka_unit_test(an_old_connection_is_not_kept),
-	    cmocka_unit_test(never_sent_twice_once_answered),
+	    cmocka_unit_test(never_sent_twice_once_heard),
+	    cmocka_unit_test(a_kept_connection_that_was_dead),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
