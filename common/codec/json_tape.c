@@ -178,7 +178,7 @@ static int string_special(struct parser *ps, const char *p)
 	if (*p != '\\')
 		return fail_at(ps, p, BF_E_SYNTAX,
 			       "a control character in a string must be escaped");
-	size_t n = bf_json_escape_length(p, ps->end);
+	size_t n = bf_json_escape_length(p, ps->end, ps->limits->lenient_text);
 	if (n == 0)
 		return fail_at(ps, p, BF_E_SYNTAX, "not a valid escape");
 	return (int)n;
@@ -210,7 +210,7 @@ static INLINE int read_string(struct parser *ps, struct cursor *c)
 		info |= INFO_ESCAPED;
 		p = bf_scan_next(&c->block, p + n, ps->end, &high);
 	}
-	if (BF_UNLIKELY(high)) {
+	if (BF_UNLIKELY(high) && !ps->limits->lenient_text) {
 		int r = check_utf8(ps, start, (size_t)(p - start));
 		if (r < 0)
 			return r;

@@ -42,6 +42,9 @@ struct bf_json_limits {
 	uint32_t max_depth;  /* nesting of containers */
 	uint32_t max_tokens; /* size of the tape; 2^28 - 1 at most */
 	bool reject_duplicate_keys;
+	/* Half a surrogate pair and bytes that are no UTF-8 pass within strings: for answers that
+	 * are passed on as they came, because their writer is not here to mend them. */
+	bool lenient_text;
 };
 
 /* 64 levels, 1,000,000 tokens, duplicates refused. */

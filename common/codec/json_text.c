@@ -29,8 +29,16 @@ static int32_t hex4(const char *p, const char *end)
 	return value;
 }
 
+/* One half of a surrogate pair alone: no character, but six bytes that some writers leave behind.
+ */
+static size_t lone_half(uint32_t *ret_cp)
+{
+	*ret_cp = 0xfffd;
+	return 6;
+}
+
 /* The character of the escape at p and its length in the text; 0 when it is not valid. */
-static size_t read_escape(const char *p, const char *end, uint32_t *ret_cp)
+static size_t read_escape(const char *p, const char *end, bool lone_passes, uint32_t *ret_cp)
 {
 	static const char from[] = "\"\\/bfnrt";
 	static const char to[] = "\"\\/\b\f\n\r\t";
@@ -45,26 +53,26 @@ static size_t read_escape(const char *p, const char *end, uint32_t *ret_cp)
 		return 2;
 	}
 	int32_t high = hex4(p + 2, end);
-	if (high < 0 || (high >= 0xdc00 && high <= 0xdfff))
+	if (high < 0)
 		return 0;
+	if (high >= 0xdc00 && high <= 0xdfff)
+		return lone_passes ? lone_half(ret_cp) : 0;
 	if (high < 0xd800 || high > 0xdfff) {
 		*ret_cp = (uint32_t)high;
 		return 6;
 	}
-	if (end - p < 12 || p[6] != '\\' || p[7] != 'u')
-		return 0;
-	int32_t low = hex4(p + 8, end);
+	int32_t low = end - p < 12 || p[6] != '\\' || p[7] != 'u' ? -1 : hex4(p + 8, end);
 	if (low < 0xdc00 || low > 0xdfff)
-		return 0;
+		return lone_passes ? lone_half(ret_cp) : 0;
 	*ret_cp = 0x10000 + ((uint32_t)(high - 0xd800) << 10 | (uint32_t)(low - 0xdc00));
 	return 12;
 }
 
-size_t bf_json_escape_length(const char *p, const char *end)
+size_t bf_json_escape_length(const char *p, const char *end, bool lone_passes)
 {
 	uint32_t cp;
 
-	return read_escape(p, end, &cp);
+	return read_escape(p, end, lone_passes, &cp);
 }
 
 size_t bf_json_unescape(struct bf_slice raw, char *out)
@@ -81,7 +89,7 @@ size_t bf_json_unescape(struct bf_slice raw, char *out)
 		if (!slash)
 			break;
 		uint32_t cp = 0;
-		size_t n = read_escape(p, end, &cp);
+		size_t n = read_escape(p, end, true, &cp);
 		char utf8[4];
 		size_t len = bf_utf8_encode(cp, utf8);
 		memcpy(to, utf8, len);
@@ -102,7 +110,7 @@ bool bf_json_unescaped_is(struct bf_slice raw, struct bf_slice text)
 	while (p < end) {
 		uint32_t cp = 0;
 		char utf8[4] = {*p};
-		size_t n = *p == '\\' ? read_escape(p, end, &cp) : 1;
+		size_t n = *p == '\\' ? read_escape(p, end, true, &cp) : 1;
 		size_t len = *p == '\\' ? bf_utf8_encode(cp, utf8) : 1;
 		if (len > text.len - at || memcmp(text.ptr + at, utf8, len) != 0)
 			return false;

@@ -7,10 +7,11 @@
 #include "common/base/slice.h"
 
 /* Bytes of the escape at p (a backslash), both halves of a surrogate pair together; 0 when it is
- * not valid. */
-size_t bf_json_escape_length(const char *p, const char *end);
+ * not valid, as half a pair is unless lone_passes. */
+size_t bf_json_escape_length(const char *p, const char *end, bool lone_passes);
 
-/* Unescapes a raw string that the reader accepted; the bytes written, never more than raw.len. */
+/* Unescapes a raw string that the reader accepted; the bytes written, never more than raw.len. Half
+ * a surrogate pair becomes U+FFFD. */
 size_t bf_json_unescape(struct bf_slice raw, char *out);
 
 /* Whether a raw string that the reader accepted means text. Allocates nothing. */

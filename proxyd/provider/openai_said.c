@@ -288,8 +288,10 @@ static void note_problem(struct bf_slice json, int code, struct openai_said *sai
 bool openai_said_read(enum shm_usage_object object, struct bf_slice json, bool whole,
 		      struct bf_arena *scratch, struct openai_said *ret_said)
 {
-	static const struct bf_json_limits limits = {
-	    .max_depth = 64, .max_tokens = 1000000, .reject_duplicate_keys = false};
+	static const struct bf_json_limits limits = {.max_depth = 64,
+						     .max_tokens = 1000000,
+						     .reject_duplicate_keys = false,
+						     .lenient_text = true};
 	struct bf_json_tape t;
 	uint32_t root = 0;
 

@@ -197,6 +197,36 @@ static void test_refused_at(void **state)
 	assert_int_equal(parse_copy("\"\\\0\"", 4, NULL), BF_E_SYNTAX);
 }
 
+/* Somebody else's answer: what is wrong within its strings is not ours to judge, all else is. */
+static void test_lenient_text(void **state)
+{
+	static const struct bf_json_limits lenient = {
+	    .max_depth = 8, .max_tokens = 100, .lenient_text = true};
+	static const char *const good[] = {
+	    "[\"\\ud83d\"]",        "[\"\\udc00x\"]", "[\"\\ud800\\ud800\"]",
+	    "[\"\\ud83d\\u0041\"]", "[\"\xff\xfe\"]", "[\"\xed\xa0\x80 \\ud83d\\ude00\"]",
+	};
+	static const char *const bad[] = {"[\"\\ud83\"]", "[\"\\x\"]", "[\"\\ud83d]",
+					  "[\xff]",       "[\"\n\"]",  "[\"\\u\"]"};
+	struct bf_json_tape t;
+	struct bf_slice s;
+
+	(void)state;
+	for (size_t i = 0; i < BF_ARRAY_LEN(good); i++) {
+		bf_arena_reset(&arena);
+		assert_int_equal(bf_json_parse(&t, bf_slice_from(good[i]), &arena, &lenient, NULL),
+				 0);
+		assert_int_equal(bf_json_string(&t, 1, &arena, &s), 0);
+		assert_int_equal(parse_copy(good[i], strlen(good[i]), NULL), BF_E_SYNTAX);
+	}
+	assert_int_equal(bf_json_parse(&t, bf_slice_from(good[0]), &arena, &lenient, NULL), 0);
+	assert_int_equal(bf_json_string(&t, 1, &arena, &s), 0);
+	assert_true(bf_slice_is(s, "\xef\xbf\xbd"));
+	for (size_t i = 0; i < BF_ARRAY_LEN(bad); i++)
+		assert_int_equal(bf_json_parse(&t, bf_slice_from(bad[i]), &arena, &lenient, NULL),
+				 BF_E_SYNTAX);
+}
+
 static void test_tape_of_a_chat(void **state)
 {
 	struct bf_json_tape t;
@@ -366,11 +396,17 @@ static void test_position(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_accepted),         cmocka_unit_test(test_refused_at),
-	    cmocka_unit_test(test_tape_of_a_chat),   cmocka_unit_test(test_cut_at_every_byte),
-	    cmocka_unit_test(test_one_mutated_byte), cmocka_unit_test(test_depth),
-	    cmocka_unit_test(test_token_limit),      cmocka_unit_test(test_memory_limit),
-	    cmocka_unit_test(test_tape_is_trimmed),  cmocka_unit_test(test_position),
+	    cmocka_unit_test(test_accepted),
+	    cmocka_unit_test(test_refused_at),
+	    cmocka_unit_test(test_lenient_text),
+	    cmocka_unit_test(test_tape_of_a_chat),
+	    cmocka_unit_test(test_cut_at_every_byte),
+	    cmocka_unit_test(test_one_mutated_byte),
+	    cmocka_unit_test(test_depth),
+	    cmocka_unit_test(test_token_limit),
+	    cmocka_unit_test(test_memory_limit),
+	    cmocka_unit_test(test_tape_is_trimmed),
+	    cmocka_unit_test(test_position),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -72,8 +72,9 @@ static void test_every_code_point(void **state)
 						0xdc00 + ((cp - 0x10000) & 0x3ff));
 		struct bf_slice raw = {text + 1, (size_t)n - 2};
 		size_t len = bf_utf8_encode(cp, utf8);
-		assert_int_equal(bf_json_escape_length(raw.ptr, raw.ptr + raw.len),
+		assert_int_equal(bf_json_escape_length(raw.ptr, raw.ptr + raw.len, false),
 				 len ? raw.len : 0);
+		assert_int_equal(bf_json_escape_length(raw.ptr, raw.ptr + raw.len, true), raw.len);
 		if (len == 0)
 			continue;
 		char out[16];
@@ -85,8 +86,8 @@ static void test_every_code_point(void **state)
 	for (int c = 0; c < 256; c++) {
 		char escape[3] = {'\\', (char)c, 0};
 		bool good = c && strchr("\"\\/bfnrt", c);
-		assert_int_equal(bf_json_escape_length(escape, escape + 2), good ? 2 : 0);
-		assert_int_equal(bf_json_escape_length(escape, escape + 1), 0);
+		assert_int_equal(bf_json_escape_length(escape, escape + 2, c & 1), good ? 2 : 0);
+		assert_int_equal(bf_json_escape_length(escape, escape + 1, c & 1), 0);
 	}
 }
 
