@@ -302,7 +302,8 @@ bool call_again(struct exchange *x, struct exchange_outcome *outcome)
 		call_repeat(call, &a);
 		return true;
 	}
-	if (a.exhausted) {
+	/* A 429 is no refusal to a client, whatever it was about: SDKs know it. */
+	if (a.exhausted && outcome->http_status != 429) {
 		call_exhausted(call, outcome);
 		call_write(call);
 	}

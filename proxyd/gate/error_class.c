@@ -25,6 +25,9 @@ static const struct {
 } error_classes[] = {
     /* what was asked */
     {"invalid_request", ERROR_CLASS_CALLER_INVALID_REQUEST},
+    {"loopback_only", ERROR_CLASS_CALLER_INVALID_REQUEST},
+    {"origin_not_allowed", ERROR_CLASS_CALLER_INVALID_REQUEST},
+    {"worker_stopped", ERROR_CLASS_BIFROST_INTERNAL},
     {"model_not_found", ERROR_CLASS_CALLER_MODEL_UNKNOWN},
     {"no_provider_key", ERROR_CLASS_CALLER_MODEL_NOT_AVAILABLE},
     {"request_timeout", ERROR_CLASS_CALLER_INVALID_REQUEST}, /* our own 408: its client was slow */

@@ -11,6 +11,7 @@
 
 #include "proxyd/gate/call_priv.h"
 #include "proxyd/gate/error.h"
+#include "proxyd/gate/error_class.h"
 #include "proxyd/gate/extra.h"
 #include "proxyd/record/record.h"
 #include "proxyd/worker.h"
@@ -140,8 +141,10 @@ static void relay_failed(struct exchange *x, const struct exchange_outcome *outc
 	else if (call_again(x, &last))
 		return;
 	bool streaming = x->state == EXCHANGE_STREAMING;
-	if (x->admitted)
+	if (x->admitted) {
 		record_close(x, &last);
+		error_class_count(x);
+	}
 	relay_finish(x);
 	relay_tell_failure(x, &last, streaming);
 }
@@ -281,6 +284,7 @@ static void relay_leave(struct exchange *x)
 		x->retry_after_s = 1;
 	}
 	record_close(x, &outcome);
+	error_class_count(x);
 	relay_finish(x);
 	relay_tell_failure(x, &outcome, streaming);
 }
@@ -302,6 +306,7 @@ static void relay_cancel(struct exchange *x, const char *why)
 		return;
 	}
 	record_close(x, &outcome);
+	error_class_count(x);
 	relay_finish(x);
 }
 
