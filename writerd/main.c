@@ -17,6 +17,7 @@
 #include "shm/slot.h"
 #include "writerd/control.h"
 #include "writerd/paths.h"
+#include "writerd/priority.h"
 #include "writerd/reader.h"
 #include "writerd/store_null.h"
 #include "writerd/store_sqlite.h"
@@ -103,6 +104,7 @@ static int writerd_open(struct bf_child *child, struct bf_err *err)
 		    child->proc_slot);
 	child->beat = beat;
 	(void)umask(077);
+	priority_lower();
 	(void)choose_paths(child, &writerd.refusal);
 	return 0;
 }

@@ -19,6 +19,7 @@
 #include "shm/metrics.h"
 #include "shm/slot.h"
 #include "writerd/paths.h"
+#include "writerd/priority.h"
 #include "writerd/schema_sql.h"
 #include "writerd/store_sqlite_search.h"
 
@@ -257,6 +258,7 @@ static int reader_open(struct bf_child *child, struct bf_err *err)
 		    "segment: process slot %u is not ours: start the reader through the supervisor",
 		    child->proc_slot);
 	child->beat = beat;
+	priority_lower();
 	if (!c->logs_store.enabled || !c->client.enable_logging)
 		return 0;
 	/* writerd tells what is wrong with a path; here it only stands in the answers. */

@@ -99,10 +99,19 @@ static char *put_routing(char *at, const struct exchange *x, const struct exchan
 	return PUT(at, "}");
 }
 
-static char *put_called(char *at, const struct exchange *x, const struct exchange_target *primary)
+/* What the row says when it is closed already; else until now. */
+static int64_t extra_latency_ms(const struct exchange *x)
 {
 	int64_t start_ns = x->row_mono_ns ? x->row_mono_ns : x->started_mono_ns;
-	int64_t ms = (bf_mono_ns() - start_ns) / 1000000;
+
+	if (x->record.latency_us)
+		return x->record.latency_us / 1000;
+	return (bf_mono_ns() - start_ns) / 1000000;
+}
+
+static char *put_called(char *at, const struct exchange *x, const struct exchange_target *primary)
+{
+	int64_t ms = extra_latency_ms(x);
 
 	at = put_name(at, BF_SLICE_LIT(",\"provider\":\""), x->provider);
 	at = put_name(at, BF_SLICE_LIT(",\"original_model_requested\":\""), primary->model);

@@ -77,6 +77,13 @@ class Load:
             t.join()
 
 
+def test_who_writes_rows_does_not_interrupt_requests(gateway):
+    gw = gateway(workers=1).start()
+    for name, pid in gw.pids().items():
+        wanted = (os.SCHED_BATCH, 5) if name.split(".")[0] in ("writerd", "reader") else (os.SCHED_OTHER, 0)
+        assert (os.sched_getscheduler(pid), os.getpriority(os.PRIO_PROCESS, pid)) == wanted, name
+
+
 def test_an_answer_becomes_a_row(gateway):
     gw = gateway().start()
     before = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())

@@ -1,0 +1,6 @@
+/* How this process competes for a core with those that serve requests. */
+#pragma once
+
+/* Before the sandbox. What the system refuses is left as it is: it is about speed, not rightness.
+ */
+void priority_lower(void);
