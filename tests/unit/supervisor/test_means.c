@@ -310,21 +310,26 @@ static void test_banner(void **state)
 	    .note = "was damaged",
 	    .room = "too small",
 	};
-	static const char *const words[] = {"http://127.0.0.1:1, http://[::1]:2",
-					    "/etc/x.yaml",
-					    "/s",
-					    "/r/segment, taken over",
-					    "to sweep: 3",
-					    "each of 4 workers 409MiB",
-					    "no Landlock",
-					    "keep root",
-					    "not on a tmpfs",
-					    "was damaged",
-					    "too small",
-					    "spool.retain has no effect"};
+	uint64_t worker_bytes = bf_config_worker_worst_bytes(&config, 4);
+	char worker[64];
+	const char *const words[] = {"http://127.0.0.1:1, http://[::1]:2",
+				     "/etc/x.yaml",
+				     "/s",
+				     "/r/segment, taken over",
+				     "to sweep: 3",
+				     worker,
+				     "no Landlock",
+				     "keep root",
+				     "not on a tmpfs",
+				     "was damaged",
+				     "too small",
+				     "spool.retain has no effect"};
 	struct bf_buf out;
 
 	(void)state;
+	assert_true(worker_bytes > 2 * config.server.body_memory_bytes);
+	(void)snprintf(worker, sizeof(worker), "each of 4 workers %lluMiB",
+		       (unsigned long long)(worker_bytes + (1u << 20)) >> 20);
 	bf_buf_init(&out, 65536);
 	assert_int_equal(banner_write(&b, &out), 0);
 	assert_int_equal(bf_buf_append(&out, "", 1), 0);
