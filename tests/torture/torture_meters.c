@@ -279,10 +279,19 @@ static void turn_and_change(uint64_t *random)
 {
 	if (torture_below(random, 30) == 0 && shared->now_epoch < EPOCHS - 2)
 		shared->now_epoch++;
+	if (torture_below(random, 3) == 0) {
+		uint32_t m = (uint32_t)torture_below(random, METERS);
+		/* What other nodes used, and what this one was granted: words of one writer. */
+		shm_meter_set_remote(&seg, m, shared->now_epoch,
+				     (int64_t)torture_below(random, 20));
+		shm_meter_set_allowance(&seg, m, shared->now_epoch,
+					(int64_t)torture_below(random, LIMIT));
+	}
 	if (torture_below(random, 20) == 0) {
 		uint32_t m = (uint32_t)torture_below(random, METERS);
 		int64_t limit = LIMIT - (int64_t)torture_below(random, 40);
-		shared->config[m] = shm_meter_configure(&seg, m, limit, false, false, 0);
+		shared->config[m] =
+		    shm_meter_configure(&seg, m, limit, torture_below(random, 2), false, 0);
 	}
 }
 
