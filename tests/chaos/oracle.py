@@ -55,9 +55,10 @@ def of_failure(row, told, client):
     elif last["end"] == "done" and last["status"] == 200:
         yield "an error although the provider gave its whole answer"
     elif last["stream"] and last["status"] == 200 and client["status"] == 200:
-        # Nobody told a number: each event that came whole counts.
-        if not row["truncated"] or row["completion_tokens"] != last["events"]:
-            yield f"a cut stream of {last['events']} events: truncated {row['truncated']}, {row['completion_tokens']} tokens"
+        # Nobody told a number: each event that came whole and carried a word counts.
+        given = last["delivered_tokens"]
+        if not row["truncated"] or row["completion_tokens"] != given:
+            yield f"a cut stream of {given} words: truncated {row['truncated']}, {row['completion_tokens']} tokens"
 
 
 def of_living(row, told, client, key):
@@ -73,7 +74,7 @@ def of_living(row, told, client, key):
 
 def of_crashed(row, told, client):
     attempts = row["number_of_retries"] + 1
-    given = max((p["events"] if p["stream"] else p["delivered_tokens"] for p in told), default=0)
+    given = max((p["delivered_tokens"] for p in told), default=0)
     if not client["tokens_seen"] <= row["completion_tokens"] <= given:
         yield f"seen {client['tokens_seen']} <= charged {row['completion_tokens']} <= given {given} does not hold"
     if not len(told) <= attempts <= len(told) + 1:
