@@ -118,13 +118,11 @@ void exchange_free_spares(struct worker *w)
 	w->spare_count = 0;
 }
 
-struct bf_slice exchange_header(const struct exchange *x, const char *name)
+struct bf_slice exchange_find_header(const struct exchange *x, struct bf_slice name)
 {
-	size_t len = strlen(name);
-
 	for (uint32_t i = 0; i < x->header_count; i++) {
 		const struct exchange_header *h = &x->headers[i];
-		if (h->name.len == len && strncasecmp(h->name.ptr, name, len) == 0)
+		if (h->name.len == name.len && strncasecmp(h->name.ptr, name.ptr, name.len) == 0)
 			return h->value;
 	}
 	return (struct bf_slice){NULL, 0};

@@ -209,7 +209,12 @@ struct exchange {
 #define EXCHANGE_TARGETS_MAX 16u  /* the primary and its fallbacks */
 
 /* The value of the first header of this name (given in lower case); ptr NULL: there is none. */
-struct bf_slice exchange_header(const struct exchange *x, const char *name);
+struct bf_slice exchange_find_header(const struct exchange *x, struct bf_slice name);
+
+static inline struct bf_slice exchange_header(const struct exchange *x, const char *name)
+{
+	return exchange_find_header(x, bf_slice_from(name));
+}
 
 /* A fresh exchange in state READING, or NULL when memory is out. */
 struct exchange *exchange_new(struct worker *w);

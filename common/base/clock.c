@@ -25,10 +25,24 @@ int64_t bf_mono_ns(void)
 	return system_ns(CLOCK_MONOTONIC);
 }
 
+static _Thread_local int64_t turn_ms; /* 0: no turn */
+
+void bf_clock_turn_begin(void)
+{
+	turn_ms = system_ns(CLOCK_MONOTONIC_COARSE) / 1000000;
+}
+
+void bf_clock_turn_end(void)
+{
+	turn_ms = 0;
+}
+
 int64_t bf_mono_coarse_ms(void)
 {
 	if (replaced && replaced->mono_ns)
 		return replaced->mono_ns(replaced->ctx) / 1000000;
+	if (turn_ms)
+		return turn_ms;
 	return system_ns(CLOCK_MONOTONIC_COARSE) / 1000000;
 }
 

@@ -18,6 +18,10 @@ int64_t bf_wall_ns(void);
 /* As bf_mono_ms(), up to a tick of the kernel (4 ms) behind it, without reading the hardware: for
  * deadlines and activity on paths where every read counts. */
 int64_t bf_mono_coarse_ms(void);
+/* Between them bf_mono_coarse_ms() stands still for the calling thread: a loop that has many short
+ * things to do in one turn reads the time once. end accepts that nothing was begun. */
+void bf_clock_turn_begin(void);
+void bf_clock_turn_end(void);
 
 static inline int64_t bf_mono_ms(void)
 {

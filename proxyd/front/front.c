@@ -109,11 +109,20 @@ static void front_run_turn_end(struct front *f)
 		ev_idle_start(f->w->loop, &f->again);
 }
 
+static void on_front_turn_begin(struct ev_loop *loop, ev_check *w, int revents)
+{
+	(void)loop;
+	(void)w;
+	(void)revents;
+	bf_clock_turn_begin();
+}
+
 static void on_front_turn_end(struct ev_loop *loop, ev_prepare *w, int revents)
 {
 	(void)loop;
 	(void)revents;
 	front_run_turn_end(w->data);
+	bf_clock_turn_end(); /* what is waited for now may be long */
 }
 
 static void on_front_again(struct ev_loop *loop, ev_idle *w, int revents)
@@ -176,10 +185,13 @@ int front_init(struct front *f, struct worker *w, struct bf_err *err)
 	(void)madvise(f->scratch, FRONT_SCRATCH, MADV_DONTDUMP);
 	f->record = f->scratch + FRONT_READ_BYTES;
 	ev_prepare_init(&f->turn_end, on_front_turn_end);
+	ev_check_init(&f->turn_begin, on_front_turn_begin);
+	ev_set_priority(&f->turn_begin, EV_MAXPRI); /* before what the turn is about */
 	ev_idle_init(&f->again, on_front_again);
 	ev_timer_init(&f->sweep, on_front_sweep, 0.0, FRONT_SWEEP_MS / 1000.0);
 	f->turn_end.data = f->again.data = f->sweep.data = f;
 	ev_prepare_start(w->loop, &f->turn_end);
+	ev_check_start(w->loop, &f->turn_begin);
 	return 0;
 }
 
@@ -192,6 +204,8 @@ void front_done(struct front *f)
 		conn_leave(conn_of(f->conns.next));
 	front_free_dead(f);
 	ev_prepare_stop(f->w->loop, &f->turn_end);
+	ev_check_stop(f->w->loop, &f->turn_begin);
+	bf_clock_turn_end();
 	ev_idle_stop(f->w->loop, &f->again);
 	ev_timer_stop(f->w->loop, &f->sweep);
 	if (f->scratch)

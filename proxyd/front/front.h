@@ -32,6 +32,7 @@ struct front {
 	char *scratch; /* FRONT_READ_BYTES, no-dump */
 	char *record;  /* BF_TLS_RECORD_MAX, behind it: bytes that leave as one record */
 	struct http1_table table;
+	ev_check turn_begin;
 	ev_prepare turn_end;
 	ev_idle again; /* runs while work is left for another turn */
 	ev_timer sweep;

@@ -40,11 +40,41 @@ static char *put(char *at, struct bf_slice text)
 
 #define PUT(at, literal) put(at, BF_SLICE_LIT(literal))
 
+/* Does one of 8 bytes need an escape: a control character, a quote or a backslash? */
+static bool is_special8(uint64_t bytes)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+	uint64_t quote = bytes ^ ones * '"', slash = bytes ^ ones * '\\';
+
+	return (((bytes - ones * ' ') & ~bytes) | ((quote - ones) & ~quote) |
+		((slash - ones) & ~slash)) &
+	       highs;
+}
+
+/* Nearly every name is: it is then copied as it stands. */
+static bool is_plain(struct bf_slice text)
+{
+	uint64_t bytes;
+	size_t i = 0;
+
+	for (; i + 8 <= text.len; i += 8) {
+		memcpy(&bytes, text.ptr + i, 8);
+		if (is_special8(bytes))
+			return false;
+	}
+	bytes = UINT64_C(0x2020202020202020);
+	if (i < text.len)
+		memcpy(&bytes, text.ptr + i, text.len - i);
+	return !is_special8(bytes);
+}
+
 /* Names are valid UTF-8: they came from a checked body or a checked configuration. */
 static char *put_escaped(char *at, struct bf_slice text)
 {
 	static const char hex[] = "0123456789abcdef";
 
+	if (is_plain(text))
+		return put(at, text);
 	for (size_t i = 0; i < text.len; i++) {
 		unsigned char ch = (unsigned char)text.ptr[i];
 		if (ch >= ' ' && ch != '"' && ch != '\\') {

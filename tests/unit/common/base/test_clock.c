@@ -57,10 +57,25 @@ static void test_coarse_time_follows(void **state)
 	}
 }
 
+static void test_a_turn_stands_still(void **state)
+{
+	const struct timespec t = {0, 30000000};
+
+	(void)state;
+	bf_clock_turn_end();
+	bf_clock_turn_begin();
+	int64_t begun = bf_mono_coarse_ms();
+	assert_int_equal(nanosleep(&t, NULL), 0);
+	assert_int_equal(bf_mono_coarse_ms(), begun);
+	bf_clock_turn_end();
+	assert_true(bf_mono_coarse_ms() > begun);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_coarse_time_follows),
+	    cmocka_unit_test(test_a_turn_stands_still),
 	    cmocka_unit_test(test_system_clocks),
 	    cmocka_unit_test(test_source_is_replaced_and_restored),
 	};

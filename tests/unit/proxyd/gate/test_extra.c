@@ -94,6 +94,45 @@ static void what_they_say(void **state)
 	bf_buf_done(&out);
 }
 
+/* Any byte at any place of a name of any length comes back as it was. */
+static void names_with_anything_in_them(void **state)
+{
+	static const char some[] = {'"', '\\', '\n', '\t', 1, 31, ' ', '!', 'a', 0x7f};
+	struct bf_json_tape tape;
+	struct bf_slice got;
+	struct harness h;
+	char name[20];
+
+	(void)state;
+	harness_open(&h, NULL);
+	for (size_t len = 1; len < sizeof(name); len++) {
+		for (size_t i = 0; i < len * sizeof(some); i++) {
+			struct exchange *x = new_exchange(&h, &chat);
+			struct bf_buf *out = &h.w.text;
+
+			memset(name, 'n', len);
+			name[i / sizeof(some)] = some[i % sizeof(some)];
+			x->model = (struct bf_slice){name, len};
+			bf_buf_clear(out);
+			assert_int_equal(bf_buf_append(out, "{", 1), 0);
+			assert_int_equal(extra_member(x, NULL, out), 0);
+			assert_int_equal(bf_buf_append(out, "}", 1), 0);
+			assert_int_equal(bf_json_parse(&tape, bf_buf_slice(out), &x->arena,
+						       &bf_json_default_limits, NULL),
+					 0);
+			uint32_t fields = bf_json_member(&tape, 0, "extra_fields");
+			assert_int_equal(
+			    bf_json_string(&tape,
+					   bf_json_member(&tape, fields, "resolved_model_used"),
+					   &x->arena, &got),
+			    0);
+			assert_true(bf_slice_eq(got, x->model));
+			free_exchange(x);
+		}
+	}
+	harness_close(&h);
+}
+
 static void who_gets_them(void **state)
 {
 	struct exchange x = {0};
@@ -220,8 +259,11 @@ static void events(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(what_they_say), cmocka_unit_test(who_gets_them),
-	    cmocka_unit_test(answers),       cmocka_unit_test(a_full_budget_leaves_the_answer),
+	    cmocka_unit_test(what_they_say),
+	    cmocka_unit_test(names_with_anything_in_them),
+	    cmocka_unit_test(who_gets_them),
+	    cmocka_unit_test(answers),
+	    cmocka_unit_test(a_full_budget_leaves_the_answer),
 	    cmocka_unit_test(events),
 	};
 
