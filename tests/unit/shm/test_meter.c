@@ -174,6 +174,48 @@ static void a_reservation_grows_in_mid_stream(void **state)
 	assert_int_equal(value_of(f, 1), 7);
 }
 
+/* What a sweep reads: a row is charged what its meters are, whichever step was the last. */
+static void charges_follow_the_state(void **state)
+{
+	struct fixture *f = *state;
+	int64_t charged[SHM_METERS_PER_REQUEST], actual = 70;
+	struct shm_meter_writer next;
+	enum shm_meter_state s;
+
+	assert_int_equal(shm_meter_charges(&writer, 0, &s, charged), 0);
+	assert_int_equal(s, SHM_METER_NONE);
+	assert_int_equal(admit(0, 1, 50, 60), SHM_METER_OK);
+	assert_int_equal(shm_meter_charges(&writer, 0, &s, charged), 1);
+	assert_int_equal(s, SHM_METER_HELD);
+	assert_int_equal(charged[0], 60);
+	shm_meter_closing(&writer, 0, &actual);
+	assert_int_equal(shm_meter_charges(&writer, 0, &s, charged), 1);
+	assert_int_equal(s, SHM_METER_CLOSING);
+	assert_int_equal(charged[0], 70);
+	assert_int_equal(value_of(f, 1), 60);
+	/* Its writer is dead: the next one finishes. */
+	shm_meter_enter(&next, &f->seg, f->p);
+	assert_int_equal(shm_meter_charges(&next, 0, &s, charged), 1);
+	assert_int_equal(s, SHM_METER_SETTLED);
+	assert_int_equal(charged[0], 70);
+	assert_int_equal(value_of(f, 1), 70);
+}
+
+static void what_is_shown_is_what_was_folded(void **state)
+{
+	struct fixture *f = *state;
+	struct shm_meter_info info;
+
+	shm_meter_set_settled(&f->seg, 1, 50, 12);
+	assert_int_equal(admit(0, 1, 50, 60), SHM_METER_OK);
+	assert_true(shm_meter_read(&f->seg, 1, &info));
+	assert_int_equal(info.settled, 12);
+	assert_int_equal(info.settled_epoch, 50);
+	assert_int_equal(info.epoch, 50);
+	assert_int_equal(info.limit, 100);
+	assert_int_equal(info.value, 60);
+}
+
 static void garbage_in_the_words_hurts_nobody(void **state)
 {
 	struct fixture *f = *state;
@@ -320,6 +362,8 @@ int main(void)
 	    METER_TEST(another_owner_never_sees_the_old_ones_settlement),
 	    METER_TEST(other_nodes_and_grants_bound_what_is_left),
 	    METER_TEST(a_reservation_grows_in_mid_stream),
+	    METER_TEST(charges_follow_the_state),
+	    METER_TEST(what_is_shown_is_what_was_folded),
 	    METER_TEST(garbage_in_the_words_hurts_nobody),
 	    METER_TEST(random_plays_agree_with_a_reference),
 	};
