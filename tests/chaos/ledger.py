@@ -72,8 +72,11 @@ class Client(threading.Thread):
             connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
             answer = connection.getresponse()
             if answer.status != 200:
-                answer.read()
-                self.ledger.note_refused()
+                # A worker that leaves says so, and its row does too.
+                if b"worker_stopped" in answer.read():
+                    self.ledger.note_broken(None, 0)
+                else:
+                    self.ledger.note_refused()
                 return not answer.will_close
             if not stream:
                 seen = json.loads(answer.read())
@@ -88,6 +91,8 @@ class Client(threading.Thread):
                     self.ledger.note_complete(row_id, tokens)
                     return not answer.will_close
                 event = json.loads(line[6:])
+                if "error" in event:
+                    break
                 row_id = row_id_of(event)
                 pieces += bool(event.get("choices"))
                 tokens = event["usage"]["completion_tokens"] if event.get("usage") else tokens
