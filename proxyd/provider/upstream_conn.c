@@ -61,26 +61,26 @@ static int64_t conn_race_ms(const struct upstream_conn *c)
 /*
  * Did the other side end the connection before it could know of the request? Then it may be sent
  * again without asking anybody. An end in order that acknowledges all of it came from a server that
- * had it. A reset tells less: one that comes at once from a server that read the request, before
- * its kernel acknowledged that (up to 40 ms), is taken for the race. So is nothing that took
- * longer.
+ * had it. A reset, which a kernel sends for bytes that nobody read or nobody was there for, is
+ * taken for the race when it comes at once, although a server that insists can send one too.
+ * Nothing that took longer is.
  */
-static bool conn_is_unheard(const struct upstream_conn *c)
+static bool conn_is_unheard(const struct upstream_conn *c, bool orderly)
 {
 	int unacknowledged = 0;
 
 	if (bf_mono_coarse_ms() - c->since_ms > conn_race_ms(c))
 		return false;
-	if (c->call->sent < c->call->total)
+	if (!orderly || c->call->sent < c->call->total)
 		return true;
 	return ioctl(c->fd, TIOCOUTQ, &unacknowledged) == 0 && unacknowledged > 0;
 }
 
 /* Closes, then tells the call that its connection is gone. */
-static void conn_cut(struct upstream_conn *c, const char *why)
+static void conn_cut(struct upstream_conn *c, bool orderly, const char *why)
 {
 	struct upstream_call *call = c->call;
-	bool again = call && call->reused && !call->answered && conn_is_unheard(c);
+	bool again = call && call->reused && !call->answered && conn_is_unheard(c, orderly);
 
 	upstream_conn_close(c);
 	if (again)
@@ -239,15 +239,16 @@ static void conn_feed(struct upstream_conn *c, size_t len)
 static void conn_end(struct upstream_conn *c, bool orderly)
 {
 	if (!c->call || !c->call->answered) {
-		conn_cut(c, orderly ? "the provider closed the connection"
-				    : "the connection to the provider was cut");
+		conn_cut(c, orderly,
+			 orderly ? "the provider closed the connection"
+				 : "the connection to the provider was cut");
 		return;
 	}
 	upstream_http_end(&c->http, orderly);
 	if (c->http.phase == UPSTREAM_HTTP_DONE)
 		conn_message_done(c, false);
 	else
-		conn_cut(c, "the provider's answer was cut off");
+		conn_cut(c, orderly, "the provider's answer was cut off");
 }
 
 /* Shall reading stop for now? */
