@@ -7,7 +7,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "proxyd/worker.h"
 
@@ -122,7 +121,7 @@ struct bf_slice exchange_find_header(const struct exchange *x, struct bf_slice n
 {
 	for (uint32_t i = 0; i < x->header_count; i++) {
 		const struct exchange_header *h = &x->headers[i];
-		if (h->name.len == name.len && strncasecmp(h->name.ptr, name.ptr, name.len) == 0)
+		if (bf_slice_eq_nocase(h->name, name))
 			return h->value;
 	}
 	return (struct bf_slice){NULL, 0};

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <strings.h>
 
 struct bf_slice {
 	const char *ptr; /* NULL only when len is 0 */
@@ -34,4 +35,21 @@ static inline bool bf_slice_starts(struct bf_slice a, struct bf_slice prefix)
 {
 	return a.len >= prefix.len &&
 	       (prefix.len == 0 || memcmp(a.ptr, prefix.ptr, prefix.len) == 0);
+}
+
+/* The same for names whose case (of ASCII letters) does not matter: headers, hosts, schemes. */
+static inline bool bf_slice_eq_nocase(struct bf_slice a, struct bf_slice b)
+{
+	return a.len == b.len && (a.len == 0 || strncasecmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+static inline bool bf_slice_is_nocase(struct bf_slice a, const char *s)
+{
+	return bf_slice_eq_nocase(a, bf_slice_from(s));
+}
+
+static inline bool bf_slice_starts_nocase(struct bf_slice a, struct bf_slice prefix)
+{
+	return a.len >= prefix.len &&
+	       (prefix.len == 0 || strncasecmp(a.ptr, prefix.ptr, prefix.len) == 0);
 }

@@ -16,6 +16,7 @@
 
 #include "common/base/macros.h"
 #include "common/net/addr.h"
+#include "common/net/tls_priv.h"
 
 struct bf_tls_trust {
 	SSL_CTX *ctx;
@@ -26,21 +27,6 @@ struct bf_tls {
 	struct bf_tls_session *session;
 	bool up; /* the handshake is through */
 };
-
-/* The first error is the cause; the rest of the queue is what came of it. */
-static const char *tls_reason(char out[160])
-{
-	unsigned long e = ERR_get_error();
-	const char *reason = NULL;
-
-	if (ERR_SYSTEM_ERROR(e))
-		reason = bf_err_text(-ERR_GET_REASON(e));
-	else if (e)
-		reason = ERR_reason_error_string(e);
-	(void)snprintf(out, 160, "%s", reason ? reason : "the connection was cut");
-	ERR_clear_error();
-	return out;
-}
 
 static int on_tls_ticket(SSL *ssl, SSL_SESSION *ticket)
 {
@@ -160,7 +146,7 @@ int bf_tls_trust_pem(struct bf_slice pem, struct bf_tls_trust **ret_trust, struc
 
 	if (r < 0)
 		return r;
-	bio = BIO_new_mem_buf(pem.ptr, pem.len > 0x7fffffff ? 0x7fffffff : (int)pem.len);
+	bio = tls_bio(pem);
 	int count = bio ? tls_add_pem(trust->ctx, bio) : -1;
 	(void)BIO_free(bio);
 	if (count > 0) {

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "common/base/macros.h"
+#include "common/net/tls_priv.h"
 #include "common/net/tls_ticket.h"
 
 struct bf_tls_server {
@@ -25,26 +26,6 @@ struct bf_tls_server {
 static SSL *ssl_of(const struct bf_tls_peer *peer)
 {
 	return (SSL *)(uintptr_t)peer;
-}
-
-static const char *server_reason(char out[160])
-{
-	unsigned long e = ERR_get_error();
-	const char *reason = NULL;
-
-	if (ERR_SYSTEM_ERROR(e))
-		reason = bf_err_text(-ERR_GET_REASON(e));
-	else if (e)
-		reason = ERR_reason_error_string(e);
-	(void)snprintf(out, 160, "%s", reason ? reason : "the connection was cut");
-	ERR_clear_error();
-	return out;
-}
-
-static BIO *bio_of(struct bf_slice text)
-{
-	return BIO_new_mem_buf(text.ptr ? text.ptr : "",
-			       text.len > 0x7fffffff ? 0x7fffffff : (int)text.len);
 }
 
 /* A key with a passphrase has nobody to ask. */
@@ -103,7 +84,7 @@ static bool server_rules(struct bf_tls_server *server)
 static int server_chain(struct bf_tls_server *server, const char *where, struct bf_slice cert,
 			struct bf_err *err)
 {
-	BIO *bio = bio_of(cert);
+	BIO *bio = tls_bio(cert);
 	X509 *leaf = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
 	bool good = leaf && SSL_CTX_use_certificate(server->ctx, leaf) == 1;
 	struct tm end;
@@ -130,14 +111,14 @@ static int server_chain(struct bf_tls_server *server, const char *where, struct 
 	return bf_err_set(err, BF_E_SYNTAX,
 			  "%s.cert: no chain of certificates (%s): give PEM text, the server's own "
 			  "certificate first",
-			  where, server_reason(why));
+			  where, tls_reason(why));
 }
 
 static int server_key(struct bf_tls_server *server, const char *where, struct bf_slice key,
 		      struct bf_err *err)
 {
 	bool asked = false;
-	BIO *bio = bio_of(key);
+	BIO *bio = tls_bio(key);
 	EVP_PKEY *pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, on_passphrase, &asked) : NULL;
 	char why[160];
 	int r = 0;
@@ -148,7 +129,7 @@ static int server_key(struct bf_tls_server *server, const char *where, struct bf
 			       "%s.key: the key is encrypted: give it without a passphrase", where);
 	else if (!pkey)
 		r = bf_err_set(err, BF_E_SYNTAX, "%s.key: no private key (%s): give PEM text",
-			       where, server_reason(why));
+			       where, tls_reason(why));
 	else if (SSL_CTX_use_PrivateKey(server->ctx, pkey) != 1 ||
 		 SSL_CTX_check_private_key(server->ctx) != 1)
 		r = bf_err_set(err, BF_E_RANGE,
@@ -156,7 +137,7 @@ static int server_key(struct bf_tls_server *server, const char *where, struct bf
 			       "the key of that one, or put its certificate first",
 			       where, where);
 	else if (!bf_tls_ticket_keys_make(&server->tickets, pkey))
-		r = bf_err_set(err, BF_E_STATE, "%s: %s", where, server_reason(why));
+		r = bf_err_set(err, BF_E_STATE, "%s: %s", where, tls_reason(why));
 	EVP_PKEY_free(pkey);
 	ERR_clear_error();
 	return r;
@@ -173,7 +154,7 @@ int bf_tls_server_new(const char *where, struct bf_slice cert, struct bf_slice k
 		return bf_err_sys(err, -ENOMEM, "%s", where);
 	server->ctx = SSL_CTX_new(TLS_server_method());
 	if (!server->ctx || !server_rules(server))
-		r = bf_err_set(err, BF_E_STATE, "%s: %s", where, server_reason(why));
+		r = bf_err_set(err, BF_E_STATE, "%s: %s", where, tls_reason(why));
 	if (r == 0)
 		r = server_chain(server, where, cert, err);
 	if (r == 0)
@@ -220,7 +201,7 @@ static enum bf_tls_step handshake_failed(char why[160])
 	unsigned long e = ERR_peek_error();
 	bool plain = ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) == SSL_R_HTTP_REQUEST;
 
-	(void)server_reason(why);
+	(void)tls_reason(why);
 	return plain ? BF_TLS_STEP_PLAIN : BF_TLS_STEP_FAILED;
 }
 

@@ -7,7 +7,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 /* What the vendors' clients send; more by client.allowed_headers. */
 static const char cors_usual[] =
@@ -22,17 +21,6 @@ static const char cors_exposed[] =
     "Access-Control-Expose-Headers: x-request-id, traceparent, retry-after, "
     "x-ratelimit-limit-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-requests, "
     "x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, x-ratelimit-reset-tokens\r\n";
-
-static bool eq_nocase(struct bf_slice a, struct bf_slice b)
-{
-	return a.len == b.len && strncasecmp(a.ptr, b.ptr, a.len) == 0;
-}
-
-static bool starts_nocase(struct bf_slice s, const char *prefix)
-{
-	size_t len = strlen(prefix);
-	return s.len >= len && strncasecmp(s.ptr, prefix, len) == 0;
-}
 
 static bool is_port(struct bf_slice s)
 {
@@ -56,7 +44,7 @@ static bool is_local(struct bf_slice origin)
 
 	for (size_t i = 0; i < BF_ARRAY_LEN(local); i++) {
 		size_t len = strlen(local[i]);
-		if (starts_nocase(origin, local[i]) &&
+		if (bf_slice_starts_nocase(origin, bf_slice_from(local[i])) &&
 		    is_port((struct bf_slice){origin.ptr + len, origin.len - len}))
 			return true;
 	}
@@ -85,8 +73,8 @@ static bool matches_star(struct bf_slice pattern, const char *star, struct bf_sl
 	if (origin.len <= head.len + tail.len)
 		return false;
 	size_t rest = origin.len - tail.len;
-	return eq_nocase(head, (struct bf_slice){origin.ptr, head.len}) &&
-	       eq_nocase(tail, (struct bf_slice){origin.ptr + rest, tail.len}) &&
+	return bf_slice_eq_nocase(head, (struct bf_slice){origin.ptr, head.len}) &&
+	       bf_slice_eq_nocase(tail, (struct bf_slice){origin.ptr + rest, tail.len}) &&
 	       is_host_text((struct bf_slice){origin.ptr + head.len, rest - head.len});
 }
 
@@ -96,7 +84,7 @@ static bool matches(struct bf_slice pattern, struct bf_slice origin)
 
 	if (bf_slice_is(pattern, "*"))
 		return true;
-	return star ? matches_star(pattern, star, origin) : eq_nocase(pattern, origin);
+	return star ? matches_star(pattern, star, origin) : bf_slice_eq_nocase(pattern, origin);
 }
 
 /* What may stand in a header of ours: the text of a scheme, a host and a port, or "null". */
@@ -186,7 +174,7 @@ static bool grants(const struct bf_conf_client *client, struct bf_slice name)
 	if (!is_token(name))
 		return false;
 	for (size_t i = 0; i < BF_ARRAY_LEN(cors_families); i++) {
-		if (starts_nocase(name, cors_families[i]))
+		if (bf_slice_starts_nocase(name, bf_slice_from(cors_families[i])))
 			return true;
 	}
 	return has_star(&client->allowed_headers);

@@ -25,11 +25,6 @@ static int fail(struct http1 *h, int status, const char *reason)
 	return -1;
 }
 
-static bool slice_is_nocase(struct bf_slice s, const char *text)
-{
-	return s.len == strlen(text) && strncasecmp(s.ptr, text, s.len) == 0;
-}
-
 static struct bf_slice slice_trim(struct bf_slice s)
 {
 	while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) {
@@ -67,7 +62,7 @@ static int take_transfer_encoding(struct http1 *h, struct bf_slice value)
 {
 	if (++h->te_count > 1)
 		return fail(h, 400, "more than one Transfer-Encoding header");
-	if (!slice_is_nocase(value, "chunked"))
+	if (!bf_slice_is_nocase(value, "chunked"))
 		return fail(h, 501, "this Transfer-Encoding is not supported; send chunked");
 	h->head.chunked = true;
 	return 0;
@@ -84,7 +79,7 @@ static int take_host(struct http1 *h, struct bf_slice value)
 
 static int take_expect(struct http1 *h, struct bf_slice value)
 {
-	if (!slice_is_nocase(value, "100-continue"))
+	if (!bf_slice_is_nocase(value, "100-continue"))
 		return fail(h, 417, "this expectation is not supported; only 100-continue is");
 	h->head.expect_continue = true;
 	return 0;
@@ -95,25 +90,26 @@ static int take_header(struct http1 *h, struct bf_slice name, struct bf_slice va
 {
 	switch (name.len) {
 	case 4:
-		return slice_is_nocase(name, "host") ? take_host(h, value) : 0;
+		return bf_slice_is_nocase(name, "host") ? take_host(h, value) : 0;
 	case 6:
-		return slice_is_nocase(name, "expect") ? take_expect(h, value) : 0;
+		return bf_slice_is_nocase(name, "expect") ? take_expect(h, value) : 0;
 	case 12:
-		if (slice_is_nocase(name, "x-request-id") && request_id_is_clean(value))
+		if (bf_slice_is_nocase(name, "x-request-id") && request_id_is_clean(value))
 			h->head.request_id = value;
 		return 0;
 	case 14:
-		if (slice_is_nocase(name, "content-length"))
+		if (bf_slice_is_nocase(name, "content-length"))
 			h->head.has_length = true;
 		return 0;
 	case 16:
-		if (slice_is_nocase(name, "content-encoding"))
+		if (bf_slice_is_nocase(name, "content-encoding"))
 			h->head.body_encoded |=
-			    value.len > 0 && !slice_is_nocase(value, "identity");
+			    value.len > 0 && !bf_slice_is_nocase(value, "identity");
 		return 0;
 	case 17:
-		return slice_is_nocase(name, "transfer-encoding") ? take_transfer_encoding(h, value)
-								  : 0;
+		return bf_slice_is_nocase(name, "transfer-encoding")
+			   ? take_transfer_encoding(h, value)
+			   : 0;
 	default:
 		return 0;
 	}

@@ -5,7 +5,6 @@
 #include "proxyd/front/trace.h"
 
 #include <string.h>
-#include <strings.h>
 
 #define TRACE_VERSION 0
 #define TRACE_ID      3 /* offsets within a traceparent */
@@ -13,11 +12,6 @@
 #define TRACE_FLAGS   53
 #define TRACE_SAMPLED 0x01
 #define TRACE_RANDOM  0x02
-
-static bool name_is(const struct exchange_header *h, struct bf_slice name)
-{
-	return h->name.len == name.len && strncasecmp(h->name.ptr, name.ptr, name.len) == 0;
-}
 
 /* Lower case alone is allowed here. */
 static int hex_digit(char c)
@@ -88,7 +82,7 @@ static struct bf_slice find_parent(const struct exchange_header *headers, uint32
 	unsigned seen = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		if (!name_is(&headers[i], BF_SLICE_LIT("traceparent")))
+		if (!bf_slice_eq_nocase(headers[i].name, BF_SLICE_LIT("traceparent")))
 			continue;
 		found = headers[i].value;
 		seen++;
@@ -164,7 +158,7 @@ static void take_state(const struct exchange_header *headers, uint32_t count, st
 	struct state_writer w = {.trace = t};
 
 	for (uint32_t i = 0; i < count && !w.bad; i++) {
-		if (name_is(&headers[i], BF_SLICE_LIT("tracestate")))
+		if (bf_slice_eq_nocase(headers[i].name, BF_SLICE_LIT("tracestate")))
 			state_add_list(&w, headers[i].value);
 	}
 	if (w.bad)

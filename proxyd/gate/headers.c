@@ -6,19 +6,13 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "proxyd/worker.h"
-
-static bool header_is(const struct exchange_header *h, struct bf_slice name)
-{
-	return h->name.len == name.len && strncasecmp(h->name.ptr, name.ptr, name.len) == 0;
-}
 
 static bool header_given(const struct exchange *x, struct bf_slice name)
 {
 	for (uint32_t i = 0; i < x->header_count; i++) {
-		if (header_is(&x->headers[i], name))
+		if (bf_slice_eq_nocase(x->headers[i].name, name))
 			return true;
 	}
 	return false;
@@ -66,11 +60,11 @@ static int headers_parent(struct exchange *x, struct bf_slice id, struct infer_e
 
 static int headers_one(struct exchange *x, const struct exchange_header *h, struct infer_error *e)
 {
-	if (header_is(h, BF_SLICE_LIT("x-bf-api-key")))
+	if (bf_slice_eq_nocase(h->name, BF_SLICE_LIT("x-bf-api-key")))
 		x->pin_key_name = h->value;
-	else if (header_is(h, BF_SLICE_LIT("x-bf-api-key-id")))
+	else if (bf_slice_eq_nocase(h->name, BF_SLICE_LIT("x-bf-api-key-id")))
 		x->pin_key_id = h->value;
-	else if (header_is(h, BF_SLICE_LIT("x-bf-parent-request-id")))
+	else if (bf_slice_eq_nocase(h->name, BF_SLICE_LIT("x-bf-parent-request-id")))
 		return headers_parent(x, h->value, e);
 	return 0;
 }
@@ -84,7 +78,7 @@ int headers_read(struct exchange *x, struct infer_error *e)
 	for (uint32_t i = 0; i < x->header_count; i++) {
 		const struct exchange_header *h = &x->headers[i];
 		if (h->name.len <= own.len || h->value.len == 0 ||
-		    strncasecmp(h->name.ptr, own.ptr, own.len) != 0)
+		    !bf_slice_starts_nocase(h->name, own))
 			continue;
 		if (headers_one(x, h, e) < 0)
 			return -1;

@@ -6,19 +6,13 @@
 #include "proxyd/gate/local.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "common/base/macros.h"
-
-static bool eq_nocase(struct bf_slice a, struct bf_slice b)
-{
-	return a.len == b.len && strncasecmp(a.ptr, b.ptr, a.len) == 0;
-}
 
 /* Takes prefix off s, whatever its case. */
 static bool take(struct bf_slice *s, struct bf_slice prefix)
 {
-	if (s->len < prefix.len || strncasecmp(s->ptr, prefix.ptr, prefix.len) != 0)
+	if (!bf_slice_starts_nocase(*s, prefix))
 		return false;
 	*s = (struct bf_slice){s->ptr + prefix.len, s->len - prefix.len};
 	return true;
@@ -61,13 +55,14 @@ static bool is_own_origin(struct bf_slice origin, struct bf_slice host)
 {
 	if (!take(&origin, BF_SLICE_LIT("http://")) && !take(&origin, BF_SLICE_LIT("https://")))
 		return false;
-	return is_loopback_authority(origin) && eq_nocase(origin, host);
+	return is_loopback_authority(origin) && bf_slice_eq_nocase(origin, host);
 }
 
 static bool is_forwarding(struct bf_slice name)
 {
-	return eq_nocase(name, BF_SLICE_LIT("forwarded")) ||
-	       eq_nocase(name, BF_SLICE_LIT("x-real-ip")) || eq_nocase(name, BF_SLICE_LIT("via")) ||
+	return bf_slice_eq_nocase(name, BF_SLICE_LIT("forwarded")) ||
+	       bf_slice_eq_nocase(name, BF_SLICE_LIT("x-real-ip")) ||
+	       bf_slice_eq_nocase(name, BF_SLICE_LIT("via")) ||
 	       take(&name, BF_SLICE_LIT("x-forwarded-"));
 }
 
@@ -79,11 +74,11 @@ static int check_header(const struct exchange_header *h, struct bf_slice host, s
 				  "ask the gateway itself, on this machine, and let the proxy "
 				  "refuse /api/",
 				  (int)BF_MIN(h->name.len, 64), h->name.ptr);
-	if (eq_nocase(h->name, BF_SLICE_LIT("origin")) && !is_own_origin(h->value, host))
+	if (bf_slice_eq_nocase(h->name, BF_SLICE_LIT("origin")) && !is_own_origin(h->value, host))
 		return bf_err_set(err, BF_E_DENIED,
 				  "Origin: web pages of other origins may not see what is for this "
 				  "machine only: ask with a program such as curl");
-	if (eq_nocase(h->name, BF_SLICE_LIT("sec-fetch-site")) &&
+	if (bf_slice_eq_nocase(h->name, BF_SLICE_LIT("sec-fetch-site")) &&
 	    !bf_slice_is(h->value, "same-origin") && !bf_slice_is(h->value, "none"))
 		return bf_err_set(err, BF_E_DENIED,
 				  "Sec-Fetch-Site: another site made the browser ask: type the "

@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/base/macros.h"
 
@@ -26,11 +25,6 @@ static struct bf_slice take(struct bf_slice *list, char stop)
 	while (item.len && (item.ptr[item.len - 1] == ' ' || item.ptr[item.len - 1] == '\t'))
 		item.len--;
 	return item;
-}
-
-static bool is_same(struct bf_slice a, const char *b)
-{
-	return a.len == strlen(b) && strncasecmp(a.ptr, b, a.len) == 0;
 }
 
 /* A weight in thousandths: "1", "0.25"; what is no weight is none. */
@@ -59,9 +53,9 @@ static int accept_weight(struct bf_slice params, const char *version)
 	while (params.len) {
 		struct bf_slice value = take(&params, ';');
 		struct bf_slice name = take(&value, '=');
-		if (is_same(name, "q"))
+		if (bf_slice_is_nocase(name, "q"))
 			weight = quality(value);
-		else if (is_same(name, "version") && !is_same(value, version))
+		else if (bf_slice_is_nocase(name, "version") && !bf_slice_is_nocase(value, version))
 			return 0;
 	}
 	return weight;
@@ -74,9 +68,9 @@ enum metrics_format metrics_format_of(struct bf_slice accept)
 	while (accept.len) {
 		struct bf_slice params = take(&accept, ',');
 		struct bf_slice type = take(&params, ';');
-		if (is_same(type, "application/openmetrics-text"))
+		if (bf_slice_is_nocase(type, "application/openmetrics-text"))
 			open = BF_MAX(open, accept_weight(params, "1.0.0"));
-		else if (is_same(type, "text/plain"))
+		else if (bf_slice_is_nocase(type, "text/plain"))
 			plain = BF_MAX(plain, accept_weight(params, "0.0.4"));
 	}
 	return open && open >= plain ? METRICS_OPENMETRICS : METRICS_PROMETHEUS;

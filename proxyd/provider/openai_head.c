@@ -7,32 +7,21 @@
 
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/base/macros.h"
 #include "proxyd/worker.h"
 
 #define FORWARD_PREFIX "x-bf-eh-"
 
-static bool name_is(struct bf_slice a, struct bf_slice b)
-{
-	return a.len == b.len && strncasecmp(a.ptr, b.ptr, a.len) == 0;
-}
-
 static bool name_in(struct bf_slice name, const struct bf_array *list)
 {
 	const struct bf_slice *names = list->items;
 
 	for (uint32_t i = 0; i < list->count; i++) {
-		if (name_is(name, names[i]))
+		if (bf_slice_eq_nocase(name, names[i]))
 			return true;
 	}
 	return false;
-}
-
-static bool name_begins(struct bf_slice name, struct bf_slice prefix)
-{
-	return name.len >= prefix.len && strncasecmp(name.ptr, prefix.ptr, prefix.len) == 0;
 }
 
 bool openai_head_is_ours(struct bf_slice name)
@@ -43,9 +32,10 @@ bool openai_head_is_ours(struct bf_slice name)
 /* Callers' credentials, ours or a provider's. */
 static bool name_is_credential(struct bf_slice name)
 {
-	return name_is(name, BF_SLICE_LIT("x-api-key")) ||
-	       name_is(name, BF_SLICE_LIT("x-goog-api-key")) ||
-	       name_is(name, BF_SLICE_LIT("api-key")) || name_begins(name, BF_SLICE_LIT("x-bf-"));
+	return bf_slice_eq_nocase(name, BF_SLICE_LIT("x-api-key")) ||
+	       bf_slice_eq_nocase(name, BF_SLICE_LIT("x-goog-api-key")) ||
+	       bf_slice_eq_nocase(name, BF_SLICE_LIT("api-key")) ||
+	       bf_slice_starts_nocase(name, BF_SLICE_LIT("x-bf-"));
 }
 
 static bool text_is_clean(struct bf_slice text, bool is_name)
@@ -66,7 +56,7 @@ struct bf_slice openai_head_extra(const struct bf_conf_provider *conf, const cha
 	struct bf_slice found = {NULL, 0};
 
 	for (uint32_t i = 0; i < conf->network_config.extra_headers.count; i++) {
-		if (name_is(pairs[i].name, bf_slice_from(name)))
+		if (bf_slice_eq_nocase(pairs[i].name, bf_slice_from(name)))
 			found = pairs[i].value;
 	}
 	return found;
@@ -79,7 +69,8 @@ static int head_extra_lines(struct bf_buf *out, const struct bf_conf_provider *c
 
 	for (uint32_t i = 0; r == 0 && i < conf->network_config.extra_headers.count; i++) {
 		struct bf_slice name = pairs[i].name, value = pairs[i].value;
-		if (openai_head_is_ours(name) || name_is(name, BF_SLICE_LIT("authorization")) ||
+		if (openai_head_is_ours(name) ||
+		    bf_slice_eq_nocase(name, BF_SLICE_LIT("authorization")) ||
 		    !text_is_clean(name, true) || !text_is_clean(value, false))
 			continue;
 		r = bf_buf_printf(out, "%.*s: %.*s\r\n", BF_SLICE_FMT(name), BF_SLICE_FMT(value));
@@ -146,11 +137,11 @@ static bool is_hop_by_hop(const struct exchange *x, struct bf_slice name)
 	for (uint32_t i = 0; i < x->header_count; i++) {
 		struct bf_slice list = x->headers[i].value;
 
-		if (!name_is(x->headers[i].name, BF_SLICE_LIT("connection")))
+		if (!bf_slice_eq_nocase(x->headers[i].name, BF_SLICE_LIT("connection")))
 			continue;
 		while (list.len) {
 			struct bf_slice one = next_of_list(&list);
-			if (name_is(one, name))
+			if (bf_slice_eq_nocase(one, name))
 				return true;
 		}
 	}
@@ -164,7 +155,7 @@ static struct bf_slice forwarded_name(const struct exchange *x, const struct exc
 	    &x->worker->config->client.header_filter_config;
 	const struct bf_slice no = {NULL, 0};
 	struct bf_slice name = h->name;
-	bool prefixed = name_begins(name, BF_SLICE_LIT(FORWARD_PREFIX));
+	bool prefixed = bf_slice_starts_nocase(name, BF_SLICE_LIT(FORWARD_PREFIX));
 
 	if (prefixed)
 		name = (struct bf_slice){name.ptr + sizeof(FORWARD_PREFIX) - 1,
@@ -174,10 +165,10 @@ static struct bf_slice forwarded_name(const struct exchange *x, const struct exc
 	if (filter->allowlist.count && !name_in(name, &filter->allowlist))
 		return no;
 	if (name_in(name, &filter->denylist) || openai_head_is_ours(name) ||
-	    name_is_credential(name) || name_is(name, BF_SLICE_LIT("user-agent")))
+	    name_is_credential(name) || bf_slice_eq_nocase(name, BF_SLICE_LIT("user-agent")))
 		return no;
 	/* The client's own key to this gateway is not for providers, unless it says so. */
-	if (name_is(name, BF_SLICE_LIT("authorization")) && (!prefixed || x->key))
+	if (bf_slice_eq_nocase(name, BF_SLICE_LIT("authorization")) && (!prefixed || x->key))
 		return no;
 	if (is_hop_by_hop(x, name) || (prefixed && is_hop_by_hop(x, h->name)))
 		return no;
@@ -190,7 +181,7 @@ static bool is_configured(const struct bf_conf_provider *conf, struct bf_slice n
 	const struct bf_conf_pair *pairs = conf->network_config.extra_headers.items;
 
 	for (uint32_t i = 0; i < conf->network_config.extra_headers.count; i++) {
-		if (name_is(pairs[i].name, name))
+		if (bf_slice_eq_nocase(pairs[i].name, name))
 			return true;
 	}
 	return false;

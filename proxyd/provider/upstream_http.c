@@ -6,7 +6,6 @@
 #include "proxyd/provider/upstream_http.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "common/base/macros.h"
 
@@ -54,7 +53,7 @@ static int on_value(llhttp_t *p, const char *at, size_t len)
 
 static bool http_name_is(const struct upstream_http *h, const char *name)
 {
-	return h->name_len == strlen(name) && strncasecmp(h->name, name, h->name_len) == 0;
+	return bf_slice_is_nocase((struct bf_slice){h->name, h->name_len}, name);
 }
 
 static struct bf_slice http_value(const struct upstream_http *h)
@@ -68,10 +67,7 @@ static struct bf_slice http_value(const struct upstream_http *h)
 
 static bool http_value_is(const struct upstream_http *h, const char *text)
 {
-	struct bf_slice v = http_value(h);
-
-	return h->value_len <= sizeof(h->value) && v.len == strlen(text) &&
-	       strncasecmp(v.ptr, text, v.len) == 0;
+	return h->value_len <= sizeof(h->value) && bf_slice_is_nocase(http_value(h), text);
 }
 
 static void take_content_type(struct upstream_http *h)

@@ -6,51 +6,43 @@
 #include "proxyd/provider/upstream_lines.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "common/base/macros.h"
 
 #define LINES_FIRST_BYTES 256u
-
-static bool name_is(struct bf_slice name, const char *text)
-{
-	return name.len == strlen(text) && strncasecmp(name.ptr, text, name.len) == 0;
-}
-
-static bool name_begins(struct bf_slice name, const char *text)
-{
-	size_t len = strlen(text);
-
-	return name.len >= len && strncasecmp(name.ptr, text, len) == 0;
-}
 
 /* By the first letter: most names are decided by one comparison. */
 bool upstream_lines_passes(struct bf_slice name)
 {
 	switch (name.len ? name.ptr[0] | 0x20 : 0) {
 	case 'a':
-		return !name_begins(name, "access-control-") && !name_is(name, "alt-svc");
+		return !bf_slice_starts_nocase(name, BF_SLICE_LIT("access-control-")) &&
+		       !bf_slice_is_nocase(name, "alt-svc");
 	case 'c':
-		return !name_begins(name, "content-") && !name_is(name, "connection");
+		return !bf_slice_starts_nocase(name, BF_SLICE_LIT("content-")) &&
+		       !bf_slice_is_nocase(name, "connection");
 	case 'd':
-		return !name_is(name, "date");
+		return !bf_slice_is_nocase(name, "date");
 	case 'k':
-		return !name_is(name, "keep-alive");
+		return !bf_slice_is_nocase(name, "keep-alive");
 	case 'p':
-		return !name_begins(name, "proxy-");
+		return !bf_slice_starts_nocase(name, BF_SLICE_LIT("proxy-"));
 	case 'r':
-		return !name_begins(name, "retry-after"); /* goes its own way */
+		return !bf_slice_starts_nocase(name,
+					       BF_SLICE_LIT("retry-after")); /* goes its own way */
 	case 's':
-		return !name_is(name, "server") && !name_begins(name, "set-cookie") &&
-		       !name_is(name, "strict-transport-security");
+		return !bf_slice_is_nocase(name, "server") &&
+		       !bf_slice_starts_nocase(name, BF_SLICE_LIT("set-cookie")) &&
+		       !bf_slice_is_nocase(name, "strict-transport-security");
 	case 't':
-		return !name_is(name, "te") && !name_is(name, "trailer") &&
-		       !name_is(name, "transfer-encoding") && !name_is(name, "traceparent") &&
-		       !name_is(name, "tracestate");
+		return !bf_slice_is_nocase(name, "te") && !bf_slice_is_nocase(name, "trailer") &&
+		       !bf_slice_is_nocase(name, "transfer-encoding") &&
+		       !bf_slice_is_nocase(name, "traceparent") &&
+		       !bf_slice_is_nocase(name, "tracestate");
 	case 'u':
-		return !name_is(name, "upgrade");
+		return !bf_slice_is_nocase(name, "upgrade");
 	case 'x':
-		return !name_is(name, "x-request-id");
+		return !bf_slice_is_nocase(name, "x-request-id");
 	case 0:
 		return false;
 	default:
@@ -108,7 +100,7 @@ static void lines_judge(struct upstream_lines *l)
 	if (l->skipped)
 		return;
 	const struct bf_slice name = {l->text + l->begin, l->len - l->begin};
-	l->connection = name_is(name, "connection");
+	l->connection = bf_slice_is_nocase(name, "connection");
 	if (l->connection || upstream_lines_passes(name))
 		lines_put(l, ": ", 2);
 	else
@@ -181,7 +173,7 @@ static bool line_names(struct bf_slice line, struct bf_slice name)
 		size_t end = at;
 		while (end < line.len && !strchr(between, line.ptr[end]))
 			end++;
-		if (end - at == name.len && strncasecmp(line.ptr + at, name.ptr, name.len) == 0)
+		if (bf_slice_eq_nocase((struct bf_slice){line.ptr + at, end - at}, name))
 			return true;
 		at = end + 1;
 	}
@@ -192,7 +184,7 @@ static bool lines_name(struct bf_slice all, struct bf_slice name)
 {
 	while (all.len) {
 		struct bf_slice line = lines_next(&all);
-		if (name_is(line_name(line), "connection") && line_names(line, name))
+		if (bf_slice_is_nocase(line_name(line), "connection") && line_names(line, name))
 			return true;
 	}
 	return false;
@@ -208,12 +200,12 @@ static void lines_drop_named(struct upstream_lines *l)
 	while (rest.len) {
 		char *line = l->text + (rest.ptr - l->text);
 		struct bf_slice name = line_name(lines_next(&rest));
-		if (!name_is(name, "connection") && lines_name(all, name))
+		if (!bf_slice_is_nocase(name, "connection") && lines_name(all, name))
 			line[0] = '\0'; /* no name begins so */
 	}
 	for (rest = all; rest.len;) {
 		struct bf_slice line = lines_next(&rest);
-		if (line.ptr[0] == '\0' || name_is(line_name(line), "connection"))
+		if (line.ptr[0] == '\0' || bf_slice_is_nocase(line_name(line), "connection"))
 			continue;
 		memmove(l->text + len, line.ptr, line.len);
 		len += line.len;
