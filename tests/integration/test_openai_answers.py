@@ -2,15 +2,11 @@
 
 import json
 import socket
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
-import fake_openai as fo  # noqa: E402
-from test_openai import JSON, ask, error_type, fake, pair, rows  # noqa: E402,F401
+from upstreams import JSON, ask, error_type, fake, fo, pair, rows  # noqa: F401
 
 ERROR = b'{"error":{"message":"slow down","type":"t","param":null,"code":"rate_limit_exceeded"}}'
 NO_ANSWERS = {

@@ -3,18 +3,13 @@
 import contextlib
 import json
 import socket
-import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
 from gateway import wait_for
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
-import fake_openai as fo  # noqa: E402
-from test_openai import (JSON, KEY, ask, authority, error_type, fake, pair, rows, server_tls)  # noqa: E402,F401
+from upstreams import JSON, KEY, ask, authority, error_type, fake, fo, pair, rows, server_tls  # noqa: F401
 
 CHAT = {"messages": [{"role": "user", "content": "hi"}]}
 

@@ -1,0 +1,33 @@
+"""What the tests of the supervisor share: its children, a child that misbehaves, the log's end."""
+
+import pytest
+
+from gateway import BUILD
+
+ROLES = ["proxyd.0", "writerd", "reader", "clusterd", "discoveryd"]
+
+
+def is_sanitized():
+    return b"__asan_init" in (BUILD / "bifrost").read_bytes()
+
+
+def last_line(log):
+    return log.strip().splitlines()[-1]
+
+
+@pytest.fixture
+def fake(tmp_path):
+    """A folder of programs in which one role is the misbehaving child of tests/support; its environment."""
+    program = next(BUILD.rglob("fake_child"), None) or next(BUILD.rglob("fake-child"), None)
+    if program is None:
+        pytest.skip("tests/support/fake_child is not built")
+
+    def make(role, index, behaviour):
+        folder = tmp_path / "libexec"
+        folder.mkdir()
+        for name in ["config", "proxyd", "clusterd", "discoveryd", "writerd"]:
+            (folder / f"bifrost-{name}").symlink_to(program if name == role else BUILD / f"bifrost-{name}")
+        return {"BIFROST_LIBEXEC_DIR": str(folder), "FAKE_CHILD": f"{index}:{behaviour}",
+                "FAKE_CHILD_REAL": str(BUILD / f"bifrost-{role}")}
+
+    return make
