@@ -41,6 +41,10 @@ void shm_inflight_rekey(struct shm_segment *seg, uint32_t p, int entry,
 void shm_inflight_finish(struct shm_segment *seg, uint32_t p, int entry,
 			 const struct shm_usage_record *r);
 
+/* Takes a request back that was refused by its meters: no row, as if it had never begun. Holder of
+ * p only. */
+void shm_inflight_cancel(struct shm_segment *seg, uint32_t p, int entry);
+
 uint32_t shm_inflight_count(const struct shm_segment *seg, uint32_t p);
 
 /*

@@ -27,9 +27,9 @@
 #define SHM_INFLIGHT_WORDS (SHM_INFLIGHT_ENTRIES / 64u)
 
 #define SHM_SIZE(type, size) \
-	_Static_assert(sizeof(struct type) == (size), "layout 2: size of " #type)
+	_Static_assert(sizeof(struct type) == (size), "layout 3: size of " #type)
 #define SHM_AT(type, member, offset) \
-	_Static_assert(offsetof(struct type, member) == (offset), "layout 2: " #type "." #member)
+	_Static_assert(offsetof(struct type, member) == (offset), "layout 3: " #type "." #member)
 
 _Static_assert(sizeof(size_t) == 8, "the segment needs a 64-bit address space");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && sizeof(long long) == 8,
@@ -192,18 +192,18 @@ struct shm_inflight_entry {
 	struct shm_inflight_key keys[2];
 	uint8_t reserved2[384];
 };
-SHM_SIZE(shm_inflight_entry, 3584);
+SHM_SIZE(shm_inflight_entry, 4096);
 SHM_AT(shm_inflight_entry, prompt_tokens, 0);
 SHM_AT(shm_inflight_entry, completion_tokens, 8);
 SHM_AT(shm_inflight_entry, started_wall_ns, 16);
 SHM_AT(shm_inflight_entry, flags, 24);
 SHM_AT(shm_inflight_entry, record, 64);
 SHM_AT(shm_inflight_entry, meter_state, 28);
-SHM_AT(shm_inflight_entry, meters, 1088);
-SHM_AT(shm_inflight_entry, reserved_prices, 2688);
-SHM_AT(shm_inflight_entry, key_now, 2880);
-SHM_AT(shm_inflight_entry, keys, 2944);
-SHM_AT(shm_inflight_entry, reserved2, 3200);
+SHM_AT(shm_inflight_entry, meters, 1600);
+SHM_AT(shm_inflight_entry, reserved_prices, 3200);
+SHM_AT(shm_inflight_entry, key_now, 3392);
+SHM_AT(shm_inflight_entry, keys, 3456);
+SHM_AT(shm_inflight_entry, reserved2, 3712);
 
 /*
  * How a provider's key fares: the one place that all workers write. Every word is a hint that
@@ -255,11 +255,11 @@ struct shm_store {
 	uint8_t content[SHM_CONTENT_RING_BYTES];
 	struct shm_inflight_entry inflight[SHM_INFLIGHT_ENTRIES];
 };
-SHM_SIZE(shm_store, 101711872);
+SHM_SIZE(shm_store, 139984896);
 SHM_AT(shm_store, usage, 0);
-SHM_AT(shm_store, overflow, 1048576);
-SHM_AT(shm_store, content, 68157440);
-SHM_AT(shm_store, inflight, 72351744);
+SHM_AT(shm_store, overflow, 1572864);
+SHM_AT(shm_store, content, 102236160);
+SHM_AT(shm_store, inflight, 106430464);
 _Static_assert(sizeof(struct shm_store) % SHM_CHUNK_BYTES == 0, "stores are chunk-aligned");
 _Static_assert(offsetof(struct shm_store, overflow) % SHM_CHUNK_BYTES == 0, "chunk-aligned");
 _Static_assert(offsetof(struct shm_store, content) % SHM_CHUNK_BYTES == 0, "chunk-aligned");
@@ -275,7 +275,7 @@ struct shm_layout {
 	struct shm_meter meters[SHM_METERS];
 	struct shm_store stores[SHM_PROC_SLOTS];
 };
-SHM_SIZE(shm_layout, UINT64_C(1048576) + 64 * UINT64_C(101711872) + UINT64_C(134217728));
+SHM_SIZE(shm_layout, UINT64_C(1048576) + 64 * UINT64_C(139984896) + UINT64_C(134217728));
 SHM_AT(shm_layout, header, 0);
 SHM_AT(shm_layout, slots, 4096);
 SHM_AT(shm_layout, desks, 65536);

@@ -69,6 +69,14 @@ enum shm_meter_verdict shm_meter_extend(struct shm_meter_writer *w, int entry, c
 void shm_meter_closing(struct shm_meter_writer *w, int entry, const int64_t *actual);
 void shm_meter_close(struct shm_meter_writer *w, int entry);
 
+/*
+ * Would they be admitted now? Reads only: most refusals end here, without an entry and without
+ * disturbing others. ret_room[k], unless NULL: what is left in want k's window, at least 0.
+ */
+enum shm_meter_verdict shm_meter_look(const struct shm_segment *seg,
+				      const struct shm_meter_want *wants, unsigned n,
+				      unsigned *ret_which, int64_t *ret_room);
+
 enum shm_meter_state {
 	SHM_METER_NONE,    /* nothing reserved */
 	SHM_METER_HELD,    /* reserved */
@@ -81,6 +89,29 @@ enum shm_meter_state {
 unsigned shm_meter_charges(const struct shm_meter_writer *w, int entry,
 			   enum shm_meter_state *ret_state,
 			   int64_t charged[SHM_METERS_PER_REQUEST]);
+
+/* ---- whose meter it is. Identities come from common/govern/plan.h; writerd alone places them. */
+
+#define SHM_METER_NOWHERE UINT32_MAX
+
+/* The meter of an identity, SHM_METER_NOWHERE while writerd has not opened it. Any process. */
+uint32_t shm_meter_find(const struct shm_segment *seg, uint64_t identity);
+uint64_t shm_meter_identity(const struct shm_segment *seg, uint32_t m);
+/* enum bf_quantity, for the fold of rows; 0: nobody's. */
+uint32_t shm_meter_quantity(const struct shm_segment *seg, uint32_t m);
+/*
+ * writerd: the place of an identity, its own or a free one near where it belongs (*ret_new). A new
+ * one is found by others only after shm_meter_open(); before it, load what is known of its window
+ * and configure its limit. BF_E_FULL.
+ */
+int shm_meter_place(struct shm_segment *seg, uint64_t identity, uint32_t *ret_m, bool *ret_new);
+/* New window with this value: what the store knows was used in it. Only before open. */
+void shm_meter_load(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t value);
+void shm_meter_open(struct shm_segment *seg, uint32_t m, uint64_t identity, uint32_t quantity);
+/* Nobody finds it any more and every want of it is stale. Its place is used again once no entry in
+ * flight and no waiting record names it: writerd says so with shm_meter_free(). */
+void shm_meter_retire(struct shm_segment *seg, uint32_t m);
+void shm_meter_free(struct shm_segment *seg, uint32_t m);
 
 /* ---- configuration; one process at a time (writerd) */
 

@@ -10,11 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shm/meter.h"
 #include "shm/segment.h"
 
-#define SHM_USAGE_RECORD_BYTES     1024u
-#define SHM_USAGE_RING_RECORDS     1024u  /* 1 MiB per slot */
-#define SHM_USAGE_OVERFLOW_RECORDS 65536u /* 64 MiB per slot, sparse; given back when drained */
+#define SHM_USAGE_RECORD_BYTES     1536u
+#define SHM_USAGE_RING_RECORDS     1024u  /* 1.5 MiB per slot */
+#define SHM_USAGE_OVERFLOW_RECORDS 65536u /* 96 MiB per slot, sparse; given back when drained */
 
 enum shm_usage_flag {
 	SHM_USAGE_STREAM = 1 << 0,
@@ -66,9 +67,17 @@ struct shm_usage_record {
 	char request_id[128];    /* the client's x-request-id */
 	char parent_id[64];      /* of a fallback: the primary's id; else x-bf-parent-request-id */
 	char attempt_trail[320]; /* JSON: [["key name",status or "error type",milliseconds],...] */
-	uint8_t reserved1[8];
+	/* What its meters were charged: each of them the number of its quantity. */
+	uint64_t tokens_charged; /* cost_nusd for money */
+	uint32_t requests_charged;
+	uint32_t meter_count;
+	char virtual_key_id[64];
+	char virtual_key_name[64];
+	uint32_t meters[SHM_METERS_PER_REQUEST]; /* places in the segment */
+	uint32_t epochs[SHM_METERS_PER_REQUEST]; /* the window of each that was charged */
+	uint8_t reserved1[56];
 };
-_Static_assert(sizeof(struct shm_usage_record) == SHM_USAGE_RECORD_BYTES, "usage record, layout 2");
+_Static_assert(sizeof(struct shm_usage_record) == SHM_USAGE_RECORD_BYTES, "usage record, layout 3");
 _Static_assert(sizeof(((struct shm_usage_record *)0)->request_id) == 128,
 	       "as long as the longest that the front takes");
 

@@ -25,6 +25,13 @@ int64_t bf_mono_ns(void)
 	return system_ns(CLOCK_MONOTONIC);
 }
 
+int64_t bf_boot_ns(void)
+{
+	if (replaced && replaced->mono_ns)
+		return replaced->mono_ns(replaced->ctx);
+	return system_ns(CLOCK_BOOTTIME);
+}
+
 static _Thread_local int64_t turn_ms; /* 0: no turn */
 
 void bf_clock_turn_begin(void)

@@ -13,6 +13,9 @@ struct bf_clock_source {
 };
 
 int64_t bf_mono_ns(void);
+/* As bf_mono_ns(), but it goes on while the machine sleeps: for windows of limits. A replaced
+ * source gives its mono_ns. */
+int64_t bf_boot_ns(void);
 int64_t bf_wall_ns(void);
 
 /* As bf_mono_ms(), up to a tick of the kernel (4 ms) behind it, without reading the hardware: for

@@ -47,6 +47,8 @@ struct bf_conf_client {
 	struct bf_array allowed_headers;      /* beside the usual ones, for CORS */
 	struct bf_array required_headers; /* of struct bf_slice; a request without one is refused */
 	struct bf_conf_header_filter header_filter_config;
+	bool enforce_auth_on_inference; /* or enforce_governance_header: no call without a virtual
+					   key */
 	int64_t log_retention_days; /* Bifrost's other name of logs_store.retention_days; equals it
 				       after loading */
 };
@@ -119,6 +121,73 @@ struct bf_conf_provider {
 	struct bf_conf_mock mock_config;
 };
 
+/* What a key may spend in a window. Amounts are nano-dollars. */
+struct bf_conf_budget {
+	struct bf_slice id;
+	int64_t max_limit_nusd;         /* max_limit, in dollars */
+	struct bf_slice reset_duration; /* see common/base/window.h */
+	bool calendar_aligned;          /* here or at the key */
+	uint64_t quarter_start_month;   /* reset_config.quarter_start_month; 0: January */
+	struct bf_slice last_reset; /* RFC 3339; where rolling windows are anchored; empty: 1970 */
+	struct bf_slice virtual_key_id; /* owner; empty within virtual_keys[].budgets */
+};
+
+/* Up to three limits with windows of their own; 0: no such limit. */
+struct bf_conf_rate_limit {
+	struct bf_slice id;
+	int64_t token_max_limit;
+	struct bf_slice token_reset_duration;
+	struct bf_slice token_last_reset;
+	int64_t request_max_limit;
+	struct bf_slice request_reset_duration;
+	struct bf_slice request_last_reset;
+	int64_t concurrent_max_limit; /* ours: requests that run at once; has no window */
+};
+
+struct bf_conf_virtual_key {
+	struct bf_slice id;
+	struct bf_slice name;
+	struct bf_slice value; /* secret */
+	struct bf_slice description;
+	bool is_active;
+	bool calendar_aligned;         /* of all its windows of a day and more */
+	struct bf_slice rate_limit_id; /* empty: none */
+	struct bf_array budgets; /* of struct bf_conf_budget, its own and, after loading, those
+				    of governance.budgets that name it */
+};
+
+enum bf_price_match {
+	BF_PRICE_EXACT,
+	BF_PRICE_WILDCARD, /* '*' stands for any text */
+};
+
+/* Dollars per token, as integers of 1e-12. */
+struct bf_conf_price {
+	int64_t input_cost_per_token_pusd;
+	int64_t output_cost_per_token_pusd;
+	int64_t cache_read_input_token_cost_pusd; /* BF_PRICE_AS_INPUT: as any input */
+};
+
+#define BF_PRICE_AS_INPUT (-1)
+
+struct bf_conf_pricing_override {
+	struct bf_slice id, name;
+	struct bf_slice provider_id; /* scope_kind provider: its name; empty: global */
+	int32_t match_type;          /* enum bf_price_match */
+	struct bf_slice pattern;     /* of the model's name, without the provider */
+	struct bf_conf_price pricing_patch;
+};
+
+struct bf_conf_governance {
+	struct bf_array virtual_keys; /* of struct bf_conf_virtual_key */
+	struct bf_array rate_limits;  /* of struct bf_conf_rate_limit */
+	struct bf_array budgets;      /* of struct bf_conf_budget; empty after loading: each
+					 stands at its owner */
+	struct bf_array
+	    pricing_overrides; /* of struct bf_conf_pricing_override; the first that fits
+				  counts, exact before wildcard, provider before global */
+};
+
 enum bf_store_type {
 	BF_STORE_SQLITE,
 };
@@ -145,6 +214,7 @@ struct bf_config {
 	struct bf_conf_server server;
 	struct bf_conf_client client;
 	struct bf_array providers; /* of struct bf_conf_provider */
+	struct bf_conf_governance governance;
 	struct bf_conf_store config_store;
 	struct bf_conf_store logs_store;
 	struct bf_conf_supervisor supervisor;

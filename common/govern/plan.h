@@ -1,0 +1,80 @@
+/*
+ * What limits there are: the plan that workers and writerd both make of the same configuration,
+ * without a word between them. A limit is one meter: its identity names the meter in the segment
+ * and its totals in the store, so it depends on what is counted, for whom, in which windows, and on
+ * nothing that a person may tune (the maximum).
+ *
+ * Pure; refers to the configuration, which must outlive it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/arena.h"
+#include "common/base/err.h"
+#include "common/base/slice.h"
+#include "common/base/window.h"
+#include "common/schema/config.h"
+
+/* What a meter counts. The numbers stand in the segment and in the store. */
+enum bf_quantity {
+	BF_QUANTITY_REQUESTS = 1,
+	BF_QUANTITY_TOKENS = 2,
+	BF_QUANTITY_CONCURRENT = 3, /* requests that run; given back whole, one endless window */
+	BF_QUANTITY_NUSD = 4,
+};
+
+#define BF_PLAN_LIMITS_PER_REQUEST 40u
+
+struct bf_limit {
+	uint64_t identity; /* never 0 or 1; the same on every node and after every restart */
+	enum bf_quantity quantity;
+	int64_t max;             /* 0 .. 2^61 */
+	bool endless;            /* no window: its epoch is always 0 */
+	struct bf_window window; /* unless endless */
+	struct bf_slice reset;   /* the window as it was written: "1h" */
+	const char *owner_kind;  /* "virtual_key" */
+	struct bf_slice owner_id, owner_name;
+	struct bf_slice limit_id; /* of the budget or rate limit */
+};
+
+/* A virtual key and its limits in the order in which they are decided: requests, tokens,
+ * concurrent requests, then budgets, the shortest window first. */
+struct bf_plan_key {
+	const struct bf_conf_virtual_key *conf;
+	const struct bf_limit *limits;
+	uint32_t limit_count;
+	bool has_budget; /* a call needs a price */
+};
+
+struct bf_plan {
+	struct bf_plan_key *keys;
+	uint32_t key_count;
+	struct bf_limit *limits; /* of all keys, one after the other */
+	uint32_t limit_count;
+};
+
+/*
+ * 0; BF_E_LIMIT for a key with more than BF_PLAN_LIMITS_PER_REQUEST limits, BF_E_DUPLICATE for two
+ * limits of one identity (two budgets of a key with one window), BF_E_UNKNOWN for a rate limit that
+ * does not exist, BF_E_RANGE and BF_E_SYNTAX for windows, -ENOMEM; err names the key and how to
+ * mend it. The loader of the configuration asks the same, so a child never sees a no.
+ */
+int bf_plan_make(struct bf_plan *ret_plan, const struct bf_config *config, struct bf_arena *arena,
+		 struct bf_err *err);
+
+/* The meter's epoch at a moment: 24 bits of the window's index; 0 when endless. */
+uint32_t bf_limit_epoch(const struct bf_limit *limit, int64_t wall_ms);
+/* The same as it is kept in the store: the whole index. */
+int64_t bf_limit_window(const struct bf_limit *limit, int64_t wall_ms);
+/* The whole index of an epoch, the nearest one to a moment. */
+int64_t bf_limit_window_of(const struct bf_limit *limit, uint32_t epoch, int64_t wall_ms);
+/* When the window of a moment ends; INT64_MAX when endless. */
+int64_t bf_limit_ends_ms(const struct bf_limit *limit, int64_t wall_ms);
+/* The shortest length that its windows have: a clock that jumps by more than this is not believed.
+ */
+int64_t bf_limit_length_ms(const struct bf_limit *limit);
+
+/* "requests", "tokens", "concurrent_requests", "cost"; NULL for another number. */
+const char *bf_quantity_name(enum bf_quantity quantity);
