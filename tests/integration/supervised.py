@@ -1,4 +1,7 @@
-"""What the tests of the supervisor share: its children, a child that misbehaves, the log's end."""
+"""What the tests of the supervisor share: its children and their descriptors, a child that misbehaves, the log's end."""
+
+import contextlib
+import os
 
 import pytest
 
@@ -13,6 +16,15 @@ def is_sanitized():
 
 def last_line(log):
     return log.strip().splitlines()[-1]
+
+
+def descriptors_of(pid):
+    """{number: what it is}; a file may be closed while we look."""
+    links = {}
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            links[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
+    return links
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The supervisor with real children: life and deaths."""
 
-import contextlib
 import json
 import os
 import re
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway import alive, children_of, wait_for
-from supervised import ROLES, fake, is_sanitized  # noqa: F401
+from supervised import ROLES, descriptors_of, fake, is_sanitized  # noqa: F401
 
 KILLS = int(os.environ.get("BIFROST_KILLS", "5"))
 
@@ -71,15 +70,6 @@ def test_banner(gateway):
     log = gw.log()
     for word in ["each of 3 workers", f"http://127.0.0.1:{gw.port}", str(gw.state), str(gw.runtime), "workers    3", "at worst", "sandbox"]:
         assert word in log, word
-
-
-def descriptors_of(pid):
-    """{number: what it is}; a file may be closed while we look."""
-    links = {}
-    for fd in os.listdir(f"/proc/{pid}/fd"):
-        with contextlib.suppress(FileNotFoundError):
-            links[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
-    return links
 
 
 def test_descriptors_of_children(gateway):

@@ -1,7 +1,6 @@
 """Reload, restart and drain with real children."""
 
 import json
-import os
 import re
 import signal
 import time
@@ -12,7 +11,7 @@ import pytest
 
 import control
 from gateway import free_port, wait_for
-from supervised import ROLES, fake, is_sanitized  # noqa: F401
+from supervised import ROLES, descriptors_of, fake, is_sanitized  # noqa: F401
 
 
 def rewrite(gw, change):
@@ -79,8 +78,7 @@ def test_nothing_leaks_over_reloads_and_restarts(gateway):
         wait_for("the old ones to leave", lambda: len(gw.children()) == 6)
 
     def held():
-        links = [os.readlink(f"/proc/{gw.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{gw.pid}/fd")]
-        return sorted(re.sub(r"\d+", "N", link) for link in links)
+        return sorted(re.sub(r"\d+", "N", link) for link in descriptors_of(gw.pid).values())
 
     def rss_kib():
         return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{gw.pid}/status").read_text()).group(1))
