@@ -186,6 +186,19 @@ static int bind_where(struct search *s, sqlite3_stmt *st, const struct logs_wher
 	return code == SQLITE_OK ? 0 : failed(s, err);
 }
 
+/* made: what writing the text came to. The statement is the caller's to end, whatever comes back.
+ */
+static int prepare_where(struct search *s, const struct bf_buf *sql, int made,
+			 const struct logs_where *w, sqlite3_stmt **ret_st, struct bf_err *err)
+{
+	int r;
+
+	if (made < 0)
+		return bf_err_sys(err, made, "%s: the search", schema_logs.store);
+	r = prepare(s, bf_buf_slice(sql), ret_st, err);
+	return r < 0 ? r : bind_where(s, *ret_st, w, err);
+}
+
 /* Fetches one column for logs_json. */
 static struct logs_value value_of(void *ctx, unsigned column)
 {
@@ -269,14 +282,8 @@ static int list_rows(struct search *s, const struct bf_msg_logs_query *q,
 	int code = SQLITE_DONE, r;
 
 	bf_buf_init(&sql, SQL_MAX_BYTES);
-	r = logs_sql_page(w, q, HEAD_COLUMNS, &sql);
-	if (r < 0)
-		(void)bf_err_sys(err, r, "%s: the search", schema_logs.store);
-	else
-		r = prepare(s, bf_buf_slice(&sql), &st, err);
+	r = prepare_where(s, &sql, logs_sql_page(w, q, HEAD_COLUMNS, &sql), w, &st, err);
 	bf_buf_done(&sql);
-	if (r == 0)
-		r = bind_where(s, st, w, err);
 	if (r == 0) {
 		int64_t offset = q->offset > INT64_MAX ? INT64_MAX : (int64_t)q->offset;
 
@@ -304,13 +311,8 @@ static int count_rows(struct search *s, const struct logs_where *w, struct logs_
 
 	bf_buf_init(&sql, SQL_MAX_BYTES);
 	r = bf_buf_printf(&sql, "%s%.*s", select, BF_SLICE_FMT(bf_buf_slice(&w->sql)));
-	if (r < 0)
-		(void)bf_err_sys(err, r, "%s: the search", schema_logs.store);
-	else
-		r = prepare(s, bf_buf_slice(&sql), &st, err);
+	r = prepare_where(s, &sql, r, w, &st, err);
 	bf_buf_done(&sql);
-	if (r == 0)
-		r = bind_where(s, st, w, err);
 	if (r == 0 && sqlite3_step(st) != SQLITE_ROW)
 		r = failed(s, err);
 	if (r == 0)

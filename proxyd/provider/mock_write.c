@@ -63,7 +63,13 @@ static bool is_chat(const struct mock_words *w)
 	return w->object == SHM_OBJECT_CHAT;
 }
 
-/* Up to the list of choices. */
+/* What a choice says; what is NULL is not said. */
+struct said {
+	const char *role;
+	const struct bf_slice *text;
+	const char *finish_reason;
+};
+
 static void choices_head(struct bf_json_writer *j, const struct mock_words *w, bool chunk)
 {
 	bf_jw_object(j);
@@ -76,30 +82,28 @@ static void choices_head(struct bf_json_writer *j, const struct mock_words *w, b
 	bf_jw_i64(j, w->created_s);
 	bf_jw_key(j, "model");
 	bf_jw_string(j, w->model);
-	bf_jw_key(j, "choices");
-	bf_jw_array(j);
 }
 
-static void choice(struct bf_json_writer *j, const struct mock_words *w, const char *part,
-		   const char *role, const struct bf_slice *text, const char *finish_reason)
+static void choice(struct bf_json_writer *j, const struct mock_words *w, bool chunk,
+		   const struct said *said)
 {
 	bf_jw_object(j);
 	put_num(j, "index", 0);
 	if (is_chat(w)) {
-		bf_jw_key(j, part);
+		bf_jw_key(j, chunk ? "delta" : "message");
 		bf_jw_object(j);
 	}
-	if (role && is_chat(w))
-		put_str(j, "role", role);
-	if (text) {
+	if (said->role && is_chat(w))
+		put_str(j, "role", said->role);
+	if (said->text) {
 		bf_jw_key(j, is_chat(w) ? "content" : "text");
-		bf_jw_string(j, *text);
+		bf_jw_string(j, *said->text);
 	}
 	if (is_chat(w))
 		bf_jw_end_object(j);
 	bf_jw_key(j, "finish_reason");
-	if (finish_reason)
-		bf_jw_cstr(j, finish_reason);
+	if (said->finish_reason)
+		bf_jw_cstr(j, said->finish_reason);
 	else
 		bf_jw_null(j);
 	bf_jw_end_object(j);
@@ -115,9 +119,23 @@ static void put_usage(struct bf_json_writer *j, const struct mock_words *w)
 	bf_jw_end_object(j);
 }
 
-static int choices_event(struct bf_buf *out, const struct mock_words *w, const char *role,
-			 const struct bf_slice *text, const char *finish_reason,
-			 struct bf_slice *ret_json)
+/* said NULL: no choice. */
+static void choices_object(struct bf_json_writer *j, const struct mock_words *w, bool chunk,
+			   const struct said *said, bool usage)
+{
+	choices_head(j, w, chunk);
+	bf_jw_key(j, "choices");
+	bf_jw_array(j);
+	if (said)
+		choice(j, w, chunk, said);
+	bf_jw_end_array(j);
+	if (usage)
+		put_usage(j, w);
+	bf_jw_end_object(j);
+}
+
+static int choices_event(struct bf_buf *out, const struct mock_words *w, const struct said *said,
+			 bool usage, struct bf_slice *ret_json)
 {
 	struct bf_json_writer j;
 	ssize_t begin = event_begin(out, NULL);
@@ -125,10 +143,7 @@ static int choices_event(struct bf_buf *out, const struct mock_words *w, const c
 	if (begin < 0)
 		return (int)begin;
 	bf_jw_init(&j, out);
-	choices_head(&j, w, true);
-	choice(&j, w, "delta", role, text, finish_reason);
-	bf_jw_end_array(&j);
-	bf_jw_end_object(&j);
+	choices_object(&j, w, true, said, usage);
 	return event_end(out, &j, begin, ret_json);
 }
 
@@ -280,16 +295,33 @@ static int response_event(struct bf_buf *out, struct mock_words *w, const char *
 	return event_end(out, &j, begin, ret_json);
 }
 
-static int response_begin(struct bf_buf *out, struct mock_words *w)
-{
-	int r = response_event(out, w, "response.created", BODY_RESPONSE, NULL, NULL);
+struct response_step {
+	const char *type; /* NULL: the last one was before */
+	enum response_body body;
+};
 
-	if (r == 0)
-		r = response_event(out, w, "response.in_progress", BODY_RESPONSE, NULL, NULL);
-	if (r == 0)
-		r = response_event(out, w, "response.output_item.added", BODY_ITEM, NULL, NULL);
-	if (r == 0)
-		r = response_event(out, w, "response.content_part.added", BODY_PART, NULL, NULL);
+static const struct response_step response_opening[] = {
+    {"response.created", BODY_RESPONSE},
+    {"response.in_progress", BODY_RESPONSE},
+    {"response.output_item.added", BODY_ITEM},
+    {"response.content_part.added", BODY_PART},
+    {NULL, BODY_RESPONSE},
+};
+
+static const struct response_step response_closing[] = {
+    {"response.output_text.done", BODY_TEXT},
+    {"response.content_part.done", BODY_PART},
+    {"response.output_item.done", BODY_ITEM},
+    {NULL, BODY_RESPONSE},
+};
+
+static int response_events(struct bf_buf *out, struct mock_words *w,
+			   const struct response_step *steps, const struct bf_slice *text)
+{
+	int r = 0;
+
+	for (; steps->type && r == 0; steps++)
+		r = response_event(out, w, steps->type, steps->body, text, NULL);
 	return r;
 }
 
@@ -304,11 +336,7 @@ int mock_write_answer(struct bf_buf *out, struct mock_words *w, struct bf_slice 
 		response_object(&j, w, &reply);
 		return bf_jw_finish(&j);
 	}
-	choices_head(&j, w, false);
-	choice(&j, w, "message", "assistant", &reply, "stop");
-	bf_jw_end_array(&j);
-	put_usage(&j, w);
-	bf_jw_end_object(&j);
+	choices_object(&j, w, false, &(struct said){"assistant", &reply, "stop"}, true);
 	return bf_jw_finish(&j);
 }
 
@@ -317,8 +345,8 @@ int mock_write_begin(struct bf_buf *out, struct mock_words *w)
 	const struct bf_slice empty = BF_SLICE_LIT("");
 
 	if (w->object == SHM_OBJECT_RESPONSES)
-		return response_begin(out, w);
-	return choices_event(out, w, "assistant", &empty, NULL, NULL);
+		return response_events(out, w, response_opening, NULL);
+	return choices_event(out, w, &(struct said){"assistant", &empty, NULL}, false, NULL);
 }
 
 int mock_write_piece(struct bf_buf *out, struct mock_words *w, struct bf_slice piece)
@@ -326,45 +354,29 @@ int mock_write_piece(struct bf_buf *out, struct mock_words *w, struct bf_slice p
 	if (w->object == SHM_OBJECT_RESPONSES)
 		return response_event(out, w, "response.output_text.delta", BODY_DELTA, &piece,
 				      NULL);
-	return choices_event(out, w, NULL, &piece, NULL, NULL);
+	return choices_event(out, w, &(struct said){.text = &piece}, false, NULL);
 }
 
 int mock_write_closing(struct bf_buf *out, struct mock_words *w, struct bf_slice reply)
 {
-	int r = 0;
-
 	if (w->object != SHM_OBJECT_RESPONSES)
 		return 0;
-	r = response_event(out, w, "response.output_text.done", BODY_TEXT, &reply, NULL);
-	if (r == 0)
-		r = response_event(out, w, "response.content_part.done", BODY_PART, &reply, NULL);
-	if (r == 0)
-		r = response_event(out, w, "response.output_item.done", BODY_ITEM, &reply, NULL);
-	return r;
+	return response_events(out, w, response_closing, &reply);
 }
 
 int mock_write_final(struct bf_buf *out, struct mock_words *w, struct bf_slice reply,
 		     struct bf_slice *ret_json)
 {
 	const struct bf_slice empty = BF_SLICE_LIT("");
+	const struct said stop = {.text = is_chat(w) ? NULL : &empty, .finish_reason = "stop"};
 
 	if (w->object == SHM_OBJECT_RESPONSES)
 		return response_event(out, w, "response.completed", BODY_RESPONSE, &reply,
 				      ret_json);
-	return choices_event(out, w, NULL, is_chat(w) ? NULL : &empty, "stop", ret_json);
+	return choices_event(out, w, &stop, false, ret_json);
 }
 
 int mock_write_usage(struct bf_buf *out, struct mock_words *w, struct bf_slice *ret_json)
 {
-	struct bf_json_writer j;
-	ssize_t begin = event_begin(out, NULL);
-
-	if (begin < 0)
-		return (int)begin;
-	bf_jw_init(&j, out);
-	choices_head(&j, w, true);
-	bf_jw_end_array(&j);
-	put_usage(&j, w);
-	bf_jw_end_object(&j);
-	return event_end(out, &j, begin, ret_json);
+	return choices_event(out, w, NULL, true, ret_json);
 }
