@@ -6,10 +6,12 @@
  */
 #include "proxyd/head_scan.h"
 
+#include <endian.h>
 #include <stdbool.h>
 #include <string.h>
 
 #define HEAD_SCAN_MAX_BLANKS 2u
+#define HEAD_SCAN_LOW        0x0eu /* CR, LF and NUL are below it, and little else that is sent */
 
 void head_scan_request(struct head_scan *s)
 {
@@ -118,15 +120,44 @@ static void scan_byte(struct head_scan *s, char ch)
 	}
 }
 
+/* How many bytes from here are no low ones, looked at by eights. */
+static size_t scan_high(const char *bytes, size_t len)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	size_t i = 0;
+
+	for (; len - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
+		uint64_t word, low;
+		memcpy(&word, bytes + i, sizeof(word));
+		word = le64toh(word);
+		/* A borrow may mark a byte behind a low one, but the first mark is true. */
+		low = (word - ones * HEAD_SCAN_LOW) & ~word & ones * 0x80;
+		if (low)
+			return i + (size_t)__builtin_ctzll(low) / 8;
+	}
+	while (i < len && (unsigned char)bytes[i] >= HEAD_SCAN_LOW)
+		i++;
+	return i;
+}
+
+/* Does a line end here, and another begin with a letter? So do most, and need no states. */
+static bool scan_is_joint(const char *bytes, size_t len)
+{
+	return len >= 3 && bytes[0] == '\r' && bytes[1] == '\n' && bytes[2] > ':';
+}
+
 size_t head_scan_feed(struct head_scan *s, const char *bytes, size_t len)
 {
 	size_t i = 0;
 
 	while (i < len && s->state != HEAD_SCAN_END && s->state != HEAD_SCAN_BAD) {
-		/* Most bytes are inside a line: no state changes there. */
 		if (s->state == HEAD_SCAN_LINE) {
-			while (i < len && scan_is_plain(bytes[i]))
-				i++;
+			i += scan_high(bytes + i, len - i);
+			if (scan_is_joint(bytes + i, len - i)) {
+				s->lines++;
+				i += 3;
+				continue;
+			}
 			if (i == len)
 				break;
 		}
