@@ -180,7 +180,9 @@ static void openai_plain_end(struct openai_call *call)
 
 static bool openai_is_json(const struct upstream_head *head)
 {
-	return head->content_type[0] == '\0' || strstr(head->content_type, "json") != NULL;
+	return head->content_type[0] == '\0' ||
+	       strcmp(head->content_type, "application/json") == 0 ||
+	       strstr(head->content_type, "json") != NULL;
 }
 
 /* Why this answer cannot be relayed; NULL: it can. */

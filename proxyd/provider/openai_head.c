@@ -12,6 +12,8 @@
 #include "proxyd/worker.h"
 
 #define FORWARD_PREFIX "x-bf-eh-"
+/* Accept, names of the lines that are ours, traceparent, the length: 190 bytes. */
+#define OPENAI_HEAD_FIXED 256u
 
 static bool name_in(struct bf_slice name, const struct bf_array *list)
 {
@@ -94,17 +96,21 @@ int openai_head_template(struct bf_buf *out, const struct bf_conf_provider *conf
 	return r < 0 ? r : head_extra_lines(out, conf);
 }
 
-/* ---- what a request adds: run twice, to measure and to write */
+/* ---- what a request adds */
 
 struct head_pen {
-	char *at; /* NULL: measures */
-	size_t len;
+	char *at;
+	size_t len, room;
+	bool full; /* something was left out */
 };
 
 static void pen_put(struct head_pen *pen, struct bf_slice s)
 {
-	if (pen->at && s.len)
-		memcpy(pen->at + pen->len, s.ptr, s.len);
+	if (s.len > pen->room - pen->len) {
+		pen->full = true;
+		return;
+	}
+	memcpy(pen->at + pen->len, s.ptr, s.len);
 	pen->len += s.len;
 }
 
@@ -155,7 +161,9 @@ static struct bf_slice forwarded_name(const struct exchange *x, const struct exc
 	    &x->worker->config->client.header_filter_config;
 	const struct bf_slice no = {NULL, 0};
 	struct bf_slice name = h->name;
-	bool prefixed = bf_slice_starts_nocase(name, BF_SLICE_LIT(FORWARD_PREFIX));
+	/* Asked of every header of every request: the first letter says no to most. */
+	bool prefixed = name.len && (name.ptr[0] | 0x20) == FORWARD_PREFIX[0] &&
+			bf_slice_starts_nocase(name, BF_SLICE_LIT(FORWARD_PREFIX));
 
 	if (prefixed)
 		name = (struct bf_slice){name.ptr + sizeof(FORWARD_PREFIX) - 1,
@@ -232,19 +240,28 @@ static void pen_rest(struct head_pen *pen, const struct exchange *x,
 	pen_length(pen, body_len);
 }
 
+/* What pen_rest writes at most. */
+static size_t rest_room(const struct exchange *x, struct bf_slice authorization)
+{
+	size_t n = OPENAI_HEAD_FIXED + x->tracestate.len;
+
+	n += x->key && x->key->value.len ? x->key->value.len : authorization.len;
+	for (uint32_t i = 0; i < x->header_count; i++)
+		n += x->headers[i].name.len + x->headers[i].value.len + sizeof(": \r\n");
+	return BF_MIN(n, (size_t)OPENAI_HEAD_MAX);
+}
+
 int openai_head_rest(struct exchange *x, const struct bf_conf_provider *conf,
 		     struct bf_slice authorization, size_t body_len, struct iovec *ret_part)
 {
-	struct head_pen pen = {NULL, 0};
+	struct head_pen pen = {.room = rest_room(x, authorization)};
 
-	pen_rest(&pen, x, conf, authorization, body_len);
-	if (pen.len > OPENAI_HEAD_MAX)
-		return BF_E_LIMIT;
-	pen.at = bf_arena_alloc(&x->arena, pen.len);
+	pen.at = bf_arena_alloc(&x->arena, pen.room);
 	if (!pen.at)
 		return -ENOMEM;
-	pen.len = 0;
 	pen_rest(&pen, x, conf, authorization, body_len);
+	if (pen.full)
+		return BF_E_LIMIT;
 	*ret_part = (struct iovec){pen.at, pen.len};
 	return 0;
 }

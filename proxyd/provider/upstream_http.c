@@ -74,11 +74,13 @@ static void take_content_type(struct upstream_http *h)
 {
 	struct bf_slice v = http_value(h);
 	char *out = h->head.content_type;
-	size_t n = 0;
+	size_t max = BF_MIN(v.len, sizeof(h->head.content_type) - 1), n = 0;
 
-	while (n < v.len && n < sizeof(h->head.content_type) - 1 && !strchr("; \t,", v.ptr[n])) {
+	for (; n < max; n++) {
 		char ch = v.ptr[n];
-		out[n++] = ch >= 'A' && ch <= 'Z' ? (char)(ch - 'A' + 'a') : ch;
+		if (ch == ';' || ch == ',' || ch == ' ' || ch == '\t')
+			break;
+		out[n] = ch >= 'A' && ch <= 'Z' ? (char)(ch - 'A' + 'a') : ch;
 	}
 	out[n] = '\0';
 }
@@ -94,29 +96,53 @@ static void take_text(const struct upstream_http *h, char *out, size_t size)
 	out[v.len] = '\0';
 }
 
+static int take_transfer_encoding(struct upstream_http *h)
+{
+	if (++h->te_count > 1)
+		return http_fail(h, "more than one Transfer-Encoding header");
+	if (!http_value_is(h, "chunked"))
+		return http_fail(h, "a Transfer-Encoding other than chunked");
+	h->te_chunked = true;
+	return 0;
+}
+
+static int take_length(struct upstream_http *h)
+{
+	return ++h->length_count > 1 ? http_fail(h, "more than one Content-Length header") : 0;
+}
+
+/* Headers that matter to reading, by the length of their names: few others have it. */
 static int take_header(struct upstream_http *h)
 {
-	if (http_name_is(h, "content-length") && ++h->length_count > 1)
-		return http_fail(h, "more than one Content-Length header");
-	if (http_name_is(h, "transfer-encoding")) {
-		if (++h->te_count > 1)
-			return http_fail(h, "more than one Transfer-Encoding header");
-		if (!http_value_is(h, "chunked"))
-			return http_fail(h, "a Transfer-Encoding other than chunked");
-		h->te_chunked = true;
-	} else if (http_name_is(h, "content-encoding")) {
-		h->head.encoded = h->head.encoded || !http_value_is(h, "identity");
-	} else if (http_name_is(h, "content-type")) {
-		take_content_type(h);
-	} else if (http_name_is(h, "retry-after")) {
-		take_text(h, h->head.retry_after, sizeof(h->head.retry_after));
-	} else if (http_name_is(h, "retry-after-ms")) {
-		take_text(h, h->head.retry_after_ms, sizeof(h->head.retry_after_ms));
-	} else if (http_name_is(h, "connection")) {
-		if (!http_value_is(h, "close") && !http_value_is(h, "keep-alive"))
+	switch (h->name_len) {
+	case 10:
+		if (http_name_is(h, "connection") && !http_value_is(h, "close") &&
+		    !http_value_is(h, "keep-alive"))
 			upstream_lines_names(&h->lines);
+		return 0;
+	case 11:
+		if (http_name_is(h, "retry-after"))
+			take_text(h, h->head.retry_after, sizeof(h->head.retry_after));
+		return 0;
+	case 12:
+		if (http_name_is(h, "content-type"))
+			take_content_type(h);
+		return 0;
+	case 14:
+		if (http_name_is(h, "content-length"))
+			return take_length(h);
+		if (http_name_is(h, "retry-after-ms"))
+			take_text(h, h->head.retry_after_ms, sizeof(h->head.retry_after_ms));
+		return 0;
+	case 16:
+		if (http_name_is(h, "content-encoding"))
+			h->head.encoded = h->head.encoded || !http_value_is(h, "identity");
+		return 0;
+	case 17:
+		return http_name_is(h, "transfer-encoding") ? take_transfer_encoding(h) : 0;
+	default:
+		return 0;
 	}
-	return 0;
 }
 
 static int on_value_complete(llhttp_t *p)
