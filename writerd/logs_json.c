@@ -50,6 +50,7 @@ static const struct {
     {"total_tokens", AS_IS},
     {"cached_read_tokens", AS_IS},
     {"cost", MONEY},
+    {"error_type", AS_IS},
     {"error_details", TREE},
     {"cluster_node_id", AS_IS},
     {"worker", AS_IS},
@@ -57,6 +58,7 @@ static const struct {
     {"estimated", FLAG},
     {"truncated", FLAG},
     {"client_gone", FLAG},
+    {"content_truncated", FLAG},
     {"input_history", TREE},
     {"output_message", TREE},
 };

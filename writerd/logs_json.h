@@ -27,8 +27,9 @@ struct logs_value {
 	" stop_reason, provider, model, number_of_retries, fallback_index, selected_key_id,"     \
 	" selected_key_name, attempt_trail, http_status, latency, first_byte_ms, token_usage,"   \
 	" prompt_tokens, completion_tokens, total_tokens, cached_read_tokens,"                   \
-	" nullif(cost_nusd, 0), error_details, cluster_node_id, worker, crashed, estimated,"     \
-	" truncated, client_gone"
+	" nullif(cost_nusd, 0), error_type, error_details, cluster_node_id, worker, crashed, "   \
+	"estimated,"                                                                             \
+	" truncated, client_gone, content_truncated"
 #define LOGS_JSON_CONTENT "input_history, output_message"
 
 /* One row as an object. fetch gives the value of a column, which lives until the next call. */

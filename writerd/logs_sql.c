@@ -123,6 +123,7 @@ int logs_where_build(struct logs_where *w, const struct bf_msg_logs_query *q)
 	bound(w, "cost_nusd >=", q->min_cost_nusd);
 	bound(w, "cost_nusd <=", q->max_cost_nusd);
 	one_of(w, "stop_reason", &q->stop_reasons);
+	one_of(w, "error_type", &q->error_types);
 	one_of(w, "selected_key_id", &q->selected_key_ids);
 	equals(w, "request_id", q->request_id);
 	equals(w, "parent_request_id", q->parent_request_id);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/base/error_class.h"
 #include "common/base/macros.h"
 #include "common/codec/json_writer.h"
 #include "shm/content.h"
@@ -125,6 +126,10 @@ static void render_error(const struct shm_usage_record *record, struct row *row)
 
 	copy_field(type, record->error_type, sizeof(record->error_type));
 	copy_field(text, record->error_text, sizeof(record->error_text));
+	row->error_type = NULL;
+	if (record->status != SHM_USAGE_SUCCESS)
+		row->error_type = bf_error_class_name(
+		    bf_error_class_of(record->http_status, type[0] ? type : NULL, NULL));
 	row->error_details[0] = '\0';
 	if (!type[0] && !text[0])
 		return;
@@ -204,4 +209,6 @@ void row_render(const struct shm_usage_record *record, struct bf_slice input,
 	render_error(record, row);
 	row->input = clean(input, &scratch->input);
 	row->output = clean(output, &scratch->output);
+	row->content_truncated =
+	    (flags & SHM_USAGE_CONTENT_CUT) && (row->input.ptr || row->output.ptr);
 }

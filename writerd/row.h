@@ -18,6 +18,7 @@ struct row {
 	char timestamp[ROW_TIME_LEN + 1];
 	const char *object_type, *status;
 	bool stream, crashed, estimated, truncated, client_gone;
+	bool content_truncated; /* input or output was longer */
 	char provider[33], model[97], key_name[49], key_id[49];
 	char stop_reason[25], request_id[129], parent_id[65]; /* "": none */
 	char attempt_trail[321];                              /* JSON; "": none */
@@ -25,6 +26,7 @@ struct row {
 	int64_t latency_us, first_byte_us; /* first_byte_us 0: there was none */
 	int64_t prompt_tokens, completion_tokens, total_tokens, cached_tokens;
 	int64_t cost_nusd;
+	const char *error_type; /* a class of common/base/error_class.h; NULL: no error */
 	char error_details[ROW_ERROR_MAX]; /* JSON; "" when there was no error */
 	struct bf_slice input, output;     /* ptr NULL: no content */
 };

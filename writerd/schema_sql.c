@@ -68,6 +68,10 @@ static const struct schema_step logs_steps[] = {
      " WHERE parent_request_id IS NOT NULL;"},
     {3, "request ids",
      "CREATE INDEX logs_request_id ON logs (request_id) WHERE request_id IS NOT NULL;"},
+    /* Failures of before have no class: to find it, every row would have to be read and written. */
+    {4, "classes of errors",
+     "ALTER TABLE logs ADD COLUMN error_type TEXT;"
+     "ALTER TABLE logs ADD COLUMN content_truncated INTEGER NOT NULL DEFAULT 0;"},
 };
 
 static const struct schema_step config_steps[] = {

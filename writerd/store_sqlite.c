@@ -32,9 +32,10 @@ static const char *const statement_text[ST_COUNT] = {
 	 " completion_tokens, total_tokens, cached_read_tokens, cost_nusd, cluster_node_id, worker,"
 	 " crashed, estimated, truncated, client_gone, error_details, input_history, "
 	 "output_message, request_id, parent_request_id, stop_reason, fallback_index,"
-	 " selected_key_id, attempt_trail)"
+	 " selected_key_id, attempt_trail, error_type, content_truncated)"
 	 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,"
-	 " ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33) ON CONFLICT "
+	 " ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35) ON "
+	 "CONFLICT "
 	 "(id) DO NOTHING"),
     [ST_EXPIRE] =
 	("DELETE FROM logs WHERE inc_number IN"
@@ -215,6 +216,11 @@ static void bind_row(struct binder *b, const struct store_sqlite *s, const struc
 	bind_int(b, row->fallback_index);
 	bind_cstr(b, row->key_id);
 	bind_filled(b, row->attempt_trail);
+	if (row->error_type)
+		bind_cstr(b, row->error_type);
+	else
+		bind_null(b);
+	bind_int(b, row->content_truncated);
 }
 
 static int sqlite_append(struct store *base, const struct row *row, bool *ret_inserted,

@@ -140,7 +140,8 @@ struct bf_msg_logs_query {
 	/* Not empty: this row with its content, nothing else counts; the newest whose request_id it
 	 * is when no row has it as its id. */
 	struct bf_slice id;
-	struct bf_array providers, models, status, stop_reasons, objects, selected_key_ids;
+	struct bf_array providers, models, status, stop_reasons, error_types, objects,
+	    selected_key_ids;
 	struct bf_slice parent_request_id; /* "": any */
 	struct bf_slice request_id;        /* "": any; else the client's own */
 	struct bf_slice content_search;    /* "": any; else a piece of the content */

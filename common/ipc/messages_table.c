@@ -131,6 +131,7 @@ static const struct bf_field logs_query_fields[] = {
     VALUES(bf_msg_logs_query, models, "any of these; none: all"),
     VALUES(bf_msg_logs_query, status, "any of these; none: all"),
     VALUES(bf_msg_logs_query, stop_reasons, "any of these; none: all"),
+    VALUES(bf_msg_logs_query, error_types, "any of these classes; none: all"),
     VALUES(bf_msg_logs_query, objects, "any of these object types; none: all"),
     VALUES(bf_msg_logs_query, selected_key_ids, "any of these; none: all"),
     TEXT(bf_msg_logs_query, parent_request_id, BF_LOGS_MAX_TEXT, "empty: any"),

@@ -235,6 +235,7 @@ static const struct parameter parameters[] = {
     {"models", AT(models), read_list, true},
     {"status", AT(status), read_status, true},
     {"stop_reasons", AT(stop_reasons), read_list, true},
+    {"error_types", AT(error_types), read_list, true},
     {"objects", AT(objects), read_list, true},
     {"selected_key_ids", AT(selected_key_ids), read_list, true},
     {"request_id", AT(request_id), read_text, false},

@@ -139,21 +139,28 @@ bool record_wants_content(const struct exchange *x)
 	return c->enable_logging && !c->disable_content_logging;
 }
 
+static int record_push_body(struct exchange *x, enum shm_content_kind kind, struct bf_slice body)
+{
+	size_t kept = BF_MIN(body.len, (size_t)SHM_CONTENT_MAX_BYTES);
+	int r = shm_content_push(x->worker->seg, x->worker->proc_slot, x->record.id, kind, body.ptr,
+				 kept);
+
+	if (r == 0 && kept < body.len)
+		x->record.flags |= SHM_USAGE_CONTENT_CUT;
+	return r;
+}
+
 static void record_push_content(struct exchange *x)
 {
-	struct worker *w = x->worker;
 	struct bf_slice answer = bf_buf_slice(&x->answer);
-	int r;
+	int r = record_push_body(x, SHM_CONTENT_REQUEST, x->body);
 
-	r = shm_content_push(w->seg, w->proc_slot, x->record.id, SHM_CONTENT_REQUEST, x->body.ptr,
-			     BF_MIN(x->body.len, (size_t)SHM_CONTENT_MAX_BYTES));
 	if (r == 0 && answer.len)
-		r = shm_content_push(w->seg, w->proc_slot, x->record.id, SHM_CONTENT_RESPONSE,
-				     answer.ptr, BF_MIN(answer.len, (size_t)SHM_CONTENT_MAX_BYTES));
+		r = record_push_body(x, SHM_CONTENT_RESPONSE, answer);
 	if (r == 0)
 		x->record.flags |= SHM_USAGE_HAS_CONTENT;
 	else
-		worker_count(w, SHM_M_CONTENT_DROPPED);
+		worker_count(x->worker, SHM_M_CONTENT_DROPPED);
 }
 
 static void record_outcome(struct exchange *x, const struct exchange_outcome *o)

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 import control
-from gateway import BUILD, alive, wait_for
+from gateway import BUILD, alive, free_port, wait_for
 
 SANITIZED = b"__asan_init" in (BUILD / "bifrost").read_bytes()
 
@@ -168,6 +168,30 @@ def test_paging_and_stats(gw):
     assert stats["total_requests"] == 7 and stats["success_rate"] == 100 and stats["total_cost"] == 0
     assert stats["total_tokens"] == sum(row["total_tokens"] for row in rows(gw))
     assert body["has_logs"] is True and len(body["logs"]) == 2
+
+
+def test_classes_of_errors(gateway):
+    """A row says what went wrong in the words of the error counters, and is found by them."""
+    config = {"providers": {"openai": {"keys": [{"name": "k", "value": "v"}],
+                                       "network_config": {"base_url": f"http://127.0.0.1:{free_port()}"}}}}
+    gw = gateway(workers=1, config=config).start()
+    assert gw.chat("fine")[0] == 200 and gw.chat("lost", "openai/m")[0] == 502
+    wait_for("two rows", lambda: total(gw) == 2)
+    (row,) = rows(gw, error_types="provider_connection_failed,provider_timeout")
+    assert row["error_type"] == "provider_connection_failed" and row["error_details"]["type"] == "upstream_connect_failed"
+    assert [row["error_type"] for row in rows(gw, status="success")] == [None] and not rows(gw, error_types="_OTHER")
+
+
+def test_a_content_that_is_cut_says_so(gw):
+    gw.chat("whole")
+    gw.chat("x" * (1 << 20))
+    wait_for("two rows", lambda: total(gw) == 2)
+    long, short = rows(gw)
+    assert (long["content_truncated"], long["truncated"]) == (True, False) and short["content_truncated"] is False
+    _, _, whole = gw.request(path="/api/logs/" + long["id"])
+    assert whole["content_truncated"] is True and len(whole["input_history"]) == 1 << 20
+    with contextlib.closing(sqlite3.connect(f"file:{gw.state / 'logs.db'}?mode=ro", uri=True)) as db:
+        assert list(db.execute("SELECT content_truncated, error_type FROM logs ORDER BY inc_number")) == [(0, None), (1, None)]
 
 
 def test_what_is_refused(gw):

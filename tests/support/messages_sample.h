@@ -52,6 +52,7 @@ static inline const void *sample_message(uint16_t type)
 	    .models = {values, 1},
 	    .status = {values, 1},
 	    .stop_reasons = {values, 2},
+	    .error_types = {values, 1},
 	    .objects = {values, 1},
 	    .selected_key_ids = {values, 1},
 	    .parent_request_id = {"p", 1},

@@ -101,6 +101,56 @@ static void flags_become_columns(void **state)
 	row_scratch_done(&scratch);
 }
 
+static const char *class_of(uint8_t status, uint16_t http_status, const char *type)
+{
+	static struct row row;
+	struct shm_usage_record r = honest();
+	struct row_scratch scratch;
+
+	r.status = status;
+	r.http_status = http_status;
+	memcpy(r.error_type, type, strlen(type));
+	row_scratch_init(&scratch);
+	row_render(&r, none, none, &scratch, &row);
+	row_scratch_done(&scratch);
+	return row.error_type;
+}
+
+static void classes_of_errors(void **state)
+{
+	(void)state;
+	assert_null(class_of(SHM_USAGE_SUCCESS, 200, ""));
+	assert_null(class_of(SHM_USAGE_SUCCESS, 500, "upstream_timeout"));
+	assert_string_equal(class_of(SHM_USAGE_ERROR, 504, "upstream_timeout"), "provider_timeout");
+	assert_string_equal(class_of(SHM_USAGE_ERROR, 429, ""), "provider_rate_limited");
+	assert_string_equal(class_of(SHM_USAGE_ERROR, 0, "worker_crashed"), "bifrost_internal");
+	assert_string_equal(class_of(SHM_USAGE_ERROR, 0, ""), "_OTHER");
+	/* As long as its field, without an end. */
+	assert_string_equal(class_of(SHM_USAGE_ERROR, 502, "0123456789abcdef0123456789abcdef"),
+			    "provider_server_error");
+}
+
+/* The mark is about what is kept: nothing kept, nothing cut. */
+static void cut_contents_are_marked(void **state)
+{
+	struct shm_usage_record r = honest();
+	struct row_scratch scratch;
+	struct row row;
+
+	(void)state;
+	row_scratch_init(&scratch);
+	row_render(&r, BF_SLICE_LIT("[1]"), BF_SLICE_LIT("[2]"), &scratch, &row);
+	assert_false(row.content_truncated);
+	r.flags = SHM_USAGE_CONTENT_CUT;
+	row_render(&r, BF_SLICE_LIT("[1"), none, &scratch, &row);
+	assert_true(row.content_truncated && !row.truncated);
+	row_render(&r, none, BF_SLICE_LIT("[2"), &scratch, &row);
+	assert_true(row.content_truncated);
+	row_render(&r, none, none, &scratch, &row);
+	assert_false(row.content_truncated);
+	row_scratch_done(&scratch);
+}
+
 /* Every byte of the record set: texts without an end, numbers beyond their range. */
 static void a_record_of_ones(void **state)
 {
@@ -222,6 +272,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(an_honest_record),
 	    cmocka_unit_test(flags_become_columns),
+	    cmocka_unit_test(classes_of_errors),
+	    cmocka_unit_test(cut_contents_are_marked),
 	    cmocka_unit_test(a_record_of_ones),
 	    cmocka_unit_test(the_ends_of_time),
 	    cmocka_unit_test(a_torn_character_is_left_out),

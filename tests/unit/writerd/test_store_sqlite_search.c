@@ -154,8 +154,10 @@ static void put_five(void)
 		(void)snprintf(r.key_id, sizeof(r.key_id), "k-%u", n);
 		if (n == 3)
 			(void)snprintf(r.parent_id, sizeof(r.parent_id), "the-parent");
-		if (n == 4)
+		if (n == 4) {
 			r.status = SHM_USAGE_ERROR;
+			r.http_status = 429;
+		}
 		r.object_type = n == 5 ? SHM_OBJECT_EMBEDDING : SHM_OBJECT_CHAT;
 		put(&r, n == 2 ? "[\"50% _off_\"]" : "[\"fifty\"]", NULL);
 	}
@@ -170,8 +172,9 @@ static void expect(const struct bf_msg_logs_query *q, const char *want)
 
 static void filters(void **state)
 {
-	struct bf_slice v[] = {{"x", 1},      {"groq", 4}, {"m-1", 3}, {"error", 5},
-			       {"length", 6}, {"k-1", 3},  {"k-5", 3}, {"embedding", 9}};
+	struct bf_slice v[] = {{"x", 1},     {"groq", 4},      {"m-1", 3},
+			       {"error", 5}, {"length", 6},    {"k-1", 3},
+			       {"k-5", 3},   {"embedding", 9}, {"provider_rate_limited", 21}};
 	struct bf_msg_logs_query q;
 
 	(void)state;
@@ -188,6 +191,8 @@ static void filters(void **state)
 	WITH("4", q.status = ((struct bf_array){v + 3, 1}));
 	WITH("2", q.stop_reasons = ((struct bf_array){v + 4, 1}));
 	WITH("5 1", q.selected_key_ids = ((struct bf_array){v + 5, 2}));
+	WITH("4", q.error_types = ((struct bf_array){v + 8, 1}));
+	WITH("", q.error_types = ((struct bf_array){v, 1}));
 	WITH("5", q.objects = ((struct bf_array){v + 7, 1}));
 	WITH("3", q.parent_request_id = BF_SLICE_LIT("the-parent"));
 	WITH("", q.parent_request_id = BF_SLICE_LIT("' OR 1=1 --"));
@@ -217,6 +222,9 @@ static void pages_and_totals(void **state)
 	q.limit = 2;
 	q.offset = 1;
 	expect(&q, "4 3");
+	uint32_t row = bf_json_first(member(0, "logs"));
+	assert_true(bf_slice_is(bf_json_raw(&tape, member(row, "error_type")),
+				"\"provider_rate_limited\""));
 	assert_int_equal(number(member(0, "pagination"), "total_count"), 5);
 	assert_int_equal(number(member(0, "stats"), "total_tokens"), 15);
 	assert_true(
@@ -249,6 +257,7 @@ static void one_row_with_its_content(void **state)
 	store = crafted_store(&c);
 	(void)snprintf(r.attempt_trail, sizeof(r.attempt_trail), "[[\"first\",429,3]]");
 	r.cached_tokens = 4;
+	r.flags = SHM_USAGE_CONTENT_CUT;
 	put(&r, "[{\"role\":\"user\"}]", "data: x\n\n");
 	q.id = BF_SLICE_LIT("00000000-0000-0000-0000-000009000000");
 	assert_int_equal(run(&q), 0);
@@ -257,6 +266,7 @@ static void one_row_with_its_content(void **state)
 	assert_int_equal(tape.tokens[member(0, "input_history")].type, BF_JSON_ARRAY);
 	assert_int_equal(tape.tokens[member(0, "output_message")].type, BF_JSON_STRING);
 	assert_true(bf_slice_is(bf_json_raw(&tape, member(0, "cost")), "0.090000000"));
+	assert_true(bf_slice_is(bf_json_raw(&tape, member(0, "content_truncated")), "true"));
 	uint32_t usage = member(0, "token_usage");
 	assert_int_equal(number(usage, "prompt_tokens"), 9);
 	assert_int_equal(number(member(usage, "prompt_tokens_details"), "cached_tokens"), 4);
@@ -280,14 +290,12 @@ static void a_row_without_a_price_costs_null(void **state)
 	assert_int_equal(crafted_number(&c, "SELECT cost IS NULL FROM logs"), 1);
 }
 
-static void rows_of_version_1_are_kept(void **state)
+static void make_row_of_version(unsigned version)
 {
-	const struct schema first = {schema_logs.store, schema_logs.steps, 1};
-	struct bf_msg_logs_query q = any();
+	const struct schema old = {schema_logs.store, schema_logs.steps, version};
 	sqlite3 *db = NULL;
 
-	(void)state;
-	assert_int_equal(sqlite_db_open(c.path, &first, &db, &err), 0);
+	assert_int_equal(sqlite_db_open(c.path, &old, &db, &err), 0);
 	assert_int_equal(
 	    sqlite3_exec(db,
 			 "INSERT INTO logs (id, timestamp, created_at, object_type, status, stream,"
@@ -300,19 +308,46 @@ static void rows_of_version_1_are_kept(void **state)
 			 " 1, 7000000000, 0, 0, 0, 0, 0, '[1]')",
 			 NULL, NULL, NULL),
 	    SQLITE_OK);
-	/* The reader does not touch what the writer has not brought up to date. */
+	sqlite_db_close(&db);
+}
+
+static void rows_of_older_versions_are_kept(void **state)
+{
+	(void)state;
+	for (unsigned version = 1; version < schema_logs.count; version++) {
+		struct bf_msg_logs_query q = any();
+
+		make_row_of_version(version);
+		store = crafted_store(&c);
+		expect(&q, "1");
+		q.id = BF_SLICE_LIT("00000000-0000-0000-0000-000001000000");
+		assert_int_equal(run(&q), 0);
+		assert_int_equal(number(0, "fallback_index"), 0);
+		assert_int_equal(number(member(0, "token_usage"), "total_tokens"), 5);
+		assert_true(bf_slice_is(bf_json_raw(&tape, member(0, "cost")), "7.000000000"));
+		assert_true(bf_slice_is(bf_json_raw(&tape, member(0, "input_history")), "[1]"));
+		assert_true(bf_slice_is(bf_json_raw(&tape, member(0, "error_type")), "null"));
+		assert_true(
+		    bf_slice_is(bf_json_raw(&tape, member(0, "content_truncated")), "false"));
+		assert_int_equal(crafted_number(&c, "SELECT cost = 7.0 FROM logs"), 1);
+		store->ops->close(store);
+		store = NULL;
+		assert_int_equal(unlink(c.path), 0);
+	}
+}
+
+/* The reader does not touch what the writer has not brought up to date. */
+static void an_older_version_is_not_read(void **state)
+{
+	struct bf_msg_logs_query q = any();
+	const struct schema first = {schema_logs.store, schema_logs.steps, 1};
+	sqlite3 *db = NULL;
+
+	(void)state;
+	assert_int_equal(sqlite_db_open(c.path, &first, &db, &err), 0);
 	assert_int_equal(run(&q), BF_E_STATE);
 	assert_non_null(strstr(err.text, "schema version 1"));
 	sqlite_db_close(&db);
-	store = crafted_store(&c);
-	expect(&q, "1");
-	q.id = BF_SLICE_LIT("00000000-0000-0000-0000-000001000000");
-	assert_int_equal(run(&q), 0);
-	assert_int_equal(number(0, "fallback_index"), 0);
-	assert_int_equal(number(member(0, "token_usage"), "total_tokens"), 5);
-	assert_true(bf_slice_is(bf_json_raw(&tape, member(0, "cost")), "7.000000000"));
-	assert_true(bf_slice_is(bf_json_raw(&tape, member(0, "input_history")), "[1]"));
-	assert_int_equal(crafted_number(&c, "SELECT cost = 7.0 FROM logs"), 1);
 }
 
 static void a_file_that_comes_later(void **state)
@@ -483,7 +518,8 @@ int main(void)
 	    TEST(an_empty_store),
 	    TEST(one_row_with_its_content),
 	    TEST(a_row_without_a_price_costs_null),
-	    TEST(rows_of_version_1_are_kept),
+	    TEST(rows_of_older_versions_are_kept),
+	    TEST(an_older_version_is_not_read),
 	    TEST(a_file_that_comes_later),
 	    TEST(rows_that_come_later_are_seen),
 	    TEST(another_file_at_the_path),

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "common/base/error_class.h"
 #include "common/base/macros.h"
 #include "proxyd/gate/error_class.h"
 
@@ -75,11 +76,31 @@ static void every_status_has_a_name(void **state)
 	}
 }
 
+/* Rows and error bodies must use the same words. */
+static void rows_say_the_same(void **state)
+{
+	(void)state;
+	assert_int_equal((int)ERROR_CLASS_COUNT, (int)BF_ERROR_CLASS_COUNT);
+	for (unsigned n = 0; n < ERROR_CLASS_COUNT; n++)
+		assert_string_equal(error_class_name((enum error_class_number)n),
+				    bf_error_class_name((enum bf_error_class)n));
+	for (size_t i = 0; i < BF_ARRAY_LEN(failures); i++) {
+		const struct failure *f = &failures[i];
+		assert_string_equal(
+		    error_class(f->status, f->type, f->code),
+		    bf_error_class_name(bf_error_class_of(f->status, f->type, f->code)));
+	}
+	for (int status = -1; status < 1000; status++)
+		assert_string_equal(error_class(status, NULL, NULL),
+				    bf_error_class_name(bf_error_class_of(status, NULL, NULL)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(names),
 	    cmocka_unit_test(every_status_has_a_name),
+	    cmocka_unit_test(rows_say_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

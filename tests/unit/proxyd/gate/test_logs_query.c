@@ -80,7 +80,8 @@ static void everything_given(void **state)
 {
 	(void)state;
 	must("providers=openai,groq&providers=mock&models=a%2Fb&status=error&stop_reasons=stop,"
-	     "length&objects=chat.completion&parent_request_id=p%20q&request_id=r%2f1&selected_key_"
+	     "length&error_types=provider_timeout&objects=chat.completion&parent_request_id=p%20q&"
+	     "request_id=r%2f1&selected_key_"
 	     "ids=k1&"
 	     "start_time=1700000000&end_time=1700000000500&min_latency=1.5&max_latency=2000&"
 	     "min_tokens=0&max_tokens=9&min_cost=0.000001&max_cost=2&content_search=a+b%25%c3%a9&"
@@ -90,6 +91,7 @@ static void everything_given(void **state)
 	assert_true(bf_slice_is(item(&q.models, 0), "a/b"));
 	assert_true(bf_slice_is(item(&q.status, 0), "error"));
 	assert_true(bf_slice_is(item(&q.stop_reasons, 1), "length"));
+	assert_true(bf_slice_is(item(&q.error_types, 0), "provider_timeout"));
 	assert_true(bf_slice_is(item(&q.objects, 0), "chat.completion"));
 	assert_true(bf_slice_is(q.parent_request_id, "p q"));
 	assert_true(bf_slice_is(q.request_id, "r/1"));

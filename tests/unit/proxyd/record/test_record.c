@@ -169,6 +169,52 @@ static void full_ring_refuses_and_loses_nothing(void **state)
 	harness_close(&h);
 }
 
+/* A chat of so many bytes; what makes it long is not said to the mock, which would say it back. */
+static const char *chat_of(size_t len)
+{
+	static const char begin[] =
+	    "{\"model\":\"mock/"
+	    "m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"user\":\"";
+	static const char end[] = "\"}";
+	static char request[SHM_CONTENT_MAX_BYTES + 256];
+	int at = snprintf(request, sizeof(request),
+			  "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Type: "
+			  "application/json\r\nContent-Length: %zu\r\n\r\n",
+			  len);
+	char *body = request + at;
+
+	memset(body, 'x', len);
+	memcpy(body, begin, sizeof(begin) - 1);
+	memcpy(body + len - (sizeof(end) - 1), end, sizeof(end));
+	return request;
+}
+
+static void a_body_that_is_cut_says_so(void **state)
+{
+	struct shm_usage_record row;
+	struct shm_content item;
+	struct harness h;
+
+	(void)state;
+	harness_open(&h, NULL);
+	for (size_t over = 0; over < 2; over++) {
+		int fd = harness_client(&h);
+
+		(void)harness_ask(&h, fd, chat_of(SHM_CONTENT_MAX_BYTES + over), answer,
+				  sizeof(answer));
+		assert_memory_equal(answer, "HTTP/1.1 200", 12);
+		assert_int_equal(harness_rows(&h, &row, 1), 1);
+		assert_int_equal((row.flags & SHM_USAGE_CONTENT_CUT) != 0, over);
+		assert_int_equal(shm_content_next(&h.seg, h.slot, 0, &item), 1);
+		assert_int_equal(item.len, SHM_CONTENT_MAX_BYTES);
+		while (shm_content_next(&h.seg, h.slot, 0, &item))
+			shm_content_release(&h.seg, h.slot, item.end);
+		(void)close(fd);
+		harness_turns(&h, 4);
+	}
+	harness_close(&h);
+}
+
 static void full_content_ring_costs_the_content_alone(void **state)
 {
 	static char filler[SHM_CONTENT_MAX_BYTES];
@@ -254,6 +300,7 @@ int main(void)
 	    cmocka_unit_test(refused_requests_have_no_row),
 	    cmocka_unit_test(logging_can_be_off),
 	    cmocka_unit_test(full_ring_refuses_and_loses_nothing),
+	    cmocka_unit_test(a_body_that_is_cut_says_so),
 	    cmocka_unit_test(full_content_ring_costs_the_content_alone),
 	    cmocka_unit_test(entry_follows_a_stream),
 	};
