@@ -18,8 +18,8 @@
 
 struct bf_arena_chunk {
 	struct bf_arena_chunk *next;
-	size_t size; /* of data */
-	size_t used;
+	size_t size;   /* of data */
+	size_t used;   /* in a no-dump chunk everything beyond is zero */
 	size_t mapped; /* whole size when it came from bf_nodump_alloc, else 0 */
 	_Alignas(ARENA_ALIGN) char data[];
 };
@@ -52,7 +52,7 @@ static size_t round_size(size_t size)
 	return (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
 }
 
-static struct bf_arena_chunk *chunk_new(struct bf_arena *a, size_t size)
+static BF_NOINLINE struct bf_arena_chunk *chunk_new(struct bf_arena *a, size_t size)
 {
 	struct bf_arena_chunk *c;
 	size_t whole = sizeof(*c) + size;
@@ -129,7 +129,7 @@ static void *take(struct bf_arena *a, size_t size, size_t rounded)
 {
 	struct bf_arena_chunk *c = a->chunks;
 
-	if (!c || c->size - c->used < rounded) {
+	if (BF_UNLIKELY(!c || c->size - c->used < rounded)) {
 		c = chunk_new(a, next_chunk_size(a, rounded));
 		if (!c)
 			return NULL;
@@ -137,8 +137,7 @@ static void *take(struct bf_arena *a, size_t size, size_t rounded)
 	char *ptr = c->data + c->used;
 	c->used += rounded;
 	a->used_bytes += rounded;
-	memset(ptr, 0, size);
-	return ptr;
+	return a->nodump ? ptr : memset(ptr, 0, size);
 }
 
 /* Only the newest allocation of the newest chunk can move its end. */

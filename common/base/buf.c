@@ -94,7 +94,7 @@ static int move_to(struct bf_buf *b, size_t size)
 
 /* Room for want bytes, of which spare are not counted against the ceiling (the terminator of
  * printf). */
-static int make_room(struct bf_buf *b, size_t want, size_t spare)
+static BF_NOINLINE int make_room(struct bf_buf *b, size_t want, size_t spare)
 {
 	size_t len = bf_buf_len(b);
 
@@ -113,16 +113,22 @@ static int make_room(struct bf_buf *b, size_t want, size_t spare)
 	return move_to(b, BF_MAX(size, (size_t)1));
 }
 
+/* Nearly always, in a buffer that is used again and again. */
+static bool has_room(const struct bf_buf *b, size_t want)
+{
+	return b->size - b->end >= want && b->max_bytes - bf_buf_len(b) >= want && b->data;
+}
+
 int bf_buf_reserve(struct bf_buf *b, size_t want)
 {
-	return make_room(b, want, 0);
+	return has_room(b, want) ? 0 : make_room(b, want, 0);
 }
 
 int bf_buf_append(struct bf_buf *b, const void *bytes, size_t len)
 {
 	if (len == 0)
 		return 0;
-	int r = make_room(b, len, 0);
+	int r = bf_buf_reserve(b, len);
 	if (r < 0)
 		return r;
 	memcpy(b->data + b->end, bytes, len);

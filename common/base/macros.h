@@ -8,6 +8,7 @@
 #define BF_PRINTF(fmt, args)        __attribute__((format(printf, fmt, args)))
 #define BF_MUST_CHECK               __attribute__((warn_unused_result))
 #define BF_NORETURN                 __attribute__((noreturn))
+#define BF_NOINLINE                 __attribute__((noinline)) /* keeps a rare path out of a short one */
 #define BF_UNUSED                   __attribute__((unused))
 #define BF_LIKELY(x)                __builtin_expect(!!(x), 1)
 #define BF_UNLIKELY(x)              __builtin_expect(!!(x), 0)

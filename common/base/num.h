@@ -22,3 +22,7 @@ int bf_parse_micro(struct bf_slice text, int64_t *ret_micro);
 /* Shortest exact text of a duration ("90s", "1500ms", "1h30m0s" is written "90m"). Returns out. */
 const char *bf_format_duration_ms(int64_t ms, char out[32]);
 const char *bf_format_size(uint64_t bytes, char out[32]);
+
+/* Two lower-case hex digits for each byte, without a terminator. Returns where the next byte would
+ * go. */
+char *bf_format_hex(const uint8_t *bytes, size_t len, char *out);

@@ -15,6 +15,7 @@
 
 #include "common/base/err.h"
 #include "common/base/macros.h"
+#include "common/base/num.h"
 
 /* With the count of what is left, the page it lies on. */
 #define POOL_BYTES (4096u - sizeof(size_t))
@@ -124,23 +125,23 @@ struct bf_uuid bf_uuid7(int64_t wall_ms)
 	return id;
 }
 
+void bf_uuid_format(const struct bf_uuid *id, char out[BF_UUID_TEXT_LEN + 1])
+{
+	char hex[32];
+
+	(void)bf_format_hex(id->bytes, sizeof(id->bytes), hex);
+	memcpy(out, hex, 8);
+	memcpy(out + 9, hex + 8, 4);
+	memcpy(out + 14, hex + 12, 4);
+	memcpy(out + 19, hex + 16, 4);
+	memcpy(out + 24, hex + 20, 12);
+	out[8] = out[13] = out[18] = out[23] = '-';
+	out[BF_UUID_TEXT_LEN] = '\0';
+}
+
 static bool dash_after(size_t byte)
 {
 	return byte == 3 || byte == 5 || byte == 7 || byte == 9;
-}
-
-void bf_uuid_format(const struct bf_uuid *id, char out[BF_UUID_TEXT_LEN + 1])
-{
-	static const char hex[] = "0123456789abcdef";
-	char *p = out;
-
-	for (size_t i = 0; i < sizeof(id->bytes); i++) {
-		*p++ = hex[id->bytes[i] >> 4];
-		*p++ = hex[id->bytes[i] & 15];
-		if (dash_after(i))
-			*p++ = '-';
-	}
-	*p = '\0';
 }
 
 static int hex_value(char c)

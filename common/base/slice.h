@@ -11,7 +11,11 @@ struct bf_slice {
 	size_t len;
 };
 
-#define BF_SLICE_LIT(s) ((struct bf_slice){"" s, sizeof(s) - 1})
+#define BF_SLICE_LIT(s) ((struct bf_slice)BF_SLICE_INIT(s))
+#define BF_SLICE_INIT(s)            \
+	{                           \
+		"" s, sizeof(s) - 1 \
+	} /* for tables */
 
 /* For "%.*s": the precision and the pointer. Text longer than INT_MAX is cut. */
 #define BF_SLICE_FMT(s) (int)((s).len > 0x7fffffff ? 0x7fffffff : (s).len), ((s).ptr ? (s).ptr : "")
@@ -37,19 +41,22 @@ static inline bool bf_slice_starts(struct bf_slice a, struct bf_slice prefix)
 	       (prefix.len == 0 || memcmp(a.ptr, prefix.ptr, prefix.len) == 0);
 }
 
-/* The same for names whose case (of ASCII letters) does not matter: headers, hosts, schemes. */
+/* The same for names whose case (of ASCII letters) does not matter: headers, hosts, schemes. Most
+ * that differ do so in their first letter, without a call. */
+static inline bool bf_slice_starts_nocase(struct bf_slice a, struct bf_slice prefix)
+{
+	if (a.len < prefix.len || prefix.len == 0)
+		return prefix.len == 0;
+	return ((a.ptr[0] ^ prefix.ptr[0]) & ~0x20) == 0 &&
+	       strncasecmp(a.ptr, prefix.ptr, prefix.len) == 0;
+}
+
 static inline bool bf_slice_eq_nocase(struct bf_slice a, struct bf_slice b)
 {
-	return a.len == b.len && (a.len == 0 || strncasecmp(a.ptr, b.ptr, a.len) == 0);
+	return a.len == b.len && bf_slice_starts_nocase(a, b);
 }
 
 static inline bool bf_slice_is_nocase(struct bf_slice a, const char *s)
 {
 	return bf_slice_eq_nocase(a, bf_slice_from(s));
-}
-
-static inline bool bf_slice_starts_nocase(struct bf_slice a, struct bf_slice prefix)
-{
-	return a.len >= prefix.len &&
-	       (prefix.len == 0 || strncasecmp(a.ptr, prefix.ptr, prefix.len) == 0);
 }

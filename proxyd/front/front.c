@@ -172,7 +172,7 @@ static void front_start_sweep(struct front *f)
 
 int front_init(struct front *f, struct worker *w, struct bf_err *err)
 {
-	*f = (struct front){.w = w, .date_s = -1};
+	*f = (struct front){.w = w};
 	bf_list_init(&f->conns);
 	bf_list_init(&f->turn);
 	bf_list_init(&f->dead);
@@ -239,18 +239,51 @@ bool front_closes(const struct front *f)
 	return f->drain.on || shm_draining(f->w->seg);
 }
 
-const char *front_date(struct front *f)
+#define DATE_LINE  "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+#define DATE_CLOCK (sizeof("Date: Sun, 06 Nov 1994 ") - 1)
+#define DAY_S      86400
+
+_Static_assert(sizeof(DATE_LINE) <= sizeof(((struct front *)0)->date), "a line fits");
+
+/* The C locale is never left, so the names of days and months are the ones HTTP wants. */
+static void date_set_day(struct front *f, int64_t day)
 {
-	int64_t s = bf_wall_ns() / 1000000000;
-	time_t t = (time_t)s;
+	time_t t = (time_t)(day * DAY_S);
 	struct tm tm;
 
-	if (s == f->date_s)
-		return f->date;
-	f->date_s = s;
-	/* The C locale is never left, so the names of days and months are the ones HTTP wants. */
+	f->date_day = day;
 	if (!gmtime_r(&t, &tm) ||
-	    strftime(f->date, sizeof(f->date), "%a, %d %b %Y %H:%M:%S GMT", &tm) == 0)
+	    strftime(f->date, sizeof(f->date), "Date: %a, %d %b %Y 00:00:00 GMT\r\n", &tm) == 0)
 		f->date[0] = '\0';
-	return f->date;
+}
+
+static void date_set_clock(char *to, unsigned second)
+{
+	unsigned fields[] = {second / 3600, second / 60 % 60, second % 60};
+
+	for (size_t i = 0; i < BF_ARRAY_LEN(fields); i++) {
+		to[3 * i] = (char)('0' + fields[i] / 10);
+		to[3 * i + 1] = (char)('0' + fields[i] % 10);
+	}
+}
+
+static void date_set(struct front *f, int64_t now_ms)
+{
+	int64_t wall_ms = BF_MAX(bf_wall_ms(), 0);
+	int64_t s = wall_ms / 1000;
+
+	if (f->date_until_ms == 0 || s / DAY_S != f->date_day)
+		date_set_day(f, s / DAY_S);
+	f->date_until_ms = now_ms + 1000 - wall_ms % 1000;
+	if (f->date[0])
+		date_set_clock(f->date + DATE_CLOCK, (unsigned)(s % DAY_S));
+}
+
+struct bf_slice front_date_line(struct front *f)
+{
+	int64_t now_ms = bf_mono_coarse_ms();
+
+	if (BF_UNLIKELY(now_ms >= f->date_until_ms))
+		date_set(f, now_ms);
+	return (struct bf_slice){f->date, f->date[0] ? sizeof(DATE_LINE) - 1 : 0};
 }

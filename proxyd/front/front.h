@@ -39,7 +39,8 @@ struct front {
 	struct drain drain;
 	void (*on_drained)(void *ctx); /* once */
 	void *drained_ctx;
-	int64_t date_s; /* second that date stands for */
+	int64_t date_until_ms; /* of the coarse clock; 0: there is none yet */
+	int64_t date_day;      /* days since 1970 that date stands for */
 	char date[40];
 };
 
@@ -65,5 +66,6 @@ void front_later(struct front *f, struct conn *c);
  * own. */
 void front_sweep(struct front *f, int64_t now_ms);
 
-/* IMF-fixdate of now, made once per second. */
-const char *front_date(struct front *f);
+/* The line "Date: " with the IMF-fixdate of now and CRLF: made once per second, so that a wall
+ * clock that was set shows up to a second late. */
+struct bf_slice front_date_line(struct front *f);

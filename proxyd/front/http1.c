@@ -41,6 +41,9 @@ static bool host_is_clean(struct bf_slice host)
 {
 	for (size_t i = 0; i < host.len; i++) {
 		unsigned char ch = (unsigned char)host.ptr[i];
+		bool usual = (ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= ':') || ch == '.';
+		if (usual)
+			continue;
 		if (ch <= ' ' || ch >= 0x7f || strchr("/?#@,\\\"<>^`{|}", ch))
 			return false;
 	}

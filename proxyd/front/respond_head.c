@@ -11,43 +11,39 @@
 #include "proxyd/front/front.h"
 #include "proxyd/gate/route.h"
 
-static const char *respond_reason(int http_status)
-{
-	static const struct {
-		int status;
-		const char *text;
-	} reasons[] = {
-	    {200, "OK"},
-	    {204, "No Content"},
-	    {400, "Bad Request"},
-	    {401, "Unauthorized"},
-	    {402, "Payment Required"},
-	    {403, "Forbidden"},
-	    {404, "Not Found"},
-	    {405, "Method Not Allowed"},
-	    {408, "Request Timeout"},
-	    {409, "Conflict"},
-	    {413, "Content Too Large"},
-	    {414, "URI Too Long"},
-	    {415, "Unsupported Media Type"},
-	    {417, "Expectation Failed"},
-	    {422, "Unprocessable Content"},
-	    {429, "Too Many Requests"},
-	    {431, "Request Header Fields Too Large"},
-	    {500, "Internal Server Error"},
-	    {501, "Not Implemented"},
-	    {502, "Bad Gateway"},
-	    {503, "Service Unavailable"},
-	    {504, "Gateway Timeout"},
-	    {505, "HTTP Version Not Supported"},
-	};
-
-	for (size_t i = 0; i < BF_ARRAY_LEN(reasons); i++) {
-		if (reasons[i].status == http_status)
-			return reasons[i].text;
+#define STATUS(code, reason)                                             \
+	{                                                                \
+		code, BF_SLICE_INIT("HTTP/1.1 " #code " " reason "\r\n") \
 	}
-	return "Status";
-}
+
+static const struct {
+	int status;
+	struct bf_slice line;
+} status_lines[] = {
+    STATUS(200, "OK"),
+    STATUS(204, "No Content"),
+    STATUS(400, "Bad Request"),
+    STATUS(401, "Unauthorized"),
+    STATUS(402, "Payment Required"),
+    STATUS(403, "Forbidden"),
+    STATUS(404, "Not Found"),
+    STATUS(405, "Method Not Allowed"),
+    STATUS(408, "Request Timeout"),
+    STATUS(409, "Conflict"),
+    STATUS(413, "Content Too Large"),
+    STATUS(414, "URI Too Long"),
+    STATUS(415, "Unsupported Media Type"),
+    STATUS(417, "Expectation Failed"),
+    STATUS(422, "Unprocessable Content"),
+    STATUS(429, "Too Many Requests"),
+    STATUS(431, "Request Header Fields Too Large"),
+    STATUS(500, "Internal Server Error"),
+    STATUS(501, "Not Implemented"),
+    STATUS(502, "Bad Gateway"),
+    STATUS(503, "Service Unavailable"),
+    STATUS(504, "Gateway Timeout"),
+    STATUS(505, "HTTP Version Not Supported"),
+};
 
 void respond_head_lines(struct respond_head *h, struct bf_slice lines)
 {
@@ -55,15 +51,6 @@ void respond_head_lines(struct respond_head *h, struct bf_slice lines)
 		return;
 	memcpy(h->text + h->len, lines.ptr, lines.len);
 	h->len += lines.len;
-}
-
-void respond_head_line(struct respond_head *h, struct bf_slice name, struct bf_slice value)
-{
-	if (name.len + value.len + 2 > sizeof(h->text) - h->len)
-		return;
-	respond_head_lines(h, name);
-	respond_head_lines(h, value);
-	respond_head_lines(h, BF_SLICE_LIT("\r\n"));
 }
 
 void respond_head_number(struct respond_head *h, struct bf_slice name, uint64_t value)
@@ -81,13 +68,18 @@ void respond_head_number(struct respond_head *h, struct bf_slice name, uint64_t 
 static void head_status(struct respond_head *h, int http_status)
 {
 	unsigned s = (unsigned)http_status % 1000;
-	char line[] = "HTTP/1.1 000 ";
+	char other[] = "HTTP/1.1 000 Status\r\n";
 
-	line[9] = (char)('0' + s / 100);
-	line[10] = (char)('0' + s / 10 % 10);
-	line[11] = (char)('0' + s % 10);
-	respond_head_line(h, (struct bf_slice){line, sizeof(line) - 1},
-			  bf_slice_from(respond_reason(http_status)));
+	for (size_t i = 0; i < BF_ARRAY_LEN(status_lines); i++) {
+		if (status_lines[i].status == http_status) {
+			respond_head_lines(h, status_lines[i].line);
+			return;
+		}
+	}
+	other[9] = (char)('0' + s / 100);
+	other[10] = (char)('0' + s / 10 % 10);
+	other[11] = (char)('0' + s % 10);
+	respond_head_lines(h, (struct bf_slice){other, sizeof(other) - 1});
 }
 
 static bool id_is_set(const struct bf_uuid *id)
@@ -136,7 +128,8 @@ static void head_cors(struct respond_head *h, const struct exchange *x)
 static void head_of_exchange(struct respond_head *h, const struct exchange *x)
 {
 	if (x->traceparent[0])
-		respond_head_line(h, BF_SLICE_LIT("traceparent: "), bf_slice_from(x->traceparent));
+		respond_head_line(h, BF_SLICE_LIT("traceparent: "),
+				  (struct bf_slice){x->traceparent, sizeof(x->traceparent) - 1});
 	head_cors(h, x);
 	if (x->retry_after_s)
 		respond_head_number(h, BF_SLICE_LIT("Retry-After: "), x->retry_after_s);
@@ -151,7 +144,7 @@ void respond_head_begin(struct respond_head *h, struct conn *c, int http_status,
 	if (front_closes(c->front) || (c->http10 && !c->keep_alive))
 		c->keep_alive = false;
 	head_status(h, http_status);
-	respond_head_line(h, BF_SLICE_LIT("Date: "), bf_slice_from(front_date(c->front)));
+	respond_head_lines(h, front_date_line(c->front));
 	if (content_type.len)
 		respond_head_line(h, BF_SLICE_LIT("Content-Type: "), content_type);
 	head_request_id(h, c->x);

@@ -2,6 +2,8 @@
  * asks for. */
 #pragma once
 
+#include <string.h>
+
 #include "proxyd/front/conn.h"
 
 #define RESPOND_HEAD_MAX \
@@ -16,7 +18,19 @@ struct respond_head {
 void respond_head_begin(struct respond_head *h, struct conn *c, int http_status,
 			struct bf_slice content_type);
 /* "Name: value" CRLF. name: with its colon and space. Lines that do not fit are left out. */
-void respond_head_line(struct respond_head *h, struct bf_slice name, struct bf_slice value);
+static inline void respond_head_line(struct respond_head *h, struct bf_slice name,
+				     struct bf_slice value)
+{
+	char *at = h->text + h->len;
+
+	if (name.len + value.len + 2 > sizeof(h->text) - h->len)
+		return;
+	memcpy(at, name.ptr, name.len);
+	if (value.len)
+		memcpy(at + name.len, value.ptr, value.len);
+	memcpy(at + name.len + value.len, "\r\n", 2);
+	h->len += name.len + value.len + 2;
+}
 void respond_head_number(struct respond_head *h, struct bf_slice name, uint64_t value);
 /* Lines as they stand. */
 void respond_head_lines(struct respond_head *h, struct bf_slice lines);

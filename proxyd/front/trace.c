@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "common/base/num.h"
+
 #define TRACE_VERSION 0
 #define TRACE_ID      3 /* offsets within a traceparent */
 #define TRACE_SPAN    36
@@ -44,20 +46,10 @@ static bool is_id(const char *text, size_t len)
 	return is_hex(text, len) && !is_zero(text, len);
 }
 
-static void put_hex(char *to, const uint8_t *bytes, size_t len)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < len; i++) {
-		to[2 * i] = digits[bytes[i] >> 4];
-		to[2 * i + 1] = digits[bytes[i] & 15];
-	}
-}
-
 /* Zero stands for "no id"; once in 2^64. */
 static void put_id(char *to, const uint8_t *bytes, size_t len)
 {
-	put_hex(to, bytes, len);
+	(void)bf_format_hex(bytes, len, to);
 	if (is_zero(to, 2 * len))
 		to[2 * len - 1] = '1';
 }
@@ -185,6 +177,6 @@ void trace_take(const struct exchange_header *headers, uint32_t count,
 	t->parent[TRACE_SPAN - 1] = '-';
 	put_id(t->parent + TRACE_SPAN, random + 16, 8);
 	t->parent[TRACE_FLAGS - 1] = '-';
-	put_hex(t->parent + TRACE_FLAGS, &flags, 1);
+	(void)bf_format_hex(&flags, 1, t->parent + TRACE_FLAGS);
 	t->parent[TRACE_TEXT_LEN] = '\0';
 }

@@ -22,11 +22,12 @@ bool extra_wanted(const struct exchange *x)
 	return x->route && x->route->object && x->route->dialect == ERROR_UNIFIED;
 }
 
-static const char *const extra_request_types[][2] = {
-    [SHM_OBJECT_CHAT] = {"chat_completion", "chat_completion_stream"},
-    [SHM_OBJECT_COMPLETION] = {"text_completion", "text_completion_stream"},
-    [SHM_OBJECT_EMBEDDING] = {"embedding", "embedding"},
-    [SHM_OBJECT_RESPONSES] = {"responses", "responses_stream"},
+static const struct bf_slice extra_request_types[][2] = {
+    [SHM_OBJECT_CHAT] = {BF_SLICE_INIT("chat_completion"), BF_SLICE_INIT("chat_completion_stream")},
+    [SHM_OBJECT_COMPLETION] = {BF_SLICE_INIT("text_completion"),
+			       BF_SLICE_INIT("text_completion_stream")},
+    [SHM_OBJECT_EMBEDDING] = {BF_SLICE_INIT("embedding"), BF_SLICE_INIT("embedding")},
+    [SHM_OBJECT_RESPONSES] = {BF_SLICE_INIT("responses"), BF_SLICE_INIT("responses_stream")},
 };
 
 /* ---- text */
@@ -51,7 +52,7 @@ static bool is_special8(uint64_t bytes)
 	       highs;
 }
 
-/* Nearly every name is: it is then copied as it stands. */
+/* Needs no escape. */
 static bool is_plain(struct bf_slice text)
 {
 	uint64_t bytes;
@@ -73,8 +74,6 @@ static char *put_escaped(char *at, struct bf_slice text)
 {
 	static const char hex[] = "0123456789abcdef";
 
-	if (is_plain(text))
-		return put(at, text);
 	for (size_t i = 0; i < text.len; i++) {
 		unsigned char ch = (unsigned char)text.ptr[i];
 		if (ch >= ' ' && ch != '"' && ch != '\\') {
@@ -88,15 +87,18 @@ static char *put_escaped(char *at, struct bf_slice text)
 	return at;
 }
 
-/* key: with its quotes, its colon, and the quote that opens the value. */
-static char *put_name(char *at, struct bf_slice key, struct bf_slice value)
+/* The text as it stands within quotes: nearly always itself; else it is written to *io_spare. */
+static struct bf_slice escaped(struct bf_slice text, char **io_spare)
 {
-	at = put_escaped(put(at, key), value);
-	*at++ = '"';
-	return at;
+	char *from = *io_spare;
+
+	if (is_plain(text))
+		return text;
+	*io_spare = put_escaped(from, text);
+	return (struct bf_slice){from, (size_t)(*io_spare - from)};
 }
 
-static char *put_number(char *at, struct bf_slice key, uint64_t value)
+static char *put_number(char *at, uint64_t value)
 {
 	char digits[20];
 	size_t n = sizeof(digits);
@@ -105,28 +107,61 @@ static char *put_number(char *at, struct bf_slice key, uint64_t value)
 		digits[--n] = (char)('0' + value % 10);
 		value /= 10;
 	} while (value);
-	return put(put(at, key), (struct bf_slice){digits + n, sizeof(digits) - n});
+	return put(at, (struct bf_slice){digits + n, sizeof(digits) - n});
 }
 
 /* ---- the member */
 
+/* As they stand within quotes: most are told more than once. */
+struct extra_names {
+	struct bf_slice provider, model, key;
+	struct exchange_target first; /* what was asked for, when this is a fallback */
+};
+
 static struct exchange_target extra_primary(const struct exchange *x)
 {
-	if (x->targets && x->target_count)
+	if (x->target > 0)
 		return x->targets[0];
 	return (struct exchange_target){x->provider, x->model};
 }
 
-static char *put_routing(char *at, const struct exchange *x, const struct exchange_target *primary)
+static struct extra_names extra_names(const struct exchange *x, char *spare)
 {
-	at = put_name(at, BF_SLICE_LIT(",\"routing_info\":{\"provider\":\""), x->provider);
-	at = put_name(at, BF_SLICE_LIT(",\"model\":\""), x->model);
+	struct extra_names n = {
+	    .provider = escaped(x->provider, &spare),
+	    .model = escaped(x->model, &spare),
+	};
+
+	n.first = (struct exchange_target){n.provider, n.model};
 	if (x->key)
-		at = put_name(at, BF_SLICE_LIT(",\"key\":\""), x->key->name);
-	at = x->target > 0 ? PUT(at, ",\"is_fallback\":true") : PUT(at, ",\"is_fallback\":false");
-	at = put_name(at, BF_SLICE_LIT(",\"primary_provider\":\""), primary->provider);
-	at = put_name(at, BF_SLICE_LIT(",\"primary_model\":\""), primary->model);
-	return PUT(at, "}");
+		n.key = escaped(x->key->name, &spare);
+	if (x->target > 0) {
+		n.first.provider = escaped(x->targets[0].provider, &spare);
+		n.first.model = escaped(x->targets[0].model, &spare);
+	}
+	return n;
+}
+
+/* Bytes that extra_names() writes to its spare room at most. */
+static size_t extra_spare(const struct exchange *x)
+{
+	struct exchange_target first = extra_primary(x);
+
+	return EXTRA_ESCAPED * (x->provider.len + x->model.len + first.provider.len +
+				first.model.len + (x->key ? x->key->name.len : 0));
+}
+
+static char *put_routing(char *at, const struct exchange *x, const struct extra_names *n)
+{
+	at = put(PUT(at, ",\"routing_info\":{\"provider\":\""), n->provider);
+	at = put(PUT(at, "\",\"model\":\""), n->model);
+	if (x->key)
+		at = put(PUT(at, "\",\"key\":\""), n->key);
+	at = x->target > 0 ? PUT(at, "\",\"is_fallback\":true,\"primary_provider\":\"")
+			   : PUT(at, "\",\"is_fallback\":false,\"primary_provider\":\"");
+	at = put(at, n->first.provider);
+	at = put(PUT(at, "\",\"primary_model\":\""), n->first.model);
+	return PUT(at, "\"}");
 }
 
 /* What the row says when it is closed already; else until now. */
@@ -139,50 +174,45 @@ static int64_t extra_latency_ms(const struct exchange *x)
 	return (bf_mono_ns() - start_ns) / 1000000;
 }
 
-static char *put_called(char *at, const struct exchange *x, const struct exchange_target *primary)
+static char *put_called(char *at, const struct exchange *x, const struct extra_names *n)
 {
 	int64_t ms = extra_latency_ms(x);
 
-	at = put_name(at, BF_SLICE_LIT(",\"provider\":\""), x->provider);
-	at = put_name(at, BF_SLICE_LIT(",\"original_model_requested\":\""), primary->model);
-	at = put_name(at, BF_SLICE_LIT(",\"resolved_model_used\":\""), x->model);
-	at = put_number(at, BF_SLICE_LIT(",\"latency\":"), ms > 0 ? (uint64_t)ms : 0);
+	at = put(PUT(at, ",\"provider\":\""), n->provider);
+	at = put(PUT(at, "\",\"original_model_requested\":\""), n->first.model);
+	at = put(PUT(at, "\",\"resolved_model_used\":\""), n->model);
+	at = put_number(PUT(at, "\",\"latency\":"), ms > 0 ? (uint64_t)ms : 0);
 	if (x->wants_stream)
-		at = put_number(at, BF_SLICE_LIT(",\"chunk_index\":"), x->stream_events);
-	return put_routing(at, x, primary);
+		at = put_number(PUT(at, ",\"chunk_index\":"), x->stream_events);
+	return put_routing(at, x, n);
 }
 
-static size_t extra_bound(const struct exchange *x, const struct exchange_target *primary)
-{
-	size_t names = 2 * (x->provider.len + x->model.len + primary->model.len) +
-		       primary->provider.len + (x->key ? x->key->name.len : 0);
-
-	return EXTRA_FRAME_MAX + EXTRA_ESCAPED * names;
-}
-
+/* Each name is told twice at most. */
 int extra_member(const struct exchange *x, const char *error_class, struct bf_buf *out)
 {
-	struct exchange_target primary = extra_primary(x);
+	struct bf_slice class = bf_slice_from(error_class);
 	unsigned object = x->route ? x->route->object : 0;
-	int r = bf_buf_reserve(out, extra_bound(x, &primary));
+	size_t spare = extra_spare(x);
+	int r = bf_buf_reserve(out, EXTRA_FRAME_MAX + class.len + 3 * spare);
 	char *at, *first;
 
 	if (r < 0)
 		return r;
-	at = PUT(out->data + out->end, "\"extra_fields\":{");
-	first = at;
-	if (error_class)
-		at = put_name(at, BF_SLICE_LIT(",\"error_type\":\""), bf_slice_from(error_class));
+	at = first = PUT(out->data + out->end, "\"extra_fields\":");
+	if (class.len)
+		at = PUT(put(PUT(at, ",\"error_type\":\""), class), "\"");
 	if (object)
-		at = put_name(at, BF_SLICE_LIT(",\"request_type\":\""),
-			      bf_slice_from(extra_request_types[object][x->wants_stream]));
-	if (x->provider.len)
-		at = put_called(at, x, &primary);
-	if (at > first) {
-		memmove(first, first + 1, (size_t)(at - first) - 1); /* the first comma */
-		at--;
+		at = PUT(put(PUT(at, ",\"request_type\":\""),
+			     extra_request_types[object][x->wants_stream]),
+			 "\"");
+	if (x->provider.len) {
+		struct extra_names n =
+		    extra_names(x, out->data + out->end + EXTRA_FRAME_MAX + class.len + 2 * spare);
+		at = put_called(at, x, &n);
 	}
-	*at++ = '}';
+	/* Each member brought its comma. */
+	*first = '{';
+	at = PUT(at == first ? first + 1 : at, "}");
 	out->end = (size_t)(at - out->data);
 	return 0;
 }

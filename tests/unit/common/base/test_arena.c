@@ -180,6 +180,29 @@ static void test_reset_keeps_one_chunk_and_wipes_it(void **state)
 	bf_arena_done(&a);
 }
 
+/* What an allocation let go is zero when the next one gets it. */
+static void test_no_dump_memory_is_given_out_zeroed(void **state)
+{
+	struct bf_arena a;
+
+	(void)state;
+	bf_arena_init_nodump(&a, 1 << 20);
+	for (int round = 0; round < 2; round++) {
+		char *p = bf_arena_alloc(&a, 900);
+		assert_true(all_zero(p, 900));
+		memset(p, 's', 900);
+		assert_ptr_equal(bf_arena_resize(&a, p, 900, 100), p);
+		p = bf_arena_alloc(&a, 700);
+		assert_true(all_zero(p, 700));
+		memset(p, 's', 700);
+		p = bf_arena_alloc(&a, 5000);
+		assert_true(all_zero(p, 5000));
+		memset(p, 's', 5000);
+		bf_arena_reset(&a);
+	}
+	bf_arena_done(&a);
+}
+
 /* Above the usual 64 KiB, wiped as well; the bound that was asked for holds. */
 static void test_reset_keeps_as_much_as_it_was_told(void **state)
 {
@@ -275,6 +298,7 @@ int main(void)
 #ifndef BF_ARENA_MALLOC
 	    cmocka_unit_test(test_resize_of_the_newest_is_in_place),
 	    cmocka_unit_test(test_reset_keeps_one_chunk_and_wipes_it),
+	    cmocka_unit_test(test_no_dump_memory_is_given_out_zeroed),
 	    cmocka_unit_test(test_reset_keeps_as_much_as_it_was_told),
 #endif
 	    cmocka_unit_test(test_dup_and_printf),

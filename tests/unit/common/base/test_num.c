@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -239,6 +241,44 @@ static void test_formats_read_back(void **state)
 	}
 }
 
+static void test_hex(void **state)
+{
+	uint8_t all[256];
+	char out[513] = "", pair[3];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all); i++)
+		all[i] = (uint8_t)i;
+	assert_ptr_equal(bf_format_hex(all, 0, out), out);
+	assert_int_equal(out[0], '\0');
+	assert_ptr_equal(bf_format_hex(all, sizeof(all), out), out + 512);
+	assert_int_equal(out[512], '\0');
+	for (size_t i = 0; i < sizeof(all); i++) {
+		(void)snprintf(pair, sizeof(pair), "%02x", (unsigned)i);
+		assert_memory_equal(out + 2 * i, pair, 2);
+	}
+}
+
+/* Of every length, nothing but its own digits is written. */
+static void test_hex_of_every_length(void **state)
+{
+	static const uint8_t bytes[] = {0x00, 0x09, 0x0a, 0x9f, 0xa0, 0xff, 0x10, 0xf9, 0x90,
+					0x7f, 0x80, 0x99, 0xaa, 0x5b, 0xb5, 0xc3, 0x3c, 0xde};
+	static const char digits[] = "00090a9fa0ff10f9907f8099aa5bb5c33cde";
+	char out[2 * sizeof(bytes) + 1];
+
+	(void)state;
+	for (size_t from = 0; from < sizeof(bytes); from++) {
+		for (size_t len = 0; len <= sizeof(bytes) - from; len++) {
+			memset(out, '#', sizeof(out));
+			assert_ptr_equal(bf_format_hex(bytes + from, len, out), out + 2 * len);
+			assert_memory_equal(out, digits + 2 * from, 2 * len);
+			for (size_t i = 2 * len; i < sizeof(out); i++)
+				assert_int_equal(out[i], '#');
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -249,6 +289,8 @@ int main(void)
 	    cmocka_unit_test(test_micro),
 	    cmocka_unit_test(test_formats),
 	    cmocka_unit_test(test_formats_read_back),
+	    cmocka_unit_test(test_hex),
+	    cmocka_unit_test(test_hex_of_every_length),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
