@@ -55,5 +55,6 @@ int ctl_reload(struct ctl *ctl, struct ctl_args *args);
 int ctl_check(struct ctl *ctl, struct ctl_args *args);
 int ctl_drain(struct ctl *ctl, struct ctl_args *args);
 int ctl_trace(struct ctl *ctl, struct ctl_args *args);
+int ctl_limits(struct ctl *ctl, struct ctl_args *args);
 int ctl_dump(struct ctl *ctl, struct ctl_args *args);
 int ctl_describe_protocol(struct ctl *ctl, struct ctl_args *args);

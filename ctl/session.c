@@ -227,13 +227,13 @@ static int take_part(struct ctl *ctl, const struct bf_frame *f, uint16_t part_ty
 			bf_msg_def(f->type)->name);
 }
 
-int ctl_call(struct ctl *ctl, uint16_t type, const void *message, int64_t timeout_ms,
-	     uint16_t part_type, ctl_on_part *on_part, void *user)
+int ctl_call_to(struct ctl *ctl, uint16_t target, uint16_t type, const void *message,
+		int64_t timeout_ms, uint16_t part_type, ctl_on_part *on_part, void *user)
 {
 	int64_t deadline = bf_mono_ms() + timeout_ms;
 	uint32_t request = ctl_new_request(ctl);
 	bool last = false;
-	int r = ctl_send(ctl, type, SUPERVISOR, request, 0, message);
+	int r = ctl_send(ctl, type, target, request, 0, message);
 
 	while (r == CTL_OK && !last) {
 		struct bf_err err = {0};
@@ -246,4 +246,10 @@ int ctl_call(struct ctl *ctl, uint16_t type, const void *message, int64_t timeou
 			r = take_part(ctl, &f, part_type, on_part, user, &last);
 	}
 	return r;
+}
+
+int ctl_call(struct ctl *ctl, uint16_t type, const void *message, int64_t timeout_ms,
+	     uint16_t part_type, ctl_on_part *on_part, void *user)
+{
+	return ctl_call_to(ctl, SUPERVISOR, type, message, timeout_ms, part_type, on_part, user);
 }

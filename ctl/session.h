@@ -52,3 +52,6 @@ typedef int ctl_on_part(struct ctl *ctl, const struct bf_frame *f, void *user);
  */
 int ctl_call(struct ctl *ctl, uint16_t type, const void *message, int64_t timeout_ms,
 	     uint16_t part_type, ctl_on_part *on_part, void *user);
+/* The same question to a process behind the supervisor. */
+int ctl_call_to(struct ctl *ctl, uint16_t target, uint16_t type, const void *message,
+		int64_t timeout_ms, uint16_t part_type, ctl_on_part *on_part, void *user);

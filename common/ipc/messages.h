@@ -46,7 +46,11 @@ enum bf_msg_type {
 	/* Questions of workers to the reader. */
 	BF_MSG_LOGS_QUERY = 32,  /* proxyd -> reader: search the logs, or show one row */
 	BF_MSG_LOGS_RESULT = 33, /* reply: the answer as JSON in a sealed memfd */
-	BF_MSG_TYPE_MAX = 34,
+	/* Limits: what they are and how they stand. */
+	BF_MSG_LIMITS_GET = 34,   /* ctl -> writerd */
+	BF_MSG_LIMITS = 35,       /* reply: one page of them */
+	BF_MSG_CLOCK_ACCEPT = 36, /* ctl -> supervisor: the wall clock is right */
+	BF_MSG_TYPE_MAX = 37,
 };
 
 #define BF_STATUS_MAX_ITEMS 64u
@@ -55,6 +59,8 @@ enum bf_msg_type {
 #define BF_LOGS_MAX_LIMIT   1000u
 #define BF_LOGS_MAX_VALUES  32u /* of one filter */
 #define BF_LOGS_MAX_TEXT    256u
+#define BF_LIMITS_PAGE      64u
+#define BF_LIMITS_MAX_TEXT  128u
 /* Longest piece of a frame that fits into one TRACED message, whose own fields need the rest. */
 #define BF_TRACED_MAX_BYTES (BF_FRAME_MAX - 128u)
 
@@ -159,6 +165,32 @@ extern const char *const bf_logs_sorts[];
 
 struct bf_msg_logs_result {
 	uint64_t size; /* bytes of the memfd */
+};
+
+struct bf_msg_limits_get {
+	struct bf_slice virtual_key; /* its id or name; "": all */
+	uint64_t from;               /* where the page begins: 0, then what the last page said */
+};
+
+/* A limit and its meter. used + held is what the limiter counts. */
+struct bf_msg_limit {
+	struct bf_slice virtual_key_id, virtual_key_name;
+	struct bf_slice limit_id; /* of the budget or rate limit */
+	struct bf_slice quantity; /* bf_quantity_name() */
+	struct bf_slice window;   /* as it was written; "": none */
+	int64_t used;             /* settled: the sum of the rows of this window */
+	int64_t held;             /* reserved, or not yet in a row */
+	int64_t max;
+	int64_t left;             /* max without used and held, at least 0 */
+	int64_t start_ms, end_ms; /* of the window, UTC; 0: it has none */
+	bool frozen;              /* the clock of its windows stands */
+	bool placed;              /* false: no meter, so nothing is admitted */
+};
+
+struct bf_msg_limits {
+	uint64_t next;          /* of the next page; 0: this is the last */
+	int64_t clock_ahead_ms; /* how far the wall clock is ahead and not believed */
+	struct bf_array items;  /* of struct bf_msg_limit */
 };
 
 /* Any of these senders to any of these receivers. */

@@ -166,6 +166,43 @@ static const struct bf_field logs_result_fields[] = {
 static const struct bf_table logs_result =
     TABLE("logs_result", bf_msg_logs_result, logs_result_fields, NULL);
 
+static const struct bf_field limits_get_fields[] = {
+    TEXT(bf_msg_limits_get, virtual_key, BF_LIMITS_MAX_TEXT, "its id or name; empty: all"),
+    UINT(bf_msg_limits_get, from, "where the page begins: 0, then what the last page said"),
+};
+static const struct bf_table limits_get =
+    TABLE("limits_get", bf_msg_limits_get, limits_get_fields, NULL);
+
+static const struct bf_field limit_fields[] = {
+    TEXT(bf_msg_limit, virtual_key_id, BF_LIMITS_MAX_TEXT, "whose limit it is"),
+    TEXT(bf_msg_limit, virtual_key_name, BF_LIMITS_MAX_TEXT, "its name"),
+    TEXT(bf_msg_limit, limit_id, BF_LIMITS_MAX_TEXT, "of the budget or rate limit"),
+    TEXT(bf_msg_limit, quantity, 32, "requests, tokens, concurrent_requests or cost"),
+    TEXT(bf_msg_limit, window, 32, "as it was written; empty: none"),
+    INT(bf_msg_limit, used, "sum of the rows of this window; cost in 1e-9 USD"),
+    INT(bf_msg_limit, held, "reserved by what runs, or not in a row yet"),
+    INT(bf_msg_limit, max, "the limit"),
+    INT(bf_msg_limit, left, "of the limit, without what is used and held; at least 0"),
+    INT(bf_msg_limit, start_ms, "of the window, ms since 1970; 0: it has none"),
+    INT(bf_msg_limit, end_ms, "of the window, ms since 1970; 0: it has none"),
+    BOOL(bf_msg_limit, frozen, "the clock of its windows stands: see bifrostctl limits"),
+    BOOL(bf_msg_limit, placed, "false: it has no meter, so nothing is admitted"),
+};
+static const struct bf_table limit = TABLE("limits.items", bf_msg_limit, limit_fields, NULL);
+
+static const struct bf_field limits_fields[] = {
+    UINT(bf_msg_limits, next, "from of the next page; 0: this is the last"),
+    INT(bf_msg_limits, clock_ahead_ms, "how far the wall clock is ahead and not believed"),
+    {.name = "items",
+     .doc = "limits in the order of the configuration",
+     .sub = &limit,
+     .max = BF_LIMITS_PAGE,
+     .offset = offsetof(struct bf_msg_limits, items),
+     .type = BF_T_LIST,
+     .flags = BF_REQUIRED},
+};
+static const struct bf_table limits = TABLE("limits", bf_msg_limits, limits_fields, NULL);
+
 #define ROLE(r)  (1u << BF_ROLE_##r)
 #define CHILDREN (ROLE(PROXYD) | ROLE(CLUSTERD) | ROLE(DISCOVERYD) | ROLE(WRITERD) | ROLE(READER))
 #define ROUTE(from, to)                                                  \
@@ -219,6 +256,9 @@ static const struct bf_msg_def defs[BF_MSG_TYPE_MAX] = {
 			    .routes = {ROUTE(ROLE(READER), ROLE(PROXYD))},
 			    .is_reply = true,
 			    .with_fd = true},
+    [BF_MSG_LIMITS_GET] = REQUEST("limits_get", &limits_get, ROLE(CTL), ROLE(WRITERD)),
+    [BF_MSG_LIMITS] = REPLY("limits", &limits, ROLE(WRITERD)),
+    [BF_MSG_CLOCK_ACCEPT] = REQUEST("clock_accept", NULL, ROLE(CTL), ROLE(SUPERVISOR)),
 };
 
 const struct bf_msg_def *bf_msg_def(uint16_t type)

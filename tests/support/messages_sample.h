@@ -72,6 +72,24 @@ static inline const void *sample_message(uint16_t type)
 	    .ascending = true,
 	};
 	static const struct bf_msg_logs_result logs_result = {70000};
+	static const struct bf_msg_limits_get limits_get = {{"vk-1", 4}, 64};
+	static struct bf_msg_limit limit_items[] = {
+	    {.virtual_key_id = {"vk-1", 4},
+	     .virtual_key_name = {"one", 3},
+	     .limit_id = {"b", 1},
+	     .quantity = {"cost", 4},
+	     .window = {"1h", 2},
+	     .used = 7,
+	     .held = 3,
+	     .max = 1000000000,
+	     .start_ms = 1700000000000,
+	     .end_ms = 1700003600000,
+	     .frozen = true,
+	     .placed = true},
+	    {.virtual_key_id = {"vk-2", 4}, .quantity = {"concurrent_requests", 19}, .max = 1},
+	};
+	static const struct bf_msg_limits limits = {
+	    64, 5000, {limit_items, BF_ARRAY_LEN(limit_items)}};
 	static const void *const samples[BF_MSG_TYPE_MAX] = {
 	    [BF_MSG_HELLO] = &hello,           [BF_MSG_ADOPT] = &listen_slot,
 	    [BF_MSG_RELEASE] = &listen_slot,   [BF_MSG_PROC_DEAD] = &proc,
@@ -80,6 +98,7 @@ static inline const void *sample_message(uint16_t type)
 	    [BF_MSG_NODE_DRAIN] = &node_drain, [BF_MSG_TRACED] = &traced,
 	    [BF_MSG_ERROR] = &error,           [BF_MSG_CONFIG_APPLIED] = &config_applied,
 	    [BF_MSG_LOGS_QUERY] = &logs_query, [BF_MSG_LOGS_RESULT] = &logs_result,
+	    [BF_MSG_LIMITS_GET] = &limits_get, [BF_MSG_LIMITS] = &limits,
 	};
 
 	return type < BF_MSG_TYPE_MAX ? samples[type] : NULL;

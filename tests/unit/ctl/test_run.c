@@ -25,6 +25,8 @@ static void test_usage_errors(void **state)
 	    {{"reload", "now"}, "the word \"now\""},
 	    {{"drain", "--on"}, "the option \"--on\""},
 	    {{"dump", "--count"}, "the option \"--count\""},
+	    {{"limits", "--all"}, "the option \"--all\""},
+	    {{"limits", "--accept-clock", "vk"}, "the word \"vk\""},
 	    {{"trace", "--count"}, "--count needs"},
 	    {{"trace", "--count", "0"}, "--count needs"},
 	    {{"trace", "--count", "-1"}, "--count needs"},

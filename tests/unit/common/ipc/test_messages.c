@@ -49,6 +49,9 @@ static const struct permitted expected[] = {
     {27, true, "S>c P>c C>c D>c W>c R>c S>P R>P"},
     {32, false, "P>R"},
     {33, true, "R>P"},
+    {34, false, "c>W"},
+    {35, true, "W>c"},
+    {36, false, "c>S"},
 };
 
 static const struct permitted *expectation(unsigned type)
@@ -97,7 +100,8 @@ static void test_every_type_and_route(void **state BF_UNUSED)
 			allowed += want == 0;
 		}
 	}
-	assert_int_equal(allowed, 6 + 5 + 1 + 1 + 5 + 1 + 1 + 1 + 1 + 1 + 6 + 6 + 8 + 6 + 8 + 2);
+	assert_int_equal(allowed,
+			 6 + 5 + 1 + 1 + 5 + 1 + 1 + 1 + 1 + 1 + 6 + 6 + 8 + 6 + 8 + 2 + 3);
 	assert_int_equal(bf_msg_permitted(&(struct bf_frame){.type = 65535, .fd = -1}, NULL),
 			 BF_E_UNKNOWN);
 }
@@ -291,17 +295,29 @@ static void test_the_longest_messages_fit(void **state BF_UNUSED)
 	    {text, 64}, UINT64_MAX / 2, INT64_MAX, {items, BF_STATUS_MAX_ITEMS}};
 	struct bf_msg_traced traced = {INT64_MIN, {text, sizeof(text)}, true};
 	struct bf_msg_diag diag = {true, {text, BF_DIAG_MAX_BYTES}};
+	static struct bf_msg_limit rows[BF_LIMITS_PAGE];
+	struct bf_msg_limits limits = {INT64_MAX, INT64_MAX, {rows, BF_LIMITS_PAGE}};
 	struct bf_arena arena;
 	struct bf_buf body;
 	void *message;
 
 	memset(text, 'x', sizeof(text));
+	for (size_t i = 0; i < BF_LIMITS_PAGE; i++) {
+		const struct bf_slice name = {text, BF_LIMITS_MAX_TEXT}, word = {text, 32};
+
+		rows[i] = (struct bf_msg_limit){
+		    name,      name,      name,      word,      word, INT64_MAX, INT64_MAX,
+		    INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, true, true};
+	}
 	for (size_t i = 0; i < BF_STATUS_MAX_ITEMS; i++)
 		items[i] = (struct bf_msg_status_item){{text, 64}, {text, 512}};
 	const struct {
 		uint16_t type;
 		const void *message;
-	} longest[] = {{BF_MSG_STATUS, &status}, {BF_MSG_TRACED, &traced}, {BF_MSG_DIAG, &diag}};
+	} longest[] = {{BF_MSG_STATUS, &status},
+		       {BF_MSG_TRACED, &traced},
+		       {BF_MSG_DIAG, &diag},
+		       {BF_MSG_LIMITS, &limits}};
 	bf_arena_init(&arena, 1 << 20);
 	for (size_t i = 0; i < BF_ARRAY_LEN(longest); i++) {
 		bf_buf_init(&body, BF_FRAME_MAX_BODY);

@@ -1,0 +1,177 @@
+/*
+ * bifrostctl limits: the limits of virtual keys and how they stand, asked of writerd page by page;
+ * and the word of a person that the wall clock is right. Must never show half of a JSON document.
+ */
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/base/buf.h"
+#include "common/codec/json_writer.h"
+#include "ctl/output.h"
+#include "ctl/session.h"
+
+#define OUTPUT_BYTES (64u << 20)
+#define AMOUNT_LEN   32
+
+struct listing {
+	struct bf_msg_limits page;
+	struct bf_json_writer json;
+	struct bf_buf buf;
+	uint64_t shown;
+};
+
+static const char *amount(const struct bf_msg_limit *l, int64_t n, char out[AMOUNT_LEN])
+{
+	if (bf_slice_is(l->quantity, "cost"))
+		(void)snprintf(out, AMOUNT_LEN, "%s$%" PRId64 ".%09" PRId64, n < 0 ? "-" : "",
+			       (n < 0 ? -n : n) / 1000000000, (n < 0 ? -n : n) % 1000000000);
+	else
+		(void)snprintf(out, AMOUNT_LEN, "%" PRId64, n);
+	return out;
+}
+
+static const char *moment(int64_t ms, char out[AMOUNT_LEN])
+{
+	time_t seconds = (time_t)(ms / 1000);
+	struct tm tm;
+
+	if (!gmtime_r(&seconds, &tm) || strftime(out, AMOUNT_LEN, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		(void)snprintf(out, AMOUNT_LEN, "%" PRId64 "ms", ms);
+	return out;
+}
+
+static void print_limit(FILE *out, const struct bf_msg_limit *l)
+{
+	char used[AMOUNT_LEN], held[AMOUNT_LEN], max[AMOUNT_LEN], left[AMOUNT_LEN];
+	char start[AMOUNT_LEN], end[AMOUNT_LEN];
+
+	ctl_print_text(out, l->virtual_key_name.len ? l->virtual_key_name : l->virtual_key_id);
+	(void)fputs("  ", out);
+	ctl_print_text(out, l->limit_id);
+	(void)fputs("  ", out);
+	ctl_print_text(out, l->quantity);
+	(void)fprintf(out, "  used %s  held %s  max %s  left %s", amount(l, l->used, used),
+		      amount(l, l->held, held), amount(l, l->max, max), amount(l, l->left, left));
+	if (l->window.len) {
+		(void)fputs("  window ", out);
+		ctl_print_text(out, l->window);
+		(void)fprintf(out, " %s to %s", moment(l->start_ms, start), moment(l->end_ms, end));
+	}
+	if (l->frozen)
+		(void)fputs("  FROZEN", out);
+	if (!l->placed)
+		(void)fputs("  NO METER", out);
+	(void)fputc('\n', out);
+}
+
+static int on_page(struct ctl *ctl, const struct bf_frame *f, void *user)
+{
+	struct listing *l = user;
+	int r = ctl_decode(ctl, f, &l->page);
+	const struct bf_msg_limit *items = l->page.items.items;
+
+	for (uint32_t i = 0; r == CTL_OK && i < l->page.items.count; i++) {
+		if (ctl->json)
+			bf_table_write_json(bf_msg_def(BF_MSG_LIMITS)->body->fields[2].sub,
+					    &items[i], &l->json);
+		else
+			print_limit(ctl->out, &items[i]);
+	}
+	l->shown += l->page.items.count;
+	return r;
+}
+
+static int ask_pages(struct ctl *ctl, struct listing *l, const char *key)
+{
+	struct bf_msg_limits_get get = {.virtual_key = bf_slice_from(key ? key : "")};
+	int r;
+
+	do {
+		l->page = (struct bf_msg_limits){.next = 0};
+		r = ctl_call_to(ctl, BF_ENDPOINT(BF_ROLE_WRITERD, 0), BF_MSG_LIMITS_GET, &get,
+				CTL_QUICK_MS, BF_MSG_LIMITS, on_page, l);
+		if (r == CTL_OK && l->page.next != 0 && l->page.next <= get.from)
+			return ctl_fail(ctl, CTL_FAILED, "limits: the gateway's pages go back");
+		get.from = l->page.next;
+	} while (r == CTL_OK && get.from != 0);
+	return r;
+}
+
+static void say_frozen(struct ctl *ctl, const struct listing *l)
+{
+	char age[32];
+
+	if (l->page.clock_ahead_ms > 0)
+		(void)fprintf(ctl->out,
+			      "the wall clock jumped ahead by %s: windows shorter than that stand "
+			      "still; if it is right: bifrostctl limits --accept-clock\n",
+			      ctl_format_age(l->page.clock_ahead_ms, age));
+}
+
+static int end_json(struct ctl *ctl, struct listing *l, int code)
+{
+	int r;
+
+	bf_jw_end_array(&l->json);
+	bf_jw_key(&l->json, "clock_ahead_ms");
+	bf_jw_i64(&l->json, l->page.clock_ahead_ms);
+	bf_jw_end_object(&l->json);
+	if (code != CTL_OK)
+		return code;
+	r = bf_jw_finish(&l->json);
+	if (r == 0)
+		r = bf_buf_append(&l->buf, "\n", 1);
+	if (r < 0)
+		return ctl_fail(ctl, CTL_FAILED, "limits: %s", bf_err_text(r));
+	ctl_print_buf(ctl->out, &l->buf);
+	return CTL_OK;
+}
+
+static int list(struct ctl *ctl, const char *key)
+{
+	struct listing l = {.shown = 0};
+	int r;
+
+	bf_buf_init(&l.buf, OUTPUT_BYTES);
+	bf_jw_init(&l.json, &l.buf);
+	bf_jw_object(&l.json);
+	bf_jw_key(&l.json, "limits");
+	bf_jw_array(&l.json);
+	r = ask_pages(ctl, &l, key);
+	if (ctl->json)
+		r = end_json(ctl, &l, r);
+	else if (r == CTL_OK && l.shown == 0)
+		(void)fputs("no limits are configured\n", ctl->out);
+	if (r == CTL_OK && !ctl->json)
+		say_frozen(ctl, &l);
+	bf_buf_done(&l.buf);
+	return r;
+}
+
+static int accept_clock(struct ctl *ctl)
+{
+	int r = ctl_call(ctl, BF_MSG_CLOCK_ACCEPT, NULL, CTL_QUICK_MS, BF_MSG_NONE, NULL, NULL);
+
+	if (r == CTL_OK)
+		(void)fputs(ctl->json ? "{\"ok\":true}\n"
+				      : "windows of limits follow the wall clock\n",
+			    ctl->out);
+	return r;
+}
+
+int ctl_limits(struct ctl *ctl, struct ctl_args *args)
+{
+	bool accept = ctl_args_flag(args, "--accept-clock");
+	const char *key = accept ? NULL : ctl_args_operand(args);
+	int r = ctl_no_more(ctl, args);
+
+	if (r != CTL_OK)
+		return r;
+	if (key && (strlen(key) > BF_LIMITS_MAX_TEXT || key[0] == '\0'))
+		return ctl_fail(ctl, CTL_USAGE, "KEY is the id or the name of a virtual key");
+	r = ctl_connect(ctl);
+	if (r != CTL_OK)
+		return r;
+	return accept ? accept_clock(ctl) : list(ctl, key);
+}
