@@ -14,10 +14,11 @@
 struct shm_ring_view {
 	struct shm_ring *ctl;
 	unsigned char *records;
-	uint32_t count;        /* power of two */
-	uint32_t record_bytes; /* power of two */
-	uint32_t
-	    chunk_records; /* pages are given back in chunks of so many records; 1: they are kept */
+	uint32_t count; /* power of two */
+	uint32_t record_bytes;
+	/* Pages are given back in chunks of so many records, which must be a multiple of
+	 * SHM_CHUNK_BYTES and divide count; 1: they are kept. */
+	uint32_t chunk_records;
 };
 
 /* Producer: records that fit. */

@@ -20,6 +20,13 @@
 #include "shm/parts.h"
 #include "shm/ring.h"
 
+/* The least number of records that end where a chunk of pages does. */
+#define USAGE_CHUNK_RECORDS 128u
+
+_Static_assert(USAGE_CHUNK_RECORDS *SHM_USAGE_RECORD_BYTES % SHM_CHUNK_BYTES == 0,
+	       "given back by whole pages: none that holds a part of a record still waiting");
+_Static_assert(SHM_USAGE_OVERFLOW_RECORDS % USAGE_CHUNK_RECORDS == 0, "the ring is whole chunks");
+
 struct shm_ring_view shm_usage_ring_view(const struct shm_segment *seg, uint32_t p)
 {
 	assert(p < SHM_PROC_SLOTS);
@@ -40,7 +47,7 @@ struct shm_ring_view shm_usage_overflow_view(const struct shm_segment *seg, uint
 	    .records = (unsigned char *)seg->map->stores[p].overflow,
 	    .count = SHM_USAGE_OVERFLOW_RECORDS,
 	    .record_bytes = SHM_USAGE_RECORD_BYTES,
-	    .chunk_records = SHM_CHUNK_BYTES / SHM_USAGE_RECORD_BYTES,
+	    .chunk_records = USAGE_CHUNK_RECORDS,
 	};
 }
 

@@ -113,7 +113,7 @@ static void drained_overflow_is_given_back(void **state)
 	while (got < n)
 		got += take(f, got, 300);
 	assert_true(fixture_touched(f) <
-		    (size_t)3 * SHM_CHUNK_BYTES + SHM_USAGE_RING_RECORDS * SHM_USAGE_RECORD_BYTES);
+		    (size_t)6 * SHM_CHUNK_BYTES + SHM_USAGE_RING_RECORDS * SHM_USAGE_RECORD_BYTES);
 	/* and the places can be used again */
 	while (n < 2 * (SHM_USAGE_RING_RECORDS + 20000))
 		push(f, n++);
