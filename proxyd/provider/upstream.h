@@ -93,7 +93,7 @@ struct upstream {
 	ev_prepare burier;
 	char *in;          /* UPSTREAM_READ_BYTES: what is read is used within the call */
 	size_t in_bytes;   /* its real size */
-	struct bf_buf out; /* gathers what one TLS record carries; no-dump */
+	struct bf_buf out; /* joins what leaves at once; no-dump */
 };
 
 enum upstream_phase {
