@@ -30,11 +30,12 @@ enum bf_quantity {
 struct bf_limit {
 	uint64_t identity; /* never 0 or 1; the same on every node and after every restart */
 	enum bf_quantity quantity;
-	int64_t max;             /* 0 .. 2^61 */
-	bool endless;            /* no window: its epoch is always 0 */
-	struct bf_window window; /* unless endless */
-	struct bf_slice reset;   /* the window as it was written: "1h" */
-	const char *owner_kind;  /* "virtual_key" */
+	int64_t max;  /* 0 .. 2^61 */
+	bool endless; /* no window: its epoch is always 0 */
+	struct bf_window
+	    window;             /* unless endless; a rolling one's anchor lies in 0 .. length - 1 */
+	struct bf_slice reset;  /* the window as it was written: "1h"; empty when endless */
+	const char *owner_kind; /* "virtual_key" */
 	struct bf_slice owner_id, owner_name;
 	struct bf_slice limit_id; /* of the budget or rate limit */
 };
@@ -57,12 +58,48 @@ struct bf_plan {
 
 /*
  * 0; BF_E_LIMIT for a key with more than BF_PLAN_LIMITS_PER_REQUEST limits, BF_E_DUPLICATE for two
- * limits of one identity (two budgets of a key with one window), BF_E_UNKNOWN for a rate limit that
- * does not exist, BF_E_RANGE and BF_E_SYNTAX for windows, -ENOMEM; err names the key and how to
- * mend it. The loader of the configuration asks the same, so a child never sees a no.
+ * limits of one identity and for two budgets of a key with windows of one length, BF_E_UNKNOWN for
+ * a rate limit that does not exist, BF_E_RANGE, BF_E_SYNTAX and BF_E_STATE for windows, -ENOMEM;
+ * err names the key and how to mend it. The loader of the configuration asks the same through
+ * bf_plan_check, so a child never sees a no.
  */
 int bf_plan_make(struct bf_plan *ret_plan, const struct bf_config *config, struct bf_arena *arena,
 		 struct bf_err *err);
+
+/* Which part of a key is wrong. */
+enum bf_plan_part {
+	BF_PLAN_KEY,
+	BF_PLAN_RATE_LIMIT, /* its rate_limit_id */
+	BF_PLAN_REQUESTS,   /* the limit of requests in its rate limit */
+	BF_PLAN_TOKENS,
+	BF_PLAN_BUDGET,
+};
+
+struct bf_plan_fault {
+	uint32_t key; /* index into governance.virtual_keys */
+	enum bf_plan_part part;
+	uint32_t budget;  /* BF_PLAN_BUDGET: index into the key's budgets */
+	const char *text; /* what is wrong and how to mend it; does not name the key */
+};
+
+struct bf_plan_report {
+	void (*told)(void *ctx, const struct bf_plan_fault *fault); /* the first of each key */
+	void *ctx;
+};
+
+/* bf_plan_make that goes on after a no. 0, or the code of the first; -ENOMEM is told to nobody. */
+int bf_plan_check(const struct bf_config *config, struct bf_arena *arena,
+		  const struct bf_plan_report *report);
+
+/*
+ * What names a meter in every segment and store, for ever: SipHash-2-4 with the key
+ * "bifrost-meter-id" over eight words of 64 bits, least byte first. Three of them are the same hash
+ * of owner_kind, owner_id and limit_id; then come the quantity, the kind of window (its number in
+ * enum bf_window_kind, 255 when endless), the length in ms (rolling windows, else 0), the anchor in
+ * ms (rolling, 0 .. length - 1, else 0), and the month of the year's first quarter from 0 to 2
+ * (quarters, else 0). The results 0 and 1 are 2 and 3 instead: the segment needs these numbers.
+ */
+uint64_t bf_limit_identity(const struct bf_limit *limit);
 
 /* The meter's epoch at a moment: 24 bits of the window's index; 0 when endless. */
 uint32_t bf_limit_epoch(const struct bf_limit *limit, int64_t wall_ms);
@@ -72,8 +109,8 @@ int64_t bf_limit_window(const struct bf_limit *limit, int64_t wall_ms);
 int64_t bf_limit_window_of(const struct bf_limit *limit, uint32_t epoch, int64_t wall_ms);
 /* When the window of a moment ends; INT64_MAX when endless. */
 int64_t bf_limit_ends_ms(const struct bf_limit *limit, int64_t wall_ms);
-/* The shortest length that its windows have: a clock that jumps by more than this is not believed.
- */
+/* The shortest length that its windows have, INT64_MAX when endless: a clock that jumps by more
+ * than this is not believed. */
 int64_t bf_limit_length_ms(const struct bf_limit *limit);
 
 /* "requests", "tokens", "concurrent_requests", "cost"; NULL for another number. */
