@@ -255,11 +255,11 @@ struct shm_store {
 	uint8_t content[SHM_CONTENT_RING_BYTES];
 	struct shm_inflight_entry inflight[SHM_INFLIGHT_ENTRIES];
 };
-SHM_SIZE(shm_store, 139984896);
+SHM_SIZE(shm_store, 144703488);
 SHM_AT(shm_store, usage, 0);
-SHM_AT(shm_store, overflow, 1572864);
-SHM_AT(shm_store, content, 102236160);
-SHM_AT(shm_store, inflight, 106430464);
+SHM_AT(shm_store, overflow, 6291456);
+SHM_AT(shm_store, content, 106954752);
+SHM_AT(shm_store, inflight, 111149056);
 _Static_assert(sizeof(struct shm_store) % SHM_CHUNK_BYTES == 0, "stores are chunk-aligned");
 _Static_assert(offsetof(struct shm_store, overflow) % SHM_CHUNK_BYTES == 0, "chunk-aligned");
 _Static_assert(offsetof(struct shm_store, content) % SHM_CHUNK_BYTES == 0, "chunk-aligned");
@@ -275,7 +275,7 @@ struct shm_layout {
 	struct shm_meter meters[SHM_METERS];
 	struct shm_store stores[SHM_PROC_SLOTS];
 };
-SHM_SIZE(shm_layout, UINT64_C(1048576) + 64 * UINT64_C(139984896) + UINT64_C(134217728));
+SHM_SIZE(shm_layout, UINT64_C(1048576) + 64 * UINT64_C(144703488) + UINT64_C(134217728));
 SHM_AT(shm_layout, header, 0);
 SHM_AT(shm_layout, slots, 4096);
 SHM_AT(shm_layout, desks, 65536);

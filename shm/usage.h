@@ -1,8 +1,9 @@
 /*
- * Usage records: one per finished (or swept) request, never dropped. Each process slot has a small
- * ring that stays in cache and a large overflow ring that is touched only when the small one is
- * full; both lie in the segment, so they outlive the worker. One producer (the holder of the slot),
- * one consumer (writerd).
+ * Usage records: one per finished (or swept) request, never dropped. Each process slot has a ring
+ * for what a saturated worker writes until writerd, which may share its core, has committed a
+ * batch, and a large overflow ring that is touched only when the first one is full: its pages come
+ * fresh from the kernel. Both lie in the segment, so they outlive the worker. One producer (the
+ * holder of the slot), one consumer (writerd).
  */
 #pragma once
 
@@ -14,7 +15,7 @@
 #include "shm/segment.h"
 
 #define SHM_USAGE_RECORD_BYTES     1536u
-#define SHM_USAGE_RING_RECORDS     1024u  /* 1.5 MiB per slot */
+#define SHM_USAGE_RING_RECORDS     4096u  /* 6 MiB per slot */
 #define SHM_USAGE_OVERFLOW_RECORDS 65536u /* 96 MiB per slot, sparse; given back when drained */
 
 enum shm_usage_flag {

@@ -312,7 +312,9 @@ static void *observe(void *arg)
 		for (uint32_t p = 0; p < SLOTS; p++) {
 			TORTURE_CHECK(shm_inflight_count(seg, p) <= HELD_MAX,
 				      "more held than begun");
-			TORTURE_CHECK(shm_usage_room(seg, p) <= 1024 + 65536, "room");
+			TORTURE_CHECK(shm_usage_room(seg, p) <=
+					  SHM_USAGE_RING_RECORDS + SHM_USAGE_OVERFLOW_RECORDS,
+				      "room");
 		}
 		(void)usleep(500);
 	}

@@ -91,13 +91,13 @@ static void other_layouts(void **state)
 	const uint64_t size = 4096;
 
 	poke(f, 8, &zero, 4);
-	refused(f, fixture_boot, BF_E_VERSION, "segment layout 0, this build needs 2",
+	refused(f, fixture_boot, BF_E_VERSION, "segment layout 0, this build needs 3",
 		"remove the file");
 	poke(f, 8, &older, 4);
-	refused(f, fixture_boot, BF_E_VERSION, "segment layout 1, this build needs 2",
+	refused(f, fixture_boot, BF_E_VERSION, "segment layout 2, this build needs 3",
 		"remove the file");
 	poke(f, 8, &newer, 4);
-	refused(f, fixture_boot, BF_E_VERSION, "segment layout 3",
+	refused(f, fixture_boot, BF_E_VERSION, "segment layout 4",
 		"stop bifrost with the build that made it");
 	poke(f, 8, &ours, 4);
 	poke(f, 48, &odd, 4);
@@ -236,11 +236,11 @@ static int filled_by_others(int fd, const char *dir)
 			return 2;
 	(void)snprintf(path, sizeof(path), "%s/hog", dir);
 	other = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	while (ftruncate(other, 0) == 0 && posix_fallocate(other, 0, 254 << 20) != 0)
+	while (ftruncate(other, 0) == 0 && posix_fallocate(other, 0, 308 << 20) != 0)
 		return 3;
 	if (fill_the_rest(dir) < 0)
 		return 4;
-	for (off_t more = 254 << 20; posix_fallocate(other, more, 4096) == 0; more += 4096)
+	for (off_t more = 308 << 20; posix_fallocate(other, more, 4096) == 0; more += 4096)
 		;
 	/* 24 entries are left in the block that was taken; then begin must refuse, and what was
 	 * begun can finish. */
@@ -292,7 +292,7 @@ static void folder_too_small(void **state)
 static void folder_filled_by_others(void **state)
 {
 	(void)state;
-	run_on_a_small_tmpfs("size=256m", filled_by_others);
+	run_on_a_small_tmpfs("size=320m", filled_by_others);
 }
 
 static void room_for_workers(void **state)
