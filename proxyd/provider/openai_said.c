@@ -63,11 +63,9 @@ static void read_usage(enum shm_usage_object object, const struct bf_json_tape *
 }
 
 /* "finish_reason" of the last choice that has one. */
-static void read_choices(const struct bf_json_tape *t, struct bf_arena *scratch,
+static void read_choices(const struct bf_json_tape *t, uint32_t choices, struct bf_arena *scratch,
 			 struct openai_said *said)
 {
-	uint32_t choices = bf_json_member(t, 0, "choices");
-
 	said->alone = choices == BF_JSON_NONE ||
 		      (t->tokens[choices].type == BF_JSON_ARRAY && t->tokens[choices].count == 0);
 	if (!is_type(t, choices, BF_JSON_ARRAY))
@@ -142,32 +140,36 @@ static uint32_t member_of(const struct bf_json_tape *t, uint32_t object, const c
 	return object == BF_JSON_NONE ? BF_JSON_NONE : bf_json_member(t, object, key);
 }
 
-/* What would make it an answer and is missing; NULL: nothing. */
-static const char *answer_missing(enum shm_usage_object object, const struct bf_json_tape *t,
-				  struct bf_arena *scratch)
+/* The list that makes an object an answer. */
+static uint32_t answer_list(enum shm_usage_object object, const struct bf_json_tape *t)
 {
 	if (object == SHM_OBJECT_EMBEDDING)
-		return is_type(t, bf_json_member(t, 0, "data"), BF_JSON_ARRAY)
-			   ? NULL
-			   : "the provider's answer has no list \"data\"";
-	if (object == SHM_OBJECT_RESPONSES)
-		return is_type(t, bf_json_member(t, 0, "output"), BF_JSON_ARRAY) ||
-			       bf_slice_is(member_text(t, 0, "object", scratch), "response")
-			   ? NULL
-			   : "the provider's answer has no list \"output\"";
-	return is_type(t, bf_json_member(t, 0, "choices"), BF_JSON_ARRAY)
-		   ? NULL
-		   : "the provider's answer has no list \"choices\"";
+		return bf_json_member(t, 0, "data");
+	return bf_json_member(t, 0, object == SHM_OBJECT_RESPONSES ? "output" : "choices");
 }
 
-static void judge_whole(enum shm_usage_object object, const struct bf_json_tape *t,
+/* What would make it an answer and is missing; NULL: nothing. */
+static const char *answer_missing(enum shm_usage_object object, const struct bf_json_tape *t,
+				  uint32_t list, struct bf_arena *scratch)
+{
+	if (is_type(t, list, BF_JSON_ARRAY))
+		return NULL;
+	if (object == SHM_OBJECT_EMBEDDING)
+		return "the provider's answer has no list \"data\"";
+	if (object != SHM_OBJECT_RESPONSES)
+		return "the provider's answer has no list \"choices\"";
+	return bf_slice_is(member_text(t, 0, "object", scratch), "response")
+		   ? NULL
+		   : "the provider's answer has no list \"output\"";
+}
+
+static void judge_whole(enum shm_usage_object object, const struct bf_json_tape *t, uint32_t list,
 			struct bf_arena *scratch, struct openai_said *said)
 {
-	uint32_t error = bf_json_member(t, 0, "error");
-
-	said->problem = answer_missing(object, t, scratch);
+	said->problem = answer_missing(object, t, list, scratch);
 	if (!said->problem)
 		return;
+	uint32_t error = bf_json_member(t, 0, "error");
 	if (error != BF_JSON_NONE && t->tokens[error].type != BF_JSON_NULL)
 		read_error(t, error, scratch, said);
 	else if (bf_slice_is(member_text(t, 0, "object", scratch), "error"))
@@ -219,10 +221,9 @@ static uint64_t choice_bytes(const struct bf_json_tape *t, uint32_t choice,
 
 /* What there is to estimate the tokens of an answer from. */
 static uint64_t answer_bytes(enum shm_usage_object object, const struct bf_json_tape *t,
-			     struct bf_arena *scratch)
+			     uint32_t list, struct bf_arena *scratch)
 {
 	bool responses = object == SHM_OBJECT_RESPONSES;
-	uint32_t list = bf_json_member(t, 0, responses ? "output" : "choices");
 	uint64_t bytes = 0;
 
 	if (object == SHM_OBJECT_EMBEDDING || !is_type(t, list, BF_JSON_ARRAY))
@@ -302,8 +303,9 @@ bool openai_said_read(enum shm_usage_object object, struct bf_slice json, bool w
 		note_problem(json, r, ret_said);
 		return false;
 	}
+	uint32_t list = answer_list(object, &t);
 	if (whole)
-		judge_whole(object, &t, scratch, ret_said);
+		judge_whole(object, &t, list, scratch, ret_said);
 	else
 		root = read_event(object, &t, scratch, ret_said);
 	if (!is_type(&t, root, BF_JSON_OBJECT))
@@ -312,8 +314,9 @@ bool openai_said_read(enum shm_usage_object object, struct bf_slice json, bool w
 	if (object == SHM_OBJECT_RESPONSES)
 		read_response(&t, root, scratch, ret_said);
 	else
-		read_choices(&t, scratch, ret_said);
+		read_choices(&t, object == SHM_OBJECT_EMBEDDING ? BF_JSON_NONE : list, scratch,
+			     ret_said);
 	if (whole && !ret_said->completion_known)
-		ret_said->text_bytes = answer_bytes(object, &t, scratch);
+		ret_said->text_bytes = answer_bytes(object, &t, list, scratch);
 	return true;
 }
