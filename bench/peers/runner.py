@@ -280,4 +280,4 @@ class Runner:
         total, functions = steps.measure(self.programs.steps, proxy, proxies.PATH, body)
         case = f"steps{size // 1000}k"
         self.results.add(case, proxy.name, "per_request", 1, total)
-        self.results.details[f"{case} {proxy.name}"] = dict(list(functions.items())[:25])
+        self.results.details[f"{case} {proxy.name}"] = dict(list(functions.items())[:60])
