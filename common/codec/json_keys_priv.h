@@ -15,7 +15,8 @@
 
 /*
  * A number of a key, from its length, its first and its last 8 bytes; the upper bits are mixed
- * best. Equal keys have equal numbers. Whoever writes the text can make others collide: it filters,
+ * best, and the factor is one under which the members of common requests differ in the upper five.
+ * Equal keys have equal numbers. Whoever writes the text can make others collide: it filters,
  * no more. end is that of the text.
  */
 static inline uint64_t bf_json_key_mix(const char *key, size_t len, const char *end)
@@ -32,7 +33,7 @@ static inline uint64_t bf_json_key_mix(const char *key, size_t len, const char *
 	} else {
 		memcpy(&word, key, len);
 	}
-	return (word ^ len) * UINT64_C(0x9e3779b97f4a7c15);
+	return (word ^ len) * UINT64_C(0x98b81c66e10c167d);
 }
 
 /*

@@ -1,7 +1,8 @@
 /*
- * JSON reader: one pass over the text, one token per value. Called on every request body: strings
- * end where a mask of 64 bytes says so (scan_priv.h), and keys are compared only where a filter of
- * 32 bits cannot tell them apart. Never recurses, never copies text, and never reads past the end.
+ * JSON reader: one pass over the text, one token per value. Called on every request body and every
+ * answer: 16 bytes at once tell where a string ends (scan_priv.h), and keys are compared only where
+ * a filter of 32 bits cannot tell them apart. Never recurses, never copies text, and never reads
+ * past the end.
  */
 #include "common/codec/json_tape.h"
 
@@ -10,9 +11,8 @@
 
 #include "common/base/macros.h"
 #include "common/codec/json_keys_priv.h"
-#include "common/codec/json_text_priv.h"
+#include "common/codec/json_slow_priv.h"
 #include "common/codec/scan_priv.h"
-#include "common/codec/utf8.h"
 
 /* The steps between two tokens are one function to the compiler. */
 #define INLINE inline __attribute__((always_inline))
@@ -33,67 +33,30 @@ const struct bf_json_limits bf_json_default_limits = {
     .reject_duplicate_keys = true,
 };
 
-struct parser {
-	const char *end;
-	struct bf_json_token *tokens, *room_end;
-	bool hash_keys; /* some object must be checked after the pass */
-	const struct bf_json_limits *limits;
-	struct bf_slice text;
-	struct bf_arena *arena;
-	struct bf_err *err;
-};
-
 /*
  * Where the reading stands: what every step touches, apart from the parser so that it stays in
- * registers. A token is written as two words: start and len, next and info. While a container is
- * open, its len is the index of the one around it, and while another one is open in it, next and
- * info keep its state.
+ * registers. While a container is open, its len is the index of the one around it, and while
+ * another one is open in it, next and info keep its state.
  */
 struct cursor {
 	const char *p;
 	struct bf_json_token *token; /* the next one to write */
-	struct bf_scan_block block;
-	/* Of the innermost open container. Below: a filter with a bit for each of its keys. Above:
-	 * its info, with the values so far, and escaped when two keys have one bit or a key is
-	 * escaped, so that they must be compared. */
+	/* Of the innermost open container. Below: its info, with the values so far, and escaped
+	 * when two keys have one bit or a key is escaped, so that they must be compared. Above: a
+	 * filter with a bit for each of its keys. */
 	uint64_t state;
 	uint32_t open; /* its index */
 	uint32_t depth;
 };
 
-#define STATE_INFO      32
+#define STATE_FILTER    32
 #define STATE_OF(token) ((char *)(token) + offsetof(struct bf_json_token, next))
-
-static int fail_at(struct parser *ps, const char *at, int code, const char *what)
-{
-	uint32_t line, col;
-
-	bf_json_position(ps->text, (size_t)(at - ps->text.ptr), &line, &col);
-	return bf_err_set(ps->err, code, "%u:%u: %s", line, col, what);
-}
-
-/* A byte that cannot stand here, or the end. */
-static int unexpected(struct parser *ps, const char *at, const char *wanted)
-{
-	uint32_t line, col;
-	unsigned char c = at < ps->end ? (unsigned char)*at : 0;
-
-	bf_json_position(ps->text, (size_t)(at - ps->text.ptr), &line, &col);
-	if (at == ps->end)
-		return bf_err_set(ps->err, BF_E_SYNTAX, "%u:%u: the text ends where %s should be",
-				  line, col, wanted);
-	if (c > 0x20 && c < 0x7f)
-		return bf_err_set(ps->err, BF_E_SYNTAX, "%u:%u: '%c' where %s should be", line, col,
-				  c, wanted);
-	return bf_err_set(ps->err, BF_E_SYNTAX, "%u:%u: byte 0x%02x where %s should be", line, col,
-			  c, wanted);
-}
 
 /*
  * Room for more tokens after the count that there are: as many as the rest of the text will take if
  * it is like what was read, within bounds that keep a text that changes its mind cheap.
  */
-static int grow(struct parser *ps, const char *at, size_t count)
+static int grow(struct bf_json_parser *ps, const char *at, size_t count)
 {
 	size_t max = BF_MIN(ps->limits->max_tokens, INFO_COUNT);
 	size_t seen = (size_t)(at - ps->text.ptr) + 1, least = count + count / 2 + FIRST_TOKENS;
@@ -102,12 +65,12 @@ static int grow(struct parser *ps, const char *at, size_t count)
 	void *tokens;
 
 	if (count >= max)
-		return fail_at(ps, at, BF_E_LIMIT, "too many values");
+		return bf_json_fail_at(ps, at, BF_E_LIMIT, "too many values");
 	room = BF_MIN(room, max);
 	while (!(tokens = bf_arena_resize(ps->arena, ps->tokens, count * sizeof(*ps->tokens),
 					  room * sizeof(*ps->tokens)))) {
 		if (room <= least)
-			return fail_at(ps, at, -ENOMEM, "no memory for so many values");
+			return bf_json_fail_at(ps, at, -ENOMEM, "no memory for so many values");
 		room = least;
 	}
 	ps->tokens = tokens;
@@ -127,7 +90,7 @@ static INLINE void put(struct bf_json_token *token, uint64_t start_len, uint64_t
 }
 
 /* Adds a token of known extent. */
-static INLINE int push(struct parser *ps, struct cursor *c, const char *start, size_t len,
+static INLINE int push(struct bf_json_parser *ps, struct cursor *c, const char *start, size_t len,
 		       uint32_t info)
 {
 	size_t index = (size_t)(c->token - ps->tokens);
@@ -142,7 +105,7 @@ static INLINE int push(struct parser *ps, struct cursor *c, const char *start, s
 	return 0;
 }
 
-static const char *skip_space(const char *p, const char *end)
+static __attribute__((noinline)) const char *skip_space(const char *p, const char *end)
 {
 	while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
 		p++;
@@ -150,7 +113,7 @@ static const char *skip_space(const char *p, const char *end)
 }
 
 /* Whether this byte stands here, after white space; most texts have none. */
-static INLINE bool at_byte(const struct parser *ps, struct cursor *c, char byte)
+static INLINE bool at_byte(const struct bf_json_parser *ps, struct cursor *c, char byte)
 {
 	if (BF_LIKELY(c->p < ps->end && *c->p == byte))
 		return true;
@@ -159,7 +122,7 @@ static INLINE bool at_byte(const struct parser *ps, struct cursor *c, char byte)
 }
 
 /* The byte after white space, or -1 at the end. */
-static INLINE int peek(const struct parser *ps, struct cursor *c)
+static INLINE int peek(const struct bf_json_parser *ps, struct cursor *c)
 {
 	int byte = c->p < ps->end ? (unsigned char)*c->p : -1;
 
@@ -169,54 +132,23 @@ static INLINE int peek(const struct parser *ps, struct cursor *c)
 	return c->p < ps->end ? (unsigned char)*c->p : -1;
 }
 
-/* What bf_scan_next stopped at inside a string, when it is not the closing quote: the length of the
- * escape, or an error. */
-static int string_special(struct parser *ps, const char *p)
-{
-	if (p >= ps->end)
-		return fail_at(ps, ps->end, BF_E_SYNTAX, "the text ends inside a string");
-	if (*p != '\\')
-		return fail_at(ps, p, BF_E_SYNTAX,
-			       "a control character in a string must be escaped");
-	size_t n = bf_json_escape_length(p, ps->end, ps->limits->lenient_text);
-	if (n == 0)
-		return fail_at(ps, p, BF_E_SYNTAX, "not a valid escape");
-	return (int)n;
-}
-
-static int check_utf8(struct parser *ps, const char *start, size_t len)
-{
-	size_t valid = bf_utf8_valid_prefix(start, len);
-
-	return valid < len ? fail_at(ps, start + valid, BF_E_SYNTAX, "not valid UTF-8") : 0;
-}
-
 /* The cursor is at the opening quote. */
-static INLINE int read_string(struct parser *ps, struct cursor *c)
+static INLINE int read_string(struct bf_json_parser *ps, struct cursor *c)
 {
 	const char *start = c->p + 1;
-	uint32_t info = (uint32_t)BF_JSON_STRING << INFO_TYPE;
-	uint64_t high = 0;
-	const char *p = bf_scan_next(&c->block, start, ps->end, &high);
+	const char *end = bf_scan_short(start, ps->end);
 
-	while (BF_UNLIKELY(p >= ps->end || *p != '"')) {
-		int n = 2;
-		/* The two escapes that prose is full of, without a call. */
-		if (ps->end - p < 2 || p[0] != '\\' || (p[1] != 'n' && p[1] != '"')) {
-			n = string_special(ps, p);
-			if (n < 0)
-				return n;
-		}
-		info |= INFO_ESCAPED;
-		p = bf_scan_next(&c->block, p + n, ps->end, &high);
+	if (BF_LIKELY(end != NULL)) {
+		c->p = end + 1;
+		return push(ps, c, start, (size_t)(end - start),
+			    (uint32_t)BF_JSON_STRING << INFO_TYPE);
 	}
-	if (BF_UNLIKELY(high) && !ps->limits->lenient_text) {
-		int r = check_utf8(ps, start, (size_t)(p - start));
-		if (r < 0)
-			return r;
-	}
-	c->p = p + 1;
-	return push(ps, c, start, (size_t)(p - start), info);
+	struct bf_json_string_end e = bf_json_string_end(ps, start);
+	if (e.escaped < 0)
+		return e.escaped;
+	c->p = e.at + 1;
+	return push(ps, c, start, (size_t)(e.at - start),
+		    (uint32_t)BF_JSON_STRING << INFO_TYPE | (uint32_t)e.escaped << 31);
 }
 
 static const char *skip_digits(const char *p, const char *end)
@@ -247,32 +179,30 @@ static const char *number_end(const char *start, const char *end, const char **r
 	return p > digits ? p : NULL;
 }
 
-static INLINE int read_number(struct parser *ps, struct cursor *c)
+static INLINE int read_number(struct bf_json_parser *ps, struct cursor *c)
 {
 	const char *start = c->p, *at;
 	const char *p = number_end(start, ps->end, &at);
 
 	if (!p)
-		return unexpected(ps, at, "a digit");
+		return bf_json_unexpected(ps, at, "a digit");
 	c->p = p;
 	return push(ps, c, start, (size_t)(p - start), (uint32_t)BF_JSON_NUMBER << INFO_TYPE);
 }
 
-static INLINE int read_word(struct parser *ps, struct cursor *c, struct bf_slice word,
+static INLINE int read_word(struct bf_json_parser *ps, struct cursor *c, struct bf_slice word,
 			    enum bf_json_type type)
 {
 	const char *start = c->p;
 
 	if ((size_t)(ps->end - start) < word.len || memcmp(start, word.ptr, word.len) != 0)
-		return unexpected(ps, start, "a value");
+		return bf_json_unexpected(ps, start, "a value");
 	c->p += word.len;
 	return push(ps, c, start, word.len, (uint32_t)type << INFO_TYPE);
 }
 
-static INLINE int read_scalar(struct parser *ps, struct cursor *c, int byte)
+static INLINE int read_scalar(struct bf_json_parser *ps, struct cursor *c, int byte)
 {
-	if (BF_LIKELY(byte == '"'))
-		return read_string(ps, c);
 	if (byte == '-' || (byte >= '0' && byte <= '9'))
 		return read_number(ps, c);
 	if (byte == 't')
@@ -281,53 +211,52 @@ static INLINE int read_scalar(struct parser *ps, struct cursor *c, int byte)
 		return read_word(ps, c, BF_SLICE_LIT("false"), BF_JSON_FALSE);
 	if (byte == 'n')
 		return read_word(ps, c, BF_SLICE_LIT("null"), BF_JSON_NULL);
-	return unexpected(ps, c->p, "a value");
+	return bf_json_unexpected(ps, c->p, "a value");
 }
 
 _Static_assert((BF_JSON_OBJECT & 2) && !(BF_JSON_ARRAY & 2), "one bit tells them apart");
 
 static INLINE bool in_object(const struct cursor *c)
 {
-	return c->state & UINT64_C(2) << (STATE_INFO + INFO_TYPE);
+	return c->state & UINT64_C(2) << INFO_TYPE;
 }
 
 /* Two keys of the object that ended may be equal. */
-static int compare_keys(struct parser *ps, uint32_t index, const struct bf_json_token *end)
+static int compare_keys(struct bf_json_parser *ps, uint32_t index, const struct bf_json_token *end)
 {
 	struct bf_json_tape tape = {ps->text, ps->tokens, (uint32_t)(end - ps->tokens)};
 	bool undecided = false;
 
-	if (!ps->limits->reject_duplicate_keys)
-		return 0;
 	uint32_t twin = bf_json_keys_pairwise(&tape, index, &undecided);
 	if (twin != BF_JSON_NONE)
-		return fail_at(ps, ps->text.ptr + ps->tokens[twin].start - 1, BF_E_DUPLICATE,
-			       "this key stands twice in its object");
+		return bf_json_fail_at(ps, ps->text.ptr + ps->tokens[twin].start - 1,
+				       BF_E_DUPLICATE, "this key stands twice in its object");
 	ps->tokens[index].escaped = undecided;
 	ps->hash_keys |= undecided;
 	return 0;
 }
 
 /* The innermost container ends before the cursor. */
-static INLINE int close_container(struct parser *ps, struct cursor *c)
+static INLINE int close_container(struct bf_json_parser *ps, struct cursor *c)
 {
-	uint32_t index = c->open, info = (uint32_t)(c->state >> STATE_INFO);
+	uint32_t index = c->open, info = (uint32_t)c->state;
 	struct bf_json_token *t = &ps->tokens[index];
-	uint64_t len = (uint64_t)(c->p - ps->text.ptr) - t->start;
 
 	c->open = t->len;
-	put(t, two_words(t->start, len),
-	    two_words((size_t)(c->token - ps->tokens), info & ~INFO_ESCAPED));
+	t->len = (uint32_t)(c->p - ps->text.ptr) - t->start;
+	t->next = (uint32_t)(c->token - ps->tokens);
+	t->info = info & ~INFO_ESCAPED;
 	c->depth--;
 	if (c->open != BF_JSON_NONE)
 		memcpy(&c->state, STATE_OF(&ps->tokens[c->open]), sizeof(c->state));
 	return BF_UNLIKELY(info & INFO_ESCAPED) ? compare_keys(ps, index, c->token) : 0;
 }
 
-static INLINE int open_container(struct parser *ps, struct cursor *c, enum bf_json_type type)
+static INLINE int open_container(struct bf_json_parser *ps, struct cursor *c,
+				 enum bf_json_type type)
 {
 	if (BF_UNLIKELY(c->depth >= ps->limits->max_depth))
-		return fail_at(ps, c->p, BF_E_LIMIT, "nested too deeply");
+		return bf_json_fail_at(ps, c->p, BF_E_LIMIT, "nested too deeply");
 	if (c->open != BF_JSON_NONE)
 		memcpy(STATE_OF(&ps->tokens[c->open]), &c->state, sizeof(c->state));
 	int r = push(ps, c, c->p, c->open, 0);
@@ -335,48 +264,56 @@ static INLINE int open_container(struct parser *ps, struct cursor *c, enum bf_js
 		return r;
 	c->open = (uint32_t)(c->token - 1 - ps->tokens);
 	c->depth++;
-	c->state = (uint64_t)type << (STATE_INFO + INFO_TYPE);
+	c->state = (uint64_t)type << INFO_TYPE;
 	c->p++;
 	return 0;
 }
 
+/* The key before the cursor belongs to the innermost object. */
+static INLINE void note_key(const struct bf_json_parser *ps, struct cursor *c, struct bf_slice key)
+{
+	uint64_t bit = UINT64_C(1)
+		       << (STATE_FILTER + (bf_json_key_mix(key.ptr, key.len, ps->end) >> 59));
+
+	if (BF_UNLIKELY(c->state & bit || c->token[-1].escaped))
+		c->state |= INFO_ESCAPED;
+	c->state |= bit;
+}
+
 /* A key and its colon. */
-static INLINE int read_key(struct parser *ps, struct cursor *c)
+static INLINE int read_key(struct bf_json_parser *ps, struct cursor *c)
 {
 	if (BF_UNLIKELY(!at_byte(ps, c, '"')))
-		return unexpected(ps, c->p, "a key in quotes");
+		return bf_json_unexpected(ps, c->p, "a key in quotes");
 	const char *start = c->p + 1;
 	int r = read_string(ps, c);
 	if (r < 0)
 		return r;
-	size_t len = (size_t)(c->p - 1 - start);
-	uint64_t bit = UINT64_C(1) << (bf_json_key_mix(start, len, ps->end) >> 59);
-	if (BF_UNLIKELY(c->state & bit || c->token[-1].escaped))
-		c->state |= (uint64_t)INFO_ESCAPED << STATE_INFO;
-	c->state |= bit;
+	if (ps->tell_keys)
+		note_key(ps, c, (struct bf_slice){start, (size_t)(c->p - 1 - start)});
 	if (BF_UNLIKELY(!at_byte(ps, c, ':')))
-		return unexpected(ps, c->p, "a colon");
+		return bf_json_unexpected(ps, c->p, "a colon");
 	c->p++;
 	return 0;
 }
 
 /* From the end of a value to the next one: 1, 0 when the text is read, or an error. */
-static INLINE int read_more(struct parser *ps, struct cursor *c)
+static INLINE int read_more(struct bf_json_parser *ps, struct cursor *c)
 {
 	for (;;) {
 		int byte = peek(ps, c);
 		if (BF_UNLIKELY(c->open == BF_JSON_NONE))
-			return byte < 0 ? 0 : unexpected(ps, c->p, "the end of the text");
+			return byte < 0 ? 0 : bf_json_unexpected(ps, c->p, "the end of the text");
 		if (byte == ',') {
 			c->p++;
 			int r = in_object(c) ? read_key(ps, c) : 0;
 			return r < 0 ? r : 1;
 		}
 		if (BF_UNLIKELY(byte < 0))
-			return unexpected(ps, c->p, "a comma or a closing bracket");
+			return bf_json_unexpected(ps, c->p, "a comma or a closing bracket");
 		if (BF_UNLIKELY(byte != (in_object(c) ? '}' : ']')))
-			return unexpected(ps, c->p,
-					  in_object(c) ? "a comma or '}'" : "a comma or ']'");
+			return bf_json_unexpected(
+			    ps, c->p, in_object(c) ? "a comma or '}'" : "a comma or ']'");
 		c->p++;
 		int r = close_container(ps, c);
 		if (BF_UNLIKELY(r < 0))
@@ -384,18 +321,52 @@ static INLINE int read_more(struct parser *ps, struct cursor *c)
 	}
 }
 
+/* Whether what comes next, in the root object, is the value of a key that nobody reads. */
+static bool is_skimmed(const struct bf_json_parser *ps, const struct bf_json_token *next)
+{
+	const struct bf_json_token *key = next - 1;
+	struct bf_slice text = {ps->text.ptr + key->start, key->len};
+
+	if (key->escaped)
+		return false;
+	for (const char *const *name = ps->limits->skimmed; *name; name++)
+		if (bf_slice_is(text, *name))
+			return true;
+	return false;
+}
+
+static INLINE int read_skimmed(struct bf_json_parser *ps, struct cursor *c, enum bf_json_type type)
+{
+	const char *start = c->p, *end;
+	int r = bf_json_skim_container(ps, start, c->depth, &end);
+
+	if (r < 0)
+		return r;
+	c->p = end;
+	return push(ps, c, start, (size_t)(end - start), (uint32_t)type << INFO_TYPE);
+}
+
 /* A value; of a container the bracket, and what stands before its first value. As read_more. */
-static INLINE int read_value(struct parser *ps, struct cursor *c)
+static INLINE int read_value(struct bf_json_parser *ps, struct cursor *c)
 {
 	int byte = peek(ps, c);
 	if (BF_UNLIKELY(byte < 0))
-		return unexpected(ps, c->p, "a value");
-	c->state += UINT64_C(1) << STATE_INFO;
+		return bf_json_unexpected(ps, c->p, "a value");
+	c->state++;
+	if (BF_LIKELY(byte == '"')) {
+		int r = read_string(ps, c);
+		return r < 0 ? r : read_more(ps, c);
+	}
 	if (byte != '{' && byte != '[') {
 		int r = read_scalar(ps, c, byte);
 		return r < 0 ? r : read_more(ps, c);
 	}
-	int r = open_container(ps, c, byte == '{' ? BF_JSON_OBJECT : BF_JSON_ARRAY);
+	enum bf_json_type type = byte == '{' ? BF_JSON_OBJECT : BF_JSON_ARRAY;
+	if (c->depth == 1 && ps->limits->skimmed && in_object(c) && is_skimmed(ps, c->token)) {
+		int r = read_skimmed(ps, c, type);
+		return r < 0 ? r : read_more(ps, c);
+	}
+	int r = open_container(ps, c, type);
 	if (r < 0)
 		return r;
 	if (peek(ps, c) == (in_object(c) ? '}' : ']')) {
@@ -407,12 +378,11 @@ static INLINE int read_value(struct parser *ps, struct cursor *c)
 	return r < 0 ? r : 1;
 }
 
-static int read_all(struct parser *ps, uint32_t *ret_count)
+static int read_all(struct bf_json_parser *ps, uint32_t *ret_count)
 {
 	struct cursor c = {.p = ps->text.ptr, .token = ps->tokens, .open = BF_JSON_NONE};
 	int r;
 
-	bf_scan_block_at(&c.block, c.p, ps->end);
 	do
 		r = read_value(ps, &c);
 	while (r > 0);
@@ -420,23 +390,26 @@ static int read_all(struct parser *ps, uint32_t *ret_count)
 	return r;
 }
 
-static int check_hashed(struct parser *ps, const struct bf_json_tape *tape)
+static int check_hashed(struct bf_json_parser *ps, const struct bf_json_tape *tape)
 {
 	uint32_t twin;
 	int r = bf_json_keys_hashed(tape, ps->arena, &twin);
 
 	if (r < 0)
-		return fail_at(ps, ps->text.ptr, r, "no memory to compare the keys");
+		return bf_json_fail_at(ps, ps->text.ptr, r, "no memory to compare the keys");
 	if (twin != BF_JSON_NONE)
-		return fail_at(ps, ps->text.ptr + tape->tokens[twin].start - 1, BF_E_DUPLICATE,
-			       "this key stands twice in its object");
+		return bf_json_fail_at(ps, ps->text.ptr + tape->tokens[twin].start - 1,
+				       BF_E_DUPLICATE, "this key stands twice in its object");
 	return 0;
 }
 
 int bf_json_parse(struct bf_json_tape *ret_tape, struct bf_slice text, struct bf_arena *arena,
 		  const struct bf_json_limits *limits, struct bf_err *err)
 {
-	struct parser ps = {.limits = limits, .arena = arena, .err = err};
+	struct bf_json_parser ps = {.limits = limits,
+				    .tell_keys = limits->reject_duplicate_keys,
+				    .arena = arena,
+				    .err = err};
 	uint32_t count;
 
 	ps.text = (struct bf_slice){text.ptr ? text.ptr : "", text.len};
@@ -446,27 +419,14 @@ int bf_json_parse(struct bf_json_tape *ret_tape, struct bf_slice text, struct bf
 	int r = read_all(&ps, &count);
 	if (r < 0)
 		return r;
-	/* Gives the unused end of the tape back; making smaller cannot fail. */
-	ps.tokens = bf_arena_resize(arena, ps.tokens,
-				    (size_t)(ps.room_end - ps.tokens) * sizeof(*ps.tokens),
-				    count * sizeof(*ps.tokens));
+	/* Gives an unused end back that is worth it; making smaller cannot fail. */
+	if ((size_t)(ps.room_end - ps.tokens) - count > FIRST_TOKENS)
+		ps.tokens = bf_arena_resize(arena, ps.tokens,
+					    (size_t)(ps.room_end - ps.tokens) * sizeof(*ps.tokens),
+					    count * sizeof(*ps.tokens));
 	struct bf_json_tape tape = {ps.text, ps.tokens, count};
 	r = ps.hash_keys ? check_hashed(&ps, &tape) : 0;
 	if (r == 0)
 		*ret_tape = tape;
 	return r;
-}
-
-void bf_json_position(struct bf_slice text, size_t offset, uint32_t *ret_line, uint32_t *ret_col)
-{
-	uint32_t line = 1;
-	size_t line_start = 0;
-
-	for (size_t i = 0; i < offset && i < text.len; i++)
-		if (text.ptr[i] == '\n') {
-			line++;
-			line_start = i + 1;
-		}
-	*ret_line = line;
-	*ret_col = (uint32_t)(offset - line_start + 1);
 }

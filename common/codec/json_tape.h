@@ -45,6 +45,13 @@ struct bf_json_limits {
 	/* Half a surrogate pair and bytes that are no UTF-8 pass within strings: for answers that
 	 * are passed on as they came, because their writer is not here to mend them. */
 	bool lenient_text;
+	/*
+	 * Members of a root object that are not read, where they are containers: one token tells
+	 * type and extent, with count 0 and nothing in it. Of what stands in them strings,
+	 * brackets and depth are checked; not the order of values and commas, nor numbers, nor
+	 * duplicates. Names, then NULL; NULL itself: none.
+	 */
+	const char *const *skimmed;
 };
 
 /* 64 levels, 1,000,000 tokens, duplicates refused. */
@@ -67,10 +74,15 @@ int bf_json_parse(struct bf_json_tape *ret_tape, struct bf_slice text, struct bf
 #define BF_JSON_NONE UINT32_MAX
 
 /*
- * Index of the value of member key in object obj, or BF_JSON_NONE (also when obj is no object).
+ * Index of the value of the member key of object obj, or BF_JSON_NONE (also when obj is no object).
  * Where duplicates were not refused it is the last one, as most other readers have it.
  */
-uint32_t bf_json_member(const struct bf_json_tape *t, uint32_t obj, const char *key);
+uint32_t bf_json_find(const struct bf_json_tape *t, uint32_t obj, struct bf_slice key);
+
+static inline uint32_t bf_json_member(const struct bf_json_tape *t, uint32_t obj, const char *key)
+{
+	return bf_json_find(t, obj, bf_slice_from(key));
+}
 
 /* First child of a container, then its siblings by tokens[i].next; stop at tokens[container].next.
  */

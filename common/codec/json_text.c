@@ -125,20 +125,26 @@ static struct bf_slice token_text(const struct bf_json_tape *t, const struct bf_
 	return (struct bf_slice){t->text.ptr + token->start, token->len};
 }
 
-uint32_t bf_json_member(const struct bf_json_tape *t, uint32_t obj, const char *key)
+uint32_t bf_json_find(const struct bf_json_tape *t, uint32_t obj, struct bf_slice key)
 {
-	struct bf_slice wanted = bf_slice_from(key);
+	const struct bf_json_token *tokens = t->tokens, *found = NULL;
+	char first = key.len ? *key.ptr : '"'; /* behind an empty key stands its quote */
 
-	if (obj >= t->count || t->tokens[obj].type != BF_JSON_OBJECT)
+	if (obj >= t->count || tokens[obj].type != BF_JSON_OBJECT)
 		return BF_JSON_NONE;
-	uint32_t found = BF_JSON_NONE;
-	for (uint32_t i = bf_json_first(obj); i < t->tokens[obj].next; i = t->tokens[i + 1].next) {
-		const struct bf_json_token *k = &t->tokens[i];
-		struct bf_slice text = token_text(t, k);
-		if (k->escaped ? bf_json_unescaped_is(text, wanted) : bf_slice_eq(text, wanted))
-			found = i + 1;
+	const struct bf_json_token *end = tokens + tokens[obj].next;
+	for (const struct bf_json_token *k = tokens + bf_json_first(obj); k < end;
+	     k = tokens + k[1].next) {
+		const char *text = t->text.ptr + k->start;
+		if (BF_UNLIKELY(k->escaped)) {
+			if (bf_json_unescaped_is(token_text(t, k), key))
+				found = k;
+		} else if (k->len == key.len && *text == first &&
+			   memcmp(text, key.ptr, key.len) == 0) {
+			found = k;
+		}
 	}
-	return found;
+	return found ? (uint32_t)(found - tokens) + 1 : BF_JSON_NONE;
 }
 
 struct bf_slice bf_json_raw(const struct bf_json_tape *t, uint32_t index)
@@ -188,4 +194,18 @@ int bf_json_bool(const struct bf_json_tape *t, uint32_t index, bool *ret_value)
 		return BF_E_TYPE;
 	*ret_value = type == BF_JSON_TRUE;
 	return 0;
+}
+
+void bf_json_position(struct bf_slice text, size_t offset, uint32_t *ret_line, uint32_t *ret_col)
+{
+	uint32_t line = 1;
+	size_t line_start = 0;
+
+	for (size_t i = 0; i < offset && i < text.len; i++)
+		if (text.ptr[i] == '\n') {
+			line++;
+			line_start = i + 1;
+		}
+	*ret_line = line;
+	*ret_col = (uint32_t)(offset - line_start + 1);
 }

@@ -57,24 +57,60 @@ static inline const char *bf_scan_words(const char *p, const char *end, unsigned
 }
 
 #ifdef __SSE2__
-/* 16 bytes at a time. The bytes behind a special one may set *io_high too. */
+static inline __m128i bf_scan_load(const char *p)
+{
+	return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+
+/* Zero where a byte is special: with bit 1 turned, a quote is 0x20, below which only control bytes
+ * are. */
+static inline __m128i bf_scan_distance(__m128i v)
+{
+	__m128i above = _mm_subs_epu8(_mm_xor_si128(v, _mm_set1_epi8(0x02)), _mm_set1_epi8(0x20));
+
+	return _mm_min_epu8(above, _mm_xor_si128(v, _mm_set1_epi8('\\')));
+}
+
+/* Bit i: one of the bytes i of 16 is zero. */
+static inline unsigned bf_scan_zeros(__m128i v)
+{
+	return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_setzero_si128()));
+}
+
+/* 64 bytes at a time up to those that hold a special one, or fewer than 64. */
+static inline const char *bf_scan_far(const char *p, const char *end, __m128i *io_seen)
+{
+	for (; end - p >= 64; p += 64) {
+		__m128i a = bf_scan_load(p), b = bf_scan_load(p + 16);
+		__m128i c = bf_scan_load(p + 32), d = bf_scan_load(p + 48);
+		__m128i ab = _mm_min_epu8(bf_scan_distance(a), bf_scan_distance(b));
+		__m128i cd = _mm_min_epu8(bf_scan_distance(c), bf_scan_distance(d));
+		if (bf_scan_zeros(_mm_min_epu8(ab, cd)))
+			break;
+		*io_seen =
+		    _mm_or_si128(*io_seen, _mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d)));
+	}
+	return p;
+}
+
+/* 16 bytes at a time, and 64 where nothing was special for that long: prose has long runs, and
+ * text full of escapes short ones. The bytes behind a special one may set *io_high too. */
 static inline const char *bf_scan_sse2(const char *p, const char *end, unsigned *io_high)
 {
-	const __m128i control = _mm_set1_epi8(0x1f);
-	const __m128i quote = _mm_set1_epi8('"');
-	const __m128i slash = _mm_set1_epi8('\\');
 	__m128i seen = _mm_setzero_si128();
+	const char *start = p;
 
 	while (end - p >= 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-		__m128i hit =
-		    _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(v, control), v),
-				 _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)));
-		int mask = _mm_movemask_epi8(hit);
+		if (p - start == 64)
+			start = p = bf_scan_far(p, end, &seen);
+		if (end - p < 16)
+			break;
+		__m128i v = bf_scan_load(p);
+		unsigned hits = bf_scan_zeros(bf_scan_distance(v));
 		seen = _mm_or_si128(seen, v);
-		if (mask) {
+		if (hits) {
 			*io_high |= _mm_movemask_epi8(seen) ? 0x80 : 0;
-			return p + __builtin_ctz((unsigned)mask);
+			return p + __builtin_ctz(hits);
 		}
 		p += 16;
 	}
@@ -87,90 +123,115 @@ static inline const char *bf_scan_sse2(const char *p, const char *end, unsigned 
 #endif
 
 /*
- * The same for 64 bytes at once, kept: the reader asks it for one string after the other, so that a
- * short string costs a shift and a count of bits, and no look at its bytes waits for the end of
- * the string before.
+ * The end of most strings: where the quote that ends plain ASCII stands, within the next 15 bytes.
+ * NULL where more must be looked at.
  */
-#define BF_SCAN_BLOCK 64u
-
-struct bf_scan_block {
-	const char *base; /* of the 64 bytes */
-	uint64_t special; /* bit i: base[i] is special, or lies beyond the end of the text */
-	uint64_t high;    /* 0x80 set: some byte of them is above 0x7f */
-};
-
-/* Bit i of each byte that is special, byte after byte, for any machine. */
-static inline uint64_t bf_scan_mask_bytes(const char *p, uint64_t *ret_high)
+static inline const char *bf_scan_short(const char *p, const char *end)
 {
-	uint64_t special = 0, high = 0;
-
-	for (unsigned i = 0; i < BF_SCAN_BLOCK; i++) {
-		special |= (uint64_t)bf_scan_special((unsigned char)p[i]) << i;
-		high |= (unsigned char)p[i];
-	}
-	*ret_high = high & 0x80;
-	return special;
-}
-
 #ifdef __SSE2__
-static inline uint64_t bf_scan_mask_sse2(const char *p, uint64_t *ret_high)
-{
-	/* With bit 1 turned, the quote is 0x20, below which only control bytes are. */
-	const __m128i turn = _mm_set1_epi8(0x02);
-	const __m128i below = _mm_set1_epi8(0x20);
-	const __m128i slash = _mm_set1_epi8('\\');
-	__m128i seen = _mm_setzero_si128();
-	uint64_t special = 0;
-
-	for (unsigned i = 0; i < BF_SCAN_BLOCK; i += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
-		__m128i t = _mm_xor_si128(v, turn);
-		__m128i hit = _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(t, below), t),
-					   _mm_cmpeq_epi8(v, slash));
-		special |= (uint64_t)(unsigned)_mm_movemask_epi8(hit) << i;
-		seen = _mm_or_si128(seen, v);
-	}
-	*ret_high = _mm_movemask_epi8(seen) ? 0x80 : 0;
-	return special;
-}
-#define bf_scan_mask bf_scan_mask_sse2
+	if (end - p < 16)
+		return NULL;
+	/* As above; bytes above 0x7f are negative, and so not above 0x20 either. */
+	__m128i v = bf_scan_load(p);
+	__m128i above = _mm_cmpgt_epi8(_mm_xor_si128(v, _mm_set1_epi8(0x02)), _mm_set1_epi8(0x20));
+	__m128i slash = _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'));
+	unsigned hits = (unsigned)_mm_movemask_epi8(_mm_andnot_si128(slash, above)) ^ 0xffff;
+	if (hits == 0)
+		return NULL;
+	p += (unsigned)__builtin_ctz(hits);
+	return *p == '"' ? p : NULL;
 #else
-#define bf_scan_mask bf_scan_mask_bytes
+	const char *last = end - p < 16 ? end : p + 16;
+	while (p < last && !bf_scan_special((unsigned char)*p) && (unsigned char)*p < 0x80)
+		p++;
+	return p < last && *p == '"' ? p : NULL;
 #endif
-
-/* Looks at the 64 bytes at base, of which those from end on do not exist. */
-static inline void bf_scan_block_at(struct bf_scan_block *b, const char *base, const char *end)
-{
-	b->base = base;
-	if (end - base >= (ptrdiff_t)BF_SCAN_BLOCK) {
-		b->special = bf_scan_mask(base, &b->high);
-	} else {
-		char last[BF_SCAN_BLOCK] = {0};
-		if (base < end)
-			memcpy(last, base, (size_t)(end - base));
-		b->special = bf_scan_mask(last, &b->high);
-	}
 }
 
 /*
- * The first special byte from p on; at end or beyond it when there is none. p never goes back from
- * one call to the next. *io_high as above, but for whole blocks.
+ * What 64 bytes are, bit i for byte i, for the skim: it looks at all of them alike, and sorts out
+ * afterwards what stands in a string.
  */
-static inline const char *bf_scan_next(struct bf_scan_block *b, const char *p, const char *end,
-				       uint64_t *io_high)
-{
-	size_t skip = (size_t)(p - b->base);
+#define BF_SCAN_BLOCK 64u
 
-	if (skip >= BF_SCAN_BLOCK) {
-		bf_scan_block_at(b, b->base + skip / BF_SCAN_BLOCK * BF_SCAN_BLOCK, end);
-		skip %= BF_SCAN_BLOCK;
-	}
-	uint64_t special = b->special & UINT64_MAX << skip;
-	while (special == 0) {
-		*io_high |= b->high;
-		bf_scan_block_at(b, b->base + BF_SCAN_BLOCK, end);
-		special = b->special;
-	}
-	*io_high |= b->high;
-	return b->base + __builtin_ctzll(special);
+struct bf_scan_marks {
+	uint64_t quote, slash, control;
+	uint64_t bracket; /* of either kind, open or closed */
+	uint64_t foreign; /* only in strings: above 0x7f, or a quote or comment in some dialect */
+	uint64_t high;    /* above 0x7f */
+};
+
+/* The first bytes of comments, and the other quote. */
+static inline int bf_scan_foreign(unsigned char c)
+{
+	return c == '#' || c == '\'' || c == '/' || c > 0x7f;
 }
+
+/* Byte after byte, for any machine. */
+static inline struct bf_scan_marks bf_scan_mark_bytes(const char *p)
+{
+	struct bf_scan_marks m = {0};
+
+	for (unsigned i = 0; i < BF_SCAN_BLOCK; i++) {
+		unsigned char c = (unsigned char)p[i];
+		m.quote |= (uint64_t)(c == '"') << i;
+		m.slash |= (uint64_t)(c == '\\') << i;
+		m.control |= (uint64_t)(c < 0x20) << i;
+		m.bracket |= (uint64_t)((c | 0x20) == '{' || (c | 0x20) == '}') << i;
+		m.foreign |= (uint64_t)bf_scan_foreign(c) << i;
+		m.high |= (uint64_t)(c > 0x7f) << i;
+	}
+	return m;
+}
+
+#ifdef __SSE2__
+static inline __m128i bf_scan_is(__m128i v, char byte)
+{
+	return _mm_cmpeq_epi8(v, _mm_set1_epi8(byte));
+}
+
+static inline uint64_t bf_scan_bits(__m128i v, unsigned at)
+{
+	return (uint64_t)(unsigned)_mm_movemask_epi8(v) << at;
+}
+
+/* What few blocks have: at most foreign bytes in strings, escapes, line ends. */
+static inline void bf_scan_mark_rare(const char *p, struct bf_scan_marks *m)
+{
+	for (unsigned i = 0; i < BF_SCAN_BLOCK; i += 16) {
+		__m128i v = bf_scan_load(p + i);
+		__m128i hash = bf_scan_is(_mm_andnot_si128(_mm_set1_epi8(4), v), '#');
+		__m128i foreign = _mm_or_si128(v, _mm_or_si128(hash, bf_scan_is(v, '/')));
+		__m128i control = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
+		m->slash |= bf_scan_bits(bf_scan_is(v, '\\'), i);
+		m->control |= bf_scan_bits(control, i);
+		m->foreign |= bf_scan_bits(foreign, i);
+		m->high |= bf_scan_bits(v, i);
+	}
+}
+
+static inline struct bf_scan_marks bf_scan_mark_sse2(const char *p)
+{
+	struct bf_scan_marks m = {0};
+	__m128i rare = _mm_setzero_si128(); /* 0x80 set in some byte: not all is as yet */
+
+	for (unsigned i = 0; i < BF_SCAN_BLOCK; i += 16) {
+		__m128i v = bf_scan_load(p + i);
+		__m128i lower = _mm_or_si128(v, _mm_set1_epi8(0x20));
+		__m128i hash = bf_scan_is(_mm_andnot_si128(_mm_set1_epi8(4), v), '#');
+		__m128i control = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
+		__m128i slashes = _mm_or_si128(bf_scan_is(v, '/'), bf_scan_is(v, '\\'));
+		rare = _mm_or_si128(_mm_or_si128(rare, v), _mm_or_si128(hash, control));
+		rare = _mm_or_si128(rare, slashes);
+		m.quote |= bf_scan_bits(bf_scan_is(v, '"'), i);
+		m.bracket |=
+		    bf_scan_bits(_mm_or_si128(bf_scan_is(lower, '{'), bf_scan_is(lower, '}')), i);
+	}
+	if (_mm_movemask_epi8(rare))
+		bf_scan_mark_rare(p, &m);
+	return m;
+}
+#define bf_scan_mark bf_scan_mark_sse2
+#else
+#define bf_scan_mark bf_scan_mark_bytes
+#endif
