@@ -18,6 +18,7 @@
 #include "shm/metrics.h"
 #include "shm/segment.h"
 #include "shm/usage.h"
+#include "shm/wall_layout.h"
 
 #define SHM_LINE       64u
 #define SHM_MAGIC      UINT64_C(0x3153544f52464942) /* "BIFROTS1", little-endian */
@@ -57,9 +58,12 @@ struct shm_header {
 	_Atomic uint64_t doorbell;
 	uint8_t reserved1[56];
 	uint8_t secret[16]; /* random, written once: key of the hashes that stand in the segment */
-	uint8_t reserved2[3888];
+	uint8_t reserved2[48];
+	struct shm_wall_words wall; /* supervisor's */
+	uint8_t reserved3[3712];
 };
 SHM_SIZE(shm_header, 4096);
+SHM_SIZE(shm_wall_words, 128);
 SHM_AT(shm_header, magic, 0);
 SHM_AT(shm_header, layout_version, 8);
 SHM_AT(shm_header, byte_order, 12);
@@ -74,7 +78,8 @@ SHM_AT(shm_header, generation, 64);
 SHM_AT(shm_header, draining, 72);
 SHM_AT(shm_header, doorbell, 128);
 SHM_AT(shm_header, secret, 192);
-SHM_AT(shm_header, reserved2, 208);
+SHM_AT(shm_header, wall, 256);
+SHM_AT(shm_header, reserved3, 384);
 
 /* A process slot. The identity outlives its holders: nothing here is ever zeroed but what the next
  * holder writes anew. */
@@ -181,7 +186,7 @@ struct shm_inflight_entry {
 	_Atomic int64_t started_wall_ns;
 	_Atomic uint32_t flags;
 	_Atomic uint32_t meter_state; /* enum shm_meter_state */
-	uint32_t meter_count;
+	_Atomic uint32_t meter_count;
 	uint8_t reserved0[28];
 	struct shm_usage_record record; /* stable while the entry is held */
 	struct shm_meter_entry meters[SHM_METERS_PER_REQUEST];
@@ -233,6 +238,11 @@ SHM_AT(shm_meter, limit, 24);
 SHM_AT(shm_meter, remote, 32);
 SHM_AT(shm_meter, allowance, 48);
 SHM_AT(shm_meter, settled, 64);
+SHM_AT(shm_meter, owner, 80);
+SHM_AT(shm_meter, claim, 88);
+SHM_AT(shm_meter, place, 96);
+SHM_AT(shm_meter, quantity, 100);
+SHM_SIZE(shm_meter_map, 4096);
 
 /* Header of an item of the content ring; items are contiguous and 64-byte aligned. */
 struct shm_content_item {
@@ -271,7 +281,8 @@ struct shm_layout {
 	uint8_t reserved0[28672];
 	struct shm_desk desks[SHM_PROC_SLOTS];
 	struct shm_key keys[SHM_KEYS];
-	uint8_t reserved1[393216];
+	struct shm_meter_map meter_map;
+	uint8_t reserved1[389120];
 	struct shm_meter meters[SHM_METERS];
 	struct shm_store stores[SHM_PROC_SLOTS];
 };
@@ -280,5 +291,6 @@ SHM_AT(shm_layout, header, 0);
 SHM_AT(shm_layout, slots, 4096);
 SHM_AT(shm_layout, desks, 65536);
 SHM_AT(shm_layout, keys, 589824);
+SHM_AT(shm_layout, meter_map, 655360);
 SHM_AT(shm_layout, meters, 1048576);
 SHM_AT(shm_layout, stores, 1048576 + 134217728);

@@ -27,8 +27,13 @@ void meter_adjust(struct shm_meter_writer *w, uint32_t i, uint32_t k, uint32_t n
 	struct shm_inflight_entry *e = meter_entry_at(w, i);
 
 	for (; k < n; k++) {
-		const struct meter_op o = {
-		    meter_at(w->seg, e->meters[k].meter), &e->meters[k], METER_ADJUST, i, k, n, 0};
+		const struct meter_op o = {meter_at(w->seg, meter_of(&e->meters[k])),
+					   &e->meters[k],
+					   METER_ADJUST,
+					   i,
+					   k,
+					   n,
+					   0};
 		if (o.entry->delta != 0)
 			(void)meter_op(w, &o);
 		meter_step(w, METER_ADJUST, i, k + 1, n);
@@ -85,7 +90,7 @@ static enum shm_meter_verdict reserve_all(struct shm_meter_writer *w, uint32_t i
 
 	meter_step(w, phase, i, 0, n);
 	for (uint32_t k = 0; k < n; k++) {
-		const struct meter_op o = {meter_at(w->seg, e->meters[k].meter),
+		const struct meter_op o = {meter_at(w->seg, meter_of(&e->meters[k])),
 					   &e->meters[k],
 					   phase,
 					   i,
@@ -117,13 +122,17 @@ enum shm_meter_verdict shm_meter_admit(struct shm_meter_writer *w, int entry,
 	assert(n <= SHM_METERS_PER_REQUEST);
 	set_state(e, SHM_METER_NONE);
 	for (unsigned k = 0; k < n; k++) {
+		struct shm_meter_entry *x = &e->meters[k];
+
 		assert(wants[k].amount >= 0 && wants[k].amount <= SHM_METER_AMOUNT_MAX);
-		e->meters[k] = (struct shm_meter_entry){.meter = wants[k].meter,
-							.config = wants[k].config,
-							.epoch = wants[k].epoch,
-							.amount = wants[k].amount};
+		/* mo: relaxed, published by meter_count */
+		atomic_store_explicit(&x->meter, wants[k].meter, memory_order_relaxed);
+		x->config = wants[k].config;
+		x->epoch = wants[k].epoch;
+		x->amount = wants[k].amount;
 	}
-	e->meter_count = n;
+	/* mo: release, pairs with shm_meter_collect() */
+	atomic_store_explicit(&e->meter_count, n, memory_order_release);
 	v = reserve_all(w, i, METER_RESERVE, wants, n, ret_which);
 	if (v != SHM_METER_OK)
 		return v;
@@ -138,7 +147,7 @@ enum shm_meter_verdict shm_meter_extend(struct shm_meter_writer *w, int entry, c
 {
 	uint32_t i = (uint32_t)entry;
 	struct shm_inflight_entry *e = meter_entry_at(w, i);
-	uint32_t n = e->meter_count;
+	uint32_t n = meter_count_of(e);
 	enum shm_meter_verdict v;
 
 	assert(state_of(e) == SHM_METER_HELD);
@@ -158,7 +167,7 @@ void shm_meter_closing(struct shm_meter_writer *w, int entry, const int64_t *act
 	struct shm_inflight_entry *e = meter_entry_at(w, (uint32_t)entry);
 
 	assert(state_of(e) == SHM_METER_HELD);
-	for (uint32_t k = 0; k < e->meter_count; k++) {
+	for (uint32_t k = 0, n = meter_count_of(e); k < n; k++) {
 		assert(actual[k] >= 0 && actual[k] <= SHM_METER_AMOUNT_MAX);
 		e->meters[k].delta = actual[k] - e->meters[k].amount;
 	}
@@ -171,6 +180,6 @@ void shm_meter_close(struct shm_meter_writer *w, int entry)
 	struct shm_inflight_entry *e = meter_entry_at(w, i);
 
 	assert(state_of(e) == SHM_METER_CLOSING);
-	meter_step(w, METER_ADJUST, i, 0, e->meter_count);
-	meter_adjust(w, i, 0, e->meter_count);
+	meter_step(w, METER_ADJUST, i, 0, meter_count_of(e));
+	meter_adjust(w, i, 0, meter_count_of(e));
 }

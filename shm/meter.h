@@ -90,28 +90,50 @@ unsigned shm_meter_charges(const struct shm_meter_writer *w, int entry,
 			   enum shm_meter_state *ret_state,
 			   int64_t charged[SHM_METERS_PER_REQUEST]);
 
-/* ---- whose meter it is. Identities come from common/govern/plan.h; writerd alone places them. */
+/* ---- whose meter it is (meter_directory.c). Identities come from common/govern/plan.h and are
+ * never 0 or 1; writerd alone places them. The maker of a plan does, for each of its limits: place;
+ * load what is known, if it is new; configure, unless it is configured so; open. Killed at any step
+ * it is begun again. */
 
-#define SHM_METER_NOWHERE UINT32_MAX
+#define SHM_METER_NOWHERE    UINT32_MAX
+#define SHM_METER_PROBES     64u /* places that an identity may have */
+#define SHM_METER_CONCURRENT 3u  /* enum bf_quantity: given back whole, also after a death */
+#define SHM_METER_REQUESTS   1u
+#define SHM_METER_TOKENS     2u
+#define SHM_METER_NUSD       4u
 
 /* The meter of an identity, SHM_METER_NOWHERE while writerd has not opened it. Any process. */
 uint32_t shm_meter_find(const struct shm_segment *seg, uint64_t identity);
-uint64_t shm_meter_identity(const struct shm_segment *seg, uint32_t m);
-/* enum bf_quantity, for the fold of rows; 0: nobody's. */
-uint32_t shm_meter_quantity(const struct shm_segment *seg, uint32_t m);
 /*
- * writerd: the place of an identity, its own or a free one near where it belongs (*ret_new). A new
- * one is found by others only after shm_meter_open(); before it, load what is known of its window
- * and configure its limit. BF_E_FULL.
+ * The same with the configuration that wants must name: surely this identity's, so whatever
+ * happens to the place afterwards makes them stale. Workers use this one.
+ */
+uint32_t shm_meter_resolve(const struct shm_segment *seg, uint64_t identity, uint32_t *ret_config);
+/* Whose place it is, from place to free; 0: nobody's. */
+uint64_t shm_meter_identity(const struct shm_segment *seg, uint32_t m);
+/* enum bf_quantity, for the fold of rows; 0: nobody's, or never opened. */
+uint32_t shm_meter_quantity(const struct shm_segment *seg, uint32_t m);
+/* The next place that is somebody's, at or after from; SHM_METER_NOWHERE: none. Any process; cheap
+ * where nothing ever was. */
+uint32_t shm_meter_next(const struct shm_segment *seg, uint32_t from);
+/*
+ * writerd: the place of an identity, its own or a free one near where it belongs. *ret_new: it was
+ * never opened, so its window and its limit are not known yet; else it stands with both, though
+ * perhaps retired. 0; BF_E_FULL: its places are taken; -ENOMEM: no memory behind them.
  */
 int shm_meter_place(struct shm_segment *seg, uint64_t identity, uint32_t *ret_m, bool *ret_new);
 /* New window with this value: what the store knows was used in it. Only before open. */
 void shm_meter_load(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t value);
+/* Others find it from here on, a retired one again. Nothing happens to an open one. */
 void shm_meter_open(struct shm_segment *seg, uint32_t m, uint64_t identity, uint32_t quantity);
 /* Nobody finds it any more and every want of it is stale. Its place is used again once no entry in
- * flight and no waiting record names it: writerd says so with shm_meter_free(). */
+ * flight and no waiting record names it: shm_meter_collect() or, by who knows that, free. */
 void shm_meter_retire(struct shm_segment *seg, uint32_t m);
 void shm_meter_free(struct shm_segment *seg, uint32_t m);
+/* Frees the retired meters that nobody names, at most SHM_METER_COLLECT of them in a call; how many
+ * are left. Looks through all entries and records: now and then, not in every turn. */
+#define SHM_METER_COLLECT 256u
+unsigned shm_meter_collect(struct shm_segment *seg);
 
 /* ---- configuration; one process at a time (writerd) */
 
@@ -123,8 +145,15 @@ void shm_meter_free(struct shm_segment *seg, uint32_t m);
  */
 uint32_t shm_meter_configure(struct shm_segment *seg, uint32_t m, int64_t limit, bool granted,
 			     bool restart, uint32_t epoch);
+/* Whether it is already so, and whole: a writerd may have died in the middle of it. */
+bool shm_meter_configured(const struct shm_segment *seg, uint32_t m, int64_t limit, bool granted);
 uint32_t shm_meter_config(const struct shm_segment *seg, uint32_t m);
 uint32_t shm_meter_next_epoch(const struct shm_segment *seg, uint32_t m);
+/*
+ * writerd, about once a day for every meter with its epoch of now: epochs come round after 2^24
+ * windows, so a word that nobody moved for half of that is turned. Whether it was.
+ */
+bool shm_meter_janitor(struct shm_segment *seg, uint32_t m, uint32_t epoch);
 /* Single writers; version counts up. Each touches nothing: the next admission sees it. */
 void shm_meter_set_remote(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t sum);
 void shm_meter_set_allowance(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t sum);

@@ -24,9 +24,7 @@ uint32_t shm_meter_next_epoch(const struct shm_segment *seg, uint32_t m)
 	return (meter_hi_epoch(hi) + METER_AHEAD + 1) & (METER_EPOCHS - 1);
 }
 
-/* The same value, or an empty new window, under a tag of nobody: whoever decided on the word as it
- * was loses its swap. */
-static void touch(struct shm_segment *seg, uint32_t m, bool restart, uint32_t epoch)
+void meter_touch(struct shm_segment *seg, uint32_t m, bool restart, uint32_t epoch, int64_t value)
 {
 	const struct shm_meter_writer nobody = {.seg = seg, .p = METER_NOBODY};
 	struct shm_meter *meter = meter_at(seg, m);
@@ -34,7 +32,7 @@ static void touch(struct shm_segment *seg, uint32_t m, bool restart, uint32_t ep
 
 	do {
 		meter_acknowledge(&nobody, m, from.hi);
-		next.lo = restart ? 0 : from.lo;
+		next.lo = restart ? (uint64_t)value : from.lo;
 		next.hi =
 		    meter_hi(restart ? epoch : meter_hi_epoch(from.hi), METER_NOBODY, from.hi + 1);
 		SHM_KILLPOINT("meter_touch");
@@ -61,8 +59,32 @@ uint32_t shm_meter_configure(struct shm_segment *seg, uint32_t m, int64_t limit,
 	/* mo: release, pairs with room() */
 	atomic_store_explicit(&meter->config, version + 1, memory_order_release);
 	SHM_KILLPOINT("meter_config_even");
-	touch(seg, m, restart, epoch);
+	meter_touch(seg, m, restart, epoch, 0);
 	return version + 1;
+}
+
+void meter_make_stale(struct shm_segment *seg, uint32_t m)
+{
+	struct shm_meter *meter = meter_at(seg, m);
+
+	(void)shm_meter_configure(seg, m,
+				  /* mo: relaxed (both), the only writer's own words */
+				  atomic_load_explicit(&meter->limit, memory_order_relaxed),
+				  /* mo: relaxed, as above */
+				  atomic_load_explicit(&meter->granted, memory_order_relaxed) != 0,
+				  false, 0);
+}
+
+bool shm_meter_configured(const struct shm_segment *seg, uint32_t m, int64_t limit, bool granted)
+{
+	const struct shm_meter *meter = meter_at(seg, m);
+
+	/* mo: relaxed (all three), the only writer's own words */
+	return (atomic_load_explicit(&meter->config, memory_order_relaxed) & 1u) == 0 &&
+	       /* mo: relaxed, as above */
+	       atomic_load_explicit(&meter->limit, memory_order_relaxed) == limit &&
+	       /* mo: relaxed, as above */
+	       (atomic_load_explicit(&meter->granted, memory_order_relaxed) != 0) == granted;
 }
 
 /* A word of one writer: its version is in hi, so readers see when it moves. */
@@ -93,6 +115,31 @@ void shm_meter_set_allowance(struct shm_segment *seg, uint32_t m, uint32_t epoch
 void shm_meter_set_settled(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t sum)
 {
 	set_side_word(&meter_at(seg, m)->settled, epoch, sum);
+}
+
+/* Half the way round: what is further behind than this would soon look like ahead. */
+static bool long_idle(uint32_t word_epoch, uint32_t epoch)
+{
+	uint32_t behind = (epoch - word_epoch) & (METER_EPOCHS - 1);
+
+	return behind > METER_EPOCHS / 2 && behind < METER_EPOCHS - METER_AHEAD;
+}
+
+bool shm_meter_janitor(struct shm_segment *seg, uint32_t m, uint32_t epoch)
+{
+	const struct shm_meter_writer nobody = {.seg = seg, .p = METER_NOBODY};
+	struct shm_meter *meter = meter_at(seg, m);
+	struct shm_pair from = shm_load128(&meter->word), settled = shm_load128(&meter->settled);
+
+	if (settled.lo != 0 && long_idle(meter_hi_epoch(settled.hi), epoch))
+		shm_meter_set_settled(seg, m, epoch, 0);
+	if (!long_idle(meter_hi_epoch(from.hi), epoch))
+		return false;
+	meter_acknowledge(&nobody, m, from.hi);
+	SHM_KILLPOINT("meter_janitor");
+	/* mo: full barrier; lost: whoever moved it has turned it */
+	return shm_cas128(&meter->word, &from,
+			  (struct shm_pair){0, meter_hi(epoch, METER_NOBODY, from.hi + 1)});
 }
 
 static bool read_whole(const struct shm_u128 *word, struct shm_pair *ret_v)

@@ -8,7 +8,7 @@
 
 /* One meter of a request in flight: the holder's alone, after its death the sweeper's. */
 struct shm_meter_entry {
-	uint32_t meter;
+	_Atomic uint32_t meter;
 	uint32_t epoch; /* of the window that was charged */
 	uint32_t config;
 	uint32_t reserved;
@@ -27,6 +27,16 @@ struct shm_meter {
 	struct shm_u128 allowance; /* sum of grants, likewise */
 	/* what people are shown: written by writerd alone */
 	struct shm_u128 settled; /* fold of rows; {epoch:24, version:40} */
-	_Atomic uint64_t owner;  /* keyed hash of whose meter it is; 0: free */
-	uint8_t reserved[40];
+	_Atomic uint64_t owner;  /* what searches compare, see meter_directory.c */
+	_Atomic uint64_t claim;  /* the identity whose place it is; 0: nobody's */
+	_Atomic uint32_t place;  /* enum meter_place */
+	_Atomic uint32_t quantity;
+	uint8_t reserved[24];
+};
+
+#define SHM_METER_PAGE 32u /* meters to a page of memory */
+
+/* Which pages of meters were ever used: others are not to be touched, even by reading. */
+struct shm_meter_map {
+	_Atomic uint64_t pages[SHM_METERS / SHM_METER_PAGE / 64];
 };

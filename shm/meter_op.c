@@ -68,7 +68,7 @@ void meter_acknowledge(const struct shm_meter_writer *w, uint32_t m, uint64_t hi
 /* Announces the next operation: what this process dies in is known from here on. */
 static void announce(struct shm_meter_writer *w, const struct meter_op *o)
 {
-	uint32_t m = o->entry->meter;
+	uint32_t m = meter_of(o->entry);
 	/* mo: acquire, only to see our own tag of long ago */
 	uint64_t hi = atomic_load_explicit(&o->meter->word.hi, memory_order_acquire);
 
@@ -93,15 +93,14 @@ static bool side_word(const struct shm_u128 *word, uint32_t epoch, int64_t *ret_
 	return true;
 }
 
-/* Room for a reservation in this window, beside what others' nodes use. */
-static enum meter_result room(const struct meter_op *o, uint32_t epoch, int64_t *ret_room)
+enum meter_result meter_room(const struct shm_meter *m, uint32_t want, uint32_t epoch,
+			     int64_t *ret_room)
 {
-	const struct shm_meter *m = o->meter;
 	int64_t remote = 0, allowance = 0, limit;
 	/* mo: acquire, pairs with shm_meter_configure(): the limit that belongs to it */
 	uint32_t config = atomic_load_explicit(&m->config, memory_order_acquire);
 
-	if (o->phase == METER_RESERVE && config != o->entry->config)
+	if (want != METER_ANY_CONFIG && config != want)
 		return METER_OP_STALE;
 	if (config & 1u)
 		return METER_OP_BUSY; /* an extension: owner and period are those of the epoch */
@@ -129,7 +128,7 @@ static enum meter_result reserve_from(const struct shm_meter_writer *w, const st
 	uint32_t epoch = meter_epoch_later(meter_hi_epoch(from.hi), o->now_epoch);
 	int64_t value = epoch == meter_hi_epoch(from.hi) ? (int64_t)from.lo : 0;
 	int64_t left = 0;
-	enum meter_result r = room(o, epoch, &left);
+	enum meter_result r = meter_room(o->meter, o->entry->config, epoch, &left);
 
 	if (r != METER_OP_DONE)
 		return r;
@@ -153,7 +152,7 @@ static enum meter_result adjust_from(const struct shm_meter_writer *w, const str
 	if (meter_hi_epoch(from.hi) != epoch)
 		return METER_OP_DROPPED;
 	if (o->phase == METER_EXTEND) {
-		r = room(o, epoch, &left);
+		r = meter_room(o->meter, METER_ANY_CONFIG, epoch, &left);
 		if (r != METER_OP_DONE)
 			return r;
 		if (delta > left - (int64_t)from.lo)
@@ -187,7 +186,7 @@ enum meter_result meter_op(struct shm_meter_writer *w, const struct meter_op *o)
 		}
 		if (r != METER_OP_DONE)
 			return r;
-		meter_acknowledge(w, o->entry->meter, from.hi);
+		meter_acknowledge(w, meter_of(o->entry), from.hi);
 		SHM_KILLPOINT("meter_swap");
 		/* mo: full barrier, pairs with shm_load128(): note and acknowledgement before it */
 		if (shm_cas128(&o->meter->word, &from, next)) {

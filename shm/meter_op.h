@@ -18,6 +18,13 @@ enum meter_result {
 	METER_OP_DROPPED, /* the window has turned: nothing to adjust */
 };
 
+/* How far a place has come, see meter_directory.c. */
+enum meter_place {
+	METER_PLACED, /* or nobody's */
+	METER_OPEN,
+	METER_RETIRED,
+};
+
 /* Number k of the n operations of a phase of in-flight entry i. */
 struct meter_op {
 	struct shm_meter *meter;
@@ -40,6 +47,22 @@ static inline struct shm_inflight_entry *meter_entry_at(const struct shm_meter_w
 	return &w->seg->map->stores[w->p].inflight[i];
 }
 
+/* Where an entry's reservation stands: the holder's own word, which shm_meter_collect() may read.
+ */
+static inline uint32_t meter_of(const struct shm_meter_entry *x)
+{
+	/* mo: relaxed, published by meter_count */
+	return atomic_load_explicit(&x->meter, memory_order_relaxed);
+}
+
+static inline uint32_t meter_count_of(const struct shm_inflight_entry *e)
+{
+	/* mo: relaxed, the holder's own word; a sweeper has the death behind it */
+	uint32_t n = atomic_load_explicit(&e->meter_count, memory_order_relaxed);
+
+	return n < SHM_METERS_PER_REQUEST ? n : SHM_METERS_PER_REQUEST;
+}
+
 static inline _Atomic uint64_t *meter_note_of(const struct shm_meter_writer *w, uint32_t p)
 {
 	return &w->seg->map->slots[p].note;
@@ -57,6 +80,17 @@ void meter_step(struct shm_meter_writer *w, enum meter_phase phase, uint32_t ent
 void meter_acknowledge(const struct shm_meter_writer *w, uint32_t m, uint64_t hi);
 /* A hint that spares others the acknowledgement; only after progress has moved on. */
 void meter_note_done(const struct shm_meter_writer *w);
+
+#define METER_ANY_CONFIG 1u /* odd: no version that a want may name */
+
+/* What a window may hold besides what other nodes used of it; DONE, STALE or BUSY. */
+enum meter_result meter_room(const struct shm_meter *m, uint32_t config, uint32_t epoch,
+			     int64_t *ret_room);
+/* writerd: the same value, or a new window with this one, under a tag of nobody: whoever decided on
+ * the word as it was loses its swap. */
+void meter_touch(struct shm_segment *seg, uint32_t m, bool restart, uint32_t epoch, int64_t value);
+/* writerd: another version with the same limit. */
+void meter_make_stale(struct shm_segment *seg, uint32_t m);
 
 /* Parts that the sweep shares with the holder: applies deltas from k on and closes the phase; takes
  * the first k reservations back; makes an extension count. Each may be begun again by another. */

@@ -15,11 +15,11 @@ static bool took_effect(const struct shm_meter_writer *w, const struct meter_pro
 	uint64_t note = atomic_load_explicit(meter_note_of(w, w->p), memory_order_acquire);
 	uint64_t hi;
 
-	if (meter_note_state(note) == METER_NOTE_NONE || meter_note_meter(note) != x->meter ||
+	if (meter_note_state(note) == METER_NOTE_NONE || meter_note_meter(note) != meter_of(x) ||
 	    (note & METER_SEQ_MASK) != g->seq)
 		return false;
 	/* mo: acquire, before the second look at the note */
-	hi = atomic_load_explicit(&meter_at(w->seg, x->meter)->word.hi, memory_order_acquire);
+	hi = atomic_load_explicit(&meter_at(w->seg, meter_of(x))->word.hi, memory_order_acquire);
 	SHM_KILLPOINT("meter_sweep_word");
 	if (meter_hi_is(hi, w->p, g->seq))
 		return true;
@@ -91,8 +91,7 @@ unsigned shm_meter_charges(const struct shm_meter_writer *w, int entry,
 			   enum shm_meter_state *ret_state, int64_t charged[SHM_METERS_PER_REQUEST])
 {
 	const struct shm_inflight_entry *e = meter_entry_at(w, (uint32_t)entry);
-	uint32_t n =
-	    e->meter_count < SHM_METERS_PER_REQUEST ? e->meter_count : SHM_METERS_PER_REQUEST;
+	uint32_t n = meter_count_of(e);
 
 	/* mo: acquire, pairs with the store of the state */
 	*ret_state =
