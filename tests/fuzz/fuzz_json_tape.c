@@ -1,7 +1,7 @@
 /*
  * Any bytes as JSON. What is accepted is written again from the tape and read a second time: both
  * tapes must say the same, and writing the second one must give the same bytes as the first
- * writing.
+ * writing. A reader that skims members accepts what the strict one does, and sees the same root.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -82,6 +82,40 @@ static void require_same_shape(const struct bf_json_tape *a, const struct bf_jso
 	}
 }
 
+static bool is_container(const struct bf_json_token *token)
+{
+	return token->type == BF_JSON_ARRAY || token->type == BF_JSON_OBJECT;
+}
+
+/* Both saw the same values in the same places, but for what stands in skimmed ones. */
+static void require_same_but(const struct bf_json_tape *t, const struct bf_json_tape *skim)
+{
+	uint32_t i = 0, k = 0;
+
+	for (; i < t->count && k < skim->count; k++) {
+		const struct bf_json_token *a = &t->tokens[i], *b = &skim->tokens[k];
+		require(a->start == b->start && a->len == b->len && a->type == b->type);
+		bool skimmed = is_container(b) && b->count == 0;
+		require(skimmed || a->count == b->count);
+		i = skimmed ? a->next : i + 1;
+	}
+	require(i == t->count && k == skim->count);
+}
+
+/* t: what the strict reader saw; NULL: it refused the text. */
+static void check_skim(struct bf_slice text, const struct bf_json_tape *t, struct bf_arena *arena)
+{
+	static const char *const names[] = {"messages", "tools", "a", NULL};
+	struct bf_json_limits limits = bf_json_default_limits;
+	struct bf_json_tape skim;
+
+	limits.skimmed = names;
+	int r = bf_json_parse(&skim, text, arena, &limits, NULL);
+	require(r == 0 || !t);
+	if (r == 0 && t)
+		require_same_but(t, &skim);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bf_arena arena;
@@ -95,6 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int r = bf_json_parse(&t, (struct bf_slice){(const char *)data, size}, &arena,
 			      &bf_json_default_limits, &err);
 	require(r == err.code && (r == 0) == (err.text[0] == '\0'));
+	check_skim((struct bf_slice){(const char *)data, size}, r == 0 ? &t : NULL, &arena);
 	if (r == 0) {
 		rewrite(&t, &arena, &first);
 		require(bf_json_parse(&again, bf_buf_slice(&first), &arena, &bf_json_default_limits,
