@@ -18,6 +18,15 @@ static bool is_plain_text(struct bf_slice s)
 	return true;
 }
 
+/* Does it lie where its client wrote it, behind the name of the provider? */
+static bool model_lies_in_body(const struct exchange *x)
+{
+	uintptr_t model = (uintptr_t)x->model.ptr, body = (uintptr_t)x->body.ptr;
+
+	return model > body + x->model_edit.from &&
+	       model + x->model.len + 1 == body + x->model_edit.to;
+}
+
 /* x->model as a JSON string: its own bytes where they need no escapes. */
 static int splice_model(struct exchange *x, struct exchange_edit *ret_edit)
 {
@@ -26,6 +35,11 @@ static int splice_model(struct exchange *x, struct exchange_edit *ret_edit)
 	struct bf_buf text;
 
 	*e = x->model_edit;
+	if (model_lies_in_body(x)) {
+		e->from++;
+		e->to -= (uint32_t)x->model.len + 1;
+		return 0;
+	}
 	if (is_plain_text(x->model)) {
 		e->from++;
 		e->to--;

@@ -72,10 +72,15 @@ static bool http_value_is(const struct upstream_http *h, const char *text)
 
 static void take_content_type(struct upstream_http *h)
 {
+	static const char usual[] = "application/json";
 	struct bf_slice v = http_value(h);
 	char *out = h->head.content_type;
 	size_t max = BF_MIN(v.len, sizeof(h->head.content_type) - 1), n = 0;
 
+	if (bf_slice_is(v, usual)) {
+		memcpy(out, usual, sizeof(usual));
+		return;
+	}
 	for (; n < max; n++) {
 		char ch = v.ptr[n];
 		if (ch == ';' || ch == ',' || ch == ' ' || ch == '\t')

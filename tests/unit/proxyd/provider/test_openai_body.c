@@ -62,6 +62,35 @@ static void splicing(void **state BF_UNUSED)
 	       "{\"model\":\"m\"," MSG ",\"stream_options\":{}}");
 }
 
+/* Only what stands before the model's name is cut off; another name is put in. */
+static void names_in_place(void **state BF_UNUSED)
+{
+	static const char body[] = "{\"model\":\"mock/m\",\"fallbacks\":[\"mock/m\"]}";
+	const struct exchange_edit string = {.from = 9, .to = 17};
+	struct iovec pieces[OPENAI_PIECES_MAX];
+	struct harness h;
+
+	harness_open(&h, NULL);
+	struct exchange *x = exchange_new(&h.w);
+	assert_non_null(x);
+	x->body = bf_slice_from(body);
+	x->model_edit = string;
+	x->model = (struct bf_slice){body + 15, 1};
+	assert_int_equal(openai_body_splice(x, false, pieces), 2);
+	assert_int_equal(pieces[0].iov_len, 10);
+	assert_ptr_equal(pieces[1].iov_base, body + 15);
+	assert_int_equal(pieces[1].iov_len, sizeof(body) - 1 - 15);
+	const struct bf_slice others[] = {{body + 37, 1}, {body + 11, 2}, BF_SLICE_LIT("m")};
+	for (size_t i = 0; i < BF_ARRAY_LEN(others); i++) {
+		x->model = others[i];
+		assert_int_equal(openai_body_splice(x, false, pieces), 3);
+		assert_ptr_equal(pieces[1].iov_base, others[i].ptr);
+		assert_ptr_equal(pieces[2].iov_base, body + 16);
+	}
+	exchange_free(x);
+	harness_close(&h);
+}
+
 #define S "\"stream\":true,"
 
 static void asking_for_usage(void **state BF_UNUSED)
@@ -253,6 +282,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(splicing),
+	    cmocka_unit_test(names_in_place),
 	    cmocka_unit_test(asking_for_usage),
 	    cmocka_unit_test(splicing_equals_the_edit),
 	    cmocka_unit_test(names_that_are_not_in_the_body),
