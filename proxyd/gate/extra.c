@@ -63,10 +63,12 @@ static bool is_plain(struct bf_slice text)
 		if (is_special8(bytes))
 			return false;
 	}
-	bytes = UINT64_C(0x2020202020202020);
-	if (i < text.len)
-		memcpy(&bytes, text.ptr + i, text.len - i);
-	return !is_special8(bytes);
+	for (; i < text.len; i++) {
+		unsigned char ch = (unsigned char)text.ptr[i];
+		if (ch < ' ' || ch == '"' || ch == '\\')
+			return false;
+	}
+	return true;
 }
 
 /* Names are valid UTF-8: they came from a checked body or a checked configuration. */
@@ -142,7 +144,7 @@ static struct extra_names extra_names(const struct exchange *x, char *spare)
 	return n;
 }
 
-/* Bytes that extra_names() writes to its spare room at most. */
+/* Bytes that all names take at most. */
 static size_t extra_spare(const struct exchange *x)
 {
 	struct exchange_target first = extra_primary(x);
@@ -187,18 +189,20 @@ static char *put_called(char *at, const struct exchange *x, const struct extra_n
 	return put_routing(at, x, n);
 }
 
-/* Each name is told twice at most. */
-int extra_member(const struct exchange *x, const char *error_class, struct bf_buf *out)
+/* Room that put_member() needs: each name is told twice at most, and may be written to spare room
+ * behind all that. */
+static size_t extra_bound(const struct exchange *x, struct bf_slice class)
 {
-	struct bf_slice class = bf_slice_from(error_class);
-	unsigned object = x->route ? x->route->object : 0;
-	size_t spare = extra_spare(x);
-	int r = bf_buf_reserve(out, EXTRA_FRAME_MAX + class.len + 3 * spare);
-	char *at, *first;
+	return EXTRA_FRAME_MAX + class.len + 3 * extra_spare(x);
+}
 
-	if (r < 0)
-		return r;
-	at = first = PUT(out->data + out->end, "\"extra_fields\":");
+static char *put_member(char *at, const struct exchange *x, struct bf_slice class)
+{
+	char *spare = at + EXTRA_FRAME_MAX + class.len + 2 * extra_spare(x);
+	unsigned object = x->route ? x->route->object : 0;
+	char *first = PUT(at, "\"extra_fields\":");
+
+	at = first;
 	if (class.len)
 		at = PUT(put(PUT(at, ",\"error_type\":\""), class), "\"");
 	if (object)
@@ -206,14 +210,22 @@ int extra_member(const struct exchange *x, const char *error_class, struct bf_bu
 			     extra_request_types[object][x->wants_stream]),
 			 "\"");
 	if (x->provider.len) {
-		struct extra_names n =
-		    extra_names(x, out->data + out->end + EXTRA_FRAME_MAX + class.len + 2 * spare);
+		struct extra_names n = extra_names(x, spare);
 		at = put_called(at, x, &n);
 	}
 	/* Each member brought its comma. */
 	*first = '{';
-	at = PUT(at == first ? first + 1 : at, "}");
-	out->end = (size_t)(at - out->data);
+	return PUT(at == first ? first + 1 : at, "}");
+}
+
+int extra_member(const struct exchange *x, const char *error_class, struct bf_buf *out)
+{
+	struct bf_slice class = bf_slice_from(error_class);
+	int r = bf_buf_reserve(out, extra_bound(x, class));
+
+	if (r < 0)
+		return r;
+	out->end = (size_t)(put_member(out->data + out->end, x, class) - out->data);
 	return 0;
 }
 
@@ -245,33 +257,32 @@ static size_t extra_place(struct bf_slice json, bool *ret_empty)
 
 int extra_append(struct exchange *x)
 {
-	struct worker *w = x->worker;
-	struct bf_slice json = bf_buf_slice(&x->answer);
+	const struct bf_slice no_class = {NULL, 0};
+	struct bf_buf *answer = &x->answer;
 	bool empty = false;
-	size_t place = extra_place(json, &empty);
-	size_t grown;
+	size_t place = extra_place(bf_buf_slice(answer), &empty);
+	size_t bound = extra_bound(x, no_class) + 2; /* a comma and the brace */
+	char *at, *from;
 	int r;
 
 	if (place == 0)
 		return 0;
-	bf_buf_clear(&w->text);
-	r = empty ? 0 : bf_buf_append(&w->text, ",", 1);
-	if (r == 0)
-		r = extra_member(x, NULL, &w->text);
-	if (r < 0)
-		return r;
-	grown = bf_buf_len(&w->text) + 1;
-	if (!worker_answer_take(w, grown))
+	if (!worker_answer_take(x->worker, bound))
 		return BF_E_FULL;
-	x->answer_charged += grown;
-	/* The brace, and what blanks follow it, make room for the member and the brace. */
-	r = bf_buf_append(&w->text, "}", 1);
-	if (r == 0)
-		r = bf_buf_reserve(&x->answer, grown);
-	if (r < 0)
+	r = bf_buf_reserve(answer, bound);
+	if (r < 0) {
+		worker_answer_give(x->worker, bound);
 		return r;
-	x->answer.end = x->answer.start + place;
-	return bf_buf_append_slice(&x->answer, bf_buf_slice(&w->text));
+	}
+	/* The brace, and what blanks follow it, make room. */
+	at = from = answer->data + answer->start + place;
+	if (!empty)
+		*at++ = ',';
+	at = PUT(put_member(at, x, no_class), "}");
+	answer->end = (size_t)(at - answer->data);
+	x->answer_charged += (size_t)(at - from);
+	worker_answer_give(x->worker, bound - (size_t)(at - from));
+	return 0;
 }
 
 /* Where json stands in event; SIZE_MAX when it lies elsewhere. */
