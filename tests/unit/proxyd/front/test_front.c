@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -342,6 +343,59 @@ static void sweeps_tick(void **state)
 	harness_close(&h);
 }
 
+static int64_t date_mono_ms, date_wall_ms;
+
+static int64_t date_mono_ns(void *ctx)
+{
+	(void)ctx;
+	return date_mono_ms * 1000000;
+}
+
+static int64_t date_wall_ns(void *ctx)
+{
+	(void)ctx;
+	return date_wall_ms * 1000000;
+}
+
+static void assert_date(struct front *f, int64_t wall_ms)
+{
+	time_t t = (time_t)(wall_ms / 1000);
+	struct bf_slice line = front_date_line(f);
+	char expected[64];
+	struct tm tm;
+
+	assert_non_null(gmtime_r(&t, &tm));
+	(void)strftime(expected, sizeof(expected), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
+	if (!bf_slice_is(line, expected))
+		fail_msg("%.*s is not %s", BF_SLICE_FMT(line), expected);
+}
+
+/* From one second, minute, day, year to the next, and when somebody sets the clock. */
+static void dates_follow_the_clock(void **state)
+{
+	static const struct bf_clock_source source = {date_mono_ns, date_wall_ns, NULL};
+	static const int64_t around_s[] = {0, 59, 784111777, 951782400, 951868800, 1767225600};
+	static struct front f;
+
+	(void)state;
+	bf_clock_set_source(&source);
+	date_mono_ms = 5000;
+	for (size_t i = 0; i < BF_ARRAY_LEN(around_s); i++) {
+		date_wall_ms = around_s[i] * 1000;
+		date_mono_ms += 1000;
+		for (int step = 0; step < 200; step++) {
+			assert_date(&f, date_wall_ms);
+			date_wall_ms += 1 + step * 7;
+			date_mono_ms += 1 + step * 7;
+		}
+	}
+	assert_date(&f, date_wall_ms);
+	date_wall_ms -= 86400 * 3000;
+	date_mono_ms += 1000;
+	assert_date(&f, date_wall_ms);
+	bf_clock_set_source(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -354,6 +408,7 @@ int main(void)
 	    cmocka_unit_test(stop_writes_the_rows),
 	    cmocka_unit_test(stop_turns_half_requests_away),
 	    cmocka_unit_test(sweeps_tick),
+	    cmocka_unit_test(dates_follow_the_clock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

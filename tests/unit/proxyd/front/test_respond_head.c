@@ -165,6 +165,32 @@ static void ids_and_traces(void **state)
 	harness_close(&h);
 }
 
+static void begins_with(struct respond_head *h, struct conn *c, int http_status, const char *line)
+{
+	respond_head_begin(h, c, http_status, BF_SLICE_LIT("text/plain"));
+	assert_true(bf_slice_starts(respond_head_slice(h), bf_slice_from(line)));
+}
+
+static void status_lines_are_whole(void **state)
+{
+	static struct respond_head head;
+	struct harness h;
+
+	(void)state;
+	harness_open(&h, NULL);
+	int fd = harness_client(&h);
+	struct exchange *x = waiting(&h, fd, "");
+	struct conn *c = newest(&h);
+	begins_with(&head, c, 200, "HTTP/1.1 200 OK\r\nDate: ");
+	begins_with(&head, c, 431, "HTTP/1.1 431 Request Header Fields Too Large\r\nDate: ");
+	begins_with(&head, c, 599, "HTTP/1.1 599 Status\r\nDate: ");
+	begins_with(&head, c, 7, "HTTP/1.1 007 Status\r\nDate: ");
+	assert_ptr_equal(c->x, x);
+	(void)close(fd);
+	harness_turns(&h, 4);
+	harness_close(&h);
+}
+
 static void lines_that_do_not_fit_are_left_out(void **state)
 {
 	static struct respond_head h;
@@ -193,6 +219,7 @@ int main(void)
 	    cmocka_unit_test(relayed_lines_of_streams),
 	    cmocka_unit_test(ids_and_traces),
 	    cmocka_unit_test(lines_that_do_not_fit_are_left_out),
+	    cmocka_unit_test(status_lines_are_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
