@@ -146,18 +146,28 @@ static bool scan_is_joint(const char *bytes, size_t len)
 	return len >= 3 && bytes[0] == '\r' && bytes[1] == '\n' && bytes[2] > ':';
 }
 
+/* From within a line to where its states are needed again, over as many lines as do without. */
+static size_t scan_lines(struct head_scan *s, const char *bytes, size_t len)
+{
+	size_t i = scan_high(bytes, len);
+	uint32_t lines = 0;
+
+	while (scan_is_joint(bytes + i, len - i)) {
+		lines++;
+		i += 3;
+		i += scan_high(bytes + i, len - i);
+	}
+	s->lines += lines;
+	return i;
+}
+
 size_t head_scan_feed(struct head_scan *s, const char *bytes, size_t len)
 {
 	size_t i = 0;
 
 	while (i < len && s->state != HEAD_SCAN_END && s->state != HEAD_SCAN_BAD) {
 		if (s->state == HEAD_SCAN_LINE) {
-			i += scan_high(bytes + i, len - i);
-			if (scan_is_joint(bytes + i, len - i)) {
-				s->lines++;
-				i += 3;
-				continue;
-			}
+			i += scan_lines(s, bytes + i, len - i);
 			if (i == len)
 				break;
 		}
