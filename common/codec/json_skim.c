@@ -6,8 +6,6 @@
  */
 #include "common/codec/json_skim_priv.h"
 
-#include <string.h>
-
 #include "common/base/macros.h"
 #include "common/codec/json_text_priv.h"
 #include "common/codec/scan_priv.h"
@@ -22,11 +20,6 @@ struct walk {
 	uint32_t level;
 };
 
-static uint64_t bits_from(ptrdiff_t n)
-{
-	return n < (ptrdiff_t)BF_SCAN_BLOCK ? UINT64_MAX << n : 0;
-}
-
 /* From each odd bit up to the next one. */
 static uint64_t between(uint64_t bits)
 {
@@ -35,31 +28,21 @@ static uint64_t between(uint64_t bits)
 	return bits;
 }
 
-static struct bf_scan_marks marks_at(const char *base, const char *end)
-{
-	char last[BF_SCAN_BLOCK] = {0};
-
-	if (BF_LIKELY(end - base >= (ptrdiff_t)BF_SCAN_BLOCK))
-		return bf_scan_mark(base);
-	memcpy(last, base, (size_t)(end - base));
-	return bf_scan_mark(last);
-}
-
 /* Takes the escapes of the block out of its quotes. The bit of the first one that is none, or 0. */
 static uint64_t pass_escapes(struct walk *w, struct bf_scan_marks *m)
 {
 	uint64_t slashes = m->slash;
 
 	if (w->escape_end > w->base) {
-		slashes &= bits_from(w->escape_end - w->base);
-		m->quote &= bits_from(w->escape_end - w->base);
+		slashes &= bf_scan_from((size_t)(w->escape_end - w->base));
+		m->quote &= bf_scan_from((size_t)(w->escape_end - w->base));
 	}
 	while (slashes) {
 		unsigned at = (unsigned)__builtin_ctzll(slashes);
 		size_t n = bf_json_escape_skip(w->base + at, w->s->end, w->s->lone_passes);
 		if (n == 0)
 			return UINT64_C(1) << at;
-		uint64_t inside = bits_from(at) & ~bits_from((ptrdiff_t)(at + n));
+		uint64_t inside = bf_scan_from(at) & ~bf_scan_from(at + n);
 		slashes &= ~inside;
 		m->quote &= ~inside;
 		w->escape_end = w->base + at + n;
@@ -98,7 +81,8 @@ static enum bf_json_skimmed pass_brackets(struct walk *w, uint64_t brackets)
 
 static enum bf_json_skimmed pass_block(struct walk *w)
 {
-	struct bf_scan_marks m = marks_at(w->base, w->s->end);
+	char copy[BF_SCAN_BLOCK];
+	struct bf_scan_marks m = bf_scan_mark(bf_scan_block(w->base, w->s->end, copy));
 	uint64_t no_escape = pass_escapes(w, &m);
 	uint64_t in_string = between(m.quote) ^ w->in_string;
 	uint64_t wrong = no_escape | (m.control & in_string) | ((m.foreign | m.slash) & ~in_string);

@@ -33,19 +33,22 @@ int bf_json_unexpected(struct bf_json_parser *ps, const char *at, const char *wa
 			  c, wanted);
 }
 
-/* What a scan stopped at inside a string, when it is not the closing quote: the length of the
- * escape, or an error. */
-static int string_special(struct bf_json_parser *ps, const char *p)
+/* Of the escape at p, which a scan stopped at inside a string; 0: it is none. */
+static inline size_t escape_length(const struct bf_json_parser *ps, const char *p)
+{
+	if (p >= ps->end || *p != '\\')
+		return 0;
+	return bf_json_escape_skip(p, ps->end, ps->limits->lenient_text);
+}
+
+/* Why a string cannot go on here. */
+static int refuse_special(struct bf_json_parser *ps, const char *p)
 {
 	if (p >= ps->end)
 		return bf_json_fail_at(ps, ps->end, BF_E_SYNTAX, "the text ends inside a string");
-	if (*p != '\\')
-		return bf_json_fail_at(ps, p, BF_E_SYNTAX,
-				       "a control character in a string must be escaped");
-	size_t n = bf_json_escape_skip(p, ps->end, ps->limits->lenient_text);
-	if (n == 0)
-		return bf_json_fail_at(ps, p, BF_E_SYNTAX, "not a valid escape");
-	return (int)n;
+	return bf_json_fail_at(ps, p, BF_E_SYNTAX,
+			       *p == '\\' ? "not a valid escape"
+					  : "a control character in a string must be escaped");
 }
 
 static int check_utf8(struct bf_json_parser *ps, const char *start, size_t len)
@@ -55,20 +58,37 @@ static int check_utf8(struct bf_json_parser *ps, const char *start, size_t len)
 	return valid < len ? bf_json_fail_at(ps, start + valid, BF_E_SYNTAX, "not valid UTF-8") : 0;
 }
 
+/* Goes on at the first escape of a string. The blocks do not wait for what stands in them, which
+ * is what makes text full of escapes cheap. */
+static struct bf_json_string_end escaped_end(struct bf_json_parser *ps, const char *base,
+					     unsigned *io_high)
+{
+	char copy[BF_SCAN_BLOCK];
+	size_t passed = 0; /* bytes of the block that belong to an escape before */
+
+	for (;; base += BF_SCAN_BLOCK) {
+		uint64_t special = bf_scan_mask(bf_scan_block(base, ps->end, copy), io_high);
+		for (special &= bf_scan_from(passed); special; special &= bf_scan_from(passed)) {
+			const char *at = base + __builtin_ctzll(special);
+			if (at < ps->end && *at == '"')
+				return (struct bf_json_string_end){at, 1};
+			size_t n = escape_length(ps, at);
+			if (n == 0)
+				return (struct bf_json_string_end){at, refuse_special(ps, at)};
+			passed = (size_t)(at - base) + n;
+		}
+		passed = passed > BF_SCAN_BLOCK ? passed - BF_SCAN_BLOCK : 0;
+	}
+}
+
 struct bf_json_string_end bf_json_string_end(struct bf_json_parser *ps, const char *start)
 {
-	struct bf_json_string_end e = {.escaped = 0};
 	unsigned high = 0;
+	struct bf_json_string_end e = {bf_scan_plain(start, ps->end, &high), 0};
 
-	e.at = bf_scan_plain(start, ps->end, &high);
-	while (e.at >= ps->end || *e.at != '"') {
-		int n = string_special(ps, e.at);
-		if (n < 0)
-			return (struct bf_json_string_end){start, n};
-		e.escaped = 1;
-		e.at = bf_scan_plain(e.at + n, ps->end, &high);
-	}
-	if (high & 0x80 && !ps->limits->lenient_text) {
+	if (e.at >= ps->end || *e.at != '"')
+		e = escaped_end(ps, e.at, &high);
+	if (high & 0x80 && e.escaped >= 0 && !ps->limits->lenient_text) {
 		int r = check_utf8(ps, start, (size_t)(e.at - start));
 		e.escaped = r < 0 ? r : e.escaped;
 	}
@@ -88,7 +108,7 @@ int bf_json_skim_container(struct bf_json_parser *ps, const char *start, uint32_
 	case BF_JSON_SKIM_END:
 		return bf_json_unexpected(ps, s.at, "a closing bracket");
 	case BF_JSON_SKIM_STRING:
-		return string_special(ps, s.at);
+		return refuse_special(ps, s.at);
 	case BF_JSON_SKIM_BYTE:
 		return bf_json_unexpected(ps, s.at, "a value or the closing bracket");
 	case BF_JSON_SKIM_DEPTH:

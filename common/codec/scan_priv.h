@@ -78,8 +78,10 @@ static inline unsigned bf_scan_zeros(__m128i v)
 }
 
 /* 64 bytes at a time up to those that hold a special one, or fewer than 64. */
-static inline const char *bf_scan_far(const char *p, const char *end, __m128i *io_seen)
+static inline const char *bf_scan_far(const char *p, const char *end, unsigned *io_high)
 {
+	__m128i seen = _mm_setzero_si128();
+
 	for (; end - p >= 64; p += 64) {
 		__m128i a = bf_scan_load(p), b = bf_scan_load(p + 16);
 		__m128i c = bf_scan_load(p + 32), d = bf_scan_load(p + 48);
@@ -87,9 +89,9 @@ static inline const char *bf_scan_far(const char *p, const char *end, __m128i *i
 		__m128i cd = _mm_min_epu8(bf_scan_distance(c), bf_scan_distance(d));
 		if (bf_scan_zeros(_mm_min_epu8(ab, cd)))
 			break;
-		*io_seen =
-		    _mm_or_si128(*io_seen, _mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d)));
+		seen = _mm_or_si128(seen, _mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d)));
 	}
+	*io_high |= _mm_movemask_epi8(seen) ? 0x80 : 0;
 	return p;
 }
 
@@ -102,7 +104,7 @@ static inline const char *bf_scan_sse2(const char *p, const char *end, unsigned 
 
 	while (end - p >= 16) {
 		if (p - start == 64)
-			start = p = bf_scan_far(p, end, &seen);
+			start = p = bf_scan_far(p, end, io_high);
 		if (end - p < 16)
 			break;
 		__m128i v = bf_scan_load(p);
@@ -119,6 +121,13 @@ static inline const char *bf_scan_sse2(const char *p, const char *end, unsigned 
 }
 #define bf_scan_plain bf_scan_sse2
 #else
+static inline const char *bf_scan_far(const char *p, const char *end, unsigned *io_high)
+{
+	(void)end;
+	(void)io_high;
+	return p;
+}
+
 #define bf_scan_plain bf_scan_words
 #endif
 
@@ -148,12 +157,61 @@ static inline const char *bf_scan_short(const char *p, const char *end)
 #endif
 }
 
-/*
- * What 64 bytes are, bit i for byte i, for the skim: it looks at all of them alike, and sorts out
- * afterwards what stands in a string.
- */
+/* Masks have bit i for byte i of 64. */
 #define BF_SCAN_BLOCK 64u
 
+/* The bits from n on; n may be any. */
+static inline uint64_t bf_scan_from(size_t n)
+{
+	return n < BF_SCAN_BLOCK ? UINT64_MAX << n : 0;
+}
+
+/* 64 bytes at base, or a copy with zeros in place of those beyond the end. */
+static inline const char *bf_scan_block(const char *base, const char *end, char copy[BF_SCAN_BLOCK])
+{
+	if (end - base >= (ptrdiff_t)BF_SCAN_BLOCK)
+		return base;
+	memset(copy, 0, BF_SCAN_BLOCK);
+	if (base < end)
+		memcpy(copy, base, (size_t)(end - base));
+	return copy;
+}
+
+/* The special bytes of 64, byte after byte, for any machine. */
+static inline uint64_t bf_scan_mask_bytes(const char *p, unsigned *io_high)
+{
+	uint64_t special = 0;
+
+	for (unsigned i = 0; i < BF_SCAN_BLOCK; i++) {
+		special |= (uint64_t)bf_scan_special((unsigned char)p[i]) << i;
+		*io_high |= (unsigned char)p[i];
+	}
+	return special;
+}
+
+#ifdef __SSE2__
+static inline uint64_t bf_scan_mask_sse2(const char *p, unsigned *io_high)
+{
+	__m128i seen = _mm_setzero_si128();
+	uint64_t special = 0;
+
+	for (unsigned i = 0; i < BF_SCAN_BLOCK; i += 16) {
+		__m128i v = bf_scan_load(p + i);
+		special |= (uint64_t)bf_scan_zeros(bf_scan_distance(v)) << i;
+		seen = _mm_or_si128(seen, v);
+	}
+	*io_high |= _mm_movemask_epi8(seen) ? 0x80 : 0;
+	return special;
+}
+#define bf_scan_mask bf_scan_mask_sse2
+#else
+#define bf_scan_mask bf_scan_mask_bytes
+#endif
+
+/*
+ * What 64 bytes are, for the skim: it looks at all of them alike, and sorts out
+ * afterwards what stands in a string.
+ */
 struct bf_scan_marks {
 	uint64_t quote, slash, control;
 	uint64_t bracket; /* of either kind, open or closed */

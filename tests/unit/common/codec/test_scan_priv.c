@@ -98,6 +98,28 @@ static void test_short(void **state)
 	}
 }
 
+static void test_masks_agree(void **state)
+{
+	char text[BF_SCAN_BLOCK], copy[BF_SCAN_BLOCK];
+
+	(void)state;
+	for (unsigned byte = 0; byte < 256; byte++)
+		for (size_t at = 0; at < BF_SCAN_BLOCK; at++) {
+			unsigned high = 0;
+			memset(text, 'b', sizeof(text));
+			text[at] = (char)byte;
+			uint64_t want = (uint64_t)bf_scan_special((unsigned char)byte) << at;
+			assert_true(bf_scan_mask(text, &high) == want);
+			assert_int_equal(high & 0x80, byte & 0x80);
+			assert_true(bf_scan_mask_bytes(text, &high) == want);
+			/* What lies beyond the end is special too. */
+			const char *block = bf_scan_block(text, text + at, copy);
+			assert_true(bf_scan_mask(block, &high) == bf_scan_from(at));
+		}
+	assert_true(bf_scan_from(BF_SCAN_BLOCK) == 0);
+	assert_true(bf_scan_block(text, text + sizeof(text), copy) == text);
+}
+
 static void test_marks_agree(void **state)
 {
 	char text[BF_SCAN_BLOCK];
@@ -136,7 +158,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_plain_loop),  cmocka_unit_test(test_words),
 	    cmocka_unit_test(test_fastest),     cmocka_unit_test(test_short),
-	    cmocka_unit_test(test_marks_agree),
+	    cmocka_unit_test(test_masks_agree), cmocka_unit_test(test_marks_agree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
