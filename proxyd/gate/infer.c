@@ -35,15 +35,21 @@ int infer_no_memory(struct infer_error *e)
 	return infer_fail(e, 503, "out_of_memory", "no memory to read the request body");
 }
 
+/* Schemas are the bulk of many bodies, and what is wrong in them is the provider's to say: only
+ * where they end matters here. */
+static const char *const infer_unread[] = {"tools", "functions", "response_format", NULL};
+
 static int infer_parse(const struct exchange *x, struct bf_json_tape *ret_tape,
 		       struct infer_error *e)
 {
+	struct bf_json_limits limits = bf_json_default_limits;
 	struct bf_err err = {0};
 	int r;
 
 	if (x->body.len == 0)
 		return infer_invalid(e, "the request body is empty; send a JSON object");
-	r = bf_json_parse(ret_tape, x->body, &x->worker->tape_arena, &bf_json_default_limits, &err);
+	limits.skimmed = infer_unread;
+	r = bf_json_parse(ret_tape, x->body, &x->worker->tape_arena, &limits, &err);
 	if (r == 0 && ret_tape->tokens[0].type != BF_JSON_OBJECT)
 		return infer_invalid(e, "the request body must be a JSON object");
 	if (r == 0)
