@@ -126,6 +126,23 @@ static void test_members(void **state)
 	assert_int_equal(bf_json_member(&t, BF_JSON_NONE, "b"), BF_JSON_NONE);
 }
 
+/* Names need not end with a zero byte, and may hold one; a key that only begins so is another. */
+static void test_find(void **state)
+{
+	struct bf_json_tape t =
+	    tape_of(BF_SLICE_LIT("{\"model\":1,\"mode\":2,\"nodel\":3,\"a\\u0000b\":4,\"\":5}"));
+
+	(void)state;
+	assert_int_equal(bf_json_find(&t, 0, (struct bf_slice){"models", 5}), 2);
+	assert_int_equal(bf_json_find(&t, 0, (struct bf_slice){"models", 4}), 4);
+	assert_int_equal(bf_json_find(&t, 0, (struct bf_slice){"models", 3}), BF_JSON_NONE);
+	assert_int_equal(bf_json_find(&t, 0, (struct bf_slice){"a\0b", 3}), 8);
+	assert_int_equal(bf_json_find(&t, 0, (struct bf_slice){"a\0b", 1}), BF_JSON_NONE);
+	assert_int_equal(bf_json_find(&t, 0, (struct bf_slice){"", 0}), 10);
+	assert_int_equal(bf_json_find(&t, 1, BF_SLICE_LIT("model")), BF_JSON_NONE);
+	assert_int_equal(bf_json_find(&t, t.count, BF_SLICE_LIT("model")), BF_JSON_NONE);
+}
+
 static void test_raw(void **state)
 {
 	(void)state;
@@ -202,6 +219,7 @@ int main(void)
 	    cmocka_unit_test(test_every_code_point),
 	    cmocka_unit_test(test_plain_string_is_not_copied),
 	    cmocka_unit_test(test_members),
+	    cmocka_unit_test(test_find),
 	    cmocka_unit_test(test_raw),
 	    cmocka_unit_test(test_i64),
 	    cmocka_unit_test(test_wrong_types_and_indices),
