@@ -40,7 +40,7 @@ static const char *type_text(enum bf_field_type type)
 	    [BF_T_UINT] = "uint",
 	    [BF_T_DURATION] = "ms",
 	    [BF_T_SIZE] = "size",
-	    [BF_T_MICRO] = "micro",
+	    [BF_T_DECIMAL] = "decimal",
 	    [BF_T_STRING] = "string",
 	    [BF_T_SECRET] = "secret",
 	    [BF_T_BYTES] = "bytes",

@@ -122,20 +122,38 @@ static void settle_logging(struct bf_whole *w)
 			"otherwise");
 }
 
+static void settle_enforcement(struct bf_whole *w)
+{
+	const struct bf_node *old = given(w, "client", "enforce_governance_header");
+	const struct bf_node *new = given(w, "client", "enforce_auth_on_inference");
+	struct bf_conf_client *client = &w->config->client;
+
+	if (old && !new)
+		client->enforce_auth_on_inference = client->enforce_governance_header;
+	if (old && new && client->enforce_governance_header != client->enforce_auth_on_inference)
+		bf_diag(w->diags, BF_DIAG_ERROR, old->pos,
+			"client.enforce_governance_header contradicts "
+			"client.enforce_auth_on_inference: remove the former");
+	client->enforce_governance_header = client->enforce_auth_on_inference;
+}
+
 void bf_config_complete(struct bf_config *config, const struct bf_node *root,
 			struct bf_arena *arena, struct bf_diags *diags)
 {
-	struct bf_whole w = {config, root, arena, diags};
+	struct bf_whole w = {.config = config, .root = root, .arena = arena, .diags = diags};
 
 	check_any_provider(&w);
 	check_listen(&w);
 	bf_providers_complete(&w);
 	settle_retention(&w);
 	settle_logging(&w);
+	settle_enforcement(&w);
+	bf_governance_complete(&w);
 	/* These compare two values of which one may be a default in place of a wrong one. */
 	if (diags->error_count)
 		return;
 	bf_networks_settle(&w);
+	bf_governance_settle(&w);
 	check_workers(&w);
 	check_bodies(&w);
 	check_paths(&w);

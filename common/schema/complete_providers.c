@@ -4,48 +4,10 @@
  * secret.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include <openssl/sha.h>
-
-#include "common/base/rand.h"
 #include "common/schema/config_priv.h"
 #include "common/schema/provider_name.h"
-
-/* One key of one provider, for the checks over all of them. */
-struct key_ref {
-	struct bf_slice text;
-	const struct bf_node *node;
-};
-
-static int compare_refs(const void *va, const void *vb)
-{
-	const struct key_ref *a = va, *b = vb;
-	size_t shorter = a->text.len < b->text.len ? a->text.len : b->text.len;
-	int r = memcmp(a->text.ptr, b->text.ptr, shorter);
-
-	if (r != 0)
-		return r;
-	if (a->text.len != b->text.len)
-		return a->text.len < b->text.len ? -1 : 1;
-	struct bf_pos x = bf_node_pos(a->node), y = bf_node_pos(b->node);
-	if (x.line != y.line)
-		return x.line < y.line ? -1 : 1;
-	return x.col < y.col ? -1 : x.col > y.col;
-}
-
-static void report_repeats(struct bf_whole *w, struct key_ref *refs, size_t count, const char *what)
-{
-	qsort(refs, count, sizeof(*refs), compare_refs);
-	for (size_t i = 1; i < count; i++)
-		if (bf_slice_eq(refs[i - 1].text, refs[i].text))
-			bf_diag(w->diags, BF_DIAG_ERROR, bf_node_pos(refs[i].node),
-				"the key %s \"%.*s\" stands in line %u already: every key needs "
-				"its own",
-				what, BF_SLICE_FMT(refs[i].text),
-				bf_node_pos(refs[i - 1].node).line);
-}
 
 /* As Bifrost reads it, [] denies every model in version 2; who wrote it may have meant either. */
 static void check_models(struct bf_whole *w, const struct bf_node *key)
@@ -56,24 +18,6 @@ static void check_models(struct bf_whole *w, const struct bf_node *key)
 		bf_diag(w->diags, BF_DIAG_ERROR, models->pos,
 			"an empty list of models denies all of them in version 2: write [\"*\"] "
 			"for all, or enabled: false");
-}
-
-/* The same key always gets the same id: rows and metrics of two starts fit together. */
-static void derive_id(struct bf_whole *w, struct bf_conf_provider_key *key)
-{
-	unsigned char hash[SHA256_DIGEST_LENGTH];
-	char text[BF_UUID_TEXT_LEN + 1];
-	struct bf_uuid id;
-
-	(void)SHA256((const unsigned char *)key->name.ptr, key->name.len, hash);
-	memcpy(id.bytes, hash, sizeof(id.bytes));
-	id.bytes[6] = (uint8_t)((id.bytes[6] & 0x0f) | 0x80); /* version 8: of our own making */
-	id.bytes[8] = (uint8_t)((id.bytes[8] & 0x3f) | 0x80);
-	bf_uuid_format(&id, text);
-	key->id = bf_arena_dup(w->arena, bf_slice_from(text));
-	if (!key->id.ptr)
-		bf_diag(w->diags, BF_DIAG_ERROR, (struct bf_pos){0, 0},
-			"the configuration does not fit into memory");
 }
 
 static bool is_clear_text(struct bf_slice url)
@@ -152,8 +96,7 @@ static void check_network(struct bf_whole *w, const struct bf_conf_provider *p,
 }
 
 struct key_refs {
-	struct key_ref *names, *ids;
-	size_t name_count, id_count;
+	struct bf_refs names, ids;
 };
 
 static void visit_keys(struct bf_whole *w, struct bf_conf_provider *p, const struct bf_node *list,
@@ -170,13 +113,10 @@ static void visit_keys(struct bf_whole *w, struct bf_conf_provider *p, const str
 		check_server(w, p, i, node, BF_PROVIDER_VLLM);
 		if (keys[i].name.len == 0)
 			continue;
-		refs->names[refs->name_count++] =
-		    (struct key_ref){keys[i].name, bf_node_member(node, "name")};
+		bf_refs_add(&refs->names, keys[i].name, bf_node_member(node, "name"));
+		bf_refs_add(&refs->ids, keys[i].id, bf_node_member(node, "id"));
 		if (keys[i].id.len == 0)
-			derive_id(w, &keys[i]);
-		else
-			refs->ids[refs->id_count++] =
-			    (struct key_ref){keys[i].id, bf_node_member(node, "id")};
+			bf_id_derive(w, keys[i].name, &keys[i].id);
 	}
 }
 
@@ -184,26 +124,21 @@ void bf_providers_complete(struct bf_whole *w)
 {
 	struct bf_conf_provider *providers = w->config->providers.items;
 	const struct bf_node *map = bf_node_member(w->root, "providers");
-	struct key_refs refs = {NULL, NULL, 0, 0};
+	struct key_refs refs = {.names = {.items = NULL}};
 	size_t keys = 0;
 
 	for (uint32_t i = 0; i < w->config->providers.count; i++)
 		keys += providers[i].keys.count;
-	refs.names = calloc(keys + 1, sizeof(*refs.names));
-	refs.ids = calloc(keys + 1, sizeof(*refs.ids));
-	if (!refs.names || !refs.ids) {
-		bf_diag(w->diags, BF_DIAG_ERROR, bf_node_pos(map),
-			"the configuration does not fit into memory");
-	} else {
+	if (bf_refs_init(w, &refs.names, keys) == 0 && bf_refs_init(w, &refs.ids, keys) == 0) {
 		for (uint32_t i = 0; i < w->config->providers.count; i++) {
 			const struct bf_node *node = bf_node_child(map, i);
 
 			visit_keys(w, &providers[i], bf_node_member(node, "keys"), &refs);
 			check_network(w, &providers[i], bf_node_member(node, "network_config"));
 		}
-		report_repeats(w, refs.names, refs.name_count, "name");
-		report_repeats(w, refs.ids, refs.id_count, "id");
+		bf_refs_check(w, &refs.names, "key", "name", false);
+		bf_refs_check(w, &refs.ids, "key", "id", false);
 	}
-	free(refs.names);
-	free(refs.ids);
+	bf_refs_done(&refs.names);
+	bf_refs_done(&refs.ids);
 }

@@ -47,8 +47,8 @@ struct bf_conf_client {
 	struct bf_array allowed_headers;      /* beside the usual ones, for CORS */
 	struct bf_array required_headers; /* of struct bf_slice; a request without one is refused */
 	struct bf_conf_header_filter header_filter_config;
-	bool enforce_auth_on_inference; /* or enforce_governance_header: no call without a virtual
-					   key */
+	bool enforce_auth_on_inference; /* no call without a virtual key */
+	bool enforce_governance_header; /* Bifrost's older name of it; equals it after loading */
 	int64_t log_retention_days; /* Bifrost's other name of logs_store.retention_days; equals it
 				       after loading */
 };
@@ -127,9 +127,9 @@ struct bf_conf_budget {
 	int64_t max_limit_nusd;         /* max_limit, in dollars */
 	struct bf_slice reset_duration; /* see common/base/window.h */
 	bool calendar_aligned;          /* here or at the key */
-	uint64_t quarter_start_month;   /* reset_config.quarter_start_month; 0: January */
+	uint64_t quarter_start_month;   /* reset_config.quarter_start_month; 1: January */
 	struct bf_slice last_reset; /* RFC 3339; where rolling windows are anchored; empty: 1970 */
-	struct bf_slice virtual_key_id; /* owner; empty within virtual_keys[].budgets */
+	struct bf_slice virtual_key_id; /* owner; empty after loading */
 };
 
 /* Up to three limits with windows of their own; 0: no such limit. */
@@ -154,6 +154,7 @@ struct bf_conf_virtual_key {
 	struct bf_slice rate_limit_id; /* empty: none */
 	struct bf_array budgets; /* of struct bf_conf_budget, its own and, after loading, those
 				    of governance.budgets that name it */
+	struct bf_array budget;  /* older form: one of them; empty after loading */
 };
 
 enum bf_price_match {
@@ -165,13 +166,20 @@ enum bf_price_match {
 struct bf_conf_price {
 	int64_t input_cost_per_token_pusd;
 	int64_t output_cost_per_token_pusd;
-	int64_t cache_read_input_token_cost_pusd; /* BF_PRICE_AS_INPUT: as any input */
+	int64_t cache_read_input_token_cost_pusd; /* BF_PRICE_AS_INPUT: as any input; the loader
+						     writes that price instead */
 };
 
 #define BF_PRICE_AS_INPUT (-1)
 
+enum bf_price_scope {
+	BF_PRICE_GLOBAL,
+	BF_PRICE_PROVIDER,
+};
+
 struct bf_conf_pricing_override {
 	struct bf_slice id, name;
+	int32_t scope_kind;          /* enum bf_price_scope */
 	struct bf_slice provider_id; /* scope_kind provider: its name; empty: global */
 	int32_t match_type;          /* enum bf_price_match */
 	struct bf_slice pattern;     /* of the model's name, without the provider */
@@ -179,13 +187,12 @@ struct bf_conf_pricing_override {
 };
 
 struct bf_conf_governance {
-	struct bf_array virtual_keys; /* of struct bf_conf_virtual_key */
-	struct bf_array rate_limits;  /* of struct bf_conf_rate_limit */
-	struct bf_array budgets;      /* of struct bf_conf_budget; empty after loading: each
-					 stands at its owner */
-	struct bf_array
-	    pricing_overrides; /* of struct bf_conf_pricing_override; the first that fits
-				  counts, exact before wildcard, provider before global */
+	struct bf_array virtual_keys;      /* of struct bf_conf_virtual_key */
+	struct bf_array rate_limits;       /* of struct bf_conf_rate_limit */
+	struct bf_array budgets;           /* of struct bf_conf_budget; empty after loading: each
+					      stands at its owner */
+	struct bf_array pricing_overrides; /* of struct bf_conf_pricing_override; which one counts:
+					      common/govern/price.h */
 };
 
 enum bf_store_type {

@@ -16,6 +16,10 @@
 #define BF_UNBUILT_NAMES_MAX  256
 #define BF_HEADER_NAMES_MAX   64
 #define BF_EXTRA_HEADERS_MAX  64
+#define BF_VIRTUAL_KEYS_MAX   10000
+#define BF_BUDGETS_MAX        40000
+#define BF_KEY_BUDGETS_MAX    40   /* what can be decided at once: BF_PLAN_LIMITS_PER_REQUEST */
+#define BF_PRICES_MAX         1000 /* looked through for every request of a key with a budget */
 
 #define BF_FIELD(type_, member) .offset = (uint32_t)offsetof(struct type_, member)
 #define BF_ROWS(fields_)        .fields = (fields_), .field_count = BF_ARRAY_LEN(fields_)
@@ -24,6 +28,7 @@ extern const struct bf_table bf_server_table;
 extern const struct bf_table bf_client_table;
 extern const struct bf_table bf_provider_table;
 extern const struct bf_table bf_network_table;
+extern const struct bf_table bf_governance_table;
 extern const struct bf_table bf_config_store_table;
 extern const struct bf_table bf_logs_store_table;
 extern const struct bf_table bf_supervisor_table;
@@ -42,12 +47,60 @@ struct bf_whole {
 	const struct bf_node *root;
 	struct bf_arena *arena;
 	struct bf_diags *diags;
+	/* Where budgets stood: those of the first key in the order of its budgets, then those of
+	 * the second; budgets_of tells where those of a key begin. NULL until they were moved. */
+	const struct bf_node **budgets;
+	uint32_t *budgets_of;
 };
 
 /* Also when the file has errors. */
 void bf_providers_complete(struct bf_whole *w);
 /* Only when it has none: a wrong value would stand there as its default. */
 void bf_networks_settle(struct bf_whole *w);
+
+/* Ids and values of keys, budgets to their owners. Also when the file has errors. */
+void bf_governance_complete(struct bf_whole *w);
+/* Its part that moves budgets. */
+void bf_budgets_complete(struct bf_whole *w);
+/* Where a budget of a key stood before; NULL when nobody knows. */
+const struct bf_node *bf_budget_node(const struct bf_whole *w, uint32_t key, uint32_t budget);
+/* Can a plan be made of it? Only when it has none. */
+void bf_governance_settle(struct bf_whole *w);
+
+/* What may stand in a file only once, and where it stood. */
+struct bf_ref {
+	struct bf_slice text;
+	const struct bf_node *node;
+	uint32_t index; /* in the order of adding, empty ones included */
+};
+
+struct bf_refs {
+	struct bf_ref *items;
+	size_t count;
+	uint32_t next;
+};
+
+/* Room for so many. 0, or reported. */
+int bf_refs_init(struct bf_whole *w, struct bf_refs *refs, size_t most);
+/* Empty texts are none. */
+void bf_refs_add(struct bf_refs *refs, struct bf_slice text, const struct bf_node *node);
+/* Sorts them and reports each that stands there again: "the key name "a" stands in line 3 already".
+ */
+void bf_refs_check(struct bf_whole *w, struct bf_refs *refs, const char *thing, const char *what,
+		   bool secret);
+void bf_refs_sort(struct bf_refs *refs);
+/* Of sorted ones; NULL. */
+const struct bf_ref *bf_refs_find(const struct bf_refs *refs, struct bf_slice text);
+void bf_refs_done(struct bf_refs *refs);
+
+/* A UUID made of a text. */
+void bf_id_derive(struct bf_whole *w, struct bf_slice from, struct bf_slice *ret_id);
+/* Reports that memory is out. */
+void bf_whole_is_full(struct bf_whole *w);
+
+/* The checks of entries of the governance block. */
+int bf_rate_limit_check(const void *object, struct bf_err *err);
+int bf_pricing_override_check(const void *object, struct bf_err *err);
 
 /* The check of bf_provider_table. */
 int bf_provider_check(const void *object, struct bf_err *err);
@@ -61,6 +114,9 @@ int bf_settle_sent_header(struct bf_slice *text, struct bf_arena *arena, struct 
 int bf_settle_origin(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
 int bf_settle_cert_pem(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
 int bf_settle_key_pem(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
+int bf_settle_window(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
+int bf_settle_moment(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
+int bf_settle_virtual_key(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
 int bf_settle_url(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
 
 /* http:// or https://, a host, nothing secret? */

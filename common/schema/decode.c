@@ -45,7 +45,7 @@ static const char *wanted_kind(const struct bf_field *f)
 	case BF_T_INT:
 	case BF_T_UINT:
 		return "a whole number";
-	case BF_T_MICRO:
+	case BF_T_DECIMAL:
 		return "a number";
 	case BF_T_DURATION:
 		return "a duration such as 30s";
@@ -179,13 +179,15 @@ static void decode_strings(struct bf_decoder *d, const struct bf_field *f,
 static void decode_list(struct bf_decoder *d, const struct bf_field *f, const struct bf_node *node,
 			struct bf_array *list, const struct bf_path *path)
 {
-	const struct bf_node *child = node->first;
+	struct bf_node single = {.type = BF_NODE_LIST, .count = 1, .pos = node->pos};
+	bool one = (f->flags & BF_OR_ONE) && node->type == BF_NODE_MAP;
+	const struct bf_node *from = one ? &single : node, *child = one ? node : node->first;
 
-	if (node->type != BF_NODE_LIST) {
-		wrong_kind(d, node, path, wanted_kind(f));
+	if (from->type != BF_NODE_LIST) {
+		wrong_kind(d, node, path, f->flags & BF_OR_ONE ? "a mapping" : wanted_kind(f));
 		return;
 	}
-	if (!start_list(d, f, node, f->sub->size, list, path))
+	if (!start_list(d, f, from, f->sub->size, list, path))
 		return;
 	for (uint32_t i = 0; i < list->count; i++, child = child->next) {
 		struct bf_path here = {.up = path, .index = i, .kind = BF_PATH_INDEX};
@@ -289,7 +291,7 @@ static void decode_field(struct bf_decoder *d, const struct bf_field *f, const s
 	case BF_T_UINT:
 	case BF_T_DURATION:
 	case BF_T_SIZE:
-	case BF_T_MICRO:
+	case BF_T_DECIMAL:
 	case BF_T_STRING:
 	case BF_T_SECRET:
 	case BF_T_BYTES:

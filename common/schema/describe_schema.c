@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "common/codec/json_writer.h"
+#include "common/schema/decimal.h"
 #include "common/schema/decode.h"
 
 #define REFERENCE "#/$defs/reference"
@@ -28,6 +29,14 @@ static void pair(struct bf_json_writer *w, const char *key, const char *value)
 	bf_jw_cstr(w, value);
 }
 
+static void bound(struct bf_json_writer *w, const struct bf_field *f, int64_t value)
+{
+	char text[BF_DECIMAL_BYTES];
+	unsigned decimals = f->type == BF_T_DECIMAL ? f->decimals : 0;
+
+	bf_jw_raw(w, bf_slice_from(bf_decimal_format(value, decimals, text)));
+}
+
 static void number_bounds(struct bf_json_writer *w, const struct bf_field *f)
 {
 	if (f->min == 0 && f->max == 0) {
@@ -38,9 +47,9 @@ static void number_bounds(struct bf_json_writer *w, const struct bf_field *f)
 		return;
 	}
 	bf_jw_key(w, "minimum");
-	f->type == BF_T_MICRO ? bf_jw_micro(w, f->min) : bf_jw_i64(w, f->min);
+	bound(w, f, f->min);
 	bf_jw_key(w, "maximum");
-	f->type == BF_T_MICRO ? bf_jw_micro(w, f->max) : bf_jw_i64(w, f->max);
+	bound(w, f, f->max);
 }
 
 static void text_form(struct bf_json_writer *w, const char *pattern)
@@ -69,7 +78,7 @@ static void write_measure(struct bf_json_writer *w, const struct bf_field *f, co
 static void write_number(struct bf_json_writer *w, const struct bf_field *f)
 {
 	bf_jw_object(w);
-	pair(w, "type", f->type == BF_T_MICRO ? "number" : "integer");
+	pair(w, "type", f->type == BF_T_DECIMAL ? "number" : "integer");
 	number_bounds(w, f);
 	bf_jw_end_object(w);
 }
@@ -160,6 +169,10 @@ static void write_container(struct bf_json_writer *w, const struct bf_field *f, 
 		write_table(w, f->sub, pattern, false);
 		return;
 	}
+	if (f->flags & BF_OR_ONE) {
+		write_table(w, f->sub, pattern, false);
+		return;
+	}
 	pair(w, "type", f->type == BF_T_LIST ? "array" : "object");
 	bf_jw_key(w, f->type == BF_T_LIST ? "maxItems" : "maxProperties");
 	bf_jw_i64(w, f->max);
@@ -175,7 +188,7 @@ static void write_container(struct bf_json_writer *w, const struct bf_field *f, 
 static void write_default(struct bf_json_writer *w, const struct bf_field *f)
 {
 	bool bare = f->type == BF_T_BOOL || f->type == BF_T_INT || f->type == BF_T_UINT ||
-		    f->type == BF_T_MICRO;
+		    f->type == BF_T_DECIMAL;
 
 	if (!f->dflt)
 		return;
@@ -213,7 +226,7 @@ static void write_field(struct bf_json_writer *w, const struct bf_field *f, cons
 	case BF_T_UINT:
 	case BF_T_DURATION:
 	case BF_T_SIZE:
-	case BF_T_MICRO:
+	case BF_T_DECIMAL:
 	case BF_T_ENUM:
 	case BF_T_COUNT:
 		write_forms(w, f);

@@ -27,7 +27,7 @@ static const char *type_name(const struct bf_field *f)
 		return "duration";
 	case BF_T_SIZE:
 		return "size";
-	case BF_T_MICRO:
+	case BF_T_DECIMAL:
 		return "decimal number";
 	case BF_T_STRING:
 		return "string";

@@ -51,7 +51,7 @@ static bool fields_equal(const struct bf_field *f, const void *a, const void *b,
 		return *(const bool *)a == *(const bool *)b;
 	case BF_T_INT:
 	case BF_T_DURATION:
-	case BF_T_MICRO:
+	case BF_T_DECIMAL:
 		return *(const int64_t *)a == *(const int64_t *)b;
 	case BF_T_UINT:
 	case BF_T_SIZE:

@@ -21,7 +21,7 @@ enum bf_field_type {
 	BF_T_DURATION, /* int64_t milliseconds; text "30s"; a bare number counts field->unit_ms each
 			  (0: refused) */
 	BF_T_SIZE,    /* uint64_t bytes; text "10MB"; a bare number counts field->unit_bytes each */
-	BF_T_MICRO,   /* int64_t millionths of a decimal number such as 0.5 */
+	BF_T_DECIMAL, /* int64_t counts of 10^-field->decimals: 0.5, 1.5e-07; exact or refused */
 	BF_T_STRING,  /* struct bf_slice, terminated; max = longest length in bytes */
 	BF_T_SECRET,  /* as BF_T_STRING, and printed as "***" everywhere */
 	BF_T_BYTES,   /* struct bf_slice; messages only (msgpack bin) */
@@ -72,6 +72,7 @@ enum bf_field_flag {
 	BF_INTERNAL =
 	    1 << 2, /* never read from a file and in no document; travels between processes */
 	BF_FILE_TEXT = 1 << 3, /* text that starts with '/' is the path of a file with the value */
+	BF_OR_ONE = 1 << 4,    /* of a BF_T_LIST: a mapping stands for a list of one */
 };
 
 struct bf_table;
@@ -98,6 +99,7 @@ struct bf_field {
 	uint8_t type;      /* enum bf_field_type */
 	uint8_t flags;     /* enum bf_field_flag */
 	uint8_t reload;    /* enum bf_reload */
+	uint8_t decimals;  /* BF_T_DECIMAL: at most 18 */
 };
 
 struct bf_buf;

@@ -4,6 +4,7 @@
  */
 #include "common/base/num.h"
 #include "common/codec/json_writer.h"
+#include "common/schema/decimal.h"
 #include "common/schema/value.h"
 
 static void write_strings(struct bf_json_writer *w, const struct bf_array *list)
@@ -86,7 +87,7 @@ static void write_hex(struct bf_json_writer *w, struct bf_slice bytes)
 
 static void write_field(struct bf_json_writer *w, const struct bf_field *f, const void *slot)
 {
-	char text[32];
+	char text[BF_DECIMAL_BYTES];
 
 	switch ((enum bf_field_type)f->type) {
 	case BF_T_BOOL:
@@ -104,8 +105,9 @@ static void write_field(struct bf_json_writer *w, const struct bf_field *f, cons
 	case BF_T_SIZE:
 		bf_jw_cstr(w, bf_format_size(*(const uint64_t *)slot, text));
 		break;
-	case BF_T_MICRO:
-		bf_jw_micro(w, *(const int64_t *)slot);
+	case BF_T_DECIMAL:
+		bf_jw_raw(
+		    w, bf_slice_from(bf_decimal_format(*(const int64_t *)slot, f->decimals, text)));
 		break;
 	case BF_T_STRING:
 		bf_jw_string(w, *(const struct bf_slice *)slot);

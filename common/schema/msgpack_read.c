@@ -176,7 +176,7 @@ static int read_field(struct decode *d, const struct bf_field *f, void *slot)
 	case BF_T_UINT:
 	case BF_T_DURATION:
 	case BF_T_SIZE:
-	case BF_T_MICRO:
+	case BF_T_DECIMAL:
 		return read_number(d, f, slot);
 	case BF_T_STRING:
 	case BF_T_SECRET:

@@ -61,7 +61,7 @@ static void write_field(struct bf_mp_writer *w, const struct bf_field *f, const 
 		break;
 	case BF_T_INT:
 	case BF_T_DURATION:
-	case BF_T_MICRO:
+	case BF_T_DECIMAL:
 		bf_mp_write_i64(w, *(const int64_t *)slot);
 		break;
 	case BF_T_UINT:

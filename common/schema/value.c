@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/base/num.h"
+#include "common/schema/decimal.h"
 
 bool bf_field_admits_i64(const struct bf_field *f, int64_t value)
 {
@@ -96,11 +97,8 @@ static void format_bound(const struct bf_field *f, int64_t bound, char out[32])
 		(void)bf_format_duration_ms(bound, out);
 	else if (f->type == BF_T_SIZE)
 		(void)bf_format_size((uint64_t)bound, out);
-	else if (f->type == BF_T_MICRO && bound % 1000000 != 0)
-		(void)snprintf(out, 32, "%" PRId64 ".%06" PRId64, bound / 1000000, bound % 1000000);
 	else
-		(void)snprintf(out, 32, "%" PRId64,
-			       f->type == BF_T_MICRO ? bound / 1000000 : bound);
+		(void)bf_decimal_format(bound, f->type == BF_T_DECIMAL ? f->decimals : 0, out);
 }
 
 const char *bf_bounds_text(const struct bf_field *f, char out[96])
@@ -108,7 +106,7 @@ const char *bf_bounds_text(const struct bf_field *f, char out[96])
 	char low[32], high[32];
 
 	out[0] = '\0';
-	if (f->type > BF_T_MICRO || f->type == BF_T_BOOL || (f->min == 0 && f->max == 0))
+	if (f->type > BF_T_DECIMAL || f->type == BF_T_BOOL || (f->min == 0 && f->max == 0))
 		return out;
 	format_bound(f, f->min, low);
 	format_bound(f, f->max, high);
@@ -172,14 +170,25 @@ static int parse_i64(const struct parse *p, void *slot)
 	int64_t value = 0;
 	int r;
 
-	if (p->f->type == BF_T_MICRO)
-		r = bf_parse_micro(p->text, &value);
-	else
-		r = bf_parse_i64(p->text, &value);
+	r = bf_parse_i64(p->text, &value);
 	if (p->style == BF_TEXT_QUOTED || r == BF_E_SYNTAX)
-		return wrong_type(p, p->f->type == BF_T_MICRO
-					 ? "a decimal number with at most 6 decimals"
-					 : "a whole number");
+		return wrong_type(p, "a whole number");
+	if (r < 0 || !bf_field_admits_i64(p->f, value))
+		return out_of_range(p);
+	*(int64_t *)slot = value;
+	return 0;
+}
+
+static int parse_decimal(const struct parse *p, void *slot)
+{
+	char wanted[64];
+	int64_t value = 0;
+	int r = bf_decimal_parse(p->text, p->f->decimals, &value);
+
+	(void)snprintf(wanted, sizeof(wanted), "a decimal number with at most %u decimals",
+		       p->f->decimals);
+	if (p->style == BF_TEXT_QUOTED || r == BF_E_SYNTAX || r == BF_E_TYPE)
+		return wrong_type(p, wanted);
 	if (r < 0 || !bf_field_admits_i64(p->f, value))
 		return out_of_range(p);
 	*(int64_t *)slot = value;
@@ -308,8 +317,9 @@ int bf_value_parse(const struct bf_field *f, struct bf_slice text, enum bf_text_
 	case BF_T_BOOL:
 		return parse_bool(&p, slot);
 	case BF_T_INT:
-	case BF_T_MICRO:
 		return parse_i64(&p, slot);
+	case BF_T_DECIMAL:
+		return parse_decimal(&p, slot);
 	case BF_T_UINT:
 		return parse_u64(&p, slot);
 	case BF_T_DURATION:

@@ -34,7 +34,7 @@ static inline bool bf_field_seen_by(const struct bf_field *f, uint16_t audience)
 	return audience == 0 || (f->audience & audience) != 0;
 }
 
-/* Numbers of signed types: BF_T_INT, BF_T_DURATION, BF_T_MICRO. */
+/* Numbers of signed types: BF_T_INT, BF_T_DURATION, BF_T_DECIMAL. */
 bool bf_field_admits_i64(const struct bf_field *f, int64_t value);
 /* BF_T_UINT, BF_T_SIZE. */
 bool bf_field_admits_u64(const struct bf_field *f, uint64_t value);

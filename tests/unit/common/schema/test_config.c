@@ -18,7 +18,8 @@ static void each_key(const struct bf_table *table, const char *prefix, bool skip
 
 		(void)snprintf(name, sizeof(name), "%s%s%s", prefix, prefix[0] ? "." : "", f->name);
 		fn(f, name, ctx);
-		if (!f->sub)
+		/* What is below another name stands below the first one too. */
+		if (!f->sub || (f->flags & BF_HIDDEN))
 			continue;
 		size_t used = strlen(name);
 		(void)snprintf(name + used, sizeof(name) - used, "%s",
@@ -51,7 +52,7 @@ static size_t size_of(const struct bf_field *f)
 	case BF_T_UINT:
 	case BF_T_DURATION:
 	case BF_T_SIZE:
-	case BF_T_MICRO:
+	case BF_T_DECIMAL:
 	case BF_T_COUNT:
 		break;
 	}
@@ -62,7 +63,7 @@ static void check_row(const struct bf_field *f, const char *name, void *ctx)
 {
 	unsigned *count = ctx;
 	bool is_measure = f->type == BF_T_INT || f->type == BF_T_UINT || f->type == BF_T_DURATION ||
-			  f->type == BF_T_SIZE || f->type == BF_T_MICRO;
+			  f->type == BF_T_SIZE || f->type == BF_T_DECIMAL;
 	bool is_text = f->type == BF_T_STRING || f->type == BF_T_SECRET || f->type == BF_T_STRINGS;
 
 	(*count)++;
@@ -361,6 +362,8 @@ static void examples_load(void **state)
 
 	(void)state;
 	assert_int_equal(setenv("OPENAI_API_KEY", "x", 1), 0);
+	assert_int_equal(setenv("CHECKOUT_KEY", "x", 1), 0);
+	assert_int_equal(setenv("BATCH_KEY", "y", 1), 0);
 	for (size_t i = 0; i < BF_ARRAY_LEN(files); i++) {
 		char path[512];
 		struct bf_arena arena;

@@ -1,0 +1,105 @@
+/*
+ * Single entries of the governance block and their texts: the checks and settle functions of
+ * config_governance.c, called by the decoder. Must never show the value of a key.
+ */
+#include <inttypes.h>
+
+#include "common/base/wall.h"
+#include "common/base/window.h"
+#include "common/schema/config_priv.h"
+
+int bf_settle_window(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err)
+{
+	struct bf_window window;
+	int r = bf_window_parse(*text, false, &window);
+
+	(void)arena;
+	if (r == BF_E_RANGE)
+		return bf_err_set(err, r, "must be longer than nothing and at most 100 years");
+	if (r < 0)
+		return bf_err_set(err, r,
+				  "must be a duration such as 30s, 1h or 1d, with d, w, M, Q and Y "
+				  "for days, weeks, months, quarters and years, or daily, weekly, "
+				  "monthly, yearly, not \"%.40s\"",
+				  text->ptr);
+	return 0;
+}
+
+int bf_settle_moment(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err)
+{
+	int64_t wall_ms;
+
+	(void)arena;
+	if (text->len == 0 || bf_wall_parse_ms(*text, &wall_ms) == 0)
+		return 0;
+	return bf_err_set(err, BF_E_SYNTAX,
+			  "must be a time such as 2026-11-21T10:00:00Z, not \"%.40s\"", text->ptr);
+}
+
+int bf_settle_virtual_key(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err)
+{
+	(void)arena;
+	if (text->len == 0)
+		return bf_err_set(err, BF_E_SYNTAX, "is empty: give a secret of its own");
+	for (size_t i = 0; i < text->len; i++)
+		if (text->ptr[i] <= ' ' || text->ptr[i] > '~')
+			return bf_err_set(err, BF_E_SYNTAX,
+					  "must consist of letters, digits and signs, without "
+					  "spaces: it travels in a header");
+	return 0;
+}
+
+static int check_pair(const char *what, int64_t max, struct bf_slice reset, struct bf_err *err)
+{
+	if (max && !reset.len)
+		return bf_err_set(err, BF_E_MISSING,
+				  "%s_max_limit needs %s_reset_duration: add it, such as 1h", what,
+				  what);
+	if (!max && reset.len)
+		return bf_err_set(err, BF_E_MISSING,
+				  "%s_reset_duration needs a %s_max_limit of 1 or more: add it, or "
+				  "remove both",
+				  what, what);
+	return 0;
+}
+
+int bf_rate_limit_check(const void *object, struct bf_err *err)
+{
+	const struct bf_conf_rate_limit *l = object;
+	int r = check_pair("request", l->request_max_limit, l->request_reset_duration, err);
+
+	if (r == 0)
+		r = check_pair("token", l->token_max_limit, l->token_reset_duration, err);
+	if (r < 0)
+		return r;
+	if (l->id.len == 0)
+		return bf_err_set(err, BF_E_MISSING, "its id is empty: give it one");
+	if (!l->request_max_limit && !l->token_max_limit && !l->concurrent_max_limit)
+		return bf_err_set(err, BF_E_MISSING,
+				  "limits nothing: give request_max_limit, token_max_limit or "
+				  "concurrent_max_limit, or remove it");
+	return 0;
+}
+
+int bf_pricing_override_check(const void *object, struct bf_err *err)
+{
+	const struct bf_conf_pricing_override *o = object;
+	bool has_star = o->pattern.len && memchr(o->pattern.ptr, '*', o->pattern.len);
+
+	if (o->scope_kind == BF_PRICE_PROVIDER && o->provider_id.len == 0)
+		return bf_err_set(err, BF_E_MISSING,
+				  "scope_kind: provider needs provider_id: add the provider's "
+				  "name");
+	if (o->scope_kind == BF_PRICE_GLOBAL && o->provider_id.len)
+		return bf_err_set(err, BF_E_STATE,
+				  "provider_id is for scope_kind: provider: write that, or remove "
+				  "it");
+	if (o->pattern.len == 0)
+		return bf_err_set(err, BF_E_MISSING,
+				  "pattern is empty: write the model's name, or * with match_type: "
+				  "wildcard");
+	if (o->match_type == BF_PRICE_EXACT && has_star)
+		return bf_err_set(err, BF_E_STATE,
+				  "a pattern with * needs match_type: wildcard: add it");
+	return 0;
+}
