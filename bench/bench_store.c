@@ -72,7 +72,7 @@ static int measure(struct store *store, unsigned batch)
 		unsigned inserted = 0;
 
 		fill(batch);
-		if (store_write(store, items, batch, &scratch, &inserted, &err) < 0) {
+		if (store_write(store, items, batch, &scratch, NULL, &inserted, &err) < 0) {
 			(void)fprintf(stderr, "%s\n", err.text);
 			return -1;
 		}

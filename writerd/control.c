@@ -31,9 +31,22 @@ static void on_config_applied(struct bf_child *child, struct bf_frame *f, const 
 		bf_log(BF_LOG_WARN, "config_not_noted", "reason=%s", bf_log_quote(err.text));
 }
 
+static void on_limits_get(struct bf_child *child, struct bf_frame *f, const void *message)
+{
+	struct writerd *w = child->daemon;
+	struct bf_msg_limits page;
+	struct bf_err err = {0};
+
+	if (limits_page(&w->limits, message, &page, &child->scratch, &err) < 0)
+		(void)bf_channel_reply_error(&child->channel, f, err.code, err.text);
+	else
+		(void)bf_channel_reply(&child->channel, f, BF_MSG_LIMITS, &page, false);
+}
+
 const struct bf_child_handler control_handlers[] = {
     {BF_MSG_PROC_DEAD, on_proc_dead},
     {BF_MSG_CONFIG_APPLIED, on_config_applied},
+    {BF_MSG_LIMITS_GET, on_limits_get},
     {0, NULL},
 };
 
@@ -65,5 +78,9 @@ void control_status(struct bf_child *child, struct bf_array *items, struct bf_ar
 	bf_status_add(items, arena, "rows_swept", "%llu", (unsigned long long)t->rows_swept);
 	bf_status_add(items, arena, "rows_waiting", "%llu", (unsigned long long)waiting.rows);
 	bf_status_add(items, arena, "rows_in_overflow", "%llu", (unsigned long long)overflow);
+	bf_status_add(items, arena, "limits", "%u", w->limits.plan.limit_count);
+	bf_status_add(items, arena, "limits_unplaced", "%u", w->limits.unplaced);
+	bf_status_add(items, arena, "charges_unknown", "%llu",
+		      (unsigned long long)w->limits.fold.unknown);
 	bf_status_add(items, arena, "store_errors", "%llu", (unsigned long long)t->store_errors);
 }

@@ -118,7 +118,8 @@ int intake_commit(struct intake *in, int64_t now_ms, unsigned *ret_rows, unsigne
 	}
 	in->first_slot = (in->first_slot + 1) % SHM_PROC_SLOTS;
 	if (in->item_count)
-		r = store_write(in->store, in->items, in->item_count, &in->scratch, ret_rows, err);
+		r = store_write(in->store, in->items, in->item_count, &in->scratch, in->fold,
+				ret_rows, err);
 	if (r < 0)
 		return r;
 	release(in);

@@ -17,6 +17,7 @@ struct intake {
 	struct shm_segment *seg;
 	struct store *store;
 	bool keep_content;
+	struct fold *fold;   /* NULL: there are no meters */
 	uint32_t first_slot; /* of the next turn: no slot is always last */
 	struct join joins[SHM_PROC_SLOTS];
 	struct row_scratch scratch;

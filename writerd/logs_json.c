@@ -59,6 +59,10 @@ static const struct {
     {"truncated", FLAG},
     {"client_gone", FLAG},
     {"content_truncated", FLAG},
+    {"virtual_key_id", AS_IS},
+    {"virtual_key_name", AS_IS},
+    {"charged_tokens", AS_IS},
+    {"charged_requests", AS_IS},
     {"input_history", TREE},
     {"output_message", TREE},
 };

@@ -22,14 +22,14 @@ struct logs_value {
 };
 
 /* In the order in which logs_json_row asks for them. */
-#define LOGS_JSON_COLUMNS                                                                        \
-	"id, request_id, parent_request_id, timestamp, created_at, object_type, status, stream," \
-	" stop_reason, provider, model, number_of_retries, fallback_index, selected_key_id,"     \
-	" selected_key_name, attempt_trail, http_status, latency, first_byte_ms, token_usage,"   \
-	" prompt_tokens, completion_tokens, total_tokens, cached_read_tokens,"                   \
-	" nullif(cost_nusd, 0), error_type, error_details, cluster_node_id, worker, crashed, "   \
-	"estimated,"                                                                             \
-	" truncated, client_gone, content_truncated"
+#define LOGS_JSON_COLUMNS                                                                          \
+	"id, request_id, parent_request_id, timestamp, created_at, object_type, status, stream,"   \
+	" stop_reason, provider, model, number_of_retries, fallback_index, selected_key_id,"       \
+	" selected_key_name, attempt_trail, http_status, latency, first_byte_ms, token_usage,"     \
+	" prompt_tokens, completion_tokens, total_tokens, cached_read_tokens,"                     \
+	" nullif(cost_nusd, 0), error_type, error_details, cluster_node_id, worker, crashed,"      \
+	" estimated, truncated, client_gone, content_truncated, virtual_key_id, virtual_key_name," \
+	" charged_tokens, charged_requests"
 #define LOGS_JSON_CONTENT "input_history, output_message"
 
 /* One row as an object. fetch gives the value of a column, which lives until the next call. */

@@ -59,6 +59,7 @@ static void on_second(struct bf_child *child)
 	struct writerd *w = child->daemon;
 
 	turn_second(&w->turn);
+	limits_second(&w->limits);
 }
 
 static int choose_paths(struct bf_child *child, struct bf_err *err)
@@ -143,11 +144,14 @@ static int writerd_start(struct bf_child *child, struct bf_err *err)
 		bf_child_leave(child, BF_EXIT_CONFIG);
 		return 0;
 	}
+	if (limits_start(&w->limits, &w->seg, w->store, c, child->proc_slot, err) < 0)
+		return err->code;
 	turn_start(&w->turn, child->loop, &w->seg, w->store, child->proc_slot, child->doorbell_fd,
 		   w->store_path && !c->client.disable_content_logging,
 		   c->logs_store.retention_days);
 	w->turn.sweep.on_freed = control_slot_freed;
 	w->turn.sweep.owner = child;
+	w->turn.intake.fold = w->turn.sweep.fold = &w->limits.fold;
 	child->on_second = on_second;
 	bf_log(BF_LOG_INFO, "writerd_started", "store=%s node_id=%s memory_bytes=%zu",
 	       bf_log_quote(w->store_path ? w->store_path : "off"), w->node_id,
@@ -167,6 +171,7 @@ static void writerd_stop(struct bf_child *child)
 		bf_log(BF_LOG_WARN, "rows_left", "rows=%llu effect=%s", (unsigned long long)left,
 		       bf_log_quote("they stay in the segment for the next writerd"));
 	w->store->ops->close(w->store);
+	limits_done(&w->limits);
 }
 
 static bool is_reader(int argc, char **argv)

@@ -5,6 +5,8 @@
  */
 #include "writerd/retention.h"
 
+#include "common/base/macros.h"
+
 #define DAY_NS (INT64_C(86400) * 1000000000)
 
 void retention_init(struct retention *r, int64_t days, int64_t now_ms)
@@ -26,7 +28,7 @@ int retention_run(struct retention *r, struct store *store, int64_t now_ms, int6
 		  bool *ret_finished, struct bf_err *err)
 {
 	char before[ROW_TIME_LEN + 1];
-	unsigned deleted = 0;
+	struct store_expired deleted = {0, 0};
 	int code;
 
 	*ret_finished = false;
@@ -36,8 +38,8 @@ int retention_run(struct retention *r, struct store *store, int64_t now_ms, int6
 		r->deleted = 0;
 	code = store->ops->expire(store, row_time(oldest_kept_ns(r->days, now_wall_ns), before),
 				  RETENTION_BATCH_ROWS, &deleted, err);
-	r->deleted += deleted;
-	r->running = code == 0 && deleted == RETENTION_BATCH_ROWS;
+	r->deleted += deleted.rows;
+	r->running = code == 0 && BF_MAX(deleted.rows, deleted.totals) == RETENTION_BATCH_ROWS;
 	if (r->running) {
 		r->next_ms = now_ms + RETENTION_PAUSE_MS;
 		return 0;

@@ -158,6 +158,7 @@ static void render_numbers(const struct shm_usage_record *record, struct row *ro
 	row->fallback_index = record->fallback_index;
 	row->http_status = record->http_status;
 	row->worker = record->worker;
+	row->proc_slot = record->proc_slot % SHM_PROC_SLOTS;
 	row->latency_us = not_negative(record->latency_us);
 	row->first_byte_us = not_negative(record->first_byte_us);
 	row->prompt_tokens = to_i64(prompt);
@@ -165,6 +166,8 @@ static void render_numbers(const struct shm_usage_record *record, struct row *ro
 	row->total_tokens = total < prompt ? INT64_MAX : to_i64(total);
 	row->cached_tokens = to_i64(record->cached_tokens);
 	row->cost_nusd = not_negative(record->cost_nusd);
+	row->charged_tokens = to_i64(record->tokens_charged);
+	row->charged_requests = record->requests_charged;
 }
 
 /* Whether it was a stream is a column of its own. */
@@ -204,6 +207,9 @@ void row_render(const struct shm_usage_record *record, struct bf_slice input,
 	copy_field(row->stop_reason, record->stop_reason, sizeof(record->stop_reason));
 	copy_field(row->request_id, record->request_id, sizeof(record->request_id));
 	copy_field(row->parent_id, record->parent_id, sizeof(record->parent_id));
+	copy_field(row->virtual_key_id, record->virtual_key_id, sizeof(record->virtual_key_id));
+	copy_field(row->virtual_key_name, record->virtual_key_name,
+		   sizeof(record->virtual_key_name));
 	copy_field(row->attempt_trail, record->attempt_trail, sizeof(record->attempt_trail));
 	render_numbers(record, row);
 	render_error(record, row);

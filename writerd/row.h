@@ -23,9 +23,12 @@ struct row {
 	char stop_reason[25], request_id[129], parent_id[65]; /* "": none */
 	char attempt_trail[321];                              /* JSON; "": none */
 	int64_t number_of_retries, fallback_index, http_status, worker;
+	uint32_t proc_slot;                /* below SHM_PROC_SLOTS */
 	int64_t latency_us, first_byte_us; /* first_byte_us 0: there was none */
 	int64_t prompt_tokens, completion_tokens, total_tokens, cached_tokens;
 	int64_t cost_nusd;
+	char virtual_key_id[65], virtual_key_name[65]; /* "": none */
+	int64_t charged_tokens, charged_requests;      /* what its meters were charged */
 	const char *error_type; /* a class of common/base/error_class.h; NULL: no error */
 	char error_details[ROW_ERROR_MAX]; /* JSON; "" when there was no error */
 	struct bf_slice input, output;     /* ptr NULL: no content */

@@ -72,6 +72,24 @@ static const struct schema_step logs_steps[] = {
     {4, "classes of errors",
      "ALTER TABLE logs ADD COLUMN error_type TEXT;"
      "ALTER TABLE logs ADD COLUMN content_truncated INTEGER NOT NULL DEFAULT 0;"},
+    /*
+     * What the meters of a row were charged, and the sums of that: they change in one transaction.
+     * identity is common/govern/plan.h's, window its whole index. Totals are read by their key and
+     * leave in the order in which they were last changed.
+     */
+    {5, "meters",
+     "ALTER TABLE logs ADD COLUMN virtual_key_id TEXT;"
+     "ALTER TABLE logs ADD COLUMN virtual_key_name TEXT;"
+     "ALTER TABLE logs ADD COLUMN charged_tokens INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE logs ADD COLUMN charged_requests INTEGER NOT NULL DEFAULT 0;"
+     "CREATE TABLE meter_totals ("
+     " identity INTEGER NOT NULL,"
+     " window INTEGER NOT NULL,"
+     " settled INTEGER NOT NULL,"
+     " updated_at TEXT NOT NULL,"
+     " PRIMARY KEY (identity, window)"
+     ") WITHOUT ROWID;"
+     "CREATE INDEX meter_totals_updated_at ON meter_totals (updated_at);"},
 };
 
 static const struct schema_step config_steps[] = {

@@ -4,28 +4,49 @@
  */
 #include "writerd/store.h"
 
-int store_write(struct store *s, const struct store_item *items, size_t count,
-		struct row_scratch *scratch, unsigned *ret_inserted, struct bf_err *err)
-{
-	unsigned inserted = 0;
-	struct row row;
-	int r = s->ops->begin(s, err);
+#include "writerd/fold.h"
 
-	if (r < 0)
-		return r;
+static int append_all(struct store *s, const struct store_item *items, size_t count,
+		      struct row_scratch *scratch, struct fold *fold, unsigned *inserted,
+		      struct bf_err *err)
+{
+	struct row row;
+	int r = 0;
+
 	for (size_t i = 0; i < count && r == 0; i++) {
 		bool fresh = false;
 
 		row_render(items[i].record, items[i].input, items[i].output, scratch, &row);
 		r = s->ops->append(s, &row, &fresh, err);
-		inserted += fresh ? 1 : 0;
+		*inserted += fresh && !s->ops->keeps_nothing;
+		if (fresh && fold)
+			fold_add(fold, items[i].record);
 	}
+	return r;
+}
+
+int store_write(struct store *s, const struct store_item *items, size_t count,
+		struct row_scratch *scratch, struct fold *fold, unsigned *ret_inserted,
+		struct bf_err *err)
+{
+	unsigned inserted = 0;
+	int r = s->ops->begin(s, err);
+
+	if (r < 0)
+		return r;
+	if (fold)
+		fold_clear(fold);
+	r = append_all(s, items, count, scratch, fold, &inserted, err);
+	if (r == 0 && fold)
+		r = fold_store(fold, s, err);
 	if (r == 0)
 		r = s->ops->commit(s, err);
 	if (r < 0) {
 		s->ops->rollback(s);
 		return r;
 	}
+	if (fold)
+		fold_publish(fold);
 	*ret_inserted = inserted;
 	return 0;
 }

@@ -17,18 +17,34 @@
 #include "writerd/row.h"
 
 struct store;
+struct fold;
+
+struct store_expired {
+	unsigned rows, totals;
+};
 
 struct store_ops {
+	bool keeps_nothing; /* rows are not counted as written */
 	int (*begin)(struct store *s, struct bf_err *err);
 	/* ret_inserted: false when the id was there already. */
 	int (*append)(struct store *s, const struct row *row, bool *ret_inserted,
 		      struct bf_err *err);
 	int (*commit)(struct store *s, struct bf_err *err);
 	void (*rollback)(struct store *s);
-	/* Deletes at most limit of the rows older than before (text of row_time), in a transaction
-	 * of its own. */
-	int (*expire)(struct store *s, const char *before, unsigned limit, unsigned *ret_deleted,
-		      struct bf_err *err);
+	/*
+	 * Totals of meters: a sum for each identity and window, changed with the rows it comes
+	 * from. NULL both: this store keeps none. add_total, between begin and commit: makes it
+	 * when there is none; ret_settled is the sum then. newest_total: the newest window from
+	 * least to most; 1, or 0 when there is none.
+	 */
+	int (*add_total)(struct store *s, uint64_t identity, int64_t window, int64_t amount,
+			 int64_t *ret_settled, struct bf_err *err);
+	int (*newest_total)(struct store *s, uint64_t identity, int64_t least, int64_t most,
+			    int64_t *ret_window, int64_t *ret_settled, struct bf_err *err);
+	/* Deletes at most limit of the rows, and of the totals, that are older than before (text of
+	 * row_time), in a transaction of its own. The two newest windows of a meter stay. */
+	int (*expire)(struct store *s, const char *before, unsigned limit,
+		      struct store_expired *ret_deleted, struct bf_err *err);
 	/* Before the next try after an error: opens the store again where that can help. */
 	int (*mend)(struct store *s, struct bf_err *err);
 	void (*close)(struct store *s);
@@ -43,6 +59,11 @@ struct store_item {
 	struct bf_slice input, output; /* ptr NULL: no content */
 };
 
-/* All items in one transaction, or none. ret_inserted counts those that were new. */
+/*
+ * All items in one transaction, or none. ret_inserted counts those that were new. fold: they, and
+ * only they, are added to the totals, in the same transaction; after it they are shown. NULL: there
+ * are no meters.
+ */
 int store_write(struct store *s, const struct store_item *items, size_t count,
-		struct row_scratch *scratch, unsigned *ret_inserted, struct bf_err *err);
+		struct row_scratch *scratch, struct fold *fold, unsigned *ret_inserted,
+		struct bf_err *err);

@@ -17,6 +17,9 @@ enum statement {
 	ST_ROLLBACK,
 	ST_INSERT,
 	ST_EXPIRE,
+	ST_EXPIRE_TOTALS,
+	ST_ADD_TOTAL,
+	ST_NEWEST_TOTAL,
 	ST_COUNT,
 };
 
@@ -32,14 +35,29 @@ static const char *const statement_text[ST_COUNT] = {
 	 " completion_tokens, total_tokens, cached_read_tokens, cost_nusd, cluster_node_id, worker,"
 	 " crashed, estimated, truncated, client_gone, error_details, input_history, "
 	 "output_message, request_id, parent_request_id, stop_reason, fallback_index,"
-	 " selected_key_id, attempt_trail, error_type, content_truncated)"
+	 " selected_key_id, attempt_trail, error_type, content_truncated, "
+	 "virtual_key_id, virtual_key_name, charged_tokens, charged_requests)"
 	 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,"
-	 " ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35) ON "
+	 " ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, "
+	 "?36, "
+	 "?37, ?38, ?39) ON "
 	 "CONFLICT "
 	 "(id) DO NOTHING"),
     [ST_EXPIRE] =
 	("DELETE FROM logs WHERE inc_number IN"
 	 " (SELECT inc_number FROM logs WHERE timestamp < ?1 ORDER BY timestamp LIMIT ?2)"),
+    [ST_EXPIRE_TOTALS] =
+	("DELETE FROM meter_totals WHERE (identity, window) IN"
+	 " (SELECT identity, window FROM meter_totals AS old WHERE updated_at < ?1 AND window <"
+	 " (SELECT window FROM meter_totals WHERE identity = old.identity"
+	 " ORDER BY window DESC LIMIT 1 OFFSET 1) ORDER BY updated_at LIMIT ?2)"),
+    /* What a worker wrote may be any number: sums stop where the meters' do. */
+    [ST_ADD_TOTAL] =
+	("INSERT INTO meter_totals (identity, window, settled, updated_at) VALUES (?1, ?2, ?3, ?4)"
+	 " ON CONFLICT (identity, window) DO UPDATE SET updated_at = excluded.updated_at,"
+	 " settled = min(settled + excluded.settled, 2305843009213693952) RETURNING settled"),
+    [ST_NEWEST_TOTAL] = ("SELECT window, settled FROM meter_totals WHERE identity = ?1"
+			 " AND window BETWEEN ?2 AND ?3 ORDER BY window DESC LIMIT 1"),
 };
 
 struct store_sqlite {
@@ -111,13 +129,17 @@ static int left_behind(struct store_sqlite *s, struct bf_err *err)
 	    schema_logs.store, s->path);
 }
 
+static int not_open(const struct store_sqlite *s, struct bf_err *err)
+{
+	return bf_err_set(err, s->last_code, "%s: %s: is not open", schema_logs.store, s->path);
+}
+
 static int sqlite_begin(struct store *base, struct bf_err *err)
 {
 	struct store_sqlite *s = of(base);
 
 	if (!s->db)
-		return bf_err_set(err, s->last_code, "%s: %s: is not open", schema_logs.store,
-				  s->path);
+		return not_open(s, err);
 	if (sqlite_db_moved(s->db))
 		return left_behind(s, err);
 	(void)row_time(bf_wall_ns(), s->created_at);
@@ -221,6 +243,10 @@ static void bind_row(struct binder *b, const struct store_sqlite *s, const struc
 	else
 		bind_null(b);
 	bind_int(b, row->content_truncated);
+	bind_filled(b, row->virtual_key_id);
+	bind_filled(b, row->virtual_key_name);
+	bind_int(b, row->charged_tokens);
+	bind_int(b, row->charged_requests);
 }
 
 static int sqlite_append(struct store *base, const struct row *row, bool *ret_inserted,
@@ -257,21 +283,93 @@ static void sqlite_rollback(struct store *base)
 		(void)run(s, ST_ROLLBACK, NULL);
 }
 
+/* The first row of a statement whose parameters are bound: up to two numbers. 1, 0 without a row.
+ */
+static int first_row(struct store_sqlite *s, enum statement which, int64_t numbers[2],
+		     struct bf_err *err)
+{
+	sqlite3_stmt *st = s->statements[which];
+	int r = sqlite3_step(st), code = r == SQLITE_ROW;
+
+	for (int i = 0; r == SQLITE_ROW && i < sqlite3_column_count(st) && i < 2; i++)
+		numbers[i] = sqlite3_column_int64(st, i);
+	/* RETURNING gives its rows when the change is made; it ends with the next step. */
+	if (r == SQLITE_ROW)
+		r = sqlite3_step(st);
+	if (r != SQLITE_DONE && r != SQLITE_ROW)
+		code = failed(s, err);
+	(void)sqlite3_reset(st);
+	(void)sqlite3_clear_bindings(st);
+	return code;
+}
+
+static int sqlite_add_total(struct store *base, uint64_t identity, int64_t window, int64_t amount,
+			    int64_t *ret_settled, struct bf_err *err)
+{
+	struct store_sqlite *s = of(base);
+	struct binder b = {s->statements[ST_ADD_TOTAL], 1, SQLITE_OK};
+	int64_t numbers[2] = {0, 0};
+	int r;
+
+	bind_int(&b, (int64_t)identity);
+	bind_int(&b, window);
+	bind_int(&b, amount);
+	bind_cstr(&b, s->created_at);
+	if (b.error != SQLITE_OK)
+		return failed(s, err);
+	r = first_row(s, ST_ADD_TOTAL, numbers, err);
+	*ret_settled = numbers[0];
+	return r < 0 ? r : 0;
+}
+
+static int sqlite_newest_total(struct store *base, uint64_t identity, int64_t least, int64_t most,
+			       int64_t *ret_window, int64_t *ret_settled, struct bf_err *err)
+{
+	struct store_sqlite *s = of(base);
+	struct binder b = {NULL, 1, SQLITE_OK};
+	int64_t numbers[2] = {0, 0};
+	int r;
+
+	if (!s->db)
+		return not_open(s, err);
+	b.st = s->statements[ST_NEWEST_TOTAL];
+	bind_int(&b, (int64_t)identity);
+	bind_int(&b, least);
+	bind_int(&b, most);
+	if (b.error != SQLITE_OK)
+		return failed(s, err);
+	r = first_row(s, ST_NEWEST_TOTAL, numbers, err);
+	*ret_window = numbers[0];
+	*ret_settled = numbers[1];
+	return r;
+}
+
+static int delete_old(struct store_sqlite *s, enum statement which, const char *before,
+		      unsigned limit, unsigned *ret_deleted, struct bf_err *err)
+{
+	int r;
+
+	(void)sqlite3_bind_text(s->statements[which], 1, before, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(s->statements[which], 2, limit);
+	r = run(s, which, err);
+	if (r == 0)
+		*ret_deleted = (unsigned)sqlite3_changes(s->db);
+	return r;
+}
+
 static int sqlite_expire(struct store *base, const char *before, unsigned limit,
-			 unsigned *ret_deleted, struct bf_err *err)
+			 struct store_expired *ret_deleted, struct bf_err *err)
 {
 	struct store_sqlite *s = of(base);
 	int r = sqlite_begin(base, err);
 
 	if (r < 0)
 		return r;
-	(void)sqlite3_bind_text(s->statements[ST_EXPIRE], 1, before, -1, SQLITE_STATIC);
-	(void)sqlite3_bind_int64(s->statements[ST_EXPIRE], 2, limit);
-	r = run(s, ST_EXPIRE, err);
-	if (r == 0) {
-		*ret_deleted = (unsigned)sqlite3_changes(s->db);
+	r = delete_old(s, ST_EXPIRE, before, limit, &ret_deleted->rows, err);
+	if (r == 0)
+		r = delete_old(s, ST_EXPIRE_TOTALS, before, limit, &ret_deleted->totals, err);
+	if (r == 0)
 		r = run(s, ST_COMMIT, err);
-	}
 	if (r < 0)
 		sqlite_rollback(base);
 	return r;
@@ -306,6 +404,8 @@ int store_sqlite_open(const char *path, const char *node_id, struct store **ret_
 	    .append = sqlite_append,
 	    .commit = sqlite_commit,
 	    .rollback = sqlite_rollback,
+	    .add_total = sqlite_add_total,
+	    .newest_total = sqlite_newest_total,
 	    .expire = sqlite_expire,
 	    .mend = sqlite_mend,
 	    .close = sqlite_close,

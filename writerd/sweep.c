@@ -93,7 +93,7 @@ static int sweep_slot(struct sweep *s, uint32_t p, int64_t now_wall_ns, unsigned
 
 	if (n == 0)
 		return free_slot(s, p);
-	r = store_write(s->store, s->items, n, &s->scratch, &inserted, err);
+	r = store_write(s->store, s->items, n, &s->scratch, s->fold, &inserted, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < n; i++)

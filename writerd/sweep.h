@@ -16,7 +16,8 @@ struct sweep {
 	struct shm_segment *seg;
 	struct store *store;
 	bool keep_content;
-	uint16_t role; /* of processes with rings */
+	uint16_t role;     /* of processes with rings */
+	struct fold *fold; /* NULL: there are no meters */
 	void (*on_freed)(void *owner, uint32_t p);
 	void *owner;
 	bool kept[SHM_PROC_SLOTS]; /* could not be freed: left to the next writerd, told once */

@@ -7,6 +7,7 @@
 #include "common/base/rand.h"
 #include "common/proc/child.h"
 #include "shm/segment.h"
+#include "writerd/limits.h"
 #include "writerd/turn.h"
 
 struct writerd {
@@ -16,5 +17,6 @@ struct writerd {
 	const char *config_path; /* NULL: no config store */
 	struct bf_err refusal;   /* of the configured paths, found out before the sandbox */
 	char node_id[BF_UUID_TEXT_LEN + 1]; /* "": the node has none */
+	struct limits limits;
 	struct turn turn;
 };

@@ -147,7 +147,7 @@ struct bf_msg_logs_query {
 	 * is when no row has it as its id. */
 	struct bf_slice id;
 	struct bf_array providers, models, status, stop_reasons, error_types, objects,
-	    selected_key_ids;
+	    selected_key_ids, virtual_key_ids;
 	struct bf_slice parent_request_id; /* "": any */
 	struct bf_slice request_id;        /* "": any; else the client's own */
 	struct bf_slice content_search;    /* "": any; else a piece of the content */

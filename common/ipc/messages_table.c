@@ -134,6 +134,7 @@ static const struct bf_field logs_query_fields[] = {
     VALUES(bf_msg_logs_query, error_types, "any of these classes; none: all"),
     VALUES(bf_msg_logs_query, objects, "any of these object types; none: all"),
     VALUES(bf_msg_logs_query, selected_key_ids, "any of these; none: all"),
+    VALUES(bf_msg_logs_query, virtual_key_ids, "any of these; none: all"),
     TEXT(bf_msg_logs_query, parent_request_id, BF_LOGS_MAX_TEXT, "empty: any"),
     TEXT(bf_msg_logs_query, request_id, BF_LOGS_MAX_TEXT, "the client's own; empty: any"),
     TEXT(bf_msg_logs_query, content_search, BF_LOGS_MAX_TEXT,

@@ -238,6 +238,7 @@ static const struct parameter parameters[] = {
     {"error_types", AT(error_types), read_list, true},
     {"objects", AT(objects), read_list, true},
     {"selected_key_ids", AT(selected_key_ids), read_list, true},
+    {"virtual_key_ids", AT(virtual_key_ids), read_list, true},
     {"request_id", AT(request_id), read_text, false},
     {"parent_request_id", AT(parent_request_id), read_text, false},
     {"content_search", AT(content_search), read_text, false},

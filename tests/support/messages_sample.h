@@ -55,6 +55,7 @@ static inline const void *sample_message(uint16_t type)
 	    .error_types = {values, 1},
 	    .objects = {values, 1},
 	    .selected_key_ids = {values, 1},
+	    .virtual_key_ids = {values, 1},
 	    .parent_request_id = {"p", 1},
 	    .request_id = {"r", 1},
 	    .content_search = {"100%", 4},

@@ -43,7 +43,8 @@ static void write_rows(uint32_t first, uint32_t count, int64_t later_ns)
 			records[i].started_wall_ns += later_ns;
 			items[i] = (struct store_item){.record = &records[i]};
 		}
-		assert_int_equal(store_write(store, items, 100, &scratch, &inserted, &err), 0);
+		assert_int_equal(store_write(store, items, 100, &scratch, NULL, &inserted, &err),
+				 0);
 		assert_int_equal(inserted, 100);
 	}
 	row_scratch_done(&scratch);

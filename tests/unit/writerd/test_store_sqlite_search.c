@@ -137,7 +137,7 @@ static void put(struct shm_usage_record *r, const char *input, const char *outpu
 	const struct store_item item = {r, bf_slice_from(input), bf_slice_from(output)};
 
 	row_scratch_init(&scratch);
-	assert_int_equal(store_write(store, &item, 1, &scratch, &inserted, &err), 0);
+	assert_int_equal(store_write(store, &item, 1, &scratch, NULL, &inserted, &err), 0);
 	assert_int_equal(inserted, 1);
 	row_scratch_done(&scratch);
 }

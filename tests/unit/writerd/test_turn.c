@@ -51,8 +51,8 @@ static void moody_rollback(struct store *s)
 	moody.real->ops->rollback(moody.real);
 }
 
-static int moody_expire(struct store *s, const char *before, unsigned limit, unsigned *ret_deleted,
-			struct bf_err *err)
+static int moody_expire(struct store *s, const char *before, unsigned limit,
+			struct store_expired *ret_deleted, struct bf_err *err)
 {
 	(void)s;
 	return moody.real->ops->expire(moody.real, before, limit, ret_deleted, err);

@@ -1,0 +1,329 @@
+/*
+ * Places of limits. Called by main.c at the start and once a second; must never open a meter whose
+ * window it does not know, and never give a place back that a record or a request still names
+ * (shm_meter_collect() looks).
+ */
+#include "writerd/limits.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/base/clock.h"
+#include "common/base/macros.h"
+#include "common/log/log.h"
+#include "shm/health.h"
+#include "shm/metrics.h"
+
+#define AHEAD            16 /* windows that a meter's word may be ahead of the clock */
+#define EPOCH_MASK       0xffffffu
+#define PLACE_BATCH      4096u /* new limits in one transaction */
+#define COLLECT_EVERY_MS 5000
+#define JANITOR_EVERY_MS (INT64_C(20) * 3600 * 1000)
+#define ARENA_BYTES      (1u << 30)
+
+static int64_t now_ms_of(const struct limits *l, const struct bf_limit *limit)
+{
+	struct shm_wall wall = shm_wall_read(l->seg);
+
+	return shm_wall_ms(&wall, bf_boot_ns(), bf_limit_length_ms(limit));
+}
+
+/* ---- windows by name */
+
+/* The window with these low bits that is nearest to another one. */
+static int64_t nearest(int64_t window, uint32_t epoch)
+{
+	uint32_t apart = (epoch - (uint32_t)window) & EPOCH_MASK;
+
+	return window + (int64_t)apart - (apart > EPOCH_MASK / 2 ? INT64_C(1) << 24 : 0);
+}
+
+/* A meter that no limit names any more still gets what its last rows were charged: the store knows
+ * its windows since it was placed. */
+static int window_of(void *owner, uint32_t m, uint64_t identity, uint32_t epoch,
+		     int64_t *ret_window, struct bf_err *err)
+{
+	const struct limits *l = owner;
+	int64_t newest = epoch, settled;
+	uint32_t i = l->by_place[m];
+	int r;
+
+	if (i > 0) {
+		const struct bf_limit *limit = &l->plan.limits[i - 1];
+
+		*ret_window = bf_limit_window_of(limit, epoch, now_ms_of(l, limit));
+		return 0;
+	}
+	r = l->store->ops->newest_total(l->store, identity, INT64_MIN, INT64_MAX, &newest, &settled,
+					err);
+	*ret_window = r == 1 ? nearest(newest, epoch) : epoch;
+	return r < 0 ? r : 0;
+}
+
+/* ---- places */
+
+static void configure(struct limits *l, uint32_t i)
+{
+	const struct bf_limit *limit = &l->plan.limits[i];
+	uint32_t m = l->places[i];
+	struct shm_meter_info info;
+
+	/* One that moves too fast to be read is told again what it may know: that harms nobody. */
+	if (!shm_meter_read(l->seg, m, &info) || info.limit != limit->max)
+		(void)shm_meter_configure(l->seg, m, limit->max, false, false, 0);
+}
+
+static void open_meter(struct limits *l, uint32_t i)
+{
+	const struct bf_limit *limit = &l->plan.limits[i];
+
+	configure(l, i);
+	shm_meter_open(l->seg, l->places[i], limit->identity, (uint32_t)limit->quantity);
+	l->open[i] = true;
+	l->unplaced--;
+}
+
+/* The newest window from now on that the store knows: a clock that was set back must not begin a
+ * window anew that has been used. */
+static int known_total(struct limits *l, uint32_t i, int64_t *ret_window, int64_t *ret_settled,
+		       struct bf_err *err)
+{
+	const struct bf_limit *limit = &l->plan.limits[i];
+	int64_t now = bf_limit_window(limit, now_ms_of(l, limit));
+	const struct store_ops *ops = l->store->ops;
+	int r = 0;
+
+	if (ops->newest_total)
+		r = ops->newest_total(l->store, limit->identity, now,
+				      limit->endless ? now : now + AHEAD, ret_window, ret_settled,
+				      err);
+	if (r == 1)
+		return 0;
+	*ret_window = now;
+	*ret_settled = 0;
+	return r;
+}
+
+/* Within a transaction: what is known, and a note of the window when nothing is. */
+static int read_or_note(struct limits *l, uint32_t i, int64_t *ret_window, int64_t *ret_settled,
+			struct bf_err *err)
+{
+	int r = known_total(l, i, ret_window, ret_settled, err);
+
+	if (r == 0 && *ret_settled == 0 && !l->plan.limits[i].endless && l->store->ops->add_total)
+		r = l->store->ops->add_total(l->store, l->plan.limits[i].identity, *ret_window, 0,
+					     ret_settled, err);
+	return r;
+}
+
+struct fresh {
+	uint32_t limit;
+	int64_t window, settled;
+};
+
+static int place_fresh(struct limits *l, struct fresh *list, uint32_t n, struct bf_err *err)
+{
+	int r = l->store->ops->begin(l->store, err);
+
+	for (uint32_t k = 0; k < n && r == 0; k++)
+		r = read_or_note(l, list[k].limit, &list[k].window, &list[k].settled, err);
+	if (r == 0)
+		r = l->store->ops->commit(l->store, err);
+	if (r < 0) {
+		l->store->ops->rollback(l->store);
+		return r;
+	}
+	for (uint32_t k = 0; k < n; k++) {
+		uint32_t i = list[k].limit, m = l->places[i];
+
+		shm_meter_load(l->seg, m, (uint32_t)list[k].window & EPOCH_MASK,
+			       BF_MIN(list[k].settled, SHM_METER_LIMIT_MAX));
+		open_meter(l, i);
+	}
+	return 0;
+}
+
+/* A meter that lives serves on, whatever the store says. Shown is the store's sum, in case a
+ * writerd was killed before it could show it. */
+static void take_over(struct limits *l, uint32_t i)
+{
+	int64_t window = 0, settled = 0;
+	struct bf_err err = {0};
+
+	open_meter(l, i);
+	if (l->store->ops->newest_total && known_total(l, i, &window, &settled, &err) == 0 &&
+	    settled > 0)
+		shm_meter_set_settled(l->seg, l->places[i], (uint32_t)window & EPOCH_MASK, settled);
+}
+
+/* A place for each limit that has none yet; those of meters that live are open at once. */
+static void claim_all(struct limits *l)
+{
+	l->crowded = 0;
+	for (uint32_t i = 0; i < l->plan.limit_count; i++) {
+		bool is_new = false;
+		uint32_t m;
+
+		if (l->open[i])
+			continue;
+		l->places[i] = LIMITS_NOT_PLACED;
+		if (shm_meter_place(l->seg, l->plan.limits[i].identity, &m, &is_new) < 0) {
+			l->crowded++;
+			continue;
+		}
+		l->places[i] = m;
+		l->by_place[m] = 1 + i;
+		if (!is_new)
+			take_over(l, i);
+	}
+}
+
+static void tell_store(struct limits *l, int r, const struct bf_err *err)
+{
+	if (r < 0 && !l->store_told)
+		bf_log(BF_LOG_ERROR, "limits_not_placed", "limits=%u reason=%s effect=%s",
+		       l->unplaced, bf_log_quote(err->text),
+		       bf_log_quote("requests that need them are refused with 503; it is tried "
+				    "again every second"));
+	l->store_told = r < 0;
+}
+
+static void open_fresh(struct limits *l)
+{
+	struct fresh *list = calloc(PLACE_BATCH, sizeof(*list));
+	struct bf_err err = {0};
+	uint32_t i = 0;
+	int r = list ? 0 : bf_err_set(&err, -ENOMEM, "out of memory");
+
+	while (r == 0 && i < l->plan.limit_count) {
+		uint32_t n = 0;
+
+		for (; i < l->plan.limit_count && n < PLACE_BATCH; i++) {
+			if (!l->open[i] && l->places[i] != LIMITS_NOT_PLACED)
+				list[n++].limit = i;
+		}
+		if (n > 0)
+			r = place_fresh(l, list, n, &err);
+	}
+	tell_store(l, r, &err);
+	free(list);
+}
+
+/* What no limit names: found by nobody from here on, given back when nothing in flight does. */
+static void retire_others(struct limits *l)
+{
+	for (uint32_t m = 0; (m = shm_meter_next(l->seg, m)) != SHM_METER_NOWHERE; m++) {
+		if (l->by_place[m])
+			continue;
+		shm_meter_retire(l->seg, m);
+		l->retired_left = true;
+	}
+}
+
+/* ---- life */
+
+static void count_classes(struct limits *l)
+{
+	for (uint32_t i = 0; i < l->plan.limit_count; i++) {
+		const struct bf_limit *limit = &l->plan.limits[i];
+		int64_t length_ms = bf_limit_length_ms(limit);
+		struct limits_class *c = &l->classes[shm_wall_class(length_ms)];
+
+		if (limit->endless)
+			continue;
+		c->length_ms = length_ms;
+		c->count++;
+	}
+}
+
+static int make_tables(struct limits *l, struct bf_err *err)
+{
+	l->places = calloc((size_t)l->plan.limit_count + 1, sizeof(*l->places));
+	l->open = calloc((size_t)l->plan.limit_count + 1, sizeof(*l->open));
+	l->by_place = calloc(SHM_METERS, sizeof(*l->by_place));
+	if (!l->places || !l->open || !l->by_place || fold_init(&l->fold, l->seg) < 0)
+		return bf_err_set(err, -ENOMEM, "limits: out of memory");
+	l->fold.window_of = window_of;
+	l->fold.owner = l;
+	return 0;
+}
+
+int limits_start(struct limits *l, struct shm_segment *seg, struct store *store,
+		 const struct bf_config *config, uint32_t proc_slot, struct bf_err *err)
+{
+	int r;
+
+	*l = (struct limits){.seg = seg, .store = store, .proc_slot = proc_slot};
+	bf_arena_init(&l->arena, ARENA_BYTES);
+	r = bf_plan_make(&l->plan, config, &l->arena, err);
+	if (r == 0)
+		r = make_tables(l, err);
+	if (r < 0) {
+		limits_done(l);
+		return r;
+	}
+	l->unplaced = l->plan.limit_count;
+	count_classes(l);
+	claim_all(l);
+	retire_others(l);
+	open_fresh(l);
+	limits_second(l);
+	return 0;
+}
+
+void limits_done(struct limits *l)
+{
+	fold_done(&l->fold);
+	free(l->places);
+	free(l->open);
+	free(l->by_place);
+	bf_arena_done(&l->arena);
+	*l = (struct limits){.seg = NULL};
+}
+
+static void tell_state(struct limits *l)
+{
+	struct shm_wall wall = shm_wall_read(l->seg);
+	uint32_t frozen = 0;
+
+	for (unsigned c = 0; c < SHM_WALL_CLASSES; c++) {
+		if (l->classes[c].count && shm_wall_frozen(&wall, l->classes[c].length_ms))
+			frozen += l->classes[c].count;
+	}
+	shm_metric_set(l->seg, l->proc_slot, SHM_M_LIMITS, l->plan.limit_count);
+	shm_metric_set(l->seg, l->proc_slot, SHM_M_LIMITS_FROZEN, frozen);
+	shm_metric_set(l->seg, l->proc_slot, SHM_M_LIMITS_UNPLACED, l->unplaced);
+	shm_health_set(l->seg, l->proc_slot, SHM_H_LIMITS_FROZEN, frozen > 0);
+	shm_health_set(l->seg, l->proc_slot, SHM_H_LIMITS_UNPLACED, l->unplaced > l->crowded);
+	shm_health_set(l->seg, l->proc_slot, SHM_H_METERS_FULL, l->crowded > 0);
+}
+
+static void keep_words_young(struct limits *l)
+{
+	for (uint32_t i = 0; i < l->plan.limit_count; i++) {
+		const struct bf_limit *limit = &l->plan.limits[i];
+
+		if (l->open[i])
+			(void)shm_meter_janitor(l->seg, l->places[i],
+						bf_limit_epoch(limit, now_ms_of(l, limit)));
+	}
+}
+
+void limits_second(struct limits *l)
+{
+	int64_t now_ms = bf_mono_ms();
+
+	if (l->retired_left && now_ms >= l->collect_at_ms) {
+		l->retired_left = shm_meter_collect(l->seg) > 0;
+		l->collect_at_ms = now_ms + COLLECT_EVERY_MS;
+	}
+	if (l->unplaced > 0) {
+		claim_all(l);
+		open_fresh(l);
+	}
+	if (now_ms >= l->janitor_at_ms) {
+		keep_words_young(l);
+		l->janitor_at_ms = now_ms + JANITOR_EVERY_MS;
+	}
+	tell_state(l);
+}

@@ -1,0 +1,58 @@
+/*
+ * The limits of the configuration and their meters in the segment: writerd gives each its place,
+ * with what the store knows of its window, takes places back that no limit names any more, and says
+ * how limits stand. Every step may be killed and begun again by the next writerd.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/arena.h"
+#include "common/govern/plan.h"
+#include "common/ipc/messages.h"
+#include "shm/wall.h"
+#include "writerd/fold.h"
+#include "writerd/store.h"
+
+#define LIMITS_NOT_PLACED UINT32_MAX
+
+/* Lengths of windows that share a clock: how many limits stand still is counted by these. */
+struct limits_class {
+	uint32_t count;
+	int64_t length_ms;
+};
+
+struct limits {
+	struct shm_segment *seg;
+	struct store *store;
+	uint32_t proc_slot;
+	struct bf_arena arena; /* of the plan */
+	struct bf_plan plan;
+	uint32_t *places;   /* of each limit: its meter, LIMITS_NOT_PLACED */
+	bool *open;         /* each: others find its meter */
+	uint32_t *by_place; /* SHM_METERS: 1 + number of the limit; 0: no limit of the plan */
+	struct fold fold;
+	struct limits_class classes[SHM_WALL_CLASSES];
+	uint32_t unplaced, crowded; /* crowded: of them, for want of a place */
+	bool store_told;            /* that the store does not tell totals */
+	bool retired_left;
+	int64_t collect_at_ms, janitor_at_ms; /* monotonic */
+};
+
+/*
+ * Makes the plan and places it as far as segment and store allow; limits_second() goes on with the
+ * rest. 0, -ENOMEM, or what bf_plan_make says. config must outlive it.
+ */
+int limits_start(struct limits *l, struct shm_segment *seg, struct store *store,
+		 const struct bf_config *config, uint32_t proc_slot, struct bf_err *err);
+void limits_done(struct limits *l);
+
+/* Once a second: places what had none, gives old places back, keeps gauges and health true. */
+void limits_second(struct limits *l);
+
+/*
+ * One page of BF_MSG_LIMITS: ret_page->items are in arena. 0, BF_E_UNKNOWN (no such key), -ENOMEM.
+ */
+int limits_page(const struct limits *l, const struct bf_msg_limits_get *ask,
+		struct bf_msg_limits *ret_page, struct bf_arena *arena, struct bf_err *err);
