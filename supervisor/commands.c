@@ -12,6 +12,7 @@
 #include "common/log/log.h"
 #include "common/proc/child.h"
 #include "shm/health.h"
+#include "shm/wall.h"
 #include "supervisor/identity.h"
 #include "supervisor/spawn.h"
 #include "supervisor/supervisor.h"
@@ -205,6 +206,16 @@ static void on_node_drain(const struct question *q)
 	reply(q, BF_MSG_OK, NULL, false);
 }
 
+static void on_clock_accept(const struct question *q)
+{
+	struct shm_wall wall = shm_wall_read(q->s->crew.shm);
+
+	shm_wall_accept(q->s->crew.shm, bf_wall_ns(), bf_boot_ns());
+	bf_log(BF_LOG_INFO, "clock_accepted", "ahead_ms=%lld peer_pid=%d",
+	       (long long)(wall.ahead_ns / 1000000), (int)q->c->peer_pid);
+	reply(q, BF_MSG_OK, NULL, false);
+}
+
 static void on_trace(const struct question *q)
 {
 	int r = trace_start(&q->s->router.trace, &q->ticket);
@@ -222,7 +233,7 @@ static const struct {
     {BF_MSG_HELLO, on_hello},           {BF_MSG_CHILDREN_GET, on_children_get},
     {BF_MSG_STATUS_GET, on_status_get}, {BF_MSG_RESTART, on_restart},
     {BF_MSG_RELOAD, on_reload},         {BF_MSG_NODE_DRAIN, on_node_drain},
-    {BF_MSG_TRACE, on_trace},
+    {BF_MSG_TRACE, on_trace},           {BF_MSG_CLOCK_ACCEPT, on_clock_accept},
 };
 
 /* These start something: not while the node stops. */

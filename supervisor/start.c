@@ -14,6 +14,7 @@
 #include "common/log/log.h"
 #include "common/proc/contract.h"
 #include "shm/health.h"
+#include "shm/wall.h"
 #include "supervisor/banner.h"
 #include "supervisor/identity.h"
 #include "supervisor/supervisor.h"
@@ -100,6 +101,7 @@ static int prepare_segment(struct supervisor *s, struct bf_err *err)
 		r = segment_open(&s->segment, &s->folders, &s->owner, boot_id, err);
 	if (r < 0)
 		return r == BF_E_VERSION ? BF_EXIT_VERSION : BF_EXIT_FAILED;
+	(void)shm_wall_update(&s->segment.shm, bf_wall_ns(), bf_boot_ns());
 	(void)identity_recover(&s->segment.shm);
 	shm_set_draining(&s->segment.shm, false);
 	slot = identity_own(&s->segment.shm);

@@ -9,6 +9,7 @@
 #include "shm/health.h"
 #include "shm/metrics.h"
 #include "shm/slot.h"
+#include "shm/wall.h"
 
 enum watch_verdict watch_judge(int64_t beat_ms, int64_t since_ms, int64_t now_ms, int64_t stall_ms)
 {
@@ -105,6 +106,23 @@ static uint32_t queued_frames(const struct watch *w)
 	return n;
 }
 
+/* The clock of windows: nobody else moves it. */
+static void look_at_clock(struct watch *w)
+{
+	struct shm_wall wall = shm_wall_update(w->crew->shm, bf_wall_ns(), bf_boot_ns());
+	bool ahead = wall.ahead_ns > 0;
+
+	if (ahead && !w->clock_ahead)
+		bf_log(BF_LOG_WARN, "clock_jumped_ahead", "ahead_ms=%lld effect=%s",
+		       (long long)(wall.ahead_ns / 1000000),
+		       bf_log_quote("windows of limits shorter than that stand still until "
+				    "bifrostctl limits --accept-clock"));
+	if (!ahead && w->clock_ahead)
+		bf_log(BF_LOG_INFO, "clock_believed", "effect=%s",
+		       bf_log_quote("windows of limits follow the wall clock again"));
+	w->clock_ahead = ahead;
+}
+
 static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 {
 	struct watch *w = timer->data;
@@ -121,6 +139,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 	w->last_ms = now;
 	shm_slot_beat(w->crew->shm, w->crew->own_slot, bf_mono_ns());
 	shm_metric_add(w->crew->shm, w->crew->own_slot, SHM_M_LOG_LINES_LOST, bf_log_take_lost());
+	look_at_clock(w);
 	set_health(w, SHM_H_CHILD_STALLED, look_at_children(w, now));
 	look_at_seats(w, now);
 	router_tick(w->router);
@@ -136,6 +155,7 @@ void watch_start(struct watch *w, struct crew *crew, struct admin *admin, struct
 	w->router = router;
 	w->last_ms = now;
 	w->resumed_ms = 0;
+	w->clock_ahead = false;
 	for (uint32_t i = 0; i < crew->seat_count; i++)
 		crew->seats[i].served_mono_ms = now;
 	ev_timer_init(&w->timer, on_tick, 1., 1.);
