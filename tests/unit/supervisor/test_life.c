@@ -235,10 +235,12 @@ static void test_life_and_commands(void **state)
 	assert_int_equal(ask(fd, BF_MSG_RESTART, &nobody, NULL), BF_MSG_ERROR);
 	assert_int_equal(ask(fd, BF_MSG_NODE_DRAIN, &on, NULL), BF_MSG_OK);
 	until_told("STATUS=draining");
+	assert_int_equal(ask(fd, BF_MSG_CLOCK_ACCEPT, NULL, NULL), BF_MSG_OK);
 	(void)kill(pid, SIGTERM);
 	until_told("STOPPING=1");
 	assert_int_equal(wait_exit(), 0);
 	assert_true(log_has("f:1:1: warning: odd"));
+	assert_true(log_has("event=clock_accepted"));
 	(void)close(fd);
 }
 
