@@ -1,0 +1,267 @@
+"""Limits of virtual keys: what bifrostctl limits tells, reloads, and kills of writerd while it places them. Totals, rows and
+the segment must say the same, also after everything was lost but the database."""
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import threading
+import time
+
+import pytest
+
+from gateway import wait_for
+
+KEY = "sk-bf-00000000-0000-4000-8000-000000000001"
+
+
+def governance(keys=1, budget=100.0, **rate):
+    """One rate limit for all keys, each with a budget of a day."""
+    rate = {"token_max_limit": 1000000, "token_reset_duration": "1d", "request_max_limit": 100000,
+            "request_reset_duration": "1d", "concurrent_max_limit": 50} | rate
+    return {"governance": {
+        "rate_limits": [{"id": "rates", **rate}],
+        "virtual_keys": [{"id": f"vk-{n}", "name": f"key {n}", "value": f"{KEY[:-1]}{n}", "rate_limit_id": "rates",
+                          "budgets": [{"id": f"budget-{n}", "max_limit": budget, "reset_duration": "1d"}]}
+                         for n in range(1, keys + 1)],
+        "pricing_overrides": [{"name": "all", "match_type": "wildcard", "pattern": "*", "pricing_patch": {
+            "input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06}}]}}
+
+
+def limits(gw, *key):
+    return json.loads(gw.ctl("limits", "--json", *key))["limits"]
+
+
+def by_quantity(gw, key="vk-1"):
+    return {x["quantity"]: x for x in limits(gw, key)}
+
+
+def metric(gw, name):
+    text = gw.request(path="/metrics")[2].decode()
+    return int(next(line.split()[-1] for line in text.splitlines() if line.startswith(f"{name} ")))
+
+
+def change(gw, config):
+    gw.config.update(config)
+    gw.file.write_text(json.dumps(gw.config, indent=1))
+    gw.ctl("reload")
+
+
+def settled_limits(gw, count):
+    """All limits, once every one of them has its meter."""
+    def placed():
+        with contextlib.suppress(AssertionError):  # writerd is being replaced
+            found = limits(gw)
+            return found if len(found) == count and all(x["placed"] for x in found) else None
+        return None
+    return wait_for(f"{count} limits with meters", placed, every=0.05)
+
+
+def test_limits_are_told(gateway):
+    gw = gateway(workers=1, config=governance(keys=2)).start()
+    assert len(settled_limits(gw, 8)) == 8
+    now = time.time() * 1000
+    found = by_quantity(gw)
+    assert set(found) == {"requests", "tokens", "concurrent_requests", "cost"}
+    for name, x in found.items():
+        assert (x["virtual_key_id"], x["virtual_key_name"], x["used"], x["held"]) == ("vk-1", "key 1", 0, 0), name
+        assert x["left"] == x["max"] and not x["frozen"]
+    assert found["cost"]["max"] == 100 * 10**9 and found["cost"]["limit_id"] == "budget-1"
+    assert found["tokens"]["window"] == "1d" and found["tokens"]["start_ms"] <= now < found["tokens"]["end_ms"]
+    assert found["tokens"]["end_ms"] - found["tokens"]["start_ms"] == 86400 * 1000
+    assert found["concurrent_requests"]["start_ms"] == 0
+    text = gw.ctl("limits", "key 2")
+    assert len(text.splitlines()) == 4 and "max $100.000000000" in text
+    refused = gw.ctl("limits", "nobody", check=False)
+    assert refused.returncode == 3 and "no virtual key" in refused.stderr
+    assert metric(gw, "bifrost_limits") == 8 and metric(gw, "bifrost_limits_unplaced") == 0
+    assert KEY not in gw.log() and KEY not in text
+
+
+def test_without_limits_there_is_nothing_to_tell(gateway):
+    gw = gateway(workers=1).start()
+    assert gw.ctl("limits") == "no limits are configured\n"
+    assert json.loads(gw.ctl("limits", "--json")) == {"limits": [], "clock_ahead_ms": 0}
+    assert gw.ctl("limits", "--accept-clock") == "windows of limits follow the wall clock\n"
+
+
+def test_reloads_change_limits(gateway):
+    gw = gateway(workers=1, config=governance(keys=2)).start()
+    settled_limits(gw, 8)
+    change(gw, governance(keys=1, budget=7.5, concurrent_max_limit=0))
+    settled_limits(gw, 3)
+    assert by_quantity(gw)["cost"]["max"] == 7_500_000_000
+    change(gw, governance(keys=3))
+    settled_limits(gw, 12)
+    assert gw.events("limits_not_placed") == []
+
+
+def test_pages_of_limits(gateway):
+    gw = gateway(workers=1, config=governance(keys=9)).start()
+    found = settled_limits(gw, 36)
+    assert [x["virtual_key_id"] for x in found] == [f"vk-{n}" for n in range(1, 10) for _ in range(4)]
+
+
+def many(keys):
+    config = governance(keys=1)
+    config["governance"]["virtual_keys"] = [
+        {"id": f"vk-{n}", "name": f"key {n}", "value": f"sk-bf-{n:08x}-0000-4000-8000-000000000000", "rate_limit_id": "rates"}
+        for n in range(keys)]
+    return config
+
+
+def test_writerd_killed_while_it_places_limits(gateway):
+    """At its start it places thousands of them; each kill comes a little later than the last one."""
+    gw = gateway(workers=1, config=many(1500)).start()
+    settled_limits(gw, 4500)
+    gw.stop()
+    (gw.runtime / "segment").unlink()
+    gw.start()
+    for n in range(6):
+        pid = wait_for("a writerd", lambda: gw.pids().get("writerd"), every=0.001)
+        time.sleep(0.004 * n * n)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        wait_for("its end", lambda pid=pid: gw.pids().get("writerd") != pid, every=0.001)
+    found = settled_limits(gw, 4500)
+    assert len({(x["virtual_key_id"], x["quantity"]) for x in found}) == 4500
+    assert gw.request(path="/health")[0] in (200, 503)
+    # The next reload takes most of them away; their places are free again for others.
+    change(gw, many(10))
+    settled_limits(gw, 30)
+
+
+# ---- with requests
+
+
+def database(gw):
+    return contextlib.closing(sqlite3.connect(f"file:{gw.state / 'logs.db'}?mode=ro", uri=True, timeout=5))
+
+
+def sums(gw):
+    """What the rows of vk-1 were charged: {quantity: sum}."""
+    with database(gw) as db:
+        row = db.execute("SELECT coalesce(sum(charged_requests), 0), coalesce(sum(charged_tokens), 0),"
+                         " coalesce(sum(cost_nusd), 0) FROM logs WHERE virtual_key_id = 'vk-1'").fetchone()
+    return dict(zip(("requests", "tokens", "cost"), row))
+
+
+def totals(gw):
+    """The same as the store's totals, which know no names: as a sorted list of those above 0."""
+    with database(gw) as db:
+        return sorted(n for (n,) in db.execute("SELECT settled FROM meter_totals WHERE settled > 0"))
+
+
+class Load:
+    """Chats with the key from several threads until the block ends."""
+
+    def __init__(self, gw, threads=4):
+        self.gw, self.answers, self.others = gw, 0, []
+        self.over, self.lock = threading.Event(), threading.Lock()
+        self.threads = [threading.Thread(target=self.run) for _ in range(threads)]
+
+    def run(self):
+        while not self.over.is_set():
+            try:
+                status = chat(self.gw)[0]
+            except OSError as e:
+                status = repr(e)
+            with self.lock:
+                self.answers += status == 200
+                if status != 200:
+                    self.others.append(status)
+            time.sleep(0.002)
+
+    def __enter__(self):
+        for t in self.threads:
+            t.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for t in self.threads:
+            t.join()
+
+
+def chat(gw, **more):
+    body = {"model": "mock/m", "messages": [{"role": "user", "content": "hello"}], **more}
+    return gw.request("POST", "/v1/chat/completions", body, headers={"x-bf-vk": KEY})
+
+
+def ready(gw):
+    """Workers know the meters."""
+    wait_for("an answer", lambda: chat(gw)[0] == 200, every=0.05)
+
+
+def agree(gw):
+    """Rows, totals and meters say the same, once nothing runs and all rows are written."""
+    def same():
+        with contextlib.suppress(AssertionError):
+            found = by_quantity(gw)
+            rows = sums(gw)
+            if all(found[q]["used"] == rows[q] and found[q]["held"] == 0 for q in rows) and \
+                    found["concurrent_requests"]["held"] == 0 and totals(gw) == sorted(n for n in rows.values() if n):
+                return rows
+        return None
+    try:
+        return wait_for("rows, totals and meters to agree", same, timeout=20, every=0.1)
+    except AssertionError as e:
+        raise AssertionError(f"{e}: rows {sums(gw)}, totals {totals(gw)}, meters {by_quantity(gw)}") from e
+
+
+def test_used_is_the_sum_of_rows(gateway):
+    gw = gateway(workers=2, config=governance()).start()
+    settled_limits(gw, 4)
+    ready(gw)
+    with Load(gw) as load:
+        time.sleep(2)
+    assert load.others == []
+    rows = agree(gw)
+    assert rows["requests"] == load.answers + 1 and rows["tokens"] > rows["requests"] and rows["cost"] > 0
+    shown = gw.request(path="/api/logs?virtual_key_ids=vk-1&limit=1")[2]
+    assert shown["pagination"]["total_count"] == rows["requests"]
+    assert shown["logs"][0]["virtual_key_name"] == "key 1" and shown["logs"][0]["charged_requests"] == 1
+    assert gw.request(path="/api/logs?virtual_key_ids=vk-2")[2]["pagination"]["total_count"] == 0
+
+
+def test_what_was_used_survives_the_loss_of_the_segment(gateway):
+    gw = gateway(workers=2, config=governance()).start()
+    settled_limits(gw, 4)
+    ready(gw)
+    with Load(gw):
+        time.sleep(1)
+    before = agree(gw)
+    gw.stop()
+    (gw.runtime / "segment").unlink()
+    gw.start()
+    settled_limits(gw, 4)
+    assert agree(gw) == before
+    ready(gw)
+    assert agree(gw)["requests"] == before["requests"] + 1
+
+
+def test_writerd_and_workers_killed_under_load(gateway):
+    gw = gateway(workers=2, config=governance()).start()
+    settled_limits(gw, 4)
+    ready(gw)
+    with Load(gw, threads=6) as load:
+        for n in range(8):
+            time.sleep(1.05)
+            victim = ("writerd", "proxyd.0", "proxyd.1")[n % 3]
+            os.kill(gw.pids()[victim], signal.SIGKILL)
+    assert load.answers > 100
+    rows = agree(gw)
+    assert rows["requests"] >= load.answers + 1
+    with database(gw) as db:
+        assert db.execute("SELECT count(*) FROM logs WHERE charged_requests > 1").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("off", [{"logs_store": {"enabled": False}}])
+def test_meters_without_a_store_of_logs(gateway, off):
+    gw = gateway(workers=1, config=governance() | off).start()
+    settled_limits(gw, 4)
+    ready(gw)
+    for _ in range(5):
+        assert chat(gw)[0] == 200
+    wait_for("what was used", lambda: by_quantity(gw)["requests"]["used"] == 6 and by_quantity(gw)["requests"]["held"] == 0)
