@@ -290,52 +290,6 @@ static void a_row_without_a_price_costs_null(void **state)
 	assert_int_equal(crafted_number(&c, "SELECT cost IS NULL FROM logs"), 1);
 }
 
-static void make_row_of_version(unsigned version)
-{
-	const struct schema old = {schema_logs.store, schema_logs.steps, version};
-	sqlite3 *db = NULL;
-
-	assert_int_equal(sqlite_db_open(c.path, &old, &db, &err), 0);
-	assert_int_equal(
-	    sqlite3_exec(db,
-			 "INSERT INTO logs (id, timestamp, created_at, object_type, status, stream,"
-			 " provider, model, number_of_retries, selected_key_name, http_status,"
-			 " latency, prompt_tokens, completion_tokens, total_tokens,"
-			 " cached_read_tokens, cost_nusd, worker, crashed, estimated, truncated,"
-			 " client_gone, input_history) VALUES"
-			 " ('00000000-0000-0000-0000-000001000000', '2023-11-14T22:13:21.000Z', '',"
-			 " 'chat_completion', 'success', 0, 'mock', 'm', 0, 'k', 200, 1.5, 2, 3, 5,"
-			 " 1, 7000000000, 0, 0, 0, 0, 0, '[1]')",
-			 NULL, NULL, NULL),
-	    SQLITE_OK);
-	sqlite_db_close(&db);
-}
-
-static void rows_of_older_versions_are_kept(void **state)
-{
-	(void)state;
-	for (unsigned version = 1; version < schema_logs.count; version++) {
-		struct bf_msg_logs_query q = any();
-
-		make_row_of_version(version);
-		store = crafted_store(&c);
-		expect(&q, "1");
-		q.id = BF_SLICE_LIT("00000000-0000-0000-0000-000001000000");
-		assert_int_equal(run(&q), 0);
-		assert_int_equal(number(0, "fallback_index"), 0);
-		assert_int_equal(number(member(0, "token_usage"), "total_tokens"), 5);
-		assert_true(bf_slice_is(bf_json_raw(&tape, member(0, "cost")), "7.000000000"));
-		assert_true(bf_slice_is(bf_json_raw(&tape, member(0, "input_history")), "[1]"));
-		assert_true(bf_slice_is(bf_json_raw(&tape, member(0, "error_type")), "null"));
-		assert_true(
-		    bf_slice_is(bf_json_raw(&tape, member(0, "content_truncated")), "false"));
-		assert_int_equal(crafted_number(&c, "SELECT cost = 7.0 FROM logs"), 1);
-		store->ops->close(store);
-		store = NULL;
-		assert_int_equal(unlink(c.path), 0);
-	}
-}
-
 /* The reader does not touch what the writer has not brought up to date. */
 static void an_older_version_is_not_read(void **state)
 {
@@ -518,7 +472,6 @@ int main(void)
 	    TEST(an_empty_store),
 	    TEST(one_row_with_its_content),
 	    TEST(a_row_without_a_price_costs_null),
-	    TEST(rows_of_older_versions_are_kept),
 	    TEST(an_older_version_is_not_read),
 	    TEST(a_file_that_comes_later),
 	    TEST(rows_that_come_later_are_seen),
