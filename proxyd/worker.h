@@ -13,6 +13,7 @@
 #include "common/schema/config.h"
 #include "shm/metrics.h"
 #include "shm/segment.h"
+#include "shm/series.h"
 
 struct bf_tls_server;
 struct ask_table;
@@ -48,6 +49,10 @@ struct worker {
 	    answer_bytes; /* answers being collected, and answers their clients have not read yet */
 	uint64_t
 	    inflight; /* admitted and not settled: each keeps one record's room in the usage ring */
+	struct {      /* of the last row that had one: most rows are like the one before */
+		struct shm_series_name name;
+		uint32_t method, series;
+	} last_series;
 	struct exchange *spares;
 	unsigned spare_count;
 };

@@ -17,6 +17,7 @@
 #include "shm/meter_layout.h"
 #include "shm/metrics.h"
 #include "shm/segment.h"
+#include "shm/series_layout.h"
 #include "shm/usage.h"
 #include "shm/wall_layout.h"
 
@@ -285,8 +286,10 @@ struct shm_layout {
 	uint8_t reserved1[389120];
 	struct shm_meter meters[SHM_METERS];
 	struct shm_store stores[SHM_PROC_SLOTS];
+	struct shm_series_place series_places[SHM_SERIES];
+	struct shm_series_shard series[SHM_PROC_SLOTS];
 };
-SHM_SIZE(shm_layout, UINT64_C(1048576) + 64 * UINT64_C(144703488) + UINT64_C(134217728));
+SHM_SIZE(shm_layout, UINT64_C(1048576) + 64 * UINT64_C(144703488) + UINT64_C(134217728) + 1114112);
 SHM_AT(shm_layout, header, 0);
 SHM_AT(shm_layout, slots, 4096);
 SHM_AT(shm_layout, desks, 65536);
@@ -294,3 +297,5 @@ SHM_AT(shm_layout, keys, 589824);
 SHM_AT(shm_layout, meter_map, 655360);
 SHM_AT(shm_layout, meters, 1048576);
 SHM_AT(shm_layout, stores, 1048576 + 134217728);
+SHM_AT(shm_layout, series_places, 1048576 + 134217728 + 64 * sizeof(struct shm_store));
+SHM_AT(shm_layout, series, 1048576 + 134217728 + 64 * sizeof(struct shm_store) + 65536);

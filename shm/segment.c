@@ -51,7 +51,8 @@ size_t shm_segment_size(void)
 
 size_t shm_segment_worst_case(uint32_t workers)
 {
-	return offsetof(struct shm_layout, stores) + (size_t)workers * sizeof(struct shm_store);
+	return offsetof(struct shm_layout, stores) + (size_t)workers * sizeof(struct shm_store) +
+	       sizeof(struct shm_layout) - offsetof(struct shm_layout, series_places);
 }
 
 int shm_segment_check_room(int fd, uint32_t workers, struct bf_err *err)

@@ -98,7 +98,8 @@ int shm_slot_assign(struct shm_segment *seg, uint16_t role, uint32_t index)
 		if (state_of(word) != SHM_SLOT_FREE)
 			continue;
 		SHM_KILLPOINT("slot_assign_before");
-		if (!shm_touch(&seg->map->desks[p], sizeof(struct shm_desk)))
+		if (!shm_touch(&seg->map->desks[p], sizeof(struct shm_desk)) ||
+		    !shm_touch(&seg->map->series[p], sizeof(struct shm_series_shard)))
 			return -1;
 		prepare(slot(seg, p), role, index);
 		SHM_KILLPOINT("slot_assign_prepared");

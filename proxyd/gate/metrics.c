@@ -11,13 +11,14 @@
 #include "common/base/clock.h"
 #include "common/ipc/frame.h"
 #include "proxyd/gate/error_class.h"
+#include "proxyd/gate/metrics_series.h"
 #include "proxyd/provider/key.h"
 #include "proxyd/provider/provider.h"
 #include "shm/content.h"
 #include "shm/health.h"
 #include "shm/slot.h"
 
-#define METRICS_DERIVED 8u
+#define METRICS_DERIVED 9u
 #define METRICS_MAX     ((unsigned)SHM_METRIC_COUNT + (unsigned)SHM_HISTOGRAM_COUNT + METRICS_DERIVED)
 
 struct metrics_family {
@@ -69,31 +70,15 @@ static int write_content_waiting(const struct worker *w, struct bf_buf *out)
 	return bf_buf_printf(out, "bifrost_content_waiting_bytes %" PRIu64 "\n", n);
 }
 
-/* name="value", with the three bytes escaped that the format wants escaped. */
-static int write_label(struct bf_buf *out, const char *before, struct bf_slice value)
-{
-	int r = bf_buf_printf(out, "%s=\"", before);
-
-	for (size_t i = 0; i < value.len && r == 0; i++) {
-		if (value.ptr[i] == '\n')
-			r = bf_buf_append(out, "\\n", 2);
-		else if (value.ptr[i] == '"' || value.ptr[i] == '\\')
-			r = bf_buf_printf(out, "\\%c", value.ptr[i]);
-		else
-			r = bf_buf_append(out, value.ptr + i, 1);
-	}
-	return r < 0 ? r : bf_buf_append(out, "\"", 1);
-}
-
 static int write_key(struct bf_buf *out, const struct bf_conf_provider *p,
 		     const struct bf_conf_provider_key *key, bool up)
 {
-	int r = write_label(out, "bifrost_provider_key_up{provider", p->name);
+	int r = metrics_label_write(out, "bifrost_provider_key_up{provider", p->name);
 
 	if (r == 0)
-		r = write_label(out, ",key_id", key->id);
+		r = metrics_label_write(out, ",key_id", key->id);
 	if (r == 0)
-		r = write_label(out, ",key_name", key->name);
+		r = metrics_label_write(out, ",key_name", key->name);
 	return r < 0 ? r : bf_buf_printf(out, "} %d\n", up ? 1 : 0);
 }
 
@@ -127,6 +112,11 @@ static int write_errors(const struct worker *w, struct bf_buf *out)
 		    out, "bifrost_errors_by_class_total{error_type=\"%s\"} %" PRId64 "\n",
 		    error_class_name((enum error_class_number)c), shm_error_class_sum(w->seg, c));
 	return r;
+}
+
+static int write_series_used(const struct worker *w, struct bf_buf *out)
+{
+	return bf_buf_printf(out, "bifrost_model_series %u\n", metrics_series_used(w->seg));
 }
 
 /* Two live holders of one role and index would be one series twice: the younger one counts. */
@@ -178,6 +168,10 @@ static const struct metrics_family metrics_derived[METRICS_DERIVED] = {
      METRICS_GAUGE, -1, write_keys},
     {"bifrost_errors_by_class_total", "Rows that ended with an error, by what went wrong.",
      METRICS_COUNTER, -1, write_errors},
+    {"bifrost_model_series",
+     "Names of provider, model and method that are counted by themselves; what finds no place "
+     "among 255 is counted as \"other\".",
+     METRICS_GAUGE, -1, write_series_used},
     {"bifrost_process_start_time_seconds", "When a process of this node started, since the epoch.",
      METRICS_GAUGE, -1, write_starts},
 };
@@ -229,6 +223,8 @@ static int family_write(const struct worker *w, const struct metrics_family *f,
 		return f->write(w, out);
 	if (f->kind == METRICS_HISTOGRAM)
 		return histogram_write(w, (enum shm_histogram)f->place, format, out);
+	if (metrics_is_by_series((enum shm_metric)f->place))
+		return metrics_series_write(w->seg, (enum shm_metric)f->place, out);
 	return bf_buf_printf(out, "%s %" PRId64 "\n", f->name,
 			     shm_metric_sum(w->seg, (enum shm_metric)f->place));
 }

@@ -105,6 +105,21 @@ int metrics_head_write(struct bf_buf *out, enum metrics_format format, enum metr
 			     (int)len, name, kinds[kind][format].type);
 }
 
+int metrics_label_write(struct bf_buf *out, const char *before, struct bf_slice value)
+{
+	int r = bf_buf_printf(out, "%s=\"", before);
+
+	for (size_t i = 0; i < value.len && r == 0; i++) {
+		if (value.ptr[i] == '\n')
+			r = bf_buf_append(out, "\\n", 2);
+		else if (value.ptr[i] == '"' || value.ptr[i] == '\\')
+			r = bf_buf_printf(out, "\\%c", value.ptr[i]);
+		else
+			r = bf_buf_append(out, value.ptr + i, 1);
+	}
+	return r < 0 ? r : bf_buf_append(out, "\"", 1);
+}
+
 /* n / per_unit without rounding and without needless zeros; OpenMetrics wants "1.0" for a bound of
  * 1. per_unit is a power of ten. */
 static void decimal(char *text, size_t size, int64_t n, uint32_t per_unit, bool wants_point)

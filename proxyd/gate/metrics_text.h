@@ -26,6 +26,8 @@ struct bf_slice metrics_content_type(enum metrics_format format);
 /* HELP and TYPE. name as its samples have it: in OpenMetrics a family lacks their suffix. */
 int metrics_head_write(struct bf_buf *out, enum metrics_format format, enum metrics_kind kind,
 		       const char *name, const char *help);
+/* before="value", with the three bytes escaped that the format wants escaped. value is UTF-8. */
+int metrics_label_write(struct bf_buf *out, const char *before, struct bf_slice value);
 int metrics_histogram_write(struct bf_buf *out, enum metrics_format format,
 			    const struct shm_histogram_def *def,
 			    const struct shm_histogram_sums *sums);

@@ -5,6 +5,7 @@
 #include "proxyd/record/record.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "common/base/clock.h"
@@ -12,6 +13,7 @@
 #include "shm/content.h"
 #include "shm/doorbell.h"
 #include "shm/inflight.h"
+#include "shm/series.h"
 
 #define RECORD_TOKENS_MAX (UINT64_C(1) << 40) /* of one request; more is not counted */
 
@@ -186,8 +188,48 @@ static int64_t token_count(uint64_t n)
 	return n < RECORD_TOKENS_MAX ? (int64_t)n : 0;
 }
 
+_Static_assert(offsetof(struct shm_usage_record, model) ==
+		       offsetof(struct shm_usage_record, provider) +
+			   offsetof(struct shm_series_name, model) &&
+		   sizeof(((struct shm_usage_record *)0)->model) == SHM_SERIES_MODEL_BYTES,
+	       "a row's provider and model stand like the name of a series");
+
+/* A client that invents names must not fill the table: a new one is made for an answer, or for a
+ * failure that is not about what was asked. */
+static uint32_t record_series(struct worker *w, const struct shm_usage_record *r)
+{
+	uint32_t method = RECORD_METHOD(r->object_type, r->flags & SHM_USAGE_STREAM);
+	bool make = r->status == SHM_USAGE_SUCCESS || r->http_status >= 429;
+	const struct shm_series_name *name = (const void *)r->provider;
+	uint32_t series;
+
+	if (w->last_series.method == method &&
+	    memcmp(&w->last_series.name, name, sizeof(*name)) == 0)
+		return w->last_series.series;
+	series = shm_series_find(w->seg, name, method, make);
+	if (series == SHM_SERIES_REST)
+		return series;
+	w->last_series.series = series;
+	w->last_series.method = method;
+	w->last_series.name = *name;
+	return series;
+}
+
+static void record_count_series(struct worker *w, const struct shm_usage_record *r)
+{
+	const struct shm_series_row row = {
+	    .is_ok = r->status == SHM_USAGE_SUCCESS,
+	    .attempts = r->attempts,
+	    .input_tokens = token_count(r->prompt_tokens),
+	    .output_tokens = token_count(r->completion_tokens),
+	};
+
+	shm_series_add(w->seg, w->proc_slot, record_series(w, r), &row);
+}
+
 static void record_count(struct worker *w, const struct shm_usage_record *r)
 {
+	record_count_series(w, r);
 	worker_count(w, r->status == SHM_USAGE_SUCCESS ? SHM_M_REQUESTS_OK : SHM_M_REQUESTS_FAILED);
 	if (r->flags & SHM_USAGE_TRUNCATED)
 		worker_count(w, SHM_M_STREAMS_TRUNCATED);

@@ -8,6 +8,9 @@
 
 #include "proxyd/exchange.h"
 
+/* The method of a row's series: what was asked for, and whether as a stream. */
+#define RECORD_METHOD(object_type, stream) ((uint32_t)(object_type) << 1 | ((stream) != 0))
+
 /*
  * Takes an in-flight entry and keeps room for the row. x->id, provider, model and, as far as they
  * are known, x->record's object_type, request_id and parent_id are the row's; of a fallback

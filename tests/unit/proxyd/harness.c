@@ -19,6 +19,7 @@
 #include "common/ipc/frame.h"
 #include "shm/inflight.h"
 #include "shm/metrics.h"
+#include "shm/series.h"
 #include "shm/slot.h"
 
 #define HARNESS_WAIT_MS 5000
@@ -111,7 +112,16 @@ void harness_open(struct harness *h, void (*tweak)(struct bf_config *config))
 	assert_int_equal(listener_init(&h->f.listener, &h->f, 0, 1, 0, &err), 0);
 }
 
-/* Every row is observed once, every failed one under one class. */
+static int64_t by_series(const struct harness *h, enum shm_series_number number)
+{
+	int64_t sum = 0;
+
+	for (uint32_t s = 0; s < SHM_SERIES; s++)
+		sum += shm_series_sum(&h->seg, s, number);
+	return sum;
+}
+
+/* Every row is observed once, every failed one under one class, each in one series. */
 static void rows_are_observed(const struct harness *h)
 {
 	struct shm_histogram_sums latency, retries;
@@ -121,6 +131,15 @@ static void rows_are_observed(const struct harness *h)
 	shm_histogram_sum(&h->seg, SHM_H_RETRIES, &retries);
 	assert_int_equal(latency.count, failed + shm_metric_sum(&h->seg, SHM_M_REQUESTS_OK));
 	assert_int_equal(retries.count, latency.count);
+	assert_int_equal(by_series(h, SHM_SERIES_FAILED), failed);
+	assert_int_equal(by_series(h, SHM_SERIES_OK), shm_metric_sum(&h->seg, SHM_M_REQUESTS_OK));
+	/* A row counts the attempt that its client did not wait for. */
+	assert_true(by_series(h, SHM_SERIES_ATTEMPTS) >=
+		    shm_metric_sum(&h->seg, SHM_M_UPSTREAM_ATTEMPTS));
+	assert_int_equal(by_series(h, SHM_SERIES_INPUT),
+			 shm_metric_sum(&h->seg, SHM_M_INPUT_TOKENS));
+	assert_int_equal(by_series(h, SHM_SERIES_OUTPUT),
+			 shm_metric_sum(&h->seg, SHM_M_OUTPUT_TOKENS));
 	for (unsigned c = 0; c < SHM_ERROR_CLASS_COUNT; c++)
 		classes += shm_error_class_sum(&h->seg, c);
 	assert_int_equal(classes, failed);

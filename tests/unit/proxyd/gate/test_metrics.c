@@ -15,6 +15,9 @@
 #include "common/ipc/frame.h"
 #include "proxyd/gate/error_class.h"
 #include "proxyd/gate/metrics.h"
+#include "proxyd/gate/metrics_series.h"
+#include "proxyd/record/record.h"
+#include "shm/series.h"
 #include "shm/slot.h"
 #include "tests/unit/proxyd/harness.h"
 
@@ -31,6 +34,13 @@ static const char *scrape_as(struct harness *h, enum metrics_format format)
 static const char *scrape(struct harness *h)
 {
 	return scrape_as(h, METRICS_PROMETHEUS);
+}
+
+static void add_row(struct harness *h, uint32_t p, uint32_t s, bool is_ok, int64_t input_tokens)
+{
+	const struct shm_series_row row = {.is_ok = is_ok, .input_tokens = input_tokens};
+
+	shm_series_add(&h->seg, p, s, &row);
 }
 
 /* Has the sample's name what its family's kind allows behind the family's name? */
@@ -95,7 +105,7 @@ static void well_formed(const char *text, bool open)
 			samples++;
 		}
 	}
-	assert_int_equal(families, SHM_METRIC_COUNT + SHM_HISTOGRAM_COUNT + 8);
+	assert_int_equal(families, SHM_METRIC_COUNT + SHM_HISTOGRAM_COUNT + 9);
 	assert_true(samples > families);
 	assert_int_equal(open, strcmp(text + strlen(text) - 7, "\n# EOF\n") == 0);
 }
@@ -148,6 +158,8 @@ static void histograms(void **state)
 	shm_histogram_observe(&h.seg, h.slot, SHM_H_RETRIES, 11);
 	shm_histogram_observe(&h.seg, h.slot, SHM_H_RETRIES, 11);
 	shm_metric_add(&h.seg, h.slot, SHM_M_REQUESTS_OK, 3);
+	for (int n = 0; n < 3; n++)
+		add_row(&h, h.slot, SHM_SERIES_REST, true, 0);
 	for (size_t i = 0; i < BF_ARRAY_LEN(expected); i++) {
 		const char *text = scrape_as(&h, expected[i].format);
 		if (!strstr(text, expected[i].lines))
@@ -169,6 +181,7 @@ static void errors_and_starts(void **state)
 	harness_open(&h, NULL);
 	shm_error_class_count(&h.seg, h.slot, ERROR_CLASS_PROVIDER_TIMEOUT);
 	shm_metric_add(&h.seg, h.slot, SHM_M_REQUESTS_FAILED, 1);
+	add_row(&h, h.slot, SHM_SERIES_REST, false, 0);
 	shm_histogram_observe(&h.seg, h.slot, SHM_H_UPSTREAM_LATENCY, 1);
 	shm_histogram_observe(&h.seg, h.slot, SHM_H_RETRIES, 0);
 	const char *text = scrape(&h);
@@ -184,6 +197,88 @@ static void errors_and_starts(void **state)
 	assert_null(strstr(text, " 1700000000.123\n"));
 	shm_slot_dead(&h.seg, 2);
 	assert_non_null(strstr(scrape(&h), STARTS "\"writerd\",index=\"0\"} 1700000000.123\n"));
+	harness_close(&h);
+	bf_buf_done(&out);
+}
+
+static uint32_t series(struct harness *h, const char *provider, const char *model, uint32_t method)
+{
+	struct shm_series_name name = {.model = ""};
+
+	memcpy(name.provider, provider, strlen(provider));
+	memcpy(name.model, model, strlen(model));
+	return shm_series_find(&h->seg, &name, method, true);
+}
+
+#define SAMPLE(family, provider, model, method)                               \
+	"\nbifrost_" family "_total{provider=\"" provider "\",model=\"" model \
+	"\",method=\"" method "\"} "
+
+static void counters_by_name(void **state)
+{
+	static char cut[SHM_SERIES_MODEL_BYTES + 1], expected[512];
+	struct harness h;
+
+	(void)state;
+	bf_buf_init(&out, 1 << 20);
+	harness_open(&h, NULL);
+	assert_non_null(strstr(scrape(&h),
+			       SAMPLE("success_requests", "other", "other", "other") "0"
+										     "\n"));
+	assert_non_null(strstr(scrape(&h), "\nbifrost_model_series 0\n"));
+	/* Two processes count into one sample; what needs escapes gets them. */
+	uint32_t s = series(&h, "openai", "a\"b\\c\nd", RECORD_METHOD(SHM_OBJECT_RESPONSES, 1));
+	int other = shm_slot_assign(&h.seg, BF_ROLE_PROXYD, 1);
+	add_row(&h, h.slot, s, true, 40);
+	add_row(&h, (uint32_t)other, s, true, 2);
+	/* Cut within a character: two bytes of three. */
+	memset(cut, 'm', sizeof(cut) - 1);
+	memcpy(cut + sizeof(cut) - 3, "\xe2\x82", 2);
+	s = series(&h, "groq", cut, RECORD_METHOD(SHM_OBJECT_CHAT, 0));
+	add_row(&h, h.slot, s, true, 7);
+	const char *text = scrape(&h);
+	assert_non_null(strstr(
+	    text, SAMPLE("input_tokens", "openai", "a\\\"b\\\\c\\nd", "responses_stream") "42\n"));
+	(void)snprintf(expected, sizeof(expected),
+		       SAMPLE("input_tokens", "groq", "%.94s%%E2%%82", "chat_completion") "7\n",
+		       cut);
+	assert_non_null(strstr(text, expected));
+	assert_null(strstr(text, "\nbifrost_input_tokens_total "));
+	assert_non_null(strstr(text, "\nbifrost_model_series 2\n"));
+	well_formed(text, false);
+	well_formed(scrape_as(&h, METRICS_OPENMETRICS), true);
+	/* As if they had been rows. */
+	shm_metric_add(&h.seg, h.slot, SHM_M_INPUT_TOKENS, 49);
+	shm_metric_add(&h.seg, h.slot, SHM_M_REQUESTS_OK, 3);
+	for (int n = 0; n < 3; n++) {
+		shm_histogram_observe(&h.seg, h.slot, SHM_H_UPSTREAM_LATENCY, 1);
+		shm_histogram_observe(&h.seg, h.slot, SHM_H_RETRIES, 0);
+	}
+	harness_close(&h);
+	bf_buf_done(&out);
+}
+
+/* As many names as there is room for, each as long as it may be and made of escapes: it fits. */
+static void the_longest_scrape(void **state)
+{
+	struct shm_series_name name;
+	struct harness h;
+	uint32_t n = 0;
+
+	(void)state;
+	bf_buf_init(&out, WORKER_TEXT_MAX);
+	harness_open(&h, NULL);
+	memset(name.provider, '"', sizeof(name.provider));
+	memset(name.model, '\\', sizeof(name.model));
+	for (; n < 20000 && metrics_series_used(&h.seg) < SHM_SERIES_REST; n++) {
+		memcpy(name.model, &n, sizeof(n));
+		for (size_t i = 0; i < sizeof(n); i++)
+			name.model[i] |= '@';
+		(void)shm_series_find(&h.seg, &name, RECORD_METHOD(SHM_OBJECT_CHAT, 1), true);
+	}
+	assert_int_equal(metrics_series_used(&h.seg), SHM_SERIES_REST);
+	bf_buf_clear(&out);
+	assert_int_equal(metrics_write(&h.w, METRICS_OPENMETRICS, &out), 0);
 	harness_close(&h);
 	bf_buf_done(&out);
 }
@@ -321,7 +416,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(text_is_well_formed), cmocka_unit_test(histograms),
-	    cmocka_unit_test(errors_and_starts),   cmocka_unit_test(who_gets_openmetrics),
+	    cmocka_unit_test(errors_and_starts),   cmocka_unit_test(counters_by_name),
+	    cmocka_unit_test(the_longest_scrape),  cmocka_unit_test(who_gets_openmetrics),
 	    cmocka_unit_test(over_the_wire),       cmocka_unit_test(numbers_follow),
 	    cmocka_unit_test(keys_that_are_up),
 	};

@@ -13,10 +13,12 @@
 
 #include "common/base/clock.h"
 #include "proxyd/gate/admit.h"
+#include "proxyd/gate/error_class.h"
 #include "proxyd/record/record.h"
 #include "shm/content.h"
 #include "shm/inflight.h"
 #include "shm/metrics.h"
+#include "shm/series.h"
 #include "shm/slot.h"
 #include "tests/unit/proxyd/harness.h"
 
@@ -169,6 +171,63 @@ static void full_ring_refuses_and_loses_nothing(void **state)
 	harness_close(&h);
 }
 
+static int64_t counted(struct harness *h, const char *model, uint32_t method,
+		       enum shm_series_number number)
+{
+	struct shm_series_name name = {.provider = "mock"};
+	uint32_t s;
+
+	memcpy(name.model, model, strlen(model));
+	s = shm_series_find(&h->seg, &name, method, false);
+	return s == SHM_SERIES_REST ? -1 : shm_series_sum(&h->seg, s, number);
+}
+
+/* Answers make series, and failures that are not about what was asked. */
+static void rows_are_counted_by_name(void **state)
+{
+	const uint32_t chat = RECORD_METHOD(SHM_OBJECT_CHAT, 0);
+	struct harness h;
+
+	(void)state;
+	harness_open(&h, NULL);
+	int fd = harness_client(&h);
+	for (int n = 0; n < 2; n++)
+		(void)harness_ask(&h, fd, harness_chat(CHAT), answer, sizeof(answer));
+	assert_int_equal(counted(&h, "some-model", chat, SHM_SERIES_OK), 2);
+	assert_int_equal(counted(&h, "some-model", chat, SHM_SERIES_ATTEMPTS), 2);
+	assert_int_equal(counted(&h, "some-model", chat, SHM_SERIES_INPUT), 4);
+	assert_int_equal(counted(&h, "some-model", chat, SHM_SERIES_OUTPUT), 4);
+	assert_int_equal(counted(&h, "some-model", chat, SHM_SERIES_FAILED), 0);
+	assert_int_equal(counted(&h, "some-model", chat | 1, SHM_SERIES_OK), -1);
+	for (int n = 0; n < 3; n++)
+		(void)harness_ask(
+		    &h, fd,
+		    harness_chat("{\"model\":\"mock/other-model\",\"messages\":[{\"role\":"
+				 "\"user\",\"content\":\"x\"}]}"),
+		    answer, sizeof(answer));
+	(void)harness_ask(&h, fd, harness_chat(CHAT), answer, sizeof(answer));
+	assert_int_equal(counted(&h, "some-model", chat, SHM_SERIES_OK), 3);
+	assert_int_equal(counted(&h, "other-model", chat, SHM_SERIES_OK), 3);
+	for (int n = 0; n < 2; n++) {
+		const struct exchange_outcome failed = {
+		    .error_type = "x", .error_text = "", .http_status = n ? 500 : 404};
+		struct exchange x = {.worker = &h.w,
+				     .provider = BF_SLICE_LIT("mock"),
+				     .model = BF_SLICE_LIT("invented"),
+				     .record = {.object_type = SHM_OBJECT_CHAT},
+				     .inflight = -1};
+		assert_true(record_open(&x));
+		worker_count(&h.w, SHM_M_UPSTREAM_ATTEMPTS);
+		record_close(&x, &failed);
+		error_class_count(&x);
+		assert_int_equal(counted(&h, "invented", chat, SHM_SERIES_FAILED), n ? 1 : -1);
+		assert_int_equal(shm_series_sum(&h.seg, SHM_SERIES_REST, SHM_SERIES_FAILED), 1);
+	}
+	(void)close(fd);
+	harness_turns(&h, 4);
+	harness_close(&h);
+}
+
 /* A chat of so many bytes; what makes it long is not said to the mock, which would say it back. */
 static const char *chat_of(size_t len)
 {
@@ -300,6 +359,7 @@ int main(void)
 	    cmocka_unit_test(refused_requests_have_no_row),
 	    cmocka_unit_test(logging_can_be_off),
 	    cmocka_unit_test(full_ring_refuses_and_loses_nothing),
+	    cmocka_unit_test(rows_are_counted_by_name),
 	    cmocka_unit_test(a_body_that_is_cut_says_so),
 	    cmocka_unit_test(full_content_ring_costs_the_content_alone),
 	    cmocka_unit_test(entry_follows_a_stream),
