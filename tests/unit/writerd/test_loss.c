@@ -3,7 +3,7 @@
  * what was not synced lost. Whatever is found then is a sound database in which each total is the
  * sum of its rows, and it holds every row that was reported as committed.
  */
-#include "tests/support/recorded_vfs.h"
+#include "tests/support/disk_remains.h"
 #include "tests/unit/writerd/metered.h"
 
 enum {
