@@ -62,15 +62,13 @@ static int window_of(void *owner, uint32_t m, uint64_t identity, uint32_t epoch,
 
 /* ---- places */
 
+/* Told again only when it is another one: whoever admits looks its keys up anew then. */
 static void configure(struct limits *l, uint32_t i)
 {
-	const struct bf_limit *limit = &l->plan.limits[i];
-	uint32_t m = l->places[i];
-	struct shm_meter_info info;
+	int64_t max = l->plan.limits[i].max;
 
-	/* One that moves too fast to be read is told again what it may know: that harms nobody. */
-	if (!shm_meter_read(l->seg, m, &info) || info.limit != limit->max)
-		(void)shm_meter_configure(l->seg, m, limit->max, false, false, 0);
+	if (!shm_meter_configured(l->seg, l->places[i], max, false))
+		(void)shm_meter_configure(l->seg, l->places[i], max, false, false, 0);
 }
 
 static void open_meter(struct limits *l, uint32_t i)
