@@ -118,7 +118,7 @@ def test_bare_names_and_the_list_of_models(gateway, fake):
     keys = [{"name": "k", "value": "v", "models": ["gpt-x", "org/model y"]}]
     conf = {"keys": keys, "network_config": {"base_url": fake.url}}
     gw = gateway(workers=1, config={"providers": {"openai": conf}}).start()
-    fake.on("gpt-x", lambda wire, request: wire.send(fo.plain()))
+    fake.on("gpt-x", fo.plain())
     status, _, answer = post(gw, "/v1/chat/completions", {"model": "gpt-x", "messages": MESSAGES})
     assert status == 200, answer
     assert answer["extra_fields"]["routing_info"]["provider"] == "openai"
@@ -137,7 +137,7 @@ def test_bare_names_and_the_list_of_models(gateway, fake):
 def test_fallbacks_reach_the_second_target(gateway, fake):
     conf = {"keys": [{"name": "k", "value": "v"}], "network_config": {"base_url": fake.url}}
     gw = gateway(workers=1, config={"providers": {"openai": conf}}).start()
-    fake.on("down", lambda wire, request: wire.send(fo.plain(b'{"error":{"message":"down"}}', 500)))
+    fake.on("down", fo.plain(b'{"error":{"message":"down"}}', 500))
     fallbacks = ["nobody/m", {"provider": "mock"}, {"provider": "mock", "model": "second"}]
     status, _, answer = post(gw, "/v1/chat/completions",
                              {"model": "openai/down", "fallbacks": fallbacks, "messages": MESSAGES})
@@ -188,7 +188,7 @@ def test_an_upstreams_error_is_wrapped_or_relayed(gateway, fake):
     gw = gateway(workers=1, config={"providers": {"openai": conf}}).start()
     said = {"error": {"message": "too long", "type": "invalid_request_error", "param": "messages",
                       "code": "context_length_exceeded"}}
-    fake.on("long", lambda wire, request: wire.send(fo.plain(json.dumps(said).encode(), 400)))
+    fake.on("long", fo.plain(json.dumps(said).encode(), 400))
     body = {"model": "openai/long", "messages": MESSAGES}
     status, _, answer = post(gw, "/v1/chat/completions", body)
     assert (status, answer["status_code"], answer["is_bifrost_error"]) == (400, 400, False)
@@ -203,10 +203,7 @@ def test_a_broken_stream_ends_with_an_error_event(gateway, fake):
     conf = {"keys": [{"name": "k", "value": "v"}], "network_config": {"base_url": fake.url}}
     gw = gateway(workers=1, config={"providers": {"openai": conf}}).start()
 
-    def cut(wire, request):
-        wire.send(fo.SSE_HEAD + fo.chunked(*fo.events()[:3]) + b"0\r\n\r\n")
-
-    fake.on("cut", cut)
+    fake.on("cut", fo.SSE_HEAD + fo.chunked(*fo.events()[:3]) + b"0\r\n\r\n")
     body = {"model": "openai/cut", "messages": MESSAGES, "stream": True}
     for prefix in PREFIXES:
         status, _, answer = post(gw, prefix + "/chat/completions", body)
