@@ -298,4 +298,3 @@ SHM_AT(shm_layout, meter_map, 655360);
 SHM_AT(shm_layout, meters, 1048576);
 SHM_AT(shm_layout, stores, 1048576 + 134217728);
 SHM_AT(shm_layout, series_places, 1048576 + 134217728 + 64 * sizeof(struct shm_store));
-SHM_AT(shm_layout, series, 1048576 + 134217728 + 64 * sizeof(struct shm_store) + 65536);
