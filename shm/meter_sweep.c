@@ -59,9 +59,7 @@ static void finish_closing(struct shm_meter_writer *w)
 		uint64_t bits = atomic_load_explicit(&d->held_bits[word], memory_order_acquire);
 		for (; bits; bits &= bits - 1) {
 			uint32_t i = word * 64 + (uint32_t)__builtin_ctzll(bits);
-			/* mo: acquire, pairs with the store of the state */
-			if (atomic_load_explicit(&meter_entry_at(w, i)->meter_state,
-						 memory_order_acquire) == SHM_METER_CLOSING)
+			if (meter_state_of(meter_entry_at(w, i)) == SHM_METER_CLOSING)
 				shm_meter_close(w, (int)i);
 		}
 	}
@@ -87,19 +85,71 @@ void shm_meter_enter(struct shm_meter_writer *w, struct shm_segment *seg, uint32
 	finish_closing(w);
 }
 
+unsigned shm_meter_names(const struct shm_meter_writer *w, int entry,
+			 uint32_t meters[SHM_METERS_PER_REQUEST],
+			 uint32_t epochs[SHM_METERS_PER_REQUEST])
+{
+	const struct shm_inflight_entry *e = meter_entry_at(w, (uint32_t)entry);
+	uint32_t n = meter_count_of(e);
+
+	for (uint32_t k = 0; k < n; k++) {
+		meters[k] = meter_of(&e->meters[k]);
+		epochs[k] = e->meters[k].epoch;
+	}
+	return n;
+}
+
 unsigned shm_meter_charges(const struct shm_meter_writer *w, int entry,
 			   enum shm_meter_state *ret_state, int64_t charged[SHM_METERS_PER_REQUEST])
 {
 	const struct shm_inflight_entry *e = meter_entry_at(w, (uint32_t)entry);
 	uint32_t n = meter_count_of(e);
 
-	/* mo: acquire, pairs with the store of the state */
-	*ret_state =
-	    (enum shm_meter_state)atomic_load_explicit(&e->meter_state, memory_order_acquire);
+	*ret_state = meter_state_of(e);
 	if (*ret_state == SHM_METER_NONE)
 		return 0;
 	for (uint32_t k = 0; k < n; k++)
 		charged[k] =
 		    e->meters[k].amount + (*ret_state == SHM_METER_HELD ? 0 : e->meters[k].delta);
 	return n;
+}
+
+/* The dead identity, with what it left open finished. */
+static struct shm_meter_writer resume(struct shm_segment *seg, uint32_t p)
+{
+	/* mo: acquire, pairs with meter_progress() of the last holder or sweeper */
+	const struct meter_progress g = meter_progress_unpack(
+	    atomic_load_explicit(&seg->map->slots[p].progress, memory_order_acquire));
+	struct shm_meter_writer w = {.seg = seg, .p = p, .seq = g.seq};
+
+	if (g.phase != METER_IDLE)
+		shm_meter_enter(&w, seg, p);
+	return w;
+}
+
+uint32_t meter_sweep_decide(struct shm_segment *seg, uint32_t p, uint32_t i,
+			    int64_t charged[SHM_METERS_PER_REQUEST])
+{
+	struct shm_meter_writer w = resume(seg, p);
+	const struct shm_inflight_entry *e = meter_entry_at(&w, i);
+	enum shm_meter_state s;
+	uint32_t n = shm_meter_charges(&w, (int)i, &s, charged);
+
+	if (s != SHM_METER_HELD)
+		return n;
+	/* As reserved, which is at least what was seen; requests that run do so no more. */
+	for (uint32_t k = 0; k < n; k++) {
+		if (shm_meter_quantity(seg, meter_of(&e->meters[k])) == SHM_METER_CONCURRENT)
+			charged[k] = 0;
+	}
+	shm_meter_closing(&w, (int)i, charged);
+	return n;
+}
+
+void meter_sweep_close(struct shm_segment *seg, uint32_t p, uint32_t i)
+{
+	struct shm_meter_writer w = resume(seg, p);
+
+	if (meter_state_of(meter_entry_at(&w, i)) == SHM_METER_CLOSING)
+		shm_meter_close(&w, (int)i);
 }

@@ -1,0 +1,386 @@
+/*
+ * The sweep of a worker that died with meters in every state, killed at its n-th step, for every n.
+ * At the end rows, totals and meters say the same: seen <= charged <= reserved, and nothing is
+ * held.
+ */
+#include "tests/unit/writerd/metered.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "writerd/intake.h"
+#include "writerd/sweep.h"
+
+enum {
+	REQUESTS = 100,
+	TOKENS,
+	MONEY,
+	AT_ONCE,
+	METERS = 4
+};
+enum {
+	EPOCH = 7
+};
+
+static long steps_left = -1; /* until SIGKILL; -1: never */
+
+static void step(void)
+{
+	if (steps_left >= 0 && steps_left-- == 0)
+		(void)raise(SIGKILL);
+}
+
+/* The linker puts these in place of the real ones (see meson.build): a step before and after each
+ * change of the segment. */
+void __real_shm_usage_release(struct shm_segment *seg, uint32_t p, size_t n);
+void __wrap_shm_usage_release(struct shm_segment *seg, uint32_t p, size_t n);
+void __real_shm_content_release(struct shm_segment *seg, uint32_t p, uint64_t end);
+void __wrap_shm_content_release(struct shm_segment *seg, uint32_t p, uint64_t end);
+void __real_shm_inflight_swept(struct shm_segment *seg, uint32_t p, int entry);
+void __wrap_shm_inflight_swept(struct shm_segment *seg, uint32_t p, int entry);
+int __real_shm_slot_free(struct shm_segment *seg, uint32_t p);
+int __wrap_shm_slot_free(struct shm_segment *seg, uint32_t p);
+void __real_shm_meter_enter(struct shm_meter_writer *w, struct shm_segment *seg, uint32_t p);
+void __wrap_shm_meter_enter(struct shm_meter_writer *w, struct shm_segment *seg, uint32_t p);
+void __real_shm_meter_closing(struct shm_meter_writer *w, int entry, const int64_t *actual);
+void __wrap_shm_meter_closing(struct shm_meter_writer *w, int entry, const int64_t *actual);
+void __real_shm_meter_close(struct shm_meter_writer *w, int entry);
+void __wrap_shm_meter_close(struct shm_meter_writer *w, int entry);
+void __real_shm_meter_set_settled(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t sum);
+void __wrap_shm_meter_set_settled(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t sum);
+
+void __wrap_shm_usage_release(struct shm_segment *seg, uint32_t p, size_t n)
+{
+	step();
+	__real_shm_usage_release(seg, p, n);
+	step();
+}
+
+void __wrap_shm_content_release(struct shm_segment *seg, uint32_t p, uint64_t end)
+{
+	step();
+	__real_shm_content_release(seg, p, end);
+}
+
+void __wrap_shm_inflight_swept(struct shm_segment *seg, uint32_t p, int entry)
+{
+	step();
+	__real_shm_inflight_swept(seg, p, entry);
+	step();
+}
+
+int __wrap_shm_slot_free(struct shm_segment *seg, uint32_t p)
+{
+	step();
+	return __real_shm_slot_free(seg, p);
+}
+
+void __wrap_shm_meter_enter(struct shm_meter_writer *w, struct shm_segment *seg, uint32_t p)
+{
+	step();
+	__real_shm_meter_enter(w, seg, p);
+	step();
+}
+
+void __wrap_shm_meter_closing(struct shm_meter_writer *w, int entry, const int64_t *actual)
+{
+	step();
+	__real_shm_meter_closing(w, entry, actual);
+	step();
+}
+
+void __wrap_shm_meter_close(struct shm_meter_writer *w, int entry)
+{
+	step();
+	__real_shm_meter_close(w, entry);
+	step();
+}
+
+void __wrap_shm_meter_set_settled(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t sum)
+{
+	step();
+	__real_shm_meter_set_settled(seg, m, epoch, sum);
+	step();
+}
+
+/* ---- the worker */
+
+struct bed {
+	struct crafted c;
+	uint32_t meters[METERS];
+	struct shm_meter_writer w;
+	uint32_t p;
+};
+
+static struct shm_usage_record record_of(uint32_t n)
+{
+	struct shm_usage_record r = crafted_record(n);
+
+	r.cost_nusd = 0;
+	(void)strncpy(r.virtual_key_id, "vk", sizeof(r.virtual_key_id) - 1);
+	return r;
+}
+
+static int begin(struct bed *b, uint32_t n)
+{
+	struct shm_usage_record r = record_of(n);
+	int entry = shm_inflight_begin(&b->c.seg, b->p, &r);
+
+	assert_true(entry >= 0);
+	return entry;
+}
+
+static void check_names(struct bed *b, int entry)
+{
+	uint32_t meters[SHM_METERS_PER_REQUEST], epochs[SHM_METERS_PER_REQUEST];
+
+	assert_int_equal(shm_meter_names(&b->w, entry, meters, epochs), METERS);
+	for (unsigned k = 0; k < METERS; k++) {
+		assert_int_equal(meters[k], b->meters[k]);
+		assert_int_equal(epochs[k], k == 3 ? 0 : EPOCH);
+	}
+}
+
+/* Holds 1 request, 100 tokens, 5000 nano-dollars. */
+static int hold(struct bed *b, uint32_t n)
+{
+	static const int64_t amounts[METERS] = {1, 100, 5000, 1};
+	struct shm_meter_want wants[METERS];
+	int entry = begin(b, n);
+	unsigned which;
+
+	for (unsigned k = 0; k < METERS; k++)
+		wants[k] = (struct shm_meter_want){
+		    .meter = b->meters[k],
+		    .config = shm_meter_config(&b->c.seg, b->meters[k]),
+		    .epoch = k == 3 ? 0 : EPOCH,
+		    .amount = amounts[k],
+		};
+	assert_int_equal(shm_meter_admit(&b->w, entry, wants, METERS, &which), SHM_METER_OK);
+	shm_inflight_progress(&b->c.seg, b->p, entry, 11, 3, SHM_USAGE_STREAM);
+	check_names(b, entry);
+	return entry;
+}
+
+static void say_used(struct bed *b, int entry)
+{
+	static const int64_t actual[METERS] = {1, 30, 700, 0};
+
+	shm_meter_closing(&b->w, entry, actual);
+}
+
+static void push(struct bed *b, uint32_t n)
+{
+	struct shm_usage_record r = record_of(n);
+
+	r.requests_charged = 1;
+	r.tokens_charged = 30;
+	r.cost_nusd = 700;
+	for (unsigned k = 0; k < METERS; k++)
+		metered_charge(&r, b->meters[k], k == 3 ? 0 : EPOCH);
+	assert_int_equal(shm_usage_push(&b->c.seg, b->p, &r), 0);
+}
+
+enum state {
+	NOT_ADMITTED,
+	HELD,
+	EXTENDED,
+	CLOSING,
+	PUSHED,
+	CLOSED,
+	STATES,
+};
+
+static void craft(struct bed *b)
+{
+	static const int64_t more[METERS] = {0, 50, 1000, 0};
+	unsigned which;
+	int entry;
+
+	crafted_init(&b->c);
+	b->meters[0] = metered_open(&b->c, REQUESTS, BF_QUANTITY_REQUESTS, EPOCH);
+	b->meters[1] = metered_open(&b->c, TOKENS, BF_QUANTITY_TOKENS, EPOCH);
+	b->meters[2] = metered_open(&b->c, MONEY, BF_QUANTITY_NUSD, EPOCH);
+	b->meters[3] = metered_open(&b->c, AT_ONCE, BF_QUANTITY_CONCURRENT, 0);
+	b->p = crafted_worker(&b->c);
+	shm_meter_enter(&b->w, &b->c.seg, b->p);
+	(void)begin(b, NOT_ADMITTED);
+	(void)hold(b, HELD);
+	entry = hold(b, EXTENDED);
+	assert_int_equal(shm_meter_extend(&b->w, entry, more, &which), SHM_METER_OK);
+	say_used(b, hold(b, CLOSING));
+	say_used(b, hold(b, PUSHED));
+	push(b, PUSHED);
+	entry = hold(b, CLOSED);
+	say_used(b, entry);
+	push(b, CLOSED);
+	shm_meter_close(&b->w, entry);
+	shm_slot_dead(&b->c.seg, b->p);
+}
+
+/* ---- writerd */
+
+static void work(struct bed *b)
+{
+	struct store *store = crafted_store(&b->c);
+	struct intake *in = calloc(1, sizeof(*in));
+	struct sweep *s = calloc(1, sizeof(*s));
+	struct bf_err err = {0};
+	struct fold fold;
+	int r = 0;
+
+	metered_fold(&fold, &b->c);
+	intake_init(in, &b->c.seg, store, true);
+	sweep_init(s, &b->c.seg, store, true, BF_ROLE_PROXYD);
+	in->fold = s->fold = &fold;
+	for (int turn = 0; turn < 100 && r >= 0; turn++) {
+		unsigned rows, taken;
+
+		r = intake_commit(in, turn, &rows, &taken, &err);
+		step();
+		if (r == 0)
+			r = sweep_run(s, INT64_C(1700000001000000000), &rows, &err);
+		if (r == 0 && taken == 0 && !sweep_pending(s))
+			break;
+	}
+	store->ops->close(store);
+	sweep_done(s);
+	intake_done(in);
+	fold_done(&fold);
+	free(s);
+	free(in);
+	_exit(r < 0 ? 1 : 0);
+}
+
+static bool work_in_child(struct bed *b, long kill_at)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		steps_left = kill_at;
+		work(b);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFSIGNALED(status))
+		assert_int_equal(WTERMSIG(status), SIGKILL);
+	else
+		assert_int_equal(WEXITSTATUS(status), 0);
+	return WIFEXITED(status);
+}
+
+/* ---- the books */
+
+static void check_row(struct bed *b, enum state n, int requests, int tokens, int money)
+{
+	struct shm_usage_record r = crafted_record(n);
+	char sql[256], id[BF_UUID_TEXT_LEN + 1];
+	struct bf_uuid uuid;
+
+	memcpy(uuid.bytes, r.id, sizeof(uuid.bytes));
+	bf_uuid_format(&uuid, id);
+	(void)snprintf(
+	    sql, sizeof(sql),
+	    "SELECT charged_requests = %d AND charged_tokens = %d AND cost_nusd = %d AND "
+	    "virtual_key_id = 'vk' FROM logs WHERE id = '%s'",
+	    requests, tokens, money, id);
+	if (crafted_number(&b->c, sql) != 1)
+		fail_msg("request in state %d: other charges", (int)n);
+}
+
+static void check_meter(struct bed *b, unsigned k, int64_t sum)
+{
+	struct shm_meter_info info;
+	char sql[128];
+
+	assert_true(shm_meter_read(&b->c.seg, b->meters[k], &info));
+	assert_int_equal(info.value, sum);
+	assert_int_equal(info.settled, sum);
+	(void)snprintf(sql, sizeof(sql),
+		       "SELECT coalesce(sum(settled), 0) FROM meter_totals WHERE identity = %d",
+		       REQUESTS + (int)k);
+	assert_int_equal(crafted_number(&b->c, sql), sum);
+}
+
+static void check(struct bed *b)
+{
+	assert_int_equal(crafted_number(&b->c, "SELECT count(*) FROM logs"), STATES);
+	check_row(b, NOT_ADMITTED, 0, 0, 0);
+	check_row(b, HELD, 1, 100, 5000);
+	check_row(b, EXTENDED, 1, 150, 6000);
+	check_row(b, CLOSING, 1, 30, 700);
+	check_row(b, PUSHED, 1, 30, 700);
+	check_row(b, CLOSED, 1, 30, 700);
+	assert_int_equal(crafted_number(&b->c, "SELECT count(*) FROM logs WHERE crashed AND "
+					       "estimated AND completion_tokens IN (1, 3)"),
+			 4);
+	check_meter(b, 0, 5);
+	check_meter(b, 1, 340);
+	check_meter(b, 2, 13100);
+	check_meter(b, 3, 0);
+	assert_int_equal(crafted_state(&b->c, b->p), SHM_SLOT_FREE);
+}
+
+static void killed_at_every_step(void **state)
+{
+	long kills = 0;
+
+	(void)state;
+	for (long n = 0;; n++) {
+		struct bed b;
+		bool lived;
+
+		craft(&b);
+		lived = work_in_child(&b, n);
+		if (!lived) {
+			kills++;
+			assert_true(work_in_child(&b, -1));
+		}
+		/* Shown may be what the killed one could not show any more: limits_start() does. */
+		if (!lived) {
+			for (unsigned k = 0; k < 3; k++) {
+				char sql[128];
+
+				(void)snprintf(
+				    sql, sizeof(sql),
+				    "SELECT settled FROM meter_totals WHERE identity = %d",
+				    REQUESTS + (int)k);
+				shm_meter_set_settled(&b.c.seg, b.meters[k], EPOCH,
+						      crafted_number(&b.c, sql));
+			}
+		}
+		check(&b);
+		crafted_done(&b.c);
+		if (lived)
+			break;
+	}
+	assert_true(kills > 30);
+}
+
+static void killed_again_and_again(void **state)
+{
+	struct bed b;
+	long n = 0;
+
+	(void)state;
+	craft(&b);
+	while (!work_in_child(&b, n))
+		n++;
+	assert_int_equal(crafted_number(&b.c, "SELECT count(*) FROM logs"), STATES);
+	check_row(&b, EXTENDED, 1, 150, 6000);
+	assert_int_equal(crafted_number(&b.c, "SELECT sum(settled) FROM meter_totals"),
+			 5 + 340 + 13100);
+	assert_int_equal(crafted_state(&b.c, b.p), SHM_SLOT_FREE);
+	crafted_done(&b.c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(killed_at_every_step),
+	    cmocka_unit_test(killed_again_and_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
