@@ -1,12 +1,14 @@
 /*
  * The loader of configurations under arbitrary bytes: as YAML, and as a file named .json. What it
- * accepts must survive the way through msgpack unchanged, and every refusal must say something.
+ * accepts must survive the way through msgpack unchanged and give the same plan of limits on both
+ * sides, and every refusal must say something.
  */
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/govern/plan.h"
 #include "common/schema/load.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -34,6 +36,22 @@ static void require(int condition)
 		abort();
 }
 
+static void check_plans(const struct bf_config *a, const struct bf_config *b,
+			struct bf_arena *arena)
+{
+	struct bf_plan x, y;
+
+	require(bf_plan_make(&x, a, arena, NULL) == 0);
+	require(bf_plan_make(&y, b, arena, NULL) == 0);
+	require(x.key_count == a->governance.virtual_keys.count);
+	require(x.limit_count == y.limit_count);
+	for (uint32_t i = 0; i < x.limit_count; i++) {
+		require(x.limits[i].identity > 1);
+		require(x.limits[i].identity == y.limits[i].identity);
+		require(x.limits[i].max == y.limits[i].max);
+	}
+}
+
 static void check_accepted(const struct bf_config *config, struct bf_arena *arena)
 {
 	struct bf_config back;
@@ -46,6 +64,7 @@ static void check_accepted(const struct bf_config *config, struct bf_arena *aren
 		0);
 	require(bf_table_equal(&bf_config_table, config, &back, 0));
 	require(config->providers.count > 0);
+	check_plans(config, &back, arena);
 	bf_buf_done(&bytes);
 }
 

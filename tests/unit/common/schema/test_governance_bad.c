@@ -40,8 +40,10 @@ static void bad_keys(void **state)
 	     "own\n"},
 	    {"  virtual_keys: [" KEY_A ", {name: a, value: sk-b}]",
 	     "x.yaml:2:49: error: the virtual key name \"a\" stands in line 2 already: every "
-	     "virtual key needs its own\n"
-	     "x.yaml:2:49: error: the virtual key id \"ca978112-ca1b-8dca-bac2-31b39a23dc4d\" "
+	     "virtual key needs its own\n"},
+	    {"  virtual_keys: [{id: ca978112-ca1b-8dca-bac2-31b39a23dc4d, name: c, value: "
+	     "d}, " KEY_A "]",
+	     "x.yaml:2:88: error: the virtual key id \"ca978112-ca1b-8dca-bac2-31b39a23dc4d\" "
 	     "stands "
 	     "in line 2 already: every virtual key needs its own\n"},
 	    {"  virtual_keys: [{id: x, name: a, value: b}, {id: x, name: c, value: d}]",
