@@ -1,6 +1,6 @@
 /*
  * In-flight table: which requests a worker has admitted and not finished, one bit each, with
- * everything their row needs. Called by proxyd (begin, progress, finish) and, once the worker is
+ * everything their row needs. Called by proxyd (begin, progress, push, end) and, once the worker is
  * reaped, by writerd (sweep, swept); never by both at a time: the state of the process slot says
  * whose it is.
  *
@@ -16,8 +16,16 @@
  * A change of key is written into the half that is not read and then named by one store, so a sweep
  * tells one key or the other, never a mixture.
  *
- * What finish needs is kept by begin: room, and memory behind it, for held + 1 records. Room
- * shrinks only by pushes, each of which ends one held request, so a finish always finds room.
+ * What an end needs is kept by begin: room, and memory behind it, for held + 1 records. Room
+ * shrinks only by pushes, each of which ends one held request, so a push always finds room.
+ *
+ * Meters. Numbers for the row and numbers for the meters are the same, whoever brings them. Until
+ * the entry is CLOSING there is no record, and the sweeper decides by what is reserved, which a
+ * repetition finds decided (CLOSING) or as it was (HELD). From CLOSING on the entry says the
+ * charge: the record was made of the same numbers, or will be made of the entry; the second of both
+ * is refused. The meters are closed before the bit is cleared, by the worker after its push, by the
+ * sweeper after its commit: a death in between leaves the entry held, and CLOSING is closed once by
+ * whoever comes next (meter.c), SETTLED not again.
  */
 #include "shm/inflight.h"
 
@@ -26,6 +34,7 @@
 
 #include "shm/killpoint.h"
 #include "shm/layout.h"
+#include "shm/meter_op.h"
 #include "shm/parts.h"
 
 static struct shm_desk *desk(const struct shm_segment *seg, uint32_t p)
@@ -101,6 +110,21 @@ static bool prepare_word(const struct shm_segment *seg, uint32_t p, uint32_t w)
 	return shm_touch(entry_at(seg, p, w * 64), 64 * sizeof(struct shm_inflight_entry));
 }
 
+/* Fields from first up to, without, past. */
+#define COPY(to, from, first, past)                                             \
+	memcpy((char *)(to) + offsetof(struct shm_usage_record, first),         \
+	       (const char *)(from) + offsetof(struct shm_usage_record, first), \
+	       offsetof(struct shm_usage_record, past) - offsetof(struct shm_usage_record, first))
+
+/* What a request knows of itself when it begins; the other half is of its end. */
+static void copy_beginning(struct shm_usage_record *to, const struct shm_usage_record *from)
+{
+	COPY(to, from, id, error_type);
+	COPY(to, from, key_id, stop_reason);
+	COPY(to, from, request_id, attempt_trail);
+	COPY(to, from, virtual_key_id, meters);
+}
+
 int shm_inflight_begin(struct shm_segment *seg, uint32_t p, const struct shm_usage_record *r)
 {
 	struct shm_desk *d = desk(seg, p);
@@ -116,8 +140,8 @@ int shm_inflight_begin(struct shm_segment *seg, uint32_t p, const struct shm_usa
 		return -1;
 	e = entry_at(seg, p, (uint32_t)i);
 	SHM_KILLPOINT("inflight_begin_before");
-	memcpy(&e->record, r, sizeof(e->record));
-	/* mo: relaxed (all five), published by set_bit() */
+	copy_beginning(&e->record, r);
+	/* mo: relaxed (all seven), published by set_bit() */
 	atomic_store_explicit(&e->prompt_tokens, r->prompt_tokens, memory_order_relaxed);
 	/* mo: relaxed, as above */
 	atomic_store_explicit(&e->completion_tokens, r->completion_tokens, memory_order_relaxed);
@@ -127,6 +151,10 @@ int shm_inflight_begin(struct shm_segment *seg, uint32_t p, const struct shm_usa
 	atomic_store_explicit(&e->flags, r->flags, memory_order_relaxed);
 	/* mo: relaxed, as above */
 	atomic_store_explicit(&e->key_now, 0, memory_order_relaxed);
+	/* mo: relaxed, as above: whoever had the entry before left his */
+	atomic_store_explicit(&e->meter_state, SHM_METER_NONE, memory_order_relaxed);
+	/* mo: relaxed, as above */
+	atomic_store_explicit(&e->meter_count, 0, memory_order_relaxed);
 	set_bit(d, (uint32_t)i);
 	/* mo: relaxed, the holder's own count */
 	atomic_store_explicit(&d->held, held + 1, memory_order_relaxed);
@@ -166,24 +194,52 @@ void shm_inflight_rekey(struct shm_segment *seg, uint32_t p, int entry,
 	SHM_KILLPOINT("inflight_rekey_named");
 }
 
-void shm_inflight_finish(struct shm_segment *seg, uint32_t p, int entry,
-			 const struct shm_usage_record *r)
+static void let_go(struct shm_desk *d, uint32_t i)
 {
-	struct shm_desk *d = desk(seg, p);
 	uint32_t held;
-	int pushed;
 
-	assert(entry >= 0 && entry < (int)SHM_INFLIGHT_ENTRIES);
-	pushed = shm_usage_push(seg, p, r);
-	assert(pushed == 0);
-	(void)pushed;
-	SHM_KILLPOINT("inflight_finish_pushed");
-	clear_bit(d, (uint32_t)entry);
-	SHM_KILLPOINT("inflight_finish_cleared");
+	clear_bit(d, i);
+	SHM_KILLPOINT("inflight_end_cleared");
 	/* mo: relaxed, the holder's own count */
 	held = atomic_load_explicit(&d->held, memory_order_relaxed);
 	/* mo: relaxed, the holder's own count */
 	atomic_store_explicit(&d->held, held - 1, memory_order_relaxed);
+}
+
+void shm_inflight_push(struct shm_segment *seg, uint32_t p, int entry,
+		       const struct shm_usage_record *r)
+{
+	int pushed;
+
+	assert(entry >= 0 && entry < (int)SHM_INFLIGHT_ENTRIES);
+	(void)entry;
+	pushed = shm_usage_push(seg, p, r);
+	assert(pushed == 0);
+	(void)pushed;
+	SHM_KILLPOINT("inflight_pushed");
+}
+
+void shm_inflight_end(struct shm_segment *seg, uint32_t p, int entry)
+{
+	enum shm_meter_state s = meter_state_of(entry_at(seg, p, (uint32_t)entry));
+
+	assert(s == SHM_METER_NONE || s == SHM_METER_SETTLED);
+	(void)s;
+	let_go(desk(seg, p), (uint32_t)entry);
+}
+
+void shm_inflight_finish(struct shm_segment *seg, uint32_t p, int entry,
+			 const struct shm_usage_record *r)
+{
+	shm_inflight_push(seg, p, entry, r);
+	shm_inflight_end(seg, p, entry);
+}
+
+void shm_inflight_cancel(struct shm_segment *seg, uint32_t p, int entry)
+{
+	assert(meter_state_of(entry_at(seg, p, (uint32_t)entry)) == SHM_METER_NONE);
+	SHM_KILLPOINT("inflight_cancel");
+	let_go(desk(seg, p), (uint32_t)entry);
 }
 
 uint32_t shm_inflight_count(const struct shm_segment *seg, uint32_t p)
@@ -239,6 +295,33 @@ static void take_key(struct shm_inflight_entry *e, struct shm_usage_record *r)
 	r->attempts = e->keys[now - 1].attempts;
 }
 
+/* What its meters are charged: in the record the same as in them. */
+static void take_charges(struct shm_segment *seg, uint32_t p, uint32_t i,
+			 struct shm_usage_record *r)
+{
+	const struct shm_meter_entry *x = entry_at(seg, p, i)->meters;
+	int64_t charged[SHM_METERS_PER_REQUEST];
+
+	r->meter_count = meter_sweep_decide(seg, p, i, charged);
+	for (uint32_t k = 0; k < r->meter_count; k++) {
+		r->meters[k] = meter_of(&x[k]);
+		r->epochs[k] = x[k].epoch;
+		switch (shm_meter_quantity(seg, r->meters[k])) {
+		case SHM_METER_REQUESTS:
+			r->requests_charged = (uint32_t)charged[k];
+			break;
+		case SHM_METER_TOKENS:
+			r->tokens_charged = (uint64_t)charged[k];
+			break;
+		case SHM_METER_NUSD:
+			r->cost_nusd = charged[k];
+			break;
+		default: /* given back whole */
+			break;
+		}
+	}
+}
+
 int shm_inflight_sweep(struct shm_segment *seg, uint32_t p, int from, int64_t now_wall_ns,
 		       struct shm_usage_record *ret_record)
 {
@@ -253,8 +336,10 @@ int shm_inflight_sweep(struct shm_segment *seg, uint32_t p, int from, int64_t no
 	if (i < 0)
 		return -1;
 	e = entry_at(seg, p, (uint32_t)i);
-	memcpy(ret_record, &e->record, sizeof(*ret_record));
+	memset(ret_record, 0, sizeof(*ret_record));
+	copy_beginning(ret_record, &e->record);
 	take_key(e, ret_record);
+	take_charges(seg, p, (uint32_t)i, ret_record);
 	/* mo: relaxed (all three), the writer is dead and shm_slot_state() ordered its last store
 	 * before us */
 	prompt = atomic_load_explicit(&e->prompt_tokens, memory_order_relaxed);
@@ -279,6 +364,7 @@ int shm_inflight_sweep(struct shm_segment *seg, uint32_t p, int from, int64_t no
 void shm_inflight_swept(struct shm_segment *seg, uint32_t p, int entry)
 {
 	assert(entry >= 0 && entry < (int)SHM_INFLIGHT_ENTRIES);
+	meter_sweep_close(seg, p, (uint32_t)entry);
 	SHM_KILLPOINT("inflight_swept_before");
 	clear_bit(desk(seg, p), (uint32_t)entry);
 	SHM_KILLPOINT("inflight_swept_after");

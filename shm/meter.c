@@ -6,15 +6,9 @@
 #include "shm/killpoint.h"
 #include "shm/meter_op.h"
 
-static enum shm_meter_state state_of(const struct shm_inflight_entry *e)
-{
-	/* mo: acquire, pairs with set_state(): the numbers that belong to it */
-	return (enum shm_meter_state)atomic_load_explicit(&e->meter_state, memory_order_acquire);
-}
-
 static void set_state(struct shm_inflight_entry *e, enum shm_meter_state s)
 {
-	/* mo: release, pairs with state_of() of a sweeper */
+	/* mo: release, pairs with meter_state_of() of a sweeper */
 	atomic_store_explicit(&e->meter_state, (uint32_t)s, memory_order_release);
 	SHM_KILLPOINT("meter_state");
 }
@@ -39,7 +33,7 @@ void meter_adjust(struct shm_meter_writer *w, uint32_t i, uint32_t k, uint32_t n
 		meter_step(w, METER_ADJUST, i, k + 1, n);
 	}
 	meter_note_done(w);
-	if (state_of(e) == SHM_METER_CLOSING)
+	if (meter_state_of(e) == SHM_METER_CLOSING)
 		set_state(e, SHM_METER_SETTLED);
 	meter_progress(w, METER_IDLE, 0, 0, 0);
 }
@@ -150,7 +144,7 @@ enum shm_meter_verdict shm_meter_extend(struct shm_meter_writer *w, int entry, c
 	uint32_t n = meter_count_of(e);
 	enum shm_meter_verdict v;
 
-	assert(state_of(e) == SHM_METER_HELD);
+	assert(meter_state_of(e) == SHM_METER_HELD);
 	for (uint32_t k = 0; k < n; k++) {
 		assert(more[k] >= 0 && e->meters[k].amount <= SHM_METER_AMOUNT_MAX - more[k]);
 		e->meters[k].delta = more[k];
@@ -166,7 +160,7 @@ void shm_meter_closing(struct shm_meter_writer *w, int entry, const int64_t *act
 {
 	struct shm_inflight_entry *e = meter_entry_at(w, (uint32_t)entry);
 
-	assert(state_of(e) == SHM_METER_HELD);
+	assert(meter_state_of(e) == SHM_METER_HELD);
 	for (uint32_t k = 0, n = meter_count_of(e); k < n; k++) {
 		assert(actual[k] >= 0 && actual[k] <= SHM_METER_AMOUNT_MAX);
 		e->meters[k].delta = actual[k] - e->meters[k].amount;
@@ -179,7 +173,7 @@ void shm_meter_close(struct shm_meter_writer *w, int entry)
 	uint32_t i = (uint32_t)entry;
 	struct shm_inflight_entry *e = meter_entry_at(w, i);
 
-	assert(state_of(e) == SHM_METER_CLOSING);
+	assert(meter_state_of(e) == SHM_METER_CLOSING);
 	meter_step(w, METER_ADJUST, i, 0, meter_count_of(e));
 	meter_adjust(w, i, 0, meter_count_of(e));
 }

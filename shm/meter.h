@@ -126,7 +126,11 @@ uint32_t shm_meter_next(const struct shm_segment *seg, uint32_t from);
  * perhaps retired. 0; BF_E_FULL: its places are taken; -ENOMEM: no memory behind them.
  */
 int shm_meter_place(struct shm_segment *seg, uint64_t identity, uint32_t *ret_m, bool *ret_new);
-/* New window with this value: what the store knows was used in it. Only before open. */
+/*
+ * New window with this value: what the store knows was used in it. Only before open. The window is
+ * the one of now or, after a clock that stepped back, the latest that the store knows of, up to
+ * METER_AHEAD (16) further: it goes on.
+ */
 void shm_meter_load(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t value);
 /* Others find it from here on, a retired one again. Nothing happens to an open one. */
 void shm_meter_open(struct shm_segment *seg, uint32_t m, uint64_t identity, uint32_t quantity);

@@ -136,7 +136,6 @@ bool shm_meter_janitor(struct shm_segment *seg, uint32_t m, uint32_t epoch)
 	if (!long_idle(meter_hi_epoch(from.hi), epoch))
 		return false;
 	meter_acknowledge(&nobody, m, from.hi);
-	SHM_KILLPOINT("meter_janitor");
 	/* mo: full barrier; lost: whoever moved it has turned it */
 	return shm_cas128(&meter->word, &from,
 			  (struct shm_pair){0, meter_hi(epoch, METER_NOBODY, from.hi + 1)});

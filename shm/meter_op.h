@@ -55,6 +55,12 @@ static inline uint32_t meter_of(const struct shm_meter_entry *x)
 	return atomic_load_explicit(&x->meter, memory_order_relaxed);
 }
 
+static inline enum shm_meter_state meter_state_of(const struct shm_inflight_entry *e)
+{
+	/* mo: acquire, pairs with the store of the state: the numbers that belong to it */
+	return (enum shm_meter_state)atomic_load_explicit(&e->meter_state, memory_order_acquire);
+}
+
 static inline uint32_t meter_count_of(const struct shm_inflight_entry *e)
 {
 	/* mo: relaxed, the holder's own word; a sweeper has the death behind it */
@@ -97,3 +103,11 @@ void meter_make_stale(struct shm_segment *seg, uint32_t m);
 void meter_adjust(struct shm_meter_writer *w, uint32_t i, uint32_t k, uint32_t n);
 void meter_undo(struct shm_meter_writer *w, uint32_t i, uint32_t k, enum meter_phase phase);
 void meter_extended(struct shm_meter_writer *w, uint32_t i, uint32_t n);
+
+/*
+ * For the sweep of entry i of a dead identity p, by one sweeper: decides what it is charged, which
+ * a repetition does not change, and returns how many meters; closes them with the same numbers.
+ */
+uint32_t meter_sweep_decide(struct shm_segment *seg, uint32_t p, uint32_t i,
+			    int64_t charged[SHM_METERS_PER_REQUEST]);
+void meter_sweep_close(struct shm_segment *seg, uint32_t p, uint32_t i);

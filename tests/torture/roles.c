@@ -8,6 +8,7 @@
 #include "shm/inflight.h"
 #include "shm/keyhealth.h"
 #include "shm/metrics.h"
+#include "shm/series.h"
 #include "shm/slot.h"
 #include "torture.h"
 
@@ -25,6 +26,26 @@ static void use_key(struct worker *w, uint64_t n)
 	shm_key_report(w->seg, &key, &reports[n % 3], (int64_t)n);
 }
 
+/* Nor where its numbers are counted. */
+static void use_series(struct worker *w, uint64_t n)
+{
+	const struct shm_series_name name = {.provider = "p", .model = {(char)('a' + n % 20)}};
+	const struct shm_series_row row = {.is_ok = true, .attempts = 1};
+
+	shm_series_add(w->seg, w->p, shm_series_find(w->seg, &name, n % 3, true), &row);
+}
+
+/* As a request that its meters refuse: it leaves no row, unless its worker dies in between. */
+static void begin_and_cancel(struct worker *w, uint64_t n, const struct shm_usage_record *r)
+{
+	int entry;
+
+	w->ledger->facts[n].stage = LEDGER_BEGINNING;
+	entry = shm_inflight_begin(w->seg, w->p, r);
+	if (entry >= 0)
+		shm_inflight_cancel(w->seg, w->p, entry);
+}
+
 bool worker_begin(struct worker *w)
 {
 	uint64_t n =
@@ -35,6 +56,8 @@ bool worker_begin(struct worker *w)
 	if (n >= LEDGER_FACTS)
 		return false;
 	torture_record(n, &r);
+	if (n % 8 == 0)
+		begin_and_cancel(w, n, &r);
 	w->ledger->facts[n].stage = LEDGER_BEGINNING;
 	entry = shm_inflight_begin(w->seg, w->p, &r);
 	if (entry < 0) {
@@ -46,6 +69,7 @@ bool worker_begin(struct worker *w)
 	w->numbers[w->held] = n;
 	w->tokens[w->held++] = 0;
 	use_key(w, n);
+	use_series(w, n);
 	w->ledger->counted_before++;
 	shm_metric_add(w->seg, w->p, SHM_M_HTTP_REQUESTS, 1);
 	w->ledger->counted_after++;

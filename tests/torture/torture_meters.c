@@ -1,7 +1,9 @@
 /*
- * Meters under random SIGKILL: workers that reserve, extend and settle over shared meters, sweepers
- * that die too, windows that turn, limits that change. Whenever all are dead and swept, each meter
- * must be worth exactly what the books and the entries say. `torture-meters SECONDS`.
+ * Meters, entries, records and the directory under random SIGKILL: workers that reserve, extend and
+ * settle over shared limits; a writer that writes rows, sweeps the dead, and opens and retires
+ * meters as the plan changes; both die anywhere, windows turn, limits change. Whenever all are dead
+ * and swept, each meter must be worth exactly what its rows charged. `torture-meters SECONDS SEED
+ * SOURCES...`: every kill point of the sources must have been passed.
  */
 #include <sched.h>
 #include <signal.h>
@@ -14,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "meter_ledger.h"
 #include "shm/inflight.h"
 #include "shm/layout.h"
 #include "shm/meter.h"
@@ -21,32 +24,19 @@
 #include "torture.h"
 
 #define WORKERS 4u
-#define ENTRIES 8u
-#define METERS  5u
-#define EPOCHS  8192u
-#define LIMIT   60
-
-/* The books: what each identity settled, by meter and window. Only its holder writes its part. */
-struct redo {
-	_Atomic uint32_t valid;
-	uint32_t entry, n;
-	struct {
-		uint32_t meter, epoch;
-		int64_t total;
-	} cell[SHM_METERS_PER_REQUEST];
-};
-
-struct book {
-	struct redo redo;
-	int64_t settled[METERS][EPOCHS];
-	uint64_t admitted, refused, stale, busy, extended;
-};
+#define BATCH   16u
+#define POINTS  120
 
 struct shared {
-	_Atomic uint32_t now_epoch;
-	_Atomic uint32_t config[METERS];
-	_Atomic uint64_t points;
-	struct book books[WORKERS];
+	_Atomic uint32_t now; /* windows that have turned */
+	_Atomic int64_t max[LIMITS];
+	_Atomic bool granted[LIMITS], planned[LIMITS];
+	_Atomic uint64_t requests; /* numbers of rows */
+	struct {
+		_Atomic uint64_t admitted, refused, stale, busy, extended, nowhere, opened;
+	} count;
+	const char *_Atomic points[POINTS]; /* that were passed */
+	struct meter_ledger ledger;
 };
 
 static struct shared *shared;
@@ -54,11 +44,23 @@ static struct shm_segment seg;
 static uint64_t noise = 1; /* random numbers of this process's delays */
 static uint64_t die_after; /* kill points until this process dies; 0: never */
 
+/* Literals: one address in all processes, and one for each place that has the name. */
+static void note_point(const char *name)
+{
+	for (int i = 0; i < POINTS; i++) {
+		if (shared->points[i] == NULL)
+			shared->points[i] = name;
+		if (shared->points[i] == name)
+			return;
+	}
+	TORTURE_CHECK(false, "more than %d kill points", POINTS);
+}
+
 void shm_killpoint(const char *name)
 {
-	(void)name;
 	if (die_after && --die_after == 0)
 		(void)raise(SIGKILL);
+	note_point(name);
 	if (torture_below(&noise, 64) == 0)
 		(void)sched_yield();
 	if (torture_below(&noise, 4096) == 0) {
@@ -67,302 +69,410 @@ void shm_killpoint(const char *name)
 	}
 }
 
-static struct shm_inflight_entry *entry_of(uint32_t p, uint32_t i)
-{
-	return &seg.map->stores[p].inflight[i];
-}
-
-/* ---- books: absolute totals first, then the flag, then the cells: may be begun again */
-
-static void apply_redo(uint32_t p)
-{
-	struct book *b = &shared->books[p];
-
-	if (!b->redo.valid)
-		return;
-	for (uint32_t k = 0; k < b->redo.n; k++)
-		b->settled[b->redo.cell[k].meter][b->redo.cell[k].epoch] = b->redo.cell[k].total;
-	entry_of(p, b->redo.entry)->meter_state = SHM_METER_NONE;
-	b->redo.valid = 0;
-}
-
-static void book(uint32_t p, uint32_t i)
-{
-	struct book *b = &shared->books[p];
-	const struct shm_inflight_entry *e = entry_of(p, i);
-
-	b->redo.entry = i;
-	b->redo.n = e->meter_count;
-	for (uint32_t k = 0; k < e->meter_count; k++) {
-		const struct shm_meter_entry *x = &e->meters[k];
-		b->redo.cell[k].meter = x->meter;
-		b->redo.cell[k].epoch = x->epoch;
-		b->redo.cell[k].total = b->settled[x->meter][x->epoch] + x->amount + x->delta;
-	}
-	b->redo.valid = 1;
-	apply_redo(p);
-}
-
 /* ---- a worker */
 
-static unsigned make_wants(struct shm_meter_want *wants, uint64_t *random)
-{
-	unsigned n = 0;
+struct work {
+	struct shm_meter_writer w;
+	uint64_t random;
+	int entries[LEDGER_LANES]; /* -1: free */
+};
 
-	for (uint32_t m = 0; m < METERS && n < 4; m++) {
-		if (torture_below(random, 2) == 0)
+/* The limits of a request that can be found; -1: the plan names one that is not open yet. */
+static int make_wants(struct work *o, struct shm_meter_want *wants)
+{
+	int64_t tokens = (int64_t)torture_below(&o->random, 9);
+	int n = 0;
+
+	for (uint32_t i = 0; i < LIMITS; i++) {
+		const struct ledger_limit *limit = &ledger_limits[i];
+		struct shm_meter_want *want = &wants[n];
+
+		if (torture_below(&o->random, 2) == 0 || !shared->planned[i])
 			continue;
-		wants[n++] = (struct shm_meter_want){
-		    .meter = m,
-		    .config = shared->config[m],
-		    .epoch = shared->now_epoch,
-		    .amount = (int64_t)torture_below(random, 6),
-		};
+		want->meter = shm_meter_resolve(&seg, limit->identity, &want->config);
+		if (want->meter == SHM_METER_NOWHERE)
+			return -1;
+		want->epoch = ledger_epoch(i, shared->now);
+		want->amount = limit->quantity == SHM_METER_TOKENS ? tokens
+			       : limit->quantity == SHM_METER_NUSD ? tokens * 2
+								   : 1;
+		n++;
 	}
 	return n;
 }
 
-static void try_admit(struct shm_meter_writer *w, uint32_t i, uint64_t *random)
+static void try_admit(struct work *o, uint32_t lane)
 {
-	struct shm_meter_want wants[METERS];
-	struct book *b = &shared->books[w->p];
-	unsigned n = make_wants(wants, random), which = 0;
+	struct shm_meter_want wants[LIMITS];
+	struct shm_usage_record r;
+	uint64_t id = ledger_id(1 + shared->requests++, lane);
+	unsigned which = 0;
+	int n = make_wants(o, wants), entry;
 
-	switch (shm_meter_admit(w, (int)i, wants, n, &which)) {
+	if (n < 0) {
+		shared->count.nowhere++;
+		return;
+	}
+	if (torture_below(&o->random, 4) > 0 &&
+	    shm_meter_look(&seg, wants, (unsigned)n, &which, NULL) == SHM_METER_REFUSED)
+		return;
+	memset(&r, 0, sizeof(r));
+	memcpy(r.id, &id, sizeof(id));
+	entry = shm_inflight_begin(&seg, o->w.p, &r);
+	if (entry < 0)
+		return; /* nobody writes rows for a while */
+	switch (shm_meter_admit(&o->w, entry, wants, (unsigned)n, &which)) {
 	case SHM_METER_OK:
-		b->admitted++;
-		break;
+		shared->count.admitted++;
+		o->entries[lane] = entry;
+		return;
 	case SHM_METER_REFUSED:
-		b->refused++;
+		shared->count.refused++;
 		break;
 	case SHM_METER_STALE:
-		b->stale++;
+		shared->count.stale++;
 		break;
 	case SHM_METER_BUSY:
-		b->busy++;
+		shared->count.busy++;
 		break;
 	}
+	shm_inflight_cancel(&seg, o->w.p, entry);
 }
 
-static void settle(struct shm_meter_writer *w, uint32_t i, uint64_t *random)
+/* Record and meters of the same numbers, in the order of the real one. */
+static void settle(struct work *o, int entry)
 {
-	const struct shm_inflight_entry *e = entry_of(w->p, i);
-	int64_t actual[SHM_METERS_PER_REQUEST];
+	const struct shm_inflight_entry *e = &seg.map->stores[o->w.p].inflight[entry];
+	int64_t actual[SHM_METERS_PER_REQUEST] = {0}, percent;
+	struct shm_usage_record r = e->record;
 
-	for (uint32_t k = 0; k < e->meter_count; k++)
-		actual[k] = (int64_t)torture_below(random, (uint64_t)e->meters[k].amount + 1);
-	shm_meter_closing(w, (int)i, actual);
-	shm_meter_close(w, (int)i);
+	percent = (int64_t)torture_below(&o->random, 101);
+	r.meter_count = e->meter_count;
+	for (uint32_t k = 0; k < r.meter_count; k++) {
+		uint32_t m = e->meters[k].meter, quantity = shm_meter_quantity(&seg, m);
+
+		r.meters[k] = m;
+		r.epochs[k] = e->meters[k].epoch;
+		actual[k] = e->meters[k].amount * percent / 100;
+		if (quantity == SHM_METER_CONCURRENT)
+			actual[k] = 0;
+		else if (quantity == SHM_METER_REQUESTS)
+			r.requests_charged = (uint32_t)actual[k];
+		else if (quantity == SHM_METER_TOKENS)
+			r.tokens_charged = (uint64_t)actual[k];
+		else
+			r.cost_nusd = actual[k];
+	}
+	shm_meter_closing(&o->w, entry, actual);
+	shm_inflight_push(&seg, o->w.p, entry, &r);
+	shm_meter_close(&o->w, entry);
+	shm_inflight_end(&seg, o->w.p, entry);
 }
 
-static void extend(struct shm_meter_writer *w, uint32_t i, uint64_t *random)
+static void extend(struct work *o, int entry)
 {
-	int64_t more[SHM_METERS_PER_REQUEST];
+	const struct shm_inflight_entry *e = &seg.map->stores[o->w.p].inflight[entry];
+	int64_t more[SHM_METERS_PER_REQUEST], tokens = (int64_t)torture_below(&o->random, 3);
 	unsigned which = 0;
 
-	for (uint32_t k = 0; k < entry_of(w->p, i)->meter_count; k++)
-		more[k] = (int64_t)torture_below(random, 3);
-	if (shm_meter_extend(w, (int)i, more, &which) == SHM_METER_OK)
-		shared->books[w->p].extended++;
+	for (uint32_t k = 0; k < e->meter_count; k++) {
+		uint32_t quantity = shm_meter_quantity(&seg, e->meters[k].meter);
+		more[k] = quantity == SHM_METER_TOKENS ? tokens
+			  : quantity == SHM_METER_NUSD ? tokens * 2
+						       : 0;
+	}
+	if (shm_meter_extend(&o->w, entry, more, &which) == SHM_METER_OK)
+		shared->count.extended++;
 }
 
-static void work_once(struct shm_meter_writer *w, uint64_t *random)
+static void work_once(struct work *o)
 {
-	uint32_t i = (uint32_t)torture_below(random, ENTRIES);
+	uint32_t lane = (uint32_t)torture_below(&o->random, LEDGER_LANES);
 
-	switch ((enum shm_meter_state)entry_of(w->p, i)->meter_state) {
-	case SHM_METER_NONE:
-		try_admit(w, i, random);
-		break;
-	case SHM_METER_HELD:
-		if (torture_below(random, 4) == 0)
-			extend(w, i, random);
-		else
-			settle(w, i, random);
-		break;
-	case SHM_METER_SETTLED:
-		book(w->p, i);
-		break;
-	case SHM_METER_CLOSING:
-		TORTURE_CHECK(false, "an entry was left closing");
+	if (o->entries[lane] < 0) {
+		try_admit(o, lane);
+	} else if (torture_below(&o->random, 3) == 0) {
+		extend(o, o->entries[lane]);
+	} else {
+		settle(o, o->entries[lane]);
+		o->entries[lane] = -1;
 	}
 }
 
 static void worker(uint32_t p, uint64_t seed)
 {
-	struct shm_meter_writer w;
+	struct work o = {.random = seed | 1};
 
-	noise = seed | 1;
-	shm_meter_enter(&w, &seg, p);
-	apply_redo(p);
+	for (uint32_t lane = 0; lane < LEDGER_LANES; lane++)
+		o.entries[lane] = -1;
+	TORTURE_CHECK(shm_slot_enter(&seg, p, (uint32_t)getpid(), 1, 1) == 0, "enter");
+	shm_meter_enter(&o.w, &seg, p);
 	for (;;)
-		work_once(&w, &seed);
+		work_once(&o);
 }
 
-/* ---- the oracle */
+/* ---- the writer */
 
-static int64_t expected(uint32_t m, uint32_t epoch)
+/* What the plan says of one limit: open with its maximum, or retired. */
+static void reconcile(uint32_t i)
 {
-	int64_t sum = 0;
+	const struct ledger_limit *limit = &ledger_limits[i];
+	uint32_t m = shm_meter_find(&seg, limit->identity), epoch = ledger_epoch(i, shared->now);
+	int64_t max = shared->max[i];
+	bool fresh, granted = shared->granted[i];
 
-	for (uint32_t p = 0; p < WORKERS; p++) {
-		sum += shared->books[p].settled[m][epoch];
-		for (uint32_t i = 0; i < ENTRIES; i++) {
-			const struct shm_inflight_entry *e = entry_of(p, i);
-			bool held = e->meter_state == SHM_METER_HELD;
-			for (uint32_t k = 0; e->meter_state != SHM_METER_NONE && k < e->meter_count;
-			     k++)
-				if (e->meters[k].meter == m && e->meters[k].epoch == epoch)
-					sum +=
-					    e->meters[k].amount + (held ? 0 : e->meters[k].delta);
+	if (!shared->planned[i]) {
+		for (m = 0; (m = shm_meter_next(&seg, m)) != SHM_METER_NOWHERE; m++) {
+			if (shm_meter_identity(&seg, m) == limit->identity)
+				shm_meter_retire(&seg, m);
 		}
+		return;
 	}
-	return sum;
+	if (m != SHM_METER_NOWHERE && shm_meter_configured(&seg, m, max, granted))
+		return;
+	TORTURE_CHECK(shm_meter_place(&seg, limit->identity, &m, &fresh) == 0, "no place");
+	if (fresh) {
+		shm_meter_load(&seg, m, epoch, limit->turns ? shared->ledger.settled[i][epoch] : 0);
+		shared->count.opened++;
+	}
+	if (!shm_meter_configured(&seg, m, max, granted))
+		(void)shm_meter_configure(&seg, m, max, granted, false, 0);
+	shm_meter_open(&seg, m, limit->identity, limit->quantity);
 }
 
-static uint64_t check_all(void)
+static void sweep_slot(uint32_t p)
 {
-	for (uint32_t m = 0; m < METERS; m++) {
-		struct shm_meter_info info;
-		TORTURE_CHECK(shm_meter_read(&seg, m, &info), "a meter moves and nobody lives");
-		TORTURE_CHECK(info.value == expected(m, info.epoch),
-			      "meter %u is worth %lld in window %u, the books say %lld", m,
-			      (long long)info.value, info.epoch,
-			      (long long)expected(m, info.epoch));
-		TORTURE_CHECK(info.value >= 0 && info.value <= LIMIT, "meter %u: %lld", m,
-			      (long long)info.value);
+	struct shm_usage_record r;
+
+	for (int i = 0; (i = shm_inflight_sweep(&seg, p, i, 1, &r)) >= 0; i++) {
+		ledger_commit(&shared->ledger, &seg, p, &r);
+		shm_inflight_swept(&seg, p, i);
 	}
-	return METERS;
+	(void)shm_slot_free(&seg, p);
+}
+
+/* Whether there was anything to do. */
+static bool write_rows(void)
+{
+	const struct shm_usage_record *records[BATCH];
+	bool busy = false;
+
+	for (uint32_t p = 0; p < SHM_PROC_SLOTS; p++) {
+		struct shm_slot_info info;
+		size_t n;
+
+		shm_slot_info(&seg, p, &info);
+		if (info.state != SHM_SLOT_LIVE && info.state != SHM_SLOT_DEAD)
+			continue;
+		n = shm_usage_peek(&seg, p, records, BATCH);
+		for (size_t i = 0; i < n; i++)
+			ledger_commit(&shared->ledger, &seg, p, records[i]);
+		shm_usage_release(&seg, p, n);
+		busy |= n > 0 || info.state == SHM_SLOT_DEAD;
+		if (info.state == SHM_SLOT_DEAD && n == 0)
+			sweep_slot(p);
+	}
+	return busy;
+}
+
+static void writer(bool drain, uint64_t seed)
+{
+	ledger_recover(&shared->ledger);
+	while (write_rows() || !drain) {
+		uint64_t dice = torture_below(&seed, 200);
+
+		if (dice < LIMITS)
+			reconcile((uint32_t)dice);
+		if (dice == LIMITS)
+			(void)shm_meter_collect(&seg);
+	}
+	for (uint32_t i = 0; i < LIMITS; i++)
+		reconcile(i);
 }
 
 /* ---- the supervisor */
 
-static uint64_t kills, sweeper_kills, checks;
+struct cast {
+	pid_t worker[WORKERS], writer;
+	uint32_t slot[WORKERS];
+};
 
-static pid_t start(uint32_t p, bool sweep, uint64_t seed)
+static uint64_t kills, writer_kills, checks;
+
+static pid_t start(int p, bool drain, uint64_t seed)
 {
 	pid_t pid = fork();
 
 	TORTURE_CHECK(pid >= 0, "fork");
 	if (pid > 0)
 		return pid;
-	if (!sweep) {
-		worker(p, seed);
-	} else {
-		struct shm_meter_writer w;
-		noise = seed | 1;
-		if (torture_below(&seed, 3) == 0)
-			die_after = 1 + torture_below(&seed, 12);
-		shm_meter_enter(&w, &seg, p);
-		apply_redo(p);
-	}
+	noise = seed | 1;
+	if (torture_below(&seed, 2) == 0)
+		die_after = 1 + torture_below(&seed, UINT64_C(1) << (3 + torture_below(&seed, 10)));
+	if (p >= 0)
+		worker((uint32_t)p, seed);
+	else
+		writer(drain, seed);
 	_exit(0);
 }
 
-static bool reap(pid_t pid)
+static bool reap(pid_t pid, int how)
 {
 	int status = 0;
+	pid_t got = waitpid(pid, &status, how);
 
-	TORTURE_CHECK(waitpid(pid, &status, 0) == pid, "waitpid");
+	if (got == 0)
+		return false;
+	TORTURE_CHECK(got == pid, "waitpid");
 	TORTURE_CHECK(WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : WEXITSTATUS(status) == 0,
 		      "a process ended with %d", status);
 	return WIFSIGNALED(status);
 }
 
-static void sweep(uint32_t p, uint64_t *random)
+/* Dies by itself or is killed; its slot is given to the sweep. */
+static void bury(struct cast *c, uint32_t who, bool now)
 {
-	while (reap(start(p, true, torture_random(random))))
-		sweeper_kills++;
-}
+	pid_t *pid = who < WORKERS ? &c->worker[who] : &c->writer;
 
-static void turn_and_change(uint64_t *random)
-{
-	if (torture_below(random, 30) == 0 && shared->now_epoch < EPOCHS - 2)
-		shared->now_epoch++;
-	if (torture_below(random, 3) == 0) {
-		uint32_t m = (uint32_t)torture_below(random, METERS);
-		/* What other nodes used, and what this one was granted: words of one writer. */
-		shm_meter_set_remote(&seg, m, shared->now_epoch,
-				     (int64_t)torture_below(random, 20));
-		shm_meter_set_allowance(&seg, m, shared->now_epoch,
-					(int64_t)torture_below(random, LIMIT));
-	}
-	if (torture_below(random, 20) == 0) {
-		uint32_t m = (uint32_t)torture_below(random, METERS);
-		int64_t limit = LIMIT - (int64_t)torture_below(random, 40);
-		shared->config[m] =
-		    shm_meter_configure(&seg, m, limit, torture_below(random, 2), false, 0);
+	if (*pid == 0)
+		return;
+	if (now)
+		(void)kill(*pid, SIGKILL);
+	if (!reap(*pid, now ? 0 : WNOHANG))
+		return;
+	*pid = 0;
+	if (who < WORKERS) {
+		shm_slot_dead(&seg, c->slot[who]);
+		kills++;
+	} else {
+		writer_kills++;
 	}
 }
 
-static void round_of_kills(uint64_t *random, pid_t pids[WORKERS])
+static void revive(struct cast *c, uint64_t *random)
 {
-	for (unsigned n = 0; n < 12; n++) {
+	for (uint32_t i = 0; i < WORKERS; i++) {
+		int p = c->worker[i] ? -1 : shm_slot_assign(&seg, 1, i);
+		if (p < 0)
+			continue;
+		c->slot[i] = (uint32_t)p;
+		c->worker[i] = start(p, false, torture_random(random));
+	}
+	if (c->writer == 0)
+		c->writer = start(-1, false, torture_random(random));
+}
+
+/* Windows turn; the plan changes; other nodes use something. */
+static void change(uint64_t *random)
+{
+	uint32_t i = (uint32_t)torture_below(random, LIMITS), m;
+	const struct ledger_limit *limit = &ledger_limits[i];
+
+	if (torture_below(random, 10) == 0 && shared->now < LEDGER_EPOCHS - 2)
+		shared->now++;
+	if (torture_below(random, 6) == 0) {
+		shared->max[i] = limit->most - (int64_t)torture_below(random, 10);
+		shared->granted[i] = torture_below(random, 3) == 0;
+	}
+	if (torture_below(random, 4) == 0)
+		shared->planned[i] = torture_below(random, 4) > 0;
+	m = shm_meter_find(&seg, limit->identity);
+	if (m != SHM_METER_NOWHERE && torture_below(random, 3) == 0) {
+		uint32_t epoch = ledger_epoch(i, shared->now);
+		shm_meter_set_remote(&seg, m, epoch, (int64_t)torture_below(random, 8));
+		shm_meter_set_allowance(&seg, m, epoch, limit->most);
+	}
+}
+
+static void round_of_kills(struct cast *c, uint64_t *random)
+{
+	for (unsigned n = 0; n < 16; n++) {
 		const struct timespec t = {0, (long)torture_below(random, 2000000)};
-		uint32_t p = (uint32_t)torture_below(random, WORKERS);
+
+		revive(c, random);
 		(void)nanosleep(&t, NULL);
-		turn_and_change(random);
-		(void)kill(pids[p], SIGKILL);
-		(void)reap(pids[p]);
-		kills++;
-		sweep(p, random);
-		pids[p] = start(p, false, torture_random(random));
+		change(random);
+		for (uint32_t who = 0; who <= WORKERS; who++)
+			bury(c, who, false);
+		bury(c, (uint32_t)torture_below(random, WORKERS + 1), true);
 	}
-	for (uint32_t p = 0; p < WORKERS; p++) {
-		(void)kill(pids[p], SIGKILL);
-		(void)reap(pids[p]);
-		kills++;
+	for (uint32_t who = 0; who <= WORKERS; who++)
+		bury(c, who, true);
+	while (reap(start(-1, true, torture_random(random)), 0))
+		writer_kills++;
+	for (uint32_t p = 0; p < SHM_PROC_SLOTS; p++) {
+		struct shm_slot_info info;
+		shm_slot_info(&seg, p, &info);
+		TORTURE_CHECK(info.state == SHM_SLOT_FREE, "slot %u is not free", p);
 	}
-	for (uint32_t p = 0; p < WORKERS; p++)
-		sweep(p, random);
-	checks += check_all();
+	checks += ledger_check_meters(&shared->ledger, &seg);
+}
+
+/* A kill point of the sources that nobody ever passed would be a hole in this test. */
+static void all_points_of(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	char line[300], name[48];
+
+	TORTURE_CHECK(f, "cannot read %s", path);
+	while (fgets(line, sizeof(line), f)) {
+		const char *at = strstr(line, "SHM_KILLPOINT(\"");
+		bool known = false;
+
+		if (!at || sscanf(at, "SHM_KILLPOINT(\"%47[a-z_]", name) != 1)
+			continue;
+		for (int i = 0; i < POINTS; i++)
+			known |= shared->points[i] && strcmp(shared->points[i], name) == 0;
+		TORTURE_CHECK(known, "%s is never passed", name);
+	}
+	(void)fclose(f);
 }
 
 static void set_up(void)
 {
-	struct shm_usage_record r;
-
-	(void)torture_segment(&seg);
 	shared =
 	    mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	TORTURE_CHECK(shared != MAP_FAILED, "mmap");
-	for (uint32_t p = 0; p < WORKERS; p++) {
-		TORTURE_CHECK(shm_slot_assign(&seg, 1, p) == (int)p, "slot");
-		for (uint32_t i = 0; i < ENTRIES; i++) {
-			torture_record(i, &r);
-			TORTURE_CHECK(shm_inflight_begin(&seg, p, &r) == (int)i, "entry");
-		}
+	(void)torture_segment(&seg);
+	for (uint32_t i = 0; i < LIMITS; i++) {
+		shared->max[i] = ledger_limits[i].most;
+		shared->planned[i] = true;
 	}
-	for (uint32_t m = 0; m < METERS; m++)
-		shared->config[m] = shm_meter_configure(&seg, m, LIMIT, false, true, 0);
+}
+
+static void report(void)
+{
+	const struct meter_ledger *l = &shared->ledger;
+
+	printf("%llu kills of workers, %llu of writers; admitted %llu, refused %llu, stale %llu, "
+	       "busy %llu, not found %llu, extended %llu; places taken %llu; rows %llu, crashed "
+	       "%llu (%llu charged), repeated and refused %llu; %llu exact checks, none wrong\n",
+	       (unsigned long long)kills, (unsigned long long)writer_kills,
+	       (unsigned long long)shared->count.admitted,
+	       (unsigned long long)shared->count.refused, (unsigned long long)shared->count.stale,
+	       (unsigned long long)shared->count.busy, (unsigned long long)shared->count.nowhere,
+	       (unsigned long long)shared->count.extended, (unsigned long long)shared->count.opened,
+	       (unsigned long long)l->rows, (unsigned long long)l->crashed,
+	       (unsigned long long)l->charged_crashed, (unsigned long long)l->repeated,
+	       (unsigned long long)checks);
+	TORTURE_CHECK(shared->count.admitted > 0 && shared->count.refused > 0 &&
+			  shared->count.extended > 0 && shared->count.opened > LIMITS &&
+			  l->charged_crashed > 0,
+		      "too quiet a run");
 }
 
 int main(int argc, char **argv)
 {
 	int64_t until_ms = bf_mono_ms() + 1000 * (argc > 1 ? atoi(argv[1]) : 5);
 	uint64_t random = argc > 2 ? (uint64_t)atoll(argv[2]) : 20261121;
-	uint64_t admitted = 0, refused = 0, stale = 0, busy = 0, extended = 0;
-	pid_t pids[WORKERS];
+	struct cast c = {.writer = 0};
 
+	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	set_up();
-	while (bf_mono_ms() < until_ms) {
-		for (uint32_t p = 0; p < WORKERS; p++)
-			pids[p] = start(p, false, torture_random(&random));
-		round_of_kills(&random, pids);
-	}
-	for (uint32_t p = 0; p < WORKERS; p++) {
-		admitted += shared->books[p].admitted;
-		refused += shared->books[p].refused;
-		stale += shared->books[p].stale;
-		busy += shared->books[p].busy;
-		extended += shared->books[p].extended;
-	}
-	TORTURE_CHECK(admitted > 0 && refused > 0 && stale > 0 && extended > 0, "too quiet a run");
-	printf("%llu kills of workers, %llu of sweepers; admitted %llu, refused %llu, stale %llu, "
-	       "busy "
-	       "%llu, extended %llu; %llu exact checks, none wrong\n",
-	       (unsigned long long)kills, (unsigned long long)sweeper_kills,
-	       (unsigned long long)admitted, (unsigned long long)refused, (unsigned long long)stale,
-	       (unsigned long long)busy, (unsigned long long)extended, (unsigned long long)checks);
+	while (bf_mono_ms() < until_ms)
+		round_of_kills(&c, &random);
+	report();
+	for (int i = 3; i < argc; i++)
+		all_points_of(argv[i]);
 	return 0;
 }

@@ -17,6 +17,7 @@
 #include "shm/doorbell.h"
 #include "shm/metrics.h"
 #include "shm/slot.h"
+#include "shm/wall.h"
 #include "torture.h"
 
 #define NAMES_MAX 100
@@ -59,7 +60,7 @@ static void burst(struct worker *w, struct shm_segment *seg, struct ledger *l, i
 		worker_finish(w, w->held - 1, i % 2 == 0);
 		if (i % 400 == 399)
 			(void)writer_turn(seg, l,
-					  150); /* slower than the worker: the overflow fills */
+					  50); /* slower than the worker: the overflow fills */
 	}
 }
 
@@ -70,6 +71,8 @@ static void play(struct shm_segment *seg, struct ledger *l)
 
 	TORTURE_CHECK(p >= 0, "no slot");
 	w.p = (uint32_t)p;
+	for (int64_t second = 0; second < 3; second++)
+		(void)shm_wall_update(seg, second, second); /* its words stand for themselves */
 	shm_slot_set_pid(seg, w.p, 7);
 	TORTURE_CHECK(shm_slot_enter(seg, w.p, 7, 1, 1) == 0, "enter");
 	for (unsigned i = 0; i < 70; i++) {
@@ -85,7 +88,7 @@ static void play(struct shm_segment *seg, struct ledger *l)
 	shm_doorbell_ring(seg, bell);
 	shm_doorbell_sleeping(seg, false);
 	(void)writer_turn(seg, l, 7);
-	burst(&w, seg, l, 2600);
+	burst(&w, seg, l, 6000);
 	while (shm_usage_waiting(seg, w.p) > 0)
 		(void)writer_turn(seg, l, 500);
 	burst(&w, seg, l, 50);

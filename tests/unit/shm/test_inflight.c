@@ -3,6 +3,7 @@
 
 #include "shm/content.h"
 #include "shm/inflight.h"
+#include "shm/meter.h"
 
 static int begin(struct fixture *f, uint64_t n)
 {
@@ -235,6 +236,204 @@ static void impossible_words_are_found(void **state)
 			 1); /* and nothing is read beyond the table */
 }
 
+static void a_cancelled_request_never_was(void **state)
+{
+	struct fixture *f = *state;
+	struct shm_usage_record got;
+
+	assert_int_equal(begin(f, 1), 0);
+	assert_int_equal(begin(f, 2), 1);
+	shm_inflight_cancel(&f->seg, f->p, 0);
+	assert_int_equal(shm_inflight_count(&f->seg, f->p), 1);
+	assert_int_equal(shm_usage_waiting(&f->seg, f->p), 0);
+	shm_slot_dead(&f->seg, f->p);
+	assert_int_equal(shm_inflight_sweep(&f->seg, f->p, 0, 0, &got), 1);
+	assert_int_equal(shm_inflight_sweep(&f->seg, f->p, 2, 0, &got), -1);
+}
+
+/* What is written only at the end of a request is not what the last one left in the entry. */
+static void a_swept_row_has_nothing_of_another_request(void **state)
+{
+	struct fixture *f = *state;
+	struct shm_usage_record r, got;
+
+	memset(&r, 'x', sizeof(r));
+	r.meter_count = 0;
+	assert_int_equal(shm_inflight_begin(&f->seg, f->p, &r), 0);
+	memset(&f->seg.map->stores[f->p].inflight[0].record, 'y', sizeof(r));
+	shm_inflight_finish(&f->seg, f->p, 0, &r);
+	assert_int_equal(begin(f, 7), 0);
+	drain(f);
+	shm_slot_dead(&f->seg, f->p);
+	assert_int_equal(shm_inflight_sweep(&f->seg, f->p, 0, 0, &got), 0);
+	r = fixture_record(7);
+	r.flags = got.flags;
+	r.status = got.status;
+	memcpy(r.error_type, got.error_type, sizeof(r.error_type));
+	memcpy(r.error_text, got.error_text, sizeof(r.error_text));
+	assert_memory_equal(&got, &r, sizeof(r));
+}
+
+/* ---- with meters: four of them, one of each quantity */
+
+static const uint32_t quantities[4] = {SHM_METER_REQUESTS, SHM_METER_TOKENS, SHM_METER_CONCURRENT,
+				       SHM_METER_NUSD};
+static struct shm_meter_want wants[4] = {
+    {.amount = 1}, {.amount = 50}, {.amount = 1}, {.amount = 700}};
+
+static void open_meters(struct fixture *f, struct shm_meter_writer *w)
+{
+	for (uint32_t k = 0; k < 4; k++) {
+		uint64_t identity = 1000 + k;
+		bool fresh;
+
+		assert_int_equal(shm_meter_place(&f->seg, identity, &wants[k].meter, &fresh), 0);
+		wants[k].epoch = 30 + k;
+		wants[k].config =
+		    shm_meter_configure(&f->seg, wants[k].meter, 5000, false, true, 30 + k);
+		shm_meter_open(&f->seg, wants[k].meter, identity, quantities[k]);
+	}
+	shm_meter_enter(w, &f->seg, f->p);
+}
+
+static void worth(struct fixture *f, int64_t requests, int64_t tokens, int64_t running,
+		  int64_t nusd)
+{
+	const int64_t want[4] = {requests, tokens, running, nusd};
+
+	for (int k = 0; k < 4; k++) {
+		struct shm_meter_info info;
+		assert_true(shm_meter_read(&f->seg, wants[k].meter, &info));
+		assert_int_equal(info.value, want[k]);
+	}
+}
+
+static void charged(const struct shm_usage_record *r, uint32_t requests, uint64_t tokens,
+		    int64_t nusd)
+{
+	assert_int_equal(r->meter_count, 4);
+	assert_int_equal(r->requests_charged, requests);
+	assert_int_equal(r->tokens_charged, tokens);
+	assert_int_equal(r->cost_nusd, nusd);
+	for (uint32_t k = 0; k < 4; k++) {
+		assert_int_equal(r->meters[k], wants[k].meter);
+		assert_int_equal(r->epochs[k], 30 + k);
+	}
+}
+
+static int admitted(struct fixture *f, struct shm_meter_writer *w)
+{
+	int i = begin(f, 9);
+	unsigned which;
+
+	assert_int_equal(shm_meter_admit(w, i, wants, 4, &which), SHM_METER_OK);
+	return i;
+}
+
+static void what_was_held_at_death_stays_charged(void **state)
+{
+	struct fixture *f = *state;
+	const int64_t more[4] = {0, 25, 0, 300};
+	struct shm_usage_record got, again;
+	struct shm_meter_writer w;
+	unsigned which;
+	int i;
+
+	open_meters(f, &w);
+	i = admitted(f, &w);
+	assert_int_equal(shm_meter_extend(&w, i, more, &which), SHM_METER_OK);
+	shm_slot_dead(&f->seg, f->p);
+	assert_int_equal(shm_inflight_sweep(&f->seg, f->p, 0, 5, &got), i);
+	charged(&got, 1, 75, 1000);
+	worth(f, 1, 75, 1, 1000);
+	assert_int_equal(shm_inflight_sweep(&f->seg, f->p, 0, 5, &again), i);
+	assert_memory_equal(&got, &again, sizeof(got));
+	/* The row is committed: now the meters say so too. */
+	shm_inflight_swept(&f->seg, f->p, i);
+	worth(f, 1, 75, 0, 1000);
+	assert_int_equal(shm_slot_free(&f->seg, f->p), 0);
+}
+
+static void what_was_said_before_death_is_charged(void **state)
+{
+	struct fixture *f = *state;
+	const int64_t actual[4] = {1, 80, 0, 640};
+	struct shm_usage_record got;
+	struct shm_meter_writer w;
+
+	open_meters(f, &w);
+	for (int n = 0; n < 3; n++)
+		assert_int_equal(admitted(f, &w), n);
+	worth(f, 3, 150, 3, 2100);
+	shm_meter_closing(&w, 0, actual);
+	shm_meter_closing(&w, 1, actual);
+	shm_meter_close(&w, 1);
+	worth(f, 3, 180, 2, 2040);
+	shm_slot_dead(&f->seg, f->p);
+	for (int n = 0; n < 2; n++) {
+		assert_int_equal(shm_inflight_sweep(&f->seg, f->p, n, 5, &got), n);
+		charged(&got, 1, 80, 640);
+	}
+	for (int n; (n = shm_inflight_sweep(&f->seg, f->p, 0, 5, &got)) >= 0;)
+		shm_inflight_swept(&f->seg, f->p, n);
+	worth(f, 3, 210, 0, 1980);
+}
+
+static void what_was_not_reserved_is_not_charged(void **state)
+{
+	struct fixture *f = *state;
+	const int64_t actual[4] = {1, 2, 0, 3};
+	struct shm_usage_record r = fixture_record(3), got;
+	struct shm_meter_writer w;
+	unsigned which;
+
+	open_meters(f, &w);
+	/* An entry that another request left settled, and one that was refused. */
+	assert_int_equal(admitted(f, &w), 0);
+	shm_meter_closing(&w, 0, actual);
+	shm_inflight_push(&f->seg, f->p, 0, &r);
+	shm_meter_close(&w, 0);
+	shm_inflight_end(&f->seg, f->p, 0);
+	assert_int_equal(begin(f, 4), 0);
+	assert_int_equal(begin(f, 5), 1);
+	wants[3].amount = 5000;
+	assert_int_equal(shm_meter_admit(&w, 1, wants, 4, &which), SHM_METER_REFUSED);
+	wants[3].amount = 700;
+	drain(f);
+	shm_slot_dead(&f->seg, f->p);
+	for (int n = 0; n < 2; n++) {
+		assert_int_equal(shm_inflight_sweep(&f->seg, f->p, n, 5, &got), n);
+		assert_int_equal(got.meter_count, 0);
+		assert_int_equal(got.requests_charged, 0);
+		assert_int_equal(got.tokens_charged, 0);
+		shm_inflight_swept(&f->seg, f->p, n);
+	}
+	worth(f, 1, 2, 0, 3);
+}
+
+/* Died in the middle of a reservation: the sweep finds out before it says anything. */
+static void half_a_reservation_is_taken_back_first(void **state)
+{
+	struct fixture *f = *state;
+	struct shm_usage_record got;
+	struct shm_meter_writer w;
+	uint64_t progress;
+	int i;
+
+	open_meters(f, &w);
+	i = admitted(f, &w);
+	/* As if it had died before it said HELD: phase, entry and count of the last step. */
+	progress = atomic_load(&f->seg.map->slots[f->p].progress);
+	atomic_store(&f->seg.map->slots[f->p].progress,
+		     progress | UINT64_C(1) << 62 | UINT64_C(4) << 43 | UINT64_C(4) << 37);
+	atomic_store(&f->seg.map->stores[f->p].inflight[i].meter_state, SHM_METER_NONE);
+	worth(f, 1, 50, 1, 700);
+	shm_slot_dead(&f->seg, f->p);
+	assert_int_equal(shm_inflight_sweep(&f->seg, f->p, 0, 5, &got), i);
+	assert_int_equal(got.meter_count, 0);
+	worth(f, 0, 0, 0, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +446,12 @@ int main(void)
 	    FIXTURE_TEST(sweep_repeats_until_swept),
 	    FIXTURE_TEST(a_freed_slot_is_as_new),
 	    FIXTURE_TEST(impossible_words_are_found),
+	    FIXTURE_TEST(a_cancelled_request_never_was),
+	    FIXTURE_TEST(a_swept_row_has_nothing_of_another_request),
+	    FIXTURE_TEST(what_was_held_at_death_stays_charged),
+	    FIXTURE_TEST(what_was_said_before_death_is_charged),
+	    FIXTURE_TEST(what_was_not_reserved_is_not_charged),
+	    FIXTURE_TEST(half_a_reservation_is_taken_back_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
