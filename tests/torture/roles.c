@@ -32,7 +32,7 @@ static void use_series(struct worker *w, uint64_t n)
 	const struct shm_series_name name = {.provider = "p", .model = {(char)('a' + n % 20)}};
 	const struct shm_series_row row = {.is_ok = true, .attempts = 1};
 
-	shm_series_add(w->seg, w->p, shm_series_find(w->seg, &name, n % 3, true), &row);
+	shm_series_add(w->seg, w->p, shm_series_find(w->seg, &name, (uint32_t)(n % 3), true), &row);
 }
 
 /* As a request that its meters refuse: it leaves no row, unless its worker dies in between. */
