@@ -8,6 +8,9 @@
 #include "common/govern/plan.h"
 #include "common/schema/config_priv.h"
 
+_Static_assert(BF_KEY_BUDGETS_MAX == BF_PLAN_LIMITS_PER_REQUEST,
+	       "a list longer than a plan allows");
+
 static const struct bf_node *block(const struct bf_whole *w, const char *name)
 {
 	return bf_node_member(bf_node_member(w->root, "governance"), name);
