@@ -8,7 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "shm/meter.h"
 #include "shm/segment.h"
 #include "writerd/join.h"
 #include "writerd/store.h"
@@ -19,8 +18,6 @@ struct sweep {
 	bool keep_content;
 	uint16_t role;     /* of processes with rings */
 	struct fold *fold; /* NULL: there are no meters */
-	/* Of the slot that is being swept: its identity, taken over. */
-	struct shm_meter_writer meters;
 	void (*on_freed)(void *owner, uint32_t p);
 	void *owner;
 	bool kept[SHM_PROC_SLOTS]; /* could not be freed: left to the next writerd, told once */
@@ -29,7 +26,6 @@ struct sweep {
 	struct store_item items[JOIN_MAX_RECORDS];
 	struct shm_usage_record records[JOIN_MAX_RECORDS];
 	int entries[JOIN_MAX_RECORDS];
-	bool to_close[JOIN_MAX_RECORDS]; /* its meters wait for the commit of its row */
 };
 
 void sweep_init(struct sweep *s, struct shm_segment *seg, struct store *store, bool keep_content,
