@@ -52,7 +52,7 @@ static struct shm_usage_record record(uint32_t n, uint32_t epoch)
 
 static unsigned write_rows(const struct shm_usage_record *r, size_t n)
 {
-	struct store_item items[8] = {{NULL}};
+	struct store_item items[8] = {{.record = NULL}};
 	struct bf_err err = {0};
 	unsigned inserted = 0;
 
