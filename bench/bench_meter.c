@@ -1,5 +1,6 @@
 /*
- * What a request's meters cost, in ns: admission over 4 meters and its settlement; alone, and as
+ * What a request's meters cost, in ns: finding a meter among 10,000, a look at 4, admission over 4
+ * and its settlement; alone, and as
  * many processes as cores, or twice as many, on meters of their own and on the same ones without a
  * pause between, which is the worst there is. Prints the middle of several rounds. Used by ./dev
  * bench.
@@ -125,6 +126,55 @@ static void measure(const char *name, unsigned processes, bool shared)
 	(void)fflush(stdout);
 }
 
+#define PLACED 10000u
+#define ASKED  2000000
+
+/* Places as identities scatter them; each is asked for in turn, so lines come from the last cache.
+ */
+static void measure_find(void)
+{
+	uint64_t identity = 1;
+	int64_t start;
+	uint32_t m, config, sum = 0;
+	bool fresh;
+
+	for (uint32_t i = 0; i < PLACED; i++) {
+		identity = identity * UINT64_C(6364136223846793005) + 1442695040888963407u;
+		if (shm_meter_place(&seg, identity, &m, &fresh) < 0)
+			abort();
+		shm_meter_load(&seg, m, 9, 0);
+		(void)shm_meter_configure(&seg, m, 1000, false, false, 0);
+		shm_meter_open(&seg, m, identity, SHM_METER_TOKENS);
+	}
+	start = bf_mono_ns();
+	for (uint32_t i = 0; i < ASKED; i++)
+		sum += shm_meter_resolve(&seg, identity, &config);
+	printf("find: %.1f ns in cache", (double)(bf_mono_ns() - start) / ASKED);
+	start = bf_mono_ns();
+	for (uint32_t i = 0; i < ASKED; i++) {
+		if (i % PLACED == 0)
+			identity = 1;
+		identity = identity * UINT64_C(6364136223846793005) + 1442695040888963407u;
+		sum += shm_meter_resolve(&seg, identity, &config);
+	}
+	printf(", %.1f ns one of 10,000 after the other (%u)\n",
+	       (double)(bf_mono_ns() - start) / ASKED, sum & 1);
+}
+
+static void measure_look(void)
+{
+	struct shm_meter_want wants[METERS];
+	int64_t room[METERS], start;
+	unsigned which, ok = 0;
+
+	for (unsigned k = 0; k < METERS; k++)
+		wants[k] = (struct shm_meter_want){k, shm_meter_config(&seg, k), 9, 5};
+	start = bf_mono_ns();
+	for (uint32_t i = 0; i < ASKED; i++)
+		ok += shm_meter_look(&seg, wants, METERS, &which, room) == SHM_METER_OK;
+	printf("4 meters, a look: %.1f ns\n", (double)(bf_mono_ns() - start) / ok);
+}
+
 static void set_up(void)
 {
 	static const uint8_t boot[16] = "bench";
@@ -156,9 +206,11 @@ int main(void)
 	if (run == MAP_FAILED)
 		abort();
 	set_up();
+	measure_look();
 	measure("one process", 1, false);
 	measure("2 processes on 2 cores, their own meters", 2, false);
 	measure("2 processes on 2 cores, the same meters", 2, true);
 	measure("4 processes on 2 cores, the same meters", 4, true);
+	measure_find();
 	return 0;
 }
