@@ -8,6 +8,9 @@
 #include "shm/content.h"
 #include "shm/slot.h"
 #include "shm/usage.h"
+#include "writerd/fold.h"
+
+_Static_assert(INTAKE_MAX_ROWS <= FOLD_ROWS_MAX, "what a transaction holds is summed whole");
 
 void intake_init(struct intake *in, struct shm_segment *seg, struct store *store, bool keep_content)
 {

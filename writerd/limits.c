@@ -269,6 +269,12 @@ int limits_start(struct limits *l, struct shm_segment *seg, struct store *store,
 	return 0;
 }
 
+size_t limits_memory(void)
+{
+	return SHM_METERS * sizeof(uint32_t) + FOLD_SUMS_MAX * sizeof(struct fold_sum) +
+	       FOLD_PLACES * sizeof(uint32_t);
+}
+
 void limits_done(struct limits *l)
 {
 	fold_done(&l->fold);

@@ -48,6 +48,9 @@ int limits_start(struct limits *l, struct shm_segment *seg, struct store *store,
 		 const struct bf_config *config, uint32_t proc_slot, struct bf_err *err);
 void limits_done(struct limits *l);
 
+/* The most that its tables take, the plan aside. */
+size_t limits_memory(void);
+
 /* Once a second: places what had none, gives old places back, keeps gauges and health true. */
 void limits_second(struct limits *l);
 

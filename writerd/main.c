@@ -155,7 +155,7 @@ static int writerd_start(struct bf_child *child, struct bf_err *err)
 	child->on_second = on_second;
 	bf_log(BF_LOG_INFO, "writerd_started", "store=%s node_id=%s memory_bytes=%zu",
 	       bf_log_quote(w->store_path ? w->store_path : "off"), w->node_id,
-	       sizeof(*w) + 2 * (size_t)SHM_CONTENT_MAX_BYTES);
+	       sizeof(*w) + 2 * (size_t)SHM_CONTENT_MAX_BYTES + limits_memory());
 	return 0;
 }
 

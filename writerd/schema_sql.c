@@ -75,7 +75,7 @@ static const struct schema_step logs_steps[] = {
     /*
      * What the meters of a row were charged, and the sums of that: they change in one transaction.
      * identity is common/govern/plan.h's, window its whole index. Totals are read by their key and
-     * leave in the order in which they were last changed.
+     * leave in the order in which their windows were first charged: a change touches no index.
      */
     {5, "meters",
      "ALTER TABLE logs ADD COLUMN virtual_key_id TEXT;"
@@ -86,10 +86,10 @@ static const struct schema_step logs_steps[] = {
      " identity INTEGER NOT NULL,"
      " window INTEGER NOT NULL,"
      " settled INTEGER NOT NULL,"
-     " updated_at TEXT NOT NULL,"
+     " created_at TEXT NOT NULL,"
      " PRIMARY KEY (identity, window)"
      ") WITHOUT ROWID;"
-     "CREATE INDEX meter_totals_updated_at ON meter_totals (updated_at);"},
+     "CREATE INDEX meter_totals_created_at ON meter_totals (created_at);"},
 };
 
 static const struct schema_step config_steps[] = {

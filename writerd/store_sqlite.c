@@ -48,13 +48,13 @@ static const char *const statement_text[ST_COUNT] = {
 	 " (SELECT inc_number FROM logs WHERE timestamp < ?1 ORDER BY timestamp LIMIT ?2)"),
     [ST_EXPIRE_TOTALS] =
 	("DELETE FROM meter_totals WHERE (identity, window) IN"
-	 " (SELECT identity, window FROM meter_totals AS old WHERE updated_at < ?1 AND window <"
+	 " (SELECT identity, window FROM meter_totals AS old WHERE created_at < ?1 AND window <"
 	 " (SELECT window FROM meter_totals WHERE identity = old.identity"
-	 " ORDER BY window DESC LIMIT 1 OFFSET 1) ORDER BY updated_at LIMIT ?2)"),
+	 " ORDER BY window DESC LIMIT 1 OFFSET 1) ORDER BY created_at LIMIT ?2)"),
     /* What a worker wrote may be any number: sums stop where the meters' do. */
     [ST_ADD_TOTAL] =
-	("INSERT INTO meter_totals (identity, window, settled, updated_at) VALUES (?1, ?2, ?3, ?4)"
-	 " ON CONFLICT (identity, window) DO UPDATE SET updated_at = excluded.updated_at,"
+	("INSERT INTO meter_totals (identity, window, settled, created_at) VALUES (?1, ?2, ?3, ?4)"
+	 " ON CONFLICT (identity, window) DO UPDATE SET"
 	 " settled = min(settled + excluded.settled, 2305843009213693952) RETURNING settled"),
     [ST_NEWEST_TOTAL] = ("SELECT window, settled FROM meter_totals WHERE identity = ?1"
 			 " AND window BETWEEN ?2 AND ?3 ORDER BY window DESC LIMIT 1"),
