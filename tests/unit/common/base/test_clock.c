@@ -42,11 +42,24 @@ static void test_source_is_replaced_and_restored(void **state)
 	now = 9000000;
 	assert_int_equal(bf_mono_ms(), 9);
 	assert_int_equal(bf_mono_coarse_ms(), 9);
+	assert_int_equal(bf_boot_ns() / 1000000, 9);
 	bf_clock_set_source(NULL);
 	assert_true(bf_wall_ns() > 0);
 }
 
 /* Behind the fine one by a tick at most, and never before it. */
+static void test_time_since_boot_follows(void **state)
+{
+	(void)state;
+	/* Never behind the other: it counts the sleep of the machine too. */
+	for (int i = 0; i < 100; i++) {
+		int64_t mono = bf_mono_ns(), boot = bf_boot_ns();
+
+		assert_true(boot >= mono);
+		assert_true(bf_boot_ns() >= boot);
+	}
+}
+
 static void test_coarse_time_follows(void **state)
 {
 	(void)state;
@@ -74,6 +87,7 @@ static void test_a_turn_stands_still(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_time_since_boot_follows),
 	    cmocka_unit_test(test_coarse_time_follows),
 	    cmocka_unit_test(test_a_turn_stands_still),
 	    cmocka_unit_test(test_system_clocks),
