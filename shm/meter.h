@@ -6,8 +6,8 @@
  * shm/meter.c and tests/model/meter.pml.
  *
  * Identity: operations are made by the holder of a process slot, and by writerd for a dead one.
- * Windows are told by epochs (shm/window.h): another window, another meter in the same place and
- * another period are all the same comparison.
+ * Windows are told by epochs, 24 bits of the window's index (common/base/window.h); an endless one
+ * is 0. A settlement that comes after the turn is dropped here and lives in its row alone.
  */
 #pragma once
 
@@ -26,7 +26,7 @@
 struct shm_meter_want {
 	uint32_t meter;
 	uint32_t config; /* shm_meter_config() when the key was resolved */
-	uint32_t epoch;  /* of the window now: base + index, 24 bits */
+	uint32_t epoch;  /* of the window now */
 	int64_t amount;  /* 0 .. SHM_METER_AMOUNT_MAX */
 };
 
@@ -45,14 +45,14 @@ struct shm_meter_writer {
 };
 
 /*
- * Takes over identity p: finishes what a dead holder left undone and gives its reservations back or
- * settles them (see shm_meter_sweep), then counts on from its numbers. Holder of p, once.
+ * Takes over identity p: finishes the operation and the closing that a dead holder left half done,
+ * then counts on from its numbers. Holder of p, once; the sweep of entries does it by itself.
  */
 void shm_meter_enter(struct shm_meter_writer *w, struct shm_segment *seg, uint32_t p);
 
 /*
  * Reserves all wants in their order, or nothing. entry is a free entry of the in-flight table: it
- * carries the reservation until shm_meter_settle. *ret_which is the want that was refused.
+ * carries the reservation until shm_meter_close. *ret_which is the want that was refused.
  */
 enum shm_meter_verdict shm_meter_admit(struct shm_meter_writer *w, int entry,
 				       const struct shm_meter_want *wants, unsigned n,

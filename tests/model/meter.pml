@@ -9,8 +9,10 @@
  * is worth the sum of the books and of what is held; values never below zero; a refusal on one meter is true at its moment; no
  * admission under a limit that was lowered and touched.
  *
- * Left out: weak memory (argued in docs/memory-model.md), the wrap of numbers (bounds in shm/meter_word.h), more than one entry held
- * by a worker and what other nodes use (both in tests/torture/torture_meters.c), refusals that give up after SHM_METER_TRIES.
+ * Left out: weak memory (argued in docs/memory-model.md); the wrap of numbers (bounds in shm/meter_word.h); refusals that give up after
+ * SHM_METER_TRIES. Several entries held by a worker, what other nodes use and grant, the directory of places, and the row that is written
+ * beside the charge: these are played by tests/torture/torture_meters.c (kills) and torture_meter_threads.c (TSan), and rows alone by
+ * usage.pml.
  *
  * Bounds by -D: WORKERS, REQUESTS each, DEATHS in all, TURNS, LIMIT, ENTRIES 1 or 2 meters a request. Variants: EXTEND, CONFIG, OVER
  * (settle above the reservation). Mutants by -D, each must fail: NO_ACK ACK_LATE NOTE_FIRST NOTE_LATE EPOCH_LATE NO_REVALIDATE
