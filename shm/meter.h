@@ -89,6 +89,10 @@ enum shm_meter_state {
 unsigned shm_meter_charges(const struct shm_meter_writer *w, int entry,
 			   enum shm_meter_state *ret_state,
 			   int64_t charged[SHM_METERS_PER_REQUEST]);
+/* Which meters they are, and in which windows: for its row. */
+unsigned shm_meter_names(const struct shm_meter_writer *w, int entry,
+			 uint32_t meters[SHM_METERS_PER_REQUEST],
+			 uint32_t epochs[SHM_METERS_PER_REQUEST]);
 
 /* ---- whose meter it is (meter_directory.c). Identities come from common/govern/plan.h and are
  * never 0 or 1; writerd alone places them. The maker of a plan does, for each of its limits: place;

@@ -85,6 +85,20 @@ void shm_meter_enter(struct shm_meter_writer *w, struct shm_segment *seg, uint32
 	finish_closing(w);
 }
 
+unsigned shm_meter_names(const struct shm_meter_writer *w, int entry,
+			 uint32_t meters[SHM_METERS_PER_REQUEST],
+			 uint32_t epochs[SHM_METERS_PER_REQUEST])
+{
+	const struct shm_inflight_entry *e = meter_entry_at(w, (uint32_t)entry);
+	uint32_t n = meter_count_of(e);
+
+	for (uint32_t k = 0; k < n; k++) {
+		meters[k] = meter_of(&e->meters[k]);
+		epochs[k] = e->meters[k].epoch;
+	}
+	return n;
+}
+
 unsigned shm_meter_charges(const struct shm_meter_writer *w, int entry,
 			   enum shm_meter_state *ret_state, int64_t charged[SHM_METERS_PER_REQUEST])
 {

@@ -130,6 +130,17 @@ static int begin(struct bed *b, uint32_t n)
 	return entry;
 }
 
+static void check_names(struct bed *b, int entry)
+{
+	uint32_t meters[SHM_METERS_PER_REQUEST], epochs[SHM_METERS_PER_REQUEST];
+
+	assert_int_equal(shm_meter_names(&b->w, entry, meters, epochs), METERS);
+	for (unsigned k = 0; k < METERS; k++) {
+		assert_int_equal(meters[k], b->meters[k]);
+		assert_int_equal(epochs[k], k == 3 ? 0 : EPOCH);
+	}
+}
+
 /* Holds 1 request, 100 tokens, 5000 nano-dollars. */
 static int hold(struct bed *b, uint32_t n)
 {
@@ -147,6 +158,7 @@ static int hold(struct bed *b, uint32_t n)
 		};
 	assert_int_equal(shm_meter_admit(&b->w, entry, wants, METERS, &which), SHM_METER_OK);
 	shm_inflight_progress(&b->c.seg, b->p, entry, 11, 3, SHM_USAGE_STREAM);
+	check_names(b, entry);
 	return entry;
 }
 
