@@ -27,6 +27,17 @@ static const struct {
     {"request_timeout",
      BF_ERROR_CLASS_CALLER_INVALID_REQUEST}, /* our own 408: its client was slow */
     {"client_gone", BF_ERROR_CLASS_CALLER_CANCELLED},
+    /* what a key may */
+    {"virtual_key_required", BF_ERROR_CLASS_POLICY_ACCESS_DENIED},
+    {"virtual_key_not_found", BF_ERROR_CLASS_POLICY_ACCESS_DENIED},
+    {"virtual_key_blocked", BF_ERROR_CLASS_POLICY_ACCESS_DENIED},
+    {"model_unpriced", BF_ERROR_CLASS_POLICY_ACCESS_DENIED},
+    {"budget_exceeded", BF_ERROR_CLASS_POLICY_BUDGET_EXCEEDED},
+    {"request_limited", BF_ERROR_CLASS_POLICY_RATE_LIMITED},
+    {"token_limited", BF_ERROR_CLASS_POLICY_RATE_LIMITED},
+    {"rate_limited", BF_ERROR_CLASS_POLICY_RATE_LIMITED},
+    {"limits_busy", BF_ERROR_CLASS_BIFROST_DROPPED},
+    {"limits_not_ready", BF_ERROR_CLASS_BIFROST_DROPPED},
     /* what the provider did */
     {"upstream_auth_failed", BF_ERROR_CLASS_PROVIDER_AUTH_FAILED},
     {"upstream_credentials_exhausted", BF_ERROR_CLASS_PROVIDER_CREDENTIALS_EXHAUSTED},

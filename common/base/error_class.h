@@ -18,7 +18,10 @@
 	X(BF_ERROR_CLASS_PROVIDER_OVERLOADED, "provider_overloaded") \
 	X(BF_ERROR_CLASS_BIFROST_DROPPED, "bifrost_dropped") \
 	X(BF_ERROR_CLASS_BIFROST_INTERNAL, "bifrost_internal") \
-	X(BF_ERROR_CLASS_OTHER, "_OTHER")
+	X(BF_ERROR_CLASS_OTHER, "_OTHER") \
+	X(BF_ERROR_CLASS_POLICY_ACCESS_DENIED, "policy_access_denied") \
+	X(BF_ERROR_CLASS_POLICY_BUDGET_EXCEEDED, "policy_budget_exceeded") \
+	X(BF_ERROR_CLASS_POLICY_RATE_LIMITED, "policy_rate_limited")
 /* clang-format on */
 
 enum bf_error_class {

@@ -32,6 +32,17 @@ static const struct {
     {"no_provider_key", ERROR_CLASS_CALLER_MODEL_NOT_AVAILABLE},
     {"request_timeout", ERROR_CLASS_CALLER_INVALID_REQUEST}, /* our own 408: its client was slow */
     {EXCHANGE_CLIENT_GONE, ERROR_CLASS_CALLER_CANCELLED},
+    /* what a key may */
+    {"virtual_key_required", ERROR_CLASS_POLICY_ACCESS_DENIED},
+    {"virtual_key_not_found", ERROR_CLASS_POLICY_ACCESS_DENIED},
+    {"virtual_key_blocked", ERROR_CLASS_POLICY_ACCESS_DENIED},
+    {"model_unpriced", ERROR_CLASS_POLICY_ACCESS_DENIED},
+    {"budget_exceeded", ERROR_CLASS_POLICY_BUDGET_EXCEEDED},
+    {"request_limited", ERROR_CLASS_POLICY_RATE_LIMITED},
+    {"token_limited", ERROR_CLASS_POLICY_RATE_LIMITED},
+    {"rate_limited", ERROR_CLASS_POLICY_RATE_LIMITED},
+    {"limits_busy", ERROR_CLASS_BIFROST_DROPPED},
+    {"limits_not_ready", ERROR_CLASS_BIFROST_DROPPED},
     /* what the provider did */
     {"upstream_auth_failed", ERROR_CLASS_PROVIDER_AUTH_FAILED},
     {"upstream_credentials_exhausted", ERROR_CLASS_PROVIDER_CREDENTIALS_EXHAUSTED},

@@ -20,7 +20,10 @@ struct exchange;
 	X(ERROR_CLASS_PROVIDER_OVERLOADED, "provider_overloaded") \
 	X(ERROR_CLASS_BIFROST_DROPPED, "bifrost_dropped") \
 	X(ERROR_CLASS_BIFROST_INTERNAL, "bifrost_internal") \
-	X(ERROR_CLASS_OTHER, "_OTHER")
+	X(ERROR_CLASS_OTHER, "_OTHER") \
+	X(ERROR_CLASS_POLICY_ACCESS_DENIED, "policy_access_denied") \
+	X(ERROR_CLASS_POLICY_BUDGET_EXCEEDED, "policy_budget_exceeded") \
+	X(ERROR_CLASS_POLICY_RATE_LIMITED, "policy_rate_limited")
 /* clang-format on */
 
 enum error_class_number {
