@@ -19,7 +19,9 @@
 #include "common/base/slice.h"
 #include "shm/usage.h"
 
+struct bf_conf_price;
 struct bf_conf_provider_key;
+struct bf_plan_key;
 struct call;
 struct exchange;
 struct route;
@@ -125,6 +127,22 @@ struct exchange_edit {
 	struct bf_slice text;
 };
 
+/* What the present target may spend of the virtual key's limits. */
+struct exchange_spend {
+	const struct bf_conf_price *price; /* of the target; NULL: unknown */
+	/* Asked for, read only for keys with limits: */
+	bool bounded; /* the client gave a maximum of output tokens: */
+	uint64_t max_tokens;
+	uint32_t choices; /* 0: not said */
+	/* Reserved, while metered: */
+	bool metered; /* x->inflight holds reservations */
+	bool last;    /* there was no more to be had: what is reserved is all */
+	bool over;    /* that is used up: the stream ends */
+	uint64_t prompt_tokens, output_tokens;
+	int64_t nusd;          /* what these cost */
+	struct bf_slice lines; /* x-ratelimit-*, for the answer */
+};
+
 struct exchange {
 	struct worker *worker;
 	struct exchange *next_spare; /* while it lies in the worker's cache */
@@ -156,6 +174,8 @@ struct exchange {
 	struct bf_slice provider, model;
 	const struct bf_conf_provider_key *key;
 	struct bf_slice pin_key_name, pin_key_id; /* x-bf-api-key, x-bf-api-key-id; or empty */
+	const struct bf_plan_key *virtual_key;    /* who asks; NULL: no key was given */
+	struct exchange_spend spend;
 	/*
 	 * What the gate found in the body, whose tape does not outlive its reading: the value of
 	 * `model` (its text is x->model, which changes with the target), the member `fallbacks`,

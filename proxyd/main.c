@@ -12,6 +12,7 @@
 #include "common/net/tls_server.h"
 #include "common/proc/contract.h"
 #include "proxyd/control.h"
+#include "proxyd/gate/govern.h"
 #include "shm/health.h"
 #include "shm/metrics.h"
 #include "shm/slot.h"
@@ -90,6 +91,8 @@ static int proxyd_start(struct bf_child *child, struct bf_err *err)
 	ask_open(&d->asks, &d->worker, &child->channel, child->endpoint);
 	r = provider_set_open(&d->providers, &d->worker, err);
 	if (r == 0)
+		r = govern_open(&d->worker, err);
+	if (r == 0)
 		r = front_init(&d->front, &d->worker, err);
 	if (r == 0)
 		r = listener_init(&d->front.listener, &d->front, BF_FD_LISTEN, child->workers,
@@ -108,6 +111,7 @@ static void proxyd_stop(struct bf_child *child)
 	front_done(&d->front);
 	ask_close(&d->asks);
 	provider_set_close(&d->providers);
+	govern_close(&d->worker);
 	worker_done(&d->worker);
 	bf_tls_server_free(d->tls);
 }

@@ -11,6 +11,7 @@
 #include "common/base/arena.h"
 #include "common/base/buf.h"
 #include "common/schema/config.h"
+#include "shm/meter.h"
 #include "shm/metrics.h"
 #include "shm/segment.h"
 #include "shm/series.h"
@@ -18,6 +19,7 @@
 struct bf_tls_server;
 struct ask_table;
 struct exchange;
+struct governance;
 struct provider_set;
 
 #define WORKER_ANSWER_MAX (16u << 20) /* largest plain answer of a provider */
@@ -37,9 +39,11 @@ struct worker {
 	const char *version;
 	int64_t started_mono_ms;
 	struct provider_set *providers;
-	struct ask_table *asks;    /* NULL: nobody can be asked */
-	struct bf_tls_server *tls; /* NULL: clients speak plain HTTP */
-	struct bf_buf text;        /* scratch: bodies made and sent within one call */
+	struct governance *governance;  /* NULL: no virtual keys and no prices */
+	struct shm_meter_writer meters; /* only with governance */
+	struct ask_table *asks;         /* NULL: nobody can be asked */
+	struct bf_tls_server *tls;      /* NULL: clients speak plain HTTP */
+	struct bf_buf text;             /* scratch: bodies made and sent within one call */
 	/* Scratch, no-dump: the tape of a request body. Whoever fills it empties it before it
 	 * returns. */
 	struct bf_arena tape_arena;

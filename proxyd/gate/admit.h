@@ -8,7 +8,9 @@
 #define ADMIT_RETRY_AFTER_S 1u
 
 /*
- * Gives the exchange its id, an entry of the in-flight table and room in the usage ring. On false
- * the exchange was refused with 503 and Retry-After and must not be touched again.
+ * Gives the exchange its id, what its virtual key's limits let it have, an entry of the in-flight
+ * table and room in the usage ring; where limits refuse the primary, for the first fallback that
+ * they admit. True: call_start() follows. False: it was refused, or waits for busy meters and goes
+ * on by itself: it must not be touched again.
  */
 bool admit(struct exchange *x);

@@ -131,14 +131,21 @@ static void call_attempt(struct call *call)
 	call->p->ops->start(call->p, x);
 }
 
-void call_start(struct exchange *x)
+/* All attempts of a request are within one deadline. */
+void call_begin(struct call *call)
 {
-	struct call *call = x->call;
+	struct exchange *x = call->x;
 	int64_t total_ms = call->p->conf->network_config.total_timeout_ms;
 
-	x->deadline_mono_ms = total_ms > 0 ? call->attempt_ms + total_ms : 0;
-	relay_attach(x);
+	if (!x->deadline_mono_ms && total_ms > 0)
+		x->deadline_mono_ms = call->attempt_ms + total_ms;
 	call_attempt(call);
+}
+
+void call_start(struct exchange *x)
+{
+	relay_attach(x);
+	call_begin(x->call);
 }
 
 /* ---- the pause before the next one */
@@ -163,13 +170,31 @@ static void on_call_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 	call_attempt(call);
 }
 
-void call_pause(struct call *call, int64_t ms)
+static void on_admission_timer(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	(void)loop;
+	(void)revents;
+	call_admit_again(timer->data);
+}
+
+static void call_pause_for(struct call *call, int64_t ms,
+			   void (*then)(struct ev_loop *loop, ev_timer *timer, int revents))
 {
 	struct exchange *x = call->x;
 
 	x->call_cancel = call_pause_cancel;
 	x->call_resume = call_pause_resume;
-	ev_timer_init(&call->timer, on_call_timer, (double)BF_MAX(ms, 0) / 1000.0, 0.0);
+	ev_timer_init(&call->timer, then, (double)BF_MAX(ms, 0) / 1000.0, 0.0);
 	call->timer.data = call;
 	ev_timer_start(x->worker->loop, &call->timer);
+}
+
+void call_pause(struct call *call, int64_t ms)
+{
+	call_pause_for(call, ms, on_call_timer);
+}
+
+void call_pause_admission(struct call *call)
+{
+	call_pause_for(call, 1, on_admission_timer);
 }

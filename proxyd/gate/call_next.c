@@ -238,15 +238,15 @@ static void call_keep(struct call *call, const struct exchange_outcome *o)
 	call->kept = kept;
 }
 
-/* The names of a target become the exchange's. */
-static void call_aim(struct exchange *x, uint32_t target)
+void call_aim(struct exchange *x, uint32_t target)
 {
 	x->target = target;
 	x->provider = x->targets[target].provider;
 	x->model = x->targets[target].model;
 }
 
-/* The failed target's row ends, the next one's begins. False: there is no room for it. */
+/* The failed target's row ends, the next one's begins. False: there is no room for it, neither here
+ * nor within its key's limits. */
 static bool call_fall_back(struct call *call, const struct exchange_outcome *o)
 {
 	struct exchange *x = call->x;
@@ -261,15 +261,19 @@ static bool call_fall_back(struct call *call, const struct exchange_outcome *o)
 	if (call->trail)
 		trail_reset(call->trail);
 	x->id = bf_uuid7(bf_wall_ms());
-	if (!record_open(x))
+	switch (call_admit(call)) {
+	case CALL_REFUSED:
 		return false;
-	worker_count(x->worker, SHM_M_FALLBACKS);
-	call_pause(call, 0);
+	case CALL_ADMITTED:
+		call_pause(call, 0);
+		break;
+	case CALL_WAITS:
+		break;
+	}
 	return true;
 }
 
-/* The last target failed, too: the client gets the first one's error. */
-static void call_restore(struct call *call, struct exchange_outcome *o)
+void call_restore(struct call *call, struct exchange_outcome *o)
 {
 	struct exchange *x = call->x;
 	const struct call_error *kept = call->kept;
@@ -278,6 +282,8 @@ static void call_restore(struct call *call, struct exchange_outcome *o)
 		record_close(x, o);
 		error_class_count(x);
 	}
+	if (!kept)
+		return;
 	call_forget(call);
 	call_aim(x, 0);
 	x->id = x->first_id;

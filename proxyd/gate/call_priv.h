@@ -7,6 +7,8 @@
 #include "proxyd/gate/trail.h"
 #include "proxyd/provider/provider.h"
 
+struct limits_refusal;
+
 /* The primary's error, which the client gets when nothing else helps. */
 struct call_error {
 	struct exchange_outcome outcome;
@@ -29,6 +31,10 @@ struct call {
 	uint32_t repeats;    /* of the present target: attempts that the provider made itself */
 	struct call_error *kept;
 	uint64_t kept_charged; /* of the worker's budget, for kept->answer */
+	/* Limits: */
+	struct limits_refusal
+	    *refused;          /* the first target that they refused, or why a stream ends */
+	int64_t busy_until_ms; /* admission is tried again until then; 0: it does not wait */
 	/* The relay's, of the present attempt: */
 	bool is_stream; /* the upstream's head said so */
 	bool forwarded; /* an event went to the client: no way back */
@@ -49,8 +55,32 @@ void call_set_key(struct call *call);
  * provider that reports is not to be entered again.
  */
 void call_pause(struct call *call, int64_t ms);
+/* The same for the next try to be admitted. */
+void call_pause_admission(struct call *call);
+/* The first attempt with an admitted target; in state CALLING. */
+void call_begin(struct call *call);
 
-/* call_next.c, for the relay */
+/* call_admit.c */
+
+enum call_admission {
+	CALL_ADMITTED, /* the row of x's present target is open */
+	CALL_WAITS,    /* call_admit_again() follows in a later turn */
+	CALL_REFUSED,  /* call->refused, unless memory is out: the last target was refused, too */
+};
+/* Admits x's present target, or the first one after it that its key's limits let pass. */
+enum call_admission call_admit(struct call *call) BF_MUST_CHECK;
+/* By the timer. */
+void call_admit_again(struct call *call);
+
+/* call_next.c, for the rooms of admission and */
+
+/* The names of a target become the exchange's. */
+void call_aim(struct exchange *x, uint32_t target);
+/* The last target failed, too, or was not admitted: *o becomes the first one's error, when one was
+ * kept. */
+void call_restore(struct call *call, struct exchange_outcome *o);
+
+/* for the relay */
 
 /* The attempt went well. Before the record is closed. */
 void call_succeeded(struct exchange *x);

@@ -11,6 +11,7 @@
 #include "common/base/clock.h"
 #include "common/ipc/frame.h"
 #include "proxyd/gate/error_class.h"
+#include "proxyd/gate/metrics_limits.h"
 #include "proxyd/gate/metrics_series.h"
 #include "proxyd/provider/key.h"
 #include "proxyd/provider/provider.h"
@@ -18,7 +19,7 @@
 #include "shm/health.h"
 #include "shm/slot.h"
 
-#define METRICS_DERIVED 9u
+#define METRICS_DERIVED 12u
 #define METRICS_MAX     ((unsigned)SHM_METRIC_COUNT + (unsigned)SHM_HISTOGRAM_COUNT + METRICS_DERIVED)
 
 struct metrics_family {
@@ -168,6 +169,12 @@ static const struct metrics_family metrics_derived[METRICS_DERIVED] = {
      METRICS_GAUGE, -1, write_keys},
     {"bifrost_errors_by_class_total", "Rows that ended with an error, by what went wrong.",
      METRICS_COUNTER, -1, write_errors},
+    {"bifrost_limit_held", "Reserved of a virtual key's limit, or used and not yet in a row.",
+     METRICS_GAUGE, -1, metrics_limits_held},
+    {"bifrost_limit_settled", "Used of a virtual key's limit in its window, by the rows.",
+     METRICS_GAUGE, -1, metrics_limits_settled},
+    {"bifrost_limits_left_out", "Limits that bifrost_limit_held and _settled do not tell.",
+     METRICS_GAUGE, -1, metrics_limits_left_out},
     {"bifrost_model_series",
      "Names of provider, model and method that are counted by themselves; what finds no place "
      "among 255 is counted as \"other\".",
@@ -212,10 +219,18 @@ static int histogram_write(const struct worker *w, enum shm_histogram h, enum me
 	return metrics_histogram_write(out, format, &shm_histogram_defs[h], &sums);
 }
 
-static int family_write(const struct worker *w, const struct metrics_family *f,
+/* Names up to their labels: the series of one family stand together. */
+static bool is_same_family(const struct metrics_family *a, const struct metrics_family *b)
+{
+	size_t n = strcspn(a->name, "{");
+
+	return n == strcspn(b->name, "{") && memcmp(a->name, b->name, n) == 0;
+}
+
+static int family_write(const struct worker *w, const struct metrics_family *f, bool begins,
 			enum metrics_format format, struct bf_buf *out)
 {
-	int r = metrics_head_write(out, format, f->kind, f->name, f->help);
+	int r = begins ? metrics_head_write(out, format, f->kind, f->name, f->help) : 0;
 
 	if (r < 0)
 		return r;
@@ -236,7 +251,9 @@ int metrics_write(const struct worker *w, enum metrics_format format, struct bf_
 	int r = 0;
 
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = family_write(w, &families[i], format, out);
+		r = family_write(w, &families[i],
+				 i == 0 || !is_same_family(&families[i - 1], &families[i]), format,
+				 out);
 	if (r == 0 && format == METRICS_OPENMETRICS)
 		r = bf_buf_append_slice(out, BF_SLICE_LIT("# EOF\n"));
 	return r;

@@ -97,9 +97,9 @@ static const struct {
 int metrics_head_write(struct bf_buf *out, enum metrics_format format, enum metrics_kind kind,
 		       const char *name, const char *help)
 {
-	size_t len = strlen(name), cut = strlen(kinds[kind][format].suffix);
+	size_t len = strcspn(name, "{"), cut = strlen(kinds[kind][format].suffix);
 
-	if (cut < len && strcmp(name + len - cut, kinds[kind][format].suffix) == 0)
+	if (cut < len && memcmp(name + len - cut, kinds[kind][format].suffix, cut) == 0)
 		len -= cut;
 	return bf_buf_printf(out, "# HELP %.*s %s\n# TYPE %.*s %s\n", (int)len, name, help,
 			     (int)len, name, kinds[kind][format].type);

@@ -23,7 +23,8 @@ enum metrics_kind {
 enum metrics_format metrics_format_of(struct bf_slice accept);
 struct bf_slice metrics_content_type(enum metrics_format format);
 
-/* HELP and TYPE. name as its samples have it: in OpenMetrics a family lacks their suffix. */
+/* HELP and TYPE. name as its samples have it, labels or none: in OpenMetrics a family lacks their
+ * suffix. */
 int metrics_head_write(struct bf_buf *out, enum metrics_format format, enum metrics_kind kind,
 		       const char *name, const char *help);
 /* before="value", with the three bytes escaped that the format wants escaped. value is UTF-8. */

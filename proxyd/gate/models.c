@@ -10,6 +10,7 @@
 #include "common/base/num.h"
 #include "common/codec/json_writer.h"
 #include "proxyd/gate/error.h"
+#include "proxyd/gate/govern.h"
 #include "proxyd/gate/query.h"
 #include "proxyd/provider/provider.h"
 #include "proxyd/worker.h"
@@ -39,6 +40,18 @@ static void models_write_one(struct bf_json_writer *j, const struct catalog_entr
 	bf_jw_key(j, "owned_by");
 	bf_jw_string(j, entry->provider->name);
 	bf_jw_end_object(j);
+}
+
+/* Who may ask a model may see which there are; a list costs nothing. False: refused, and x is
+ * gone. */
+static bool models_admitted(struct exchange *x)
+{
+	struct infer_error e;
+
+	if (!x->worker->governance || govern_key(x, &e) == 0)
+		return true;
+	gate_refuse(x, e.http_status, e.type, "%s", e.text);
+	return false;
 }
 
 /* ---- the query */
@@ -118,7 +131,7 @@ void models_answer(struct exchange *x)
 	struct bf_json_writer j;
 	char token[24];
 
-	if (!models_read_page(x, &page))
+	if (!models_admitted(x) || !models_read_page(x, &page))
 		return;
 	bf_buf_clear(&w->text);
 	bf_jw_init(&j, &w->text);
@@ -162,6 +175,8 @@ void models_answer_one(struct exchange *x)
 	struct bf_json_writer j;
 	struct bf_slice id;
 
+	if (!models_admitted(x))
+		return;
 	if (percent_decode(x->rest, false, &x->arena, &id) < 0) {
 		gate_refuse(x, 400, "invalid_request",
 			    "the model's name is not percent-encoded text");

@@ -13,6 +13,7 @@
 #include "proxyd/gate/error.h"
 #include "proxyd/gate/error_class.h"
 #include "proxyd/gate/extra.h"
+#include "proxyd/gate/limits.h"
 #include "proxyd/record/record.h"
 #include "proxyd/worker.h"
 
@@ -51,6 +52,7 @@ static void relay_begin(struct exchange *x)
 		return;
 	exchange_set_state(x, EXCHANGE_STREAMING);
 	shm_metric_add(x->worker->seg, x->worker->proc_slot, SHM_M_STREAMS_OPEN, 1);
+	limits_tell(x);
 	x->out->stream_start(x);
 }
 
@@ -101,6 +103,7 @@ static void relay_tell_failure(struct exchange *x, const struct exchange_outcome
 	int status = o->http_status ? o->http_status : 502;
 	struct bf_buf *out = &x->worker->text;
 
+	limits_tell(x);
 	if (streaming && o->tail.len) {
 		/* The provider's own last words say it. */
 		x->out->stream_event(x, o->tail);
@@ -130,6 +133,25 @@ static void relay_take_back(struct exchange *x)
 	bf_buf_clear(&x->answer);
 }
 
+static void relay_close(struct exchange *x, const struct exchange_outcome *outcome)
+{
+	/* One that waits for its meters has no row yet, or one that is closed. */
+	if (!x->admitted)
+		return;
+	record_close(x, outcome);
+	if (outcome->error_type)
+		error_class_count(x);
+}
+
+void relay_end(struct exchange *x, const struct exchange_outcome *outcome)
+{
+	bool streaming = x->state == EXCHANGE_STREAMING;
+
+	relay_close(x, outcome);
+	relay_finish(x);
+	relay_tell_failure(x, outcome, streaming);
+}
+
 /* An attempt failed. */
 static void relay_failed(struct exchange *x, const struct exchange_outcome *outcome)
 {
@@ -140,13 +162,7 @@ static void relay_failed(struct exchange *x, const struct exchange_outcome *outc
 		call_failed(x, &last);
 	else if (call_again(x, &last))
 		return;
-	bool streaming = x->state == EXCHANGE_STREAMING;
-	if (x->admitted) {
-		record_close(x, &last);
-		error_class_count(x);
-	}
-	relay_finish(x);
-	relay_tell_failure(x, &last, streaming);
+	relay_end(x, &last);
 }
 
 /* The provider's answer does not fit here: the call is stopped and counts as failed. */
@@ -166,6 +182,23 @@ static void relay_overrun(struct exchange *x, int code)
 	relay_failed(x, &outcome);
 }
 
+/* The limits of its key have no more for this stream. */
+static bool relay_cut(struct exchange *x)
+{
+	const struct limits_refusal *no = x->call->refused;
+	const struct exchange_outcome outcome = {
+	    .fault = EXCHANGE_FAULT_LOCAL,
+	    .http_status = no ? no->http_status : 429,
+	    .error_type = no ? no->type : "rate_limited",
+	    .error_text = no ? no->text : "the limits of this virtual key are used up",
+	    .truncated = true,
+	};
+
+	x->call_cancel(x);
+	relay_failed(x, &outcome);
+	return false;
+}
+
 /* ---- what a provider reports */
 
 static void relay_on_head(struct exchange *x, int http_status, bool is_stream)
@@ -180,6 +213,8 @@ static bool relay_on_body(struct exchange *x, struct bf_slice bytes)
 {
 	int r;
 
+	if (x->spend.over)
+		return relay_cut(x);
 	if (x->call->is_stream) {
 		relay_event(x, bytes, bytes);
 		return true;
@@ -194,16 +229,33 @@ static bool relay_on_final(struct exchange *x, struct bf_slice event, struct bf_
 {
 	struct bf_buf *text = &x->worker->text;
 
-	if (!x->call->is_stream || !extra_wanted(x))
+	if (!x->call->is_stream || !extra_wanted(x) || x->spend.over)
 		return relay_on_body(x, event);
 	bf_buf_clear(text);
 	relay_event(x, event, extra_event(x, event, json, text) ? bf_buf_slice(text) : event);
 	return true;
 }
 
+/* A stream that runs: one that said why it stopped takes nothing more. */
+static void relay_watch_limits(struct exchange *x, uint64_t completion_tokens)
+{
+	struct call *call = x->call;
+	struct limits_refusal no;
+
+	if (!call->is_stream || x->spend.over || x->record.stop_reason[0])
+		return;
+	if (limits_seen(x, completion_tokens, &no))
+		return;
+	call->refused = bf_arena_alloc(&x->arena, sizeof(no));
+	if (call->refused)
+		*call->refused = no;
+}
+
 static void relay_on_usage(struct exchange *x, uint64_t prompt_tokens, uint64_t completion_tokens,
 			   uint64_t cached_tokens)
 {
+	if (x->spend.metered)
+		relay_watch_limits(x, completion_tokens);
 	record_progress(x, prompt_tokens, completion_tokens, cached_tokens);
 }
 
@@ -213,6 +265,7 @@ static void relay_plain_done(struct exchange *x, const struct exchange_outcome *
 	relay_finish(x);
 	if (extra_wanted(x))
 		(void)extra_append(x); /* without room for them the answer leaves as it came */
+	limits_tell(x);
 	x->out->answer(x, x->answer_status ? x->answer_status : outcome->http_status,
 		       BF_SLICE_LIT("application/json"), bf_buf_slice(&x->answer));
 }
@@ -241,6 +294,8 @@ static void relay_on_done(struct exchange *x, const struct exchange_outcome *out
 		return;
 	}
 	call_succeeded(x);
+	if (x->spend.metered)
+		limits_learn(x);
 	if (!x->call->is_stream) {
 		relay_plain_done(x, outcome);
 		return;
@@ -283,8 +338,7 @@ static void relay_leave(struct exchange *x)
 		x->answer_head.len = 0;
 		x->retry_after_s = 1;
 	}
-	record_close(x, &outcome);
-	error_class_count(x);
+	relay_close(x, &outcome);
 	relay_finish(x);
 	relay_tell_failure(x, &outcome, streaming);
 }
@@ -305,8 +359,7 @@ static void relay_cancel(struct exchange *x, const char *why)
 		relay_leave(x);
 		return;
 	}
-	record_close(x, &outcome);
-	error_class_count(x);
+	relay_close(x, &outcome);
 	relay_finish(x);
 }
 

@@ -5,3 +5,5 @@
 
 /* From now on the exchange hears a provider, GATE -> CALLING. */
 void relay_attach(struct exchange *x);
+/* It ends without another attempt; the row is closed unless x->admitted. The client is told. */
+void relay_end(struct exchange *x, const struct exchange_outcome *outcome);

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/govern/plan.h"
+#include "proxyd/record/charge.h"
 #include "proxyd/worker.h"
 #include "shm/content.h"
 #include "shm/doorbell.h"
@@ -23,8 +25,15 @@ static void record_text(char *field, size_t size, struct bf_slice text)
 		memcpy(field, text.ptr, BF_MIN(text.len, size));
 }
 
-/* The primary's row is of the request; a fallback's begins now and has nothing of the row before
- * but what the client said. */
+/* What is recorded, and what has limits: the sweep must find either. */
+static bool record_wanted(const struct exchange *x)
+{
+	return x->worker->config->client.enable_logging ||
+	       (x->virtual_key && x->virtual_key->limit_count > 0);
+}
+
+/* The primary's row is of the request, also when its limits let only a fallback be called; a later
+ * one's begins now and has nothing of the row before but what the client said. */
 static void record_begin(struct exchange *x)
 {
 	struct shm_usage_record *r = &x->record;
@@ -32,7 +41,8 @@ static void record_begin(struct exchange *x)
 
 	r->started_wall_ns = x->started_wall_ns;
 	x->row_mono_ns = x->started_mono_ns;
-	if (x->target == 0)
+	r->fallback_index = x->target;
+	if (memcmp(&x->id, &x->first_id, sizeof(x->id)) == 0)
 		return;
 	struct shm_usage_record before = *r;
 	memset(r, 0, sizeof(*r));
@@ -57,6 +67,10 @@ static void record_fill(struct exchange *x)
 	r->incarnation = x->worker->incarnation;
 	record_text(r->provider, sizeof(r->provider), x->provider);
 	record_text(r->model, sizeof(r->model), x->model);
+	if (!x->virtual_key)
+		return;
+	record_text(r->virtual_key_id, sizeof(r->virtual_key_id), x->virtual_key->conf->id);
+	record_text(r->virtual_key_name, sizeof(r->virtual_key_name), x->virtual_key->conf->name);
 }
 
 static void record_gauge(const struct worker *w)
@@ -98,7 +112,7 @@ bool record_open(struct exchange *x)
 	record_begin(x);
 	record_fill(x);
 	record_key(x);
-	if (w->config->client.enable_logging) {
+	if (record_wanted(x)) {
 		if (shm_usage_room(w->seg, w->proc_slot) <= w->inflight)
 			return false;
 		x->inflight = shm_inflight_begin(w->seg, w->proc_slot, &x->record);
@@ -109,6 +123,25 @@ bool record_open(struct exchange *x)
 	w->inflight++;
 	record_gauge(w);
 	return true;
+}
+
+void record_cancel(struct exchange *x)
+{
+	struct worker *w = x->worker;
+	struct shm_usage_record *r = &x->record;
+
+	assert(x->admitted && !x->spend.metered);
+	x->admitted = false;
+	if (x->inflight >= 0)
+		shm_inflight_cancel(w->seg, w->proc_slot, x->inflight);
+	x->inflight = -1;
+	w->inflight--;
+	record_gauge(w);
+	/* The next one may have shorter names. */
+	memset(r->provider, 0, sizeof(r->provider));
+	memset(r->model, 0, sizeof(r->model));
+	memset(r->key_name, 0, sizeof(r->key_name));
+	memset(r->key_id, 0, sizeof(r->key_id));
 }
 
 static int64_t record_since_start_us(const struct exchange *x)
@@ -247,13 +280,17 @@ static void record_observe(struct worker *w, const struct shm_usage_record *r)
 		shm_histogram_observe(w->seg, w->proc_slot, SHM_H_FIRST_TOKEN, r->first_byte_us);
 }
 
-/* The row, and what it overflowed into. */
+/* The row, what it overflowed into, and its meters: a death in between leaves the entry, from which
+ * the sweep settles them. */
 static void record_push(struct exchange *x)
 {
 	struct worker *w = x->worker;
 	uint64_t overflow = shm_usage_overflow_waiting(w->seg, w->proc_slot);
 
-	shm_inflight_finish(w->seg, w->proc_slot, x->inflight, &x->record);
+	shm_inflight_push(w->seg, w->proc_slot, x->inflight, &x->record);
+	if (x->spend.metered)
+		charge_settle(x);
+	shm_inflight_end(w->seg, w->proc_slot, x->inflight);
 	x->inflight = -1;
 	if (shm_usage_overflow_waiting(w->seg, w->proc_slot) > overflow)
 		worker_count(w, SHM_M_USAGE_OVERFLOWED);
@@ -268,6 +305,8 @@ void record_close(struct exchange *x, const struct exchange_outcome *outcome)
 	assert(x->admitted);
 	x->admitted = false;
 	record_outcome(x, outcome);
+	if (w->governance)
+		charge_row(x, outcome->error_type == NULL);
 	record_count(w, &x->record);
 	record_observe(w, &x->record);
 	if (x->inflight >= 0) {

@@ -13,11 +13,13 @@
 
 /*
  * Takes an in-flight entry and keeps room for the row. x->id, provider, model and, as far as they
- * are known, x->record's object_type, request_id and parent_id are the row's; of a fallback
- * (x->target above 0) the primary's id is its parent. May be called again once the row was closed.
- * False: the table or the ring is full, nothing was taken.
+ * are known, x->record's object_type, request_id and parent_id are the row's; of a
+ * further row (x->id is not x->first_id) the first one's id is its parent. May be called again once
+ * the row was closed. False: the table or the ring is full, nothing was taken.
  */
 bool record_open(struct exchange *x) BF_MUST_CHECK;
+/* Takes it back: its limits refused. As if it had never been opened. */
+void record_cancel(struct exchange *x);
 /*
  * Attempt number n, from 2 on, begins with x->key. What the one before it had seen is forgotten; if
  * this worker dies, the row names this key. record_open is the first attempt.

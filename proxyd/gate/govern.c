@@ -1,0 +1,95 @@
+/*
+ * Whether a request has the right to ask at all. Called at the start, and by every route that a
+ * key opens. Must never say more about a key that is not known than that.
+ */
+#include "proxyd/gate/govern.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define GOVERN_PLAN_MAX (64u << 20)
+
+static int govern_plan(struct governance *g, const struct bf_config *config, struct bf_err *err)
+{
+	int r = bf_plan_make(&g->plan, config, &g->arena, err);
+
+	if (r < 0)
+		return r;
+	g->places = calloc(g->plan.limit_count + 1u, sizeof(g->places[0]));
+	if (!g->places || vkey_open(&g->keys, &g->plan) < 0)
+		return bf_err_sys(err, -ENOMEM, "governance");
+	for (uint32_t i = 0; i < g->plan.limit_count; i++)
+		g->places[i].meter = SHM_METER_NOWHERE;
+	return 0;
+}
+
+int govern_open(struct worker *w, struct bf_err *err)
+{
+	const struct bf_config *config = w->config;
+	bool keyed =
+	    config->governance.virtual_keys.count > 0 || config->client.enforce_auth_on_inference;
+
+	if (!keyed && config->governance.pricing_overrides.count == 0)
+		return 0;
+	w->governance = calloc(1, sizeof(*w->governance));
+	if (!w->governance)
+		return bf_err_sys(err, -ENOMEM, "governance");
+	w->governance->keyed = keyed;
+	bf_arena_init(&w->governance->arena, GOVERN_PLAN_MAX);
+	tariff_open(&w->governance->tariff, &config->governance);
+	shm_meter_enter(&w->meters, w->seg, w->proc_slot);
+	return govern_plan(w->governance, config, err);
+}
+
+void govern_close(struct worker *w)
+{
+	struct governance *g = w->governance;
+
+	if (!g)
+		return;
+	w->governance = NULL;
+	vkey_close(&g->keys);
+	free(g->places);
+	bf_arena_done(&g->arena);
+	free(g);
+}
+
+void govern_forget(struct governance *g, const struct bf_plan_key *key)
+{
+	for (uint32_t k = 0; k < key->limit_count; k++)
+		*govern_place(g, &key->limits[k]) =
+		    (struct govern_place){.meter = SHM_METER_NOWHERE};
+}
+
+static int govern_no(struct exchange *x, enum shm_metric reason, struct infer_error *e,
+		     int http_status, const char *type, const char *text)
+{
+	worker_count(x->worker, reason);
+	return infer_fail(e, http_status, type, "%s", text);
+}
+
+int govern_key(struct exchange *x, struct infer_error *e)
+{
+	const struct governance *g = x->worker->governance;
+	struct bf_slice given;
+
+	if (!g->keyed)
+		return 0;
+	given = vkey_given(x);
+	if (given.len == 0 && !x->worker->config->client.enforce_auth_on_inference)
+		return 0;
+	if (given.len == 0)
+		return govern_no(x, SHM_M_KEYS_MISSING, e, 401, "virtual_key_required",
+				 "a virtual key is required: send it as x-bf-vk, or as the API key "
+				 "if it begins with sk-bf-");
+	x->virtual_key = vkey_find(&g->keys, given);
+	if (!x->virtual_key)
+		return govern_no(x, SHM_M_KEYS_UNKNOWN, e, 401, "virtual_key_not_found",
+				 "this virtual key does not exist");
+	if (x->virtual_key->conf->is_active)
+		return 0;
+	worker_count(x->worker, SHM_M_KEYS_BLOCKED);
+	return infer_fail(e, 403, "virtual_key_blocked", "virtual key \"%.*s\" is not active",
+			  (int)BF_MIN(x->virtual_key->conf->name.len, 100u),
+			  x->virtual_key->conf->name.ptr);
+}

@@ -1,0 +1,385 @@
+/*
+ * Reservations. Called by call_admit.c before a target is called, by the relay in mid-stream. Must
+ * never let a call begin that has not reserved all of what it may take, nor refuse as used up what
+ * is only not to be had at this moment.
+ */
+#include "proxyd/gate/limits.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/govern/price.h"
+#include "proxyd/gate/limits_text.h"
+#include "shm/wall.h"
+
+#define PUSD_PER_NUSD 1000
+
+static const enum shm_metric refusal_counters[] = {
+    [BF_QUANTITY_REQUESTS] = SHM_M_LIMIT_REQUESTS,
+    [BF_QUANTITY_TOKENS] = SHM_M_LIMIT_TOKENS,
+    [BF_QUANTITY_CONCURRENT] = SHM_M_LIMIT_CONCURRENT,
+    [BF_QUANTITY_NUSD] = SHM_M_LIMIT_COST,
+};
+
+/* One reading of both clocks serves all limits of an admission. */
+struct limits_now {
+	struct shm_wall wall;
+	int64_t boot_ns;
+};
+
+static struct limits_now now_of(const struct exchange *x)
+{
+	return (struct limits_now){shm_wall_read(x->worker->seg), bf_boot_ns()};
+}
+
+static int64_t now_ms(const struct limits_now *now, const struct bf_limit *limit)
+{
+	return shm_wall_ms(&now->wall, now->boot_ns, bf_limit_length_ms(limit));
+}
+
+/* ---- how much */
+
+static int64_t cost_of(const struct exchange *x, uint64_t prompt, uint64_t output)
+{
+	int64_t nusd = x->spend.price ? bf_price_cost_nusd(x->spend.price, prompt, output, 0) : 0;
+
+	return BF_MIN(nusd, SHM_METER_AMOUNT_MAX);
+}
+
+/* What a limit could give to the answer alone, if nothing of it were used. */
+static uint64_t output_room(const struct exchange *x, const struct bf_limit *limit)
+{
+	const struct exchange_spend *s = &x->spend;
+	int64_t left = limit->max;
+
+	if (limit->quantity == BF_QUANTITY_TOKENS)
+		return left > (int64_t)s->prompt_tokens ? (uint64_t)left - s->prompt_tokens : 0;
+	if (limit->quantity != BF_QUANTITY_NUSD || s->nusd <= left ||
+	    s->price->output_cost_per_token_pusd <= 0)
+		return s->output_tokens;
+	left -= cost_of(x, s->prompt_tokens, 0) + 1;
+	return left > 0 ? (uint64_t)(left * PUSD_PER_NUSD / s->price->output_cost_per_token_pusd)
+			: 0;
+}
+
+/*
+ * What the target may take. A guess of ours is never more than a limit could ever give: a small
+ * limit would otherwise refuse all who give no maximum. The stream is held to it.
+ */
+static void limits_estimate(struct exchange *x, const struct bf_plan_key *key,
+			    const struct tariff_model *model)
+{
+	struct exchange_spend *s = &x->spend;
+	const struct estimate_asked asked = {s->bounded, s->max_tokens, s->choices};
+	struct estimate e = estimate_make(x->object, x->body.len, &asked, &model->lengths);
+	uint64_t output = e.output_tokens;
+
+	s->prompt_tokens = e.prompt_tokens;
+	s->output_tokens = e.output_tokens;
+	s->nusd = cost_of(x, s->prompt_tokens, s->output_tokens);
+	s->last = s->over = false;
+	for (uint32_t k = 0; !s->bounded && k < key->limit_count; k++)
+		output = BF_MIN(output, output_room(x, &key->limits[k]));
+	if (output == s->output_tokens)
+		return;
+	s->output_tokens = output;
+	s->nusd = cost_of(x, s->prompt_tokens, output);
+}
+
+static int64_t amount_of(const struct exchange *x, enum bf_quantity quantity)
+{
+	const struct exchange_spend *s = &x->spend;
+
+	switch (quantity) {
+	case BF_QUANTITY_REQUESTS:
+	case BF_QUANTITY_CONCURRENT:
+		return 1;
+	case BF_QUANTITY_TOKENS:
+		return (int64_t)(s->prompt_tokens + s->output_tokens);
+	case BF_QUANTITY_NUSD:
+		return s->nusd;
+	}
+	return 0;
+}
+
+/* ---- refusals */
+
+static enum limits_verdict limits_not_now(struct exchange *x, enum shm_metric reason,
+					  const char *type, const char *text,
+					  struct limits_refusal *no)
+{
+	worker_count(x->worker, reason);
+	no->http_status = 503;
+	no->type = type;
+	no->retry_after_s = 1;
+	(void)snprintf(no->text, sizeof(no->text), "%s", text);
+	return LIMITS_REFUSED;
+}
+
+void limits_busy(struct exchange *x, struct limits_refusal *no)
+{
+	*no = (struct limits_refusal){0};
+	(void)limits_not_now(x, SHM_M_LIMIT_TOO_BUSY, "limits_busy",
+			     "the limits of this virtual key are in use by too many at once; try "
+			     "again",
+			     no);
+}
+
+static enum limits_verdict limits_unpriced(struct exchange *x, const struct bf_plan_key *key,
+					   struct limits_refusal *no)
+{
+	worker_count(x->worker, SHM_M_LIMIT_UNPRICED);
+	no->http_status = 403;
+	no->type = "model_unpriced";
+	no->of_target = true;
+	(void)snprintf(no->text, sizeof(no->text),
+		       "virtual key \"%.*s\" has a budget, and no price is known of model "
+		       "\"%.*s\" at provider \"%.*s\": add one to governance.pricing_overrides",
+		       (int)BF_MIN(key->conf->name.len, 64u), key->conf->name.ptr,
+		       (int)BF_MIN(x->model.len, 80u), x->model.ptr,
+		       (int)BF_MIN(x->provider.len, 32u), x->provider.ptr);
+	return LIMITS_REFUSED;
+}
+
+/* What is left of a limit now; a question that changes nothing. */
+static int64_t room_now(const struct exchange *x, const struct shm_meter_want *want)
+{
+	struct shm_meter_want nothing = *want;
+	int64_t room = 0;
+	unsigned which;
+
+	nothing.amount = 0;
+	(void)shm_meter_look(x->worker->seg, &nothing, 1, &which, &room);
+	return BF_MAX(room, 0);
+}
+
+/* The lines of all requests and tokens limits: of each quantity the one with the least left. */
+static struct bf_slice limits_lines(struct exchange *x, const struct limits_wish *wish,
+				    const struct limits_now *now, bool taken)
+{
+	const struct bf_plan_key *key = x->virtual_key;
+	struct limits_left left[BF_QUANTITY_TOKENS + 1] = {0};
+	char *text;
+
+	for (unsigned k = 0; k < wish->n; k++) {
+		const struct bf_limit *limit = &key->limits[k];
+		int64_t room = wish->room[k] - (taken ? wish->wants[k].amount : 0);
+
+		if (limit->quantity > BF_QUANTITY_TOKENS)
+			continue;
+		if (!left[limit->quantity].limit || room < left[limit->quantity].left)
+			left[limit->quantity] = (struct limits_left){
+			    limit, BF_MAX(room, 0),
+			    govern_place(x->worker->governance, limit)->until_ms -
+				now_ms(now, limit)};
+	}
+	if (!left[BF_QUANTITY_REQUESTS].limit && !left[BF_QUANTITY_TOKENS].limit)
+		return (struct bf_slice){NULL, 0};
+	text = bf_arena_alloc(&x->arena, LIMITS_TEXT_LINES_MAX);
+	if (!text)
+		return (struct bf_slice){NULL, 0};
+	return (struct bf_slice){
+	    text, limits_text_lines(text, &left[BF_QUANTITY_REQUESTS], &left[BF_QUANTITY_TOKENS])};
+}
+
+static enum limits_verdict limits_used_up(struct exchange *x, struct limits_wish *wish,
+					  unsigned which, struct limits_refusal *no)
+{
+	const struct bf_limit *limit = &x->virtual_key->limits[which];
+	const struct limits_now now = now_of(x);
+
+	for (unsigned k = 0; k < wish->n; k++)
+		wish->room[k] = room_now(x, &wish->wants[k]);
+	worker_count(x->worker, refusal_counters[limit->quantity]);
+	limits_text_refusal(limit, wish->room[which], wish->wants[which].amount,
+			    now_ms(&now, limit), no);
+	no->lines = limits_lines(x, wish, &now, false);
+	/* Requests are the same of every model. */
+	no->of_target =
+	    limit->quantity == BF_QUANTITY_TOKENS || limit->quantity == BF_QUANTITY_NUSD;
+	return LIMITS_REFUSED;
+}
+
+/* ---- where the meters stand */
+
+static bool limits_want(const struct exchange *x, const struct bf_limit *limit,
+			const struct limits_now *now, struct shm_meter_want *ret_want)
+{
+	struct govern_place *place = govern_place(x->worker->governance, limit);
+	int64_t ms = now_ms(now, limit);
+
+	if (place->meter == SHM_METER_NOWHERE)
+		place->meter = shm_meter_resolve(x->worker->seg, limit->identity, &place->config);
+	if (ms >= place->until_ms) {
+		place->epoch = bf_limit_epoch(limit, ms);
+		place->until_ms = bf_limit_ends_ms(limit, ms);
+	}
+	*ret_want = (struct shm_meter_want){place->meter, place->config, place->epoch,
+					    amount_of(x, limit->quantity)};
+	return place->meter != SHM_METER_NOWHERE;
+}
+
+/* False: one of them is not there yet. */
+static bool limits_wants(const struct exchange *x, const struct limits_now *now,
+			 struct limits_wish *wish)
+{
+	const struct bf_plan_key *key = x->virtual_key;
+
+	wish->n = key->limit_count;
+	for (unsigned k = 0; k < wish->n; k++) {
+		if (!limits_want(x, &key->limits[k], now, &wish->wants[k]))
+			return false;
+	}
+	return true;
+}
+
+/* A meter that was another one when it was looked up, or has another maximum now. */
+static enum limits_verdict limits_stale(struct exchange *x)
+{
+	worker_count(x->worker, SHM_M_LIMIT_STALE);
+	govern_forget(x->worker->governance, x->virtual_key);
+	return LIMITS_BUSY;
+}
+
+static enum limits_verdict limits_look_once(struct exchange *x, const struct limits_now *now,
+					    struct limits_wish *wish, struct limits_refusal *no)
+{
+	unsigned which = 0;
+
+	if (!limits_wants(x, now, wish))
+		return limits_not_now(x, SHM_M_LIMIT_NOT_READY, "limits_not_ready",
+				      "the limits of this virtual key are being loaded; try again",
+				      no);
+	switch (shm_meter_look(x->worker->seg, wish->wants, wish->n, &which, wish->room)) {
+	case SHM_METER_OK:
+		x->spend.lines = limits_lines(x, wish, now, true);
+		return LIMITS_OK;
+	case SHM_METER_REFUSED:
+		return limits_used_up(x, wish, which, no);
+	case SHM_METER_STALE:
+		return limits_stale(x);
+	case SHM_METER_BUSY:
+		break;
+	}
+	return LIMITS_BUSY;
+}
+
+enum limits_verdict limits_look(struct exchange *x, struct limits_wish *wish,
+				struct limits_refusal *no)
+{
+	struct governance *g = x->worker->governance;
+	const struct bf_plan_key *key = x->virtual_key;
+	const struct tariff_model *model = tariff_of(&g->tariff, x->provider, x->model);
+
+	wish->n = 0;
+	*no = (struct limits_refusal){0};
+	x->spend.price = model->price;
+	x->spend.lines = (struct bf_slice){NULL, 0};
+	if (!key || key->limit_count == 0)
+		return LIMITS_OK;
+	if (key->has_budget && !model->price)
+		return limits_unpriced(x, key, no);
+	limits_estimate(x, key, model);
+	const struct limits_now now = now_of(x);
+	enum limits_verdict v = limits_look_once(x, &now, wish, no);
+	/* What was stale is looked up anew at once. */
+	return v == LIMITS_BUSY ? limits_look_once(x, &now, wish, no) : v;
+}
+
+enum limits_verdict limits_take(struct exchange *x, struct limits_wish *wish,
+				struct limits_refusal *no)
+{
+	struct worker *w = x->worker;
+	unsigned which = 0;
+
+	if (wish->n == 0)
+		return LIMITS_OK;
+	switch (shm_meter_admit(&w->meters, x->inflight, wish->wants, wish->n, &which)) {
+	case SHM_METER_OK:
+		x->spend.metered = true;
+		worker_count(w, SHM_M_LIMIT_ADMITTED);
+		return LIMITS_OK;
+	case SHM_METER_REFUSED:
+		return limits_used_up(x, wish, which, no);
+	case SHM_METER_STALE:
+		return limits_stale(x);
+	case SHM_METER_BUSY:
+		break;
+	}
+	return LIMITS_BUSY;
+}
+
+/* ---- in mid-stream and after it */
+
+/* Reserves more output for all limits, or nothing. */
+static enum shm_meter_verdict limits_extend(struct exchange *x, uint64_t more, unsigned *ret_which)
+{
+	const struct bf_plan_key *key = x->virtual_key;
+	struct exchange_spend *s = &x->spend;
+	int64_t nusd = cost_of(x, s->prompt_tokens, s->output_tokens + more);
+	int64_t amounts[SHM_METERS_PER_REQUEST];
+	enum shm_meter_verdict v;
+
+	for (uint32_t k = 0; k < key->limit_count; k++) {
+		enum bf_quantity quantity = key->limits[k].quantity;
+
+		amounts[k] = 0;
+		if (quantity == BF_QUANTITY_TOKENS)
+			amounts[k] = (int64_t)more;
+		else if (quantity == BF_QUANTITY_NUSD)
+			amounts[k] = nusd - s->nusd;
+	}
+	v = shm_meter_extend(&x->worker->meters, x->inflight, amounts, ret_which);
+	if (v == SHM_METER_OK) {
+		s->output_tokens += more;
+		s->nusd = nusd;
+	}
+	return v;
+}
+
+bool limits_seen(struct exchange *x, uint64_t output_tokens, struct limits_refusal *no)
+{
+	struct exchange_spend *s = &x->spend;
+	uint64_t more = estimate_more(output_tokens, s->output_tokens, s->bounded || s->last);
+	enum shm_meter_verdict v;
+	unsigned which = 0;
+
+	if (more == 0 || s->output_tokens + more > ESTIMATE_TOKENS_MAX)
+		return true;
+	v = limits_extend(x, more, &which);
+	if (v == SHM_METER_OK) {
+		worker_count(x->worker, SHM_M_LIMIT_EXTENSIONS);
+		s->last = false;
+		return true;
+	}
+	/* What is reserved may still be used; and who is busy has time until then. */
+	if (output_tokens <= s->output_tokens || v == SHM_METER_BUSY) {
+		s->last = v != SHM_METER_BUSY;
+		return true;
+	}
+	const struct bf_limit *limit = &x->virtual_key->limits[which];
+	const struct limits_now now = now_of(x);
+	*no = (struct limits_refusal){0};
+	limits_text_refusal(limit, 0, amount_of(x, limit->quantity), now_ms(&now, limit), no);
+	worker_count(x->worker, SHM_M_LIMIT_CUT);
+	s->over = true;
+	return false;
+}
+
+void limits_learn(const struct exchange *x)
+{
+	const struct estimate_asked asked = {x->spend.bounded, x->spend.max_tokens,
+					     x->spend.choices};
+	struct governance *g = x->worker->governance;
+
+	if (x->spend.metered && !(x->record.flags & SHM_USAGE_ESTIMATED))
+		estimate_learn(&tariff_of(&g->tariff, x->provider, x->model)->lengths, &asked,
+			       x->record.completion_tokens);
+}
+
+void limits_tell(struct exchange *x)
+{
+	if (x->spend.lines.len)
+		x->answer_head = limits_text_merge(&x->arena, x->answer_head, x->spend.lines);
+}

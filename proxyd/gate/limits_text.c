@@ -1,0 +1,173 @@
+/*
+ * Words and header lines about limits. Called by limits.c. Must never name a key by its value.
+ * Lines are paid for by every request of a limited key, so they are put together by hand.
+ */
+#include "proxyd/gate/limits_text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NUSD_PER_USD INT64_C(1000000000)
+#define RATELIMIT    BF_SLICE_LIT("x-ratelimit-")
+
+unsigned limits_text_retry_s(const struct bf_limit *limit, int64_t now_ms)
+{
+	int64_t left_ms;
+
+	if (limit->endless)
+		return 1;
+	left_ms = bf_limit_ends_ms(limit, now_ms) - now_ms;
+	return left_ms > 1000 ? (unsigned)BF_MIN((left_ms + 999) / 1000, INT32_MAX) : 1;
+}
+
+/* ---- refusals */
+
+/* Dollars with four decimals, rounded to the nearest. */
+static const char *dollars(int64_t nusd, char out[32])
+{
+	int64_t parts = nusd / 100000 + (nusd % 100000 >= 50000 ? 1 : 0);
+
+	(void)snprintf(out, 32, "$%" PRId64 ".%04d", parts / 10000, (int)(parts % 10000));
+	return out;
+}
+
+static void refusal_of_budget(const struct bf_limit *limit, int64_t used, int64_t amount,
+			      struct limits_refusal *no, size_t at)
+{
+	char is[32], of[32], one[32];
+
+	(void)snprintf(no->text + at, sizeof(no->text) - at,
+		       "budget exceeded: %s of %s used or reserved per %.*s, this request may cost "
+		       "%s",
+		       dollars(used, is), dollars(limit->max, of), BF_SLICE_FMT(limit->reset),
+		       dollars(amount, one));
+}
+
+static const struct {
+	int http_status;
+	const char *type, *what;
+} refusals[] = {
+    [BF_QUANTITY_REQUESTS] = {429, "request_limited", "request limit exceeded"},
+    [BF_QUANTITY_TOKENS] = {429, "token_limited", "token limit exceeded"},
+    [BF_QUANTITY_CONCURRENT] = {429, "rate_limited", "too many requests at once"},
+    [BF_QUANTITY_NUSD] = {402, "budget_exceeded", "budget exceeded"},
+};
+
+void limits_text_refusal(const struct bf_limit *limit, int64_t room, int64_t amount, int64_t now_ms,
+			 struct limits_refusal *no)
+{
+	int64_t used = limit->max > room ? limit->max - room : 0;
+	size_t at;
+
+	no->http_status = refusals[limit->quantity].http_status;
+	no->type = refusals[limit->quantity].type;
+	no->retry_after_s = limits_text_retry_s(limit, now_ms);
+	(void)snprintf(no->text, sizeof(no->text),
+		       "virtual key \"%.*s\": ", (int)BF_MIN(limit->owner_name.len, 100u),
+		       limit->owner_name.ptr ? limit->owner_name.ptr : "");
+	at = strlen(no->text);
+	if (limit->quantity == BF_QUANTITY_NUSD)
+		refusal_of_budget(limit, used, amount, no, at);
+	else if (limit->quantity == BF_QUANTITY_TOKENS)
+		(void)snprintf(no->text + at, sizeof(no->text) - at,
+			       "%s: %" PRId64 "/%" PRId64
+			       " tokens used or reserved per %.*s, this request may take %" PRId64,
+			       refusals[limit->quantity].what, used, limit->max,
+			       BF_SLICE_FMT(limit->reset), amount);
+	else
+		(void)snprintf(no->text + at, sizeof(no->text) - at,
+			       "%s: %" PRId64 "/%" PRId64 "%s%.*s", refusals[limit->quantity].what,
+			       used, limit->max, limit->endless ? "" : " requests per ",
+			       BF_SLICE_FMT(limit->reset));
+}
+
+/* ---- header lines */
+
+static char *put(char *at, struct bf_slice text)
+{
+	memcpy(at, text.ptr, text.len);
+	return at + text.len;
+}
+
+#define PUT(at, literal) put(at, BF_SLICE_LIT(literal))
+
+static char *put_number(char *at, int64_t value)
+{
+	uint64_t rest = value > 0 ? (uint64_t)value : 0;
+	char digits[20];
+	size_t n = sizeof(digits);
+
+	do {
+		digits[--n] = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest);
+	return put(at, (struct bf_slice){digits + n, sizeof(digits) - n});
+}
+
+/* Tenths of a second, rounded up: who waits so long has waited long enough. */
+static char *put_seconds(char *at, int64_t ms)
+{
+	int64_t tenths = ms > 0 ? (ms + 99) / 100 : 0;
+
+	at = put_number(at, tenths / 10);
+	if (tenths % 10) {
+		*at++ = '.';
+		*at++ = (char)('0' + tenths % 10);
+	}
+	*at++ = 's';
+	return at;
+}
+
+struct left_names {
+	struct bf_slice limit, remaining, reset;
+};
+
+#define LEFT_NAMES(what)                                                   \
+	{                                                                  \
+		BF_SLICE_INIT("x-ratelimit-limit-" what ": "),             \
+		    BF_SLICE_INIT("\r\nx-ratelimit-remaining-" what ": "), \
+		    BF_SLICE_INIT("\r\nx-ratelimit-reset-" what ": "),     \
+	}
+
+static char *put_left(char *at, const struct limits_left *l, const struct left_names *names)
+{
+	if (!l->limit)
+		return at;
+	at = put_number(put(at, names->limit), l->limit->max);
+	at = put_number(put(at, names->remaining), l->left);
+	return PUT(put_seconds(put(at, names->reset), l->ends_in_ms), "\r\n");
+}
+
+size_t limits_text_lines(char out[LIMITS_TEXT_LINES_MAX], const struct limits_left *requests,
+			 const struct limits_left *tokens)
+{
+	static const struct left_names of_requests = LEFT_NAMES("requests"),
+				       of_tokens = LEFT_NAMES("tokens");
+	char *at = put_left(out, requests, &of_requests);
+
+	return (size_t)(put_left(at, tokens, &of_tokens) - out);
+}
+
+struct bf_slice limits_text_merge(struct bf_arena *arena, struct bf_slice theirs,
+				  struct bf_slice ours)
+{
+	char *text, *at;
+
+	if (theirs.len == 0 || ours.len == 0)
+		return theirs.len ? theirs : ours;
+	at = text = bf_arena_alloc(arena, theirs.len + ours.len);
+	if (!text)
+		return theirs;
+	while (theirs.len) {
+		const char *end = memchr(theirs.ptr, '\n', theirs.len);
+		size_t n = end ? (size_t)(end - theirs.ptr) + 1 : theirs.len;
+		struct bf_slice line = {theirs.ptr, n};
+
+		if (!bf_slice_starts_nocase(line, RATELIMIT))
+			at = put(at, line);
+		theirs = (struct bf_slice){theirs.ptr + n, theirs.len - n};
+	}
+	at = put(at, ours);
+	return (struct bf_slice){text, (size_t)(at - text)};
+}

@@ -1,0 +1,29 @@
+/* How limits are told: header lines and refusals. */
+#pragma once
+
+#include "proxyd/gate/limits.h"
+
+/* Seconds until the end of a limit's window, at least 1; now_ms: of its clock. */
+unsigned limits_text_retry_s(const struct bf_limit *limit, int64_t now_ms);
+
+/* "virtual key "x": ...": what was used of what, and what one more would take. */
+void limits_text_refusal(const struct bf_limit *limit, int64_t room, int64_t amount, int64_t now_ms,
+			 struct limits_refusal *ret_no);
+
+/* What is left of a limit, for the x-ratelimit lines. limit NULL: there is none. */
+struct limits_left {
+	const struct bf_limit *limit;
+	int64_t left;
+	int64_t ends_in_ms;
+};
+
+#define LIMITS_TEXT_LINES_MAX 384u
+
+/* Writes the x-ratelimit lines of both; returns their length. */
+size_t limits_text_lines(char out[LIMITS_TEXT_LINES_MAX], const struct limits_left *requests,
+			 const struct limits_left *tokens);
+
+/* The lines of `theirs` without those that begin with x-ratelimit-, then ours. In the arena; theirs
+ * when memory is out. */
+struct bf_slice limits_text_merge(struct bf_arena *arena, struct bf_slice theirs,
+				  struct bf_slice ours);

@@ -1,0 +1,91 @@
+/*
+ * Settlement of one request. Called by record.c when a row is closed. Must never let row and meters
+ * say different things: both come from charge_row's numbers.
+ */
+#include "proxyd/record/charge.h"
+
+#include "common/govern/plan.h"
+#include "common/govern/price.h"
+#include "proxyd/worker.h"
+#include "shm/inflight.h"
+#include "shm/meter.h"
+
+#define CHARGE_TOKENS_MAX (UINT64_C(1) << 40) /* a larger number is no count of tokens */
+
+static uint64_t tokens_of(uint64_t n)
+{
+	return n < CHARGE_TOKENS_MAX ? n : 0;
+}
+
+static int64_t cost_of(const struct exchange *x, uint64_t prompt, uint64_t completion,
+		       uint64_t cached)
+{
+	int64_t nusd = 0;
+
+	if (x->spend.price)
+		nusd = bf_price_cost_nusd(x->spend.price, prompt, completion, cached);
+	return BF_MIN(nusd, SHM_METER_AMOUNT_MAX);
+}
+
+static int64_t charge_of(const struct shm_usage_record *r, enum bf_quantity quantity)
+{
+	switch (quantity) {
+	case BF_QUANTITY_REQUESTS:
+		return r->requests_charged;
+	case BF_QUANTITY_TOKENS:
+		return (int64_t)r->tokens_charged;
+	case BF_QUANTITY_NUSD:
+		return r->cost_nusd;
+	case BF_QUANTITY_CONCURRENT:
+		break;
+	}
+	return 0;
+}
+
+/* How much more was reserved than used: what others could not have meanwhile. */
+static void charge_count(const struct exchange *x)
+{
+	const struct worker *w = x->worker;
+	const struct exchange_spend *s = &x->spend;
+	uint64_t reserved = s->prompt_tokens + s->output_tokens;
+
+	if (reserved > x->record.tokens_charged)
+		shm_metric_add(w->seg, w->proc_slot, SHM_M_LIMIT_UNUSED_TOKENS,
+			       (int64_t)(reserved - x->record.tokens_charged));
+	if (s->nusd > x->record.cost_nusd)
+		shm_metric_add(w->seg, w->proc_slot, SHM_M_LIMIT_UNUSED_NUSD,
+			       s->nusd - x->record.cost_nusd);
+}
+
+static void charge_meters(struct exchange *x)
+{
+	struct worker *w = x->worker;
+	const struct bf_plan_key *key = x->virtual_key;
+	struct shm_usage_record *r = &x->record;
+	int64_t actual[SHM_METERS_PER_REQUEST];
+
+	for (uint32_t k = 0; k < key->limit_count; k++)
+		actual[k] = charge_of(r, key->limits[k].quantity);
+	shm_meter_closing(&w->meters, x->inflight, actual);
+	r->meter_count = shm_meter_names(&w->meters, x->inflight, r->meters, r->epochs);
+}
+
+void charge_row(struct exchange *x, bool ok)
+{
+	struct shm_usage_record *r = &x->record;
+	uint64_t prompt = tokens_of(r->prompt_tokens), completion = tokens_of(r->completion_tokens);
+
+	r->cost_nusd = cost_of(x, prompt, completion, tokens_of(r->cached_tokens));
+	if (!x->spend.metered)
+		return;
+	r->tokens_charged = prompt + completion;
+	r->requests_charged = ok;
+	charge_meters(x);
+	charge_count(x);
+}
+
+void charge_settle(struct exchange *x)
+{
+	shm_meter_close(&x->worker->meters, x->inflight);
+	x->spend.metered = false;
+}

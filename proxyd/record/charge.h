@@ -1,0 +1,16 @@
+/*
+ * What a row's request cost, and what its meters are charged for it: the same numbers in the row,
+ * in the in-flight entry, and in the meters.
+ */
+#pragma once
+
+#include "proxyd/exchange.h"
+
+/*
+ * The row is complete but for its charges: fills them in, and stores them in the entry, from where
+ * a sweep would take them for row and meters alike. Needs w->governance. ok: the request went well,
+ * so it counts as one.
+ */
+void charge_row(struct exchange *x, bool ok);
+/* The row was pushed: the meters are settled. Only while x->spend.metered, which ends here. */
+void charge_settle(struct exchange *x);

@@ -1,0 +1,75 @@
+/* Who may ask: keys that are known, unknown, blocked, or missing. */
+#include "tests/unit/proxyd/gate/governed.h"
+
+static struct shm_usage_record rows[8];
+
+static void keys_are_known_or_refused(void **state)
+{
+	const struct limits_of none = {0};
+
+	(void)state;
+	house(0, 1);
+	govern_house(&none);
+	(void)ask(STEPS(200), "", false, "");
+	has(" 200 ");
+	(void)ask(STEPS(200), "x-bf-vk: legacy\r\n", false, "");
+	has(" 200 ");
+	(void)ask(STEPS(200), "Authorization: Bearer sk-bf-a\r\n", false, "");
+	has(" 200 ");
+	(void)ask(STEPS(200), "x-api-key: sk-bf-unknown\r\n", false, "");
+	has(" 401 ");
+	has("\"type\":\"virtual_key_not_found\"");
+	assert_null(strstr(answer, "sk-bf-unknown"));
+	(void)ask(STEPS(200), "api-key: sk-bf-b\r\n", false, "");
+	has(" 403 ");
+	has("\"type\":\"virtual_key_blocked\"");
+	has("team b");
+	h.config.client.enforce_auth_on_inference = true;
+	int fd = ask(STEPS(200), "Authorization: Bearer sk-provider\r\n", false, "");
+	has(" 401 ");
+	has("\"type\":\"virtual_key_required\"");
+	assert_int_equal(metric(SHM_M_KEYS_MISSING), 1);
+	assert_int_equal(metric(SHM_M_KEYS_UNKNOWN), 1);
+	assert_int_equal(metric(SHM_M_KEYS_BLOCKED), 1);
+	assert_int_equal(leave_governed(fd, rows, 8), 3);
+	assert_string_equal(rows[0].virtual_key_id, "");
+	assert_string_equal(rows[1].virtual_key_id, "vk-c");
+	assert_string_equal(rows[1].virtual_key_name, "team c");
+	assert_string_equal(rows[2].virtual_key_id, "vk-a");
+}
+
+static void lists_of_models_need_the_same_key(void **state)
+{
+	static const char *const cases[][2] = {
+	    {"", " 401 "},
+	    {"x-bf-vk: sk-bf-x\r\n", " 401 "},
+	    {"x-bf-vk: sk-bf-b\r\n", " 403 "},
+	    {KEY_A, " 200 "},
+	};
+	const struct limits_of of = {.requests = 1};
+	char request[256];
+	int fd = -1;
+
+	(void)state;
+	house(0, 1);
+	govern_house(&of); /* no meters: a list needs none */
+	h.config.client.enforce_auth_on_inference = true;
+	for (size_t i = 0; i < BF_ARRAY_LEN(cases); i++) {
+		fd = harness_client(&h);
+		(void)snprintf(request, sizeof(request),
+			       "GET /v1/models HTTP/1.1\r\nHost: a\r\n%s\r\n", cases[i][0]);
+		(void)harness_ask(&h, fd, request, answer, sizeof(answer));
+		has(cases[i][1]);
+	}
+	assert_int_equal(leave_governed(fd, rows, 8), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(keys_are_known_or_refused),
+	    cmocka_unit_test(lists_of_models_need_the_same_key),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

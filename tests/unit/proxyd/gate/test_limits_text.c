@@ -1,0 +1,142 @@
+/* Header lines and words about limits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "proxyd/gate/limits_text.h"
+
+static struct bf_limit limit_of(enum bf_quantity quantity, int64_t max)
+{
+	return (struct bf_limit){
+	    .quantity = quantity,
+	    .max = max,
+	    .window = {.kind = BF_WINDOW_ROLLING, .length_ms = 60000},
+	    .reset = BF_SLICE_LIT("1m"),
+	    .owner_name = BF_SLICE_LIT("team a"),
+	    .limit_id = BF_SLICE_LIT("rl"),
+	};
+}
+
+static void waits_are_whole_seconds(void **state)
+{
+	struct bf_limit limit = limit_of(BF_QUANTITY_REQUESTS, 1);
+
+	(void)state;
+	assert_int_equal(limits_text_retry_s(&limit, 0), 60);
+	assert_int_equal(limits_text_retry_s(&limit, 1), 60);
+	assert_int_equal(limits_text_retry_s(&limit, 1000), 59);
+	assert_int_equal(limits_text_retry_s(&limit, 58500), 2);
+	assert_int_equal(limits_text_retry_s(&limit, 59500), 1);
+	assert_int_equal(limits_text_retry_s(&limit, 59999), 1);
+	limit.endless = true;
+	assert_int_equal(limits_text_retry_s(&limit, 0), 1);
+}
+
+static void refusals_name_key_limit_and_window(void **state)
+{
+	struct bf_limit limit = limit_of(BF_QUANTITY_REQUESTS, 100);
+	struct limits_refusal no;
+
+	(void)state;
+	limits_text_refusal(&limit, 0, 1, 30000, &no);
+	assert_int_equal(no.http_status, 429);
+	assert_string_equal(no.type, "request_limited");
+	assert_int_equal(no.retry_after_s, 30);
+	assert_string_equal(no.text, "virtual key \"team a\": request limit exceeded: 100/100 "
+				     "requests per 1m");
+	limit = limit_of(BF_QUANTITY_TOKENS, 1000);
+	limits_text_refusal(&limit, 10, 50, 0, &no);
+	assert_int_equal(no.http_status, 429);
+	assert_string_equal(no.type, "token_limited");
+	assert_string_equal(no.text,
+			    "virtual key \"team a\": token limit exceeded: 990/1000 tokens "
+			    "used or reserved per 1m, this request may take 50");
+	limit = limit_of(BF_QUANTITY_NUSD, INT64_C(10000000000));
+	limits_text_refusal(&limit, 100000, INT64_C(1234567890), 0, &no);
+	assert_int_equal(no.http_status, 402);
+	assert_string_equal(no.type, "budget_exceeded");
+	assert_string_equal(no.text, "virtual key \"team a\": budget exceeded: $9.9999 of $10.0000 "
+				     "used or reserved per 1m, this request may cost $1.2346");
+	limit = limit_of(BF_QUANTITY_CONCURRENT, 5);
+	limit.endless = true;
+	limit.reset.len = 0;
+	limits_text_refusal(&limit, -3, 1, 0, &no);
+	assert_int_equal(no.http_status, 429);
+	assert_string_equal(no.type, "rate_limited");
+	assert_int_equal(no.retry_after_s, 1);
+	assert_string_equal(no.text, "virtual key \"team a\": too many requests at once: 8/5");
+}
+
+static void lines_are(const char *expected, const struct limits_left *requests,
+		      const struct limits_left *tokens)
+{
+	char out[LIMITS_TEXT_LINES_MAX];
+	size_t len = limits_text_lines(out, requests, tokens);
+
+	assert_int_equal(len, strlen(expected));
+	assert_memory_equal(out, expected, len);
+}
+
+static void lines_tell_both(void **state)
+{
+	struct bf_limit r = limit_of(BF_QUANTITY_REQUESTS, 100),
+			t = limit_of(BF_QUANTITY_TOKENS, INT64_C(1) << 61);
+	const struct limits_left none = {0}, requests = {&r, 0, 12401},
+				 tokens = {&t, INT64_C(1) << 61, 60000}, late = {&r, 7, -5};
+
+	(void)state;
+	lines_are("", &none, &none);
+	lines_are("x-ratelimit-limit-requests: 100\r\nx-ratelimit-remaining-requests: 0\r\n"
+		  "x-ratelimit-reset-requests: 12.5s\r\n",
+		  &requests, &none);
+	lines_are("x-ratelimit-limit-requests: 100\r\nx-ratelimit-remaining-requests: 7\r\n"
+		  "x-ratelimit-reset-requests: 0s\r\n"
+		  "x-ratelimit-limit-tokens: 2305843009213693952\r\n"
+		  "x-ratelimit-remaining-tokens: 2305843009213693952\r\n"
+		  "x-ratelimit-reset-tokens: 60s\r\n",
+		  &late, &tokens);
+	/* The longest there is. */
+	char out[LIMITS_TEXT_LINES_MAX];
+	r.max = INT64_MAX;
+	const struct limits_left most = {&r, INT64_MAX, INT64_MAX - 99};
+	assert_true(limits_text_lines(out, &most, &most) <= sizeof(out));
+}
+
+static void ours_replace_theirs(void **state)
+{
+	struct bf_arena arena;
+
+	(void)state;
+	bf_arena_init(&arena, 1 << 16);
+#define MERGED(theirs, ours, expected) \
+	assert_true(bf_slice_is(       \
+	    limits_text_merge(&arena, BF_SLICE_LIT(theirs), BF_SLICE_LIT(ours)), expected))
+	MERGED("", "", "");
+	MERGED("a: b\r\n", "", "a: b\r\n");
+	MERGED("", "o: 1\r\n", "o: 1\r\n");
+	MERGED("a: b\r\n", "o: 1\r\n", "a: b\r\no: 1\r\n");
+	MERGED("x-ratelimit-limit-tokens: 5\r\na: b\r\nX-RateLimit-Other: 6\r\nx-ratelimit: 7\r\n",
+	       "o: 1\r\n", "a: b\r\nx-ratelimit: 7\r\no: 1\r\n");
+	/* Told twice is told once. */
+	MERGED("x-ratelimit-a: 5\r\n", "x-ratelimit-a: 6\r\n", "x-ratelimit-a: 6\r\n");
+	bf_arena_done(&arena);
+	bf_arena_init(&arena, 0);
+	MERGED("a: b\r\n", "o: 1\r\n", "a: b\r\n");
+	bf_arena_done(&arena);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(waits_are_whole_seconds),
+	    cmocka_unit_test(refusals_name_key_limit_and_window),
+	    cmocka_unit_test(lines_tell_both),
+	    cmocka_unit_test(ours_replace_theirs),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
