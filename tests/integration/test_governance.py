@@ -1,0 +1,367 @@
+"""Virtual keys and their limits by real processes: who is refused and how, exactly how many are admitted, what is charged, and
+what a death leaves."""
+
+import concurrent.futures
+import contextlib
+import http.client
+import json
+import os
+import signal
+import sqlite3
+import sys
+import time
+from pathlib import Path
+
+import openai
+import pytest
+
+from gateway import wait_for
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+import fake_openai as fo  # noqa: E402
+
+SECRET = "sk-bf-2f1c6a52-secret"
+HI = [{"role": "user", "content": "hi"}]
+PRICES = [{"id": "p", "name": "p", "scope_kind": "global", "match_type": "exact", "pattern": "m",
+           "pricing_patch": {"input_cost_per_token": 0.000001, "output_cost_per_token": 0.01}}]
+
+
+def limits(**rate):
+    return {"id": "rl", **rate}
+
+
+def governance(rate=None, budgets=(), prices=PRICES, **key):
+    own = {"id": "vk-a", "name": "team a", "value": SECRET, **({"rate_limit_id": "rl"} if rate else {}),
+           **({"budgets": list(budgets)} if budgets else {}), **key}
+    blocked = {"id": "vk-b", "name": "team b", "value": "sk-bf-blocked", "is_active": False}
+    return {"virtual_keys": [own, blocked], **({"rate_limits": [rate]} if rate else {}), "pricing_overrides": prices}
+
+
+@pytest.fixture
+def house(gateway):
+    """(gateway, upstream): one provider of the family."""
+    made = []
+
+    def make(rules, workers=1, client=None, **config):
+        up = fo.FakeOpenAI()
+        made.append(up)
+        gw = gateway(workers=workers, config={
+            "providers": {"openai": {"keys": [{"name": "k", "value": "sk-provider", "weight": 1}],
+                                     "network_config": {"base_url": up.url, "max_retries": 0}}},
+            "governance": rules, "client": client or {}, **config}).start()
+        return ready(gw), up
+
+    yield make
+    for up in made:
+        up.close()
+
+
+def ready(gw):
+    """Once the meters stand: until then keys with limits are told to come again."""
+    wait_for("the meters", lambda: all(limit["placed"] for limit in told(gw)))
+    return gw
+
+
+def told(gw):
+    return json.loads(gw.ctl("limits", "--json"))["limits"]
+
+
+def limit(gw, quantity):
+    return next(found for found in told(gw) if found["quantity"] == quantity)
+
+
+def ask(gw, base="/v1", model="openai/m", key=SECRET, headers=None, **more):
+    headers = {**({"x-bf-vk": key} if key else {}), **(headers or {})}
+    return gw.request("POST", base + "/chat/completions", {"model": model, "messages": HI, **more}, headers=headers)
+
+
+def rows(gw, count):
+    def look():
+        with contextlib.closing(sqlite3.connect(f"file:{gw.state / 'logs.db'}?mode=ro", uri=True, timeout=5)) as db:
+            db.row_factory = sqlite3.Row
+            found = [dict(r) for r in db.execute("SELECT * FROM logs ORDER BY timestamp, fallback_index")]
+            return found if len(found) >= count else None
+
+    found = wait_for(f"{count} rows", look)
+    assert len(found) == count
+    return found
+
+
+def metric(gw, name):
+    text = gw.request(path="/metrics")[2].decode()
+    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
+
+
+def refused(answer, base, status, type_, **wanted):
+    """The exact body of a refusal in the dialect of base, and these headers."""
+    code, headers, body = answer
+    assert code == status, body
+    if base == "/v1":
+        assert (body["type"], body["is_bifrost_error"], body["status_code"]) == (type_, True, status)
+        assert body["error"]["type"] == type_
+    else:
+        assert body["error"]["code"] == type_ and set(body) == {"error"}
+        assert body["error"]["type"] == ("rate_limit_error" if status == 429 else
+                                         "server_error" if status >= 500 else "invalid_request_error")
+    assert SECRET not in json.dumps(body)
+    lower = {name.lower(): value for name, value in headers.items()}
+    for name, value in wanted.items():
+        name = name.replace("_", "-")
+        assert name in lower if value is ... else lower.get(name) == value, (name, headers)
+    return body["error"]["message"], lower
+
+
+BASES = pytest.mark.parametrize("base", ["/v1", "/openai/v1"])
+
+
+# ---- refusals
+
+
+@BASES
+def test_who_may_ask(house, base):
+    gw, up = house(governance(), client={"enforce_auth_on_inference": True})
+    model = "openai/m" if base == "/v1" else "m"
+    refused(ask(gw, base, model, key=None), base, 401, "virtual_key_required")
+    refused(ask(gw, base, model, key="sk-bf-unknown"), base, 401, "virtual_key_not_found")
+    refused(ask(gw, base, model, key=None, headers={"Authorization": "Bearer sk-bf-unknown"}), base, 401,
+            "virtual_key_not_found")
+    message, _ = refused(ask(gw, base, model, key="sk-bf-blocked"), base, 403, "virtual_key_blocked")
+    assert "team b" in message and "sk-bf-blocked" not in message
+    for headers in ({"x-bf-vk": SECRET}, {"Authorization": f"Bearer {SECRET}"}, {"x-api-key": SECRET},
+                    {"x-goog-api-key": SECRET}, {"api-key": SECRET}):
+        assert ask(gw, base, model, key=None, headers=headers)[0] == 200
+        assert gw.request(path=base + "/models", headers=headers)[0] == 200
+    refused(gw.request(path=base + "/models"), base, 401, "virtual_key_required")
+    assert len(up.requests) == 5
+    assert {row["virtual_key_name"] for row in rows(gw, 5)} == {"team a"}
+    assert metric(gw, 'bifrost_limit_refusals_total{reason="virtual_key_not_found"}') == 2
+
+
+@BASES
+def test_requests_and_tokens(house, base):
+    gw, up = house(governance(limits(request_max_limit=2, request_reset_duration="1h", token_max_limit=10000,
+                                     token_reset_duration="1d")))
+    model = "openai/m" if base == "/v1" else "m"
+    up.on("m", fo.plain(None, 200, "application/json", "x-ratelimit-limit-requests: 77", "x-other: kept"))
+    message, _ = refused(ask(gw, base, model, max_tokens=20000), base, 429, "token_limited",
+                         x_ratelimit_remaining_tokens="10000", x_ratelimit_remaining_requests="2", retry_after=...)
+    assert "0/10000 tokens" in message and "1d" in message
+    for left in ("1", "0"):
+        status, headers, _ = ask(gw, base, model, max_tokens=10)
+        lower = {name.lower(): value for name, value in headers.items()}
+        assert status == 200 and lower["x-ratelimit-limit-requests"] == "2" and lower["x-other"] == "kept"
+        assert lower["x-ratelimit-remaining-requests"] == left
+        assert lower["x-ratelimit-reset-requests"].endswith("s") and 0 <= float(
+            lower["x-ratelimit-reset-requests"][:-1]) <= 3600
+    message, lower = refused(ask(gw, base, model, max_tokens=10), base, 429, "request_limited",
+                             x_ratelimit_remaining_requests="0", x_ratelimit_limit_tokens="10000", retry_after=...)
+    assert message == 'virtual key "team a": request limit exceeded: 2/2 requests per 1h'
+    assert 1 <= int(lower["retry-after"]) <= 3600
+    found = rows(gw, 2)
+    wait_for("what the rows say", lambda: limit(gw, "tokens")["used"] == 36)
+    assert limit(gw, "requests")["used"] == 2 and limit(gw, "tokens")["held"] == 0
+    assert [row["total_tokens"] for row in found] == [18, 18]
+
+
+@BASES
+def test_at_once(house, base):
+    gw, up = house(governance(limits(concurrent_max_limit=1)))
+    model = "openai/m" if base == "/v1" else "m"
+    going = []
+
+    def wait(wire, request):
+        going.append(request)
+        while len(going) < 2:
+            time.sleep(0.01)
+        wire.send(fo.plain())
+        return True
+
+    up.on("m", wait)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        first = pool.submit(ask, gw, base, model)
+        wait_for("the first one", lambda: going)
+        refused(ask(gw, base, model), base, 429, "rate_limited", retry_after="1")
+        going.append(None)
+        assert first.result()[0] == 200
+    assert ask(gw, base, model)[0] == 200
+
+
+@BASES
+def test_budgets_and_prices(house, base):
+    gw, up = house(governance(budgets=[{"id": "b", "max_limit": 1, "reset_duration": "1M"}]))
+    model = "openai/m" if base == "/v1" else "m"
+    message, _ = refused(ask(gw, base, model, max_tokens=200), base, 402, "budget_exceeded", retry_after=...)
+    assert "$0.0000 of $1.0000" in message and "1M" in message
+    message, _ = refused(ask(gw, base, model + "-new"), base, 403, "model_unpriced")
+    assert "governance.pricing_overrides" in message
+    assert not up.requests
+    assert ask(gw, base, model, max_tokens=5)[0] == 200
+    row = rows(gw, 1)[0]
+    assert row["cost"] == pytest.approx(0.070011)
+    wait_for("what the row says", lambda: limit(gw, "cost")["used"] == 70011000)
+
+
+def test_costs_are_told_without_limits_too(house):
+    gw, _ = house(governance())
+    assert ask(gw)[0] == 200 and ask(gw, key=None)[0] == 200 and ask(gw, model="openai/other")[0] == 200
+    assert [row["cost"] for row in rows(gw, 3)] == [pytest.approx(0.070011), pytest.approx(0.070011), None]
+
+
+def test_a_secret_stays_here(house):
+    gw, up = house(governance(limits(request_max_limit=5, request_reset_duration="1h")),
+                   client={"header_filter_config": {"allowlist": ["x-mine", "x-api-key", "authorization", "x-bf-vk"]}})
+    for name in ("x-bf-vk", "x-api-key", "x-goog-api-key", "api-key"):
+        assert ask(gw, key=None, headers={name: SECRET, "x-mine": "1", "x-bf-eh-" + name: SECRET})[0] == 200
+    assert ask(gw, key=None, headers={"Authorization": f"Bearer {SECRET}", "x-mine": "1"})[0] == 200
+    assert ask(gw)[0] == 429
+    rows(gw, 5)
+    assert all(request["headers"]["x-mine"] == "1" for request in up.requests) and len(up.requests) == 5
+    assert SECRET not in json.dumps([request["headers"] for request in up.requests])
+    assert SECRET not in gw.log() and SECRET not in gw.request(path="/metrics")[2].decode()
+    assert SECRET not in gw.ctl("limits") + gw.ctl("limits", "--json") + gw.ctl("status")
+    for file in gw.state.iterdir():
+        assert SECRET.encode() not in file.read_bytes() if file.is_file() else True
+
+
+# ---- exactly as many
+
+
+def storm(gw, count, **more):
+    """Statuses of so many requests, 20 at a time on kept connections."""
+    body = json.dumps({"model": "mock/m", "messages": HI, **more})
+
+    def some(n):
+        found = []
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", gw.port, timeout=20)) as connection:
+            for _ in range(n):
+                connection.request("POST", "/v1/chat/completions", body, {"x-bf-vk": SECRET})
+                answer = connection.getresponse()
+                answer.read()
+                found.append(answer.status)
+        return found
+
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        return [status for found in pool.map(some, [count // 20] * 20) for status in found]
+
+
+@pytest.mark.parametrize("logging", [True, False])
+def test_exactly_the_limit_in_each_window(gateway, logging):
+    length, most = 8, 73
+    gw = ready(gateway(workers=2, config={
+        "governance": governance(limits(request_max_limit=most, request_reset_duration=f"{length}s")),
+        "client": {"enable_logging": logging}}).start())
+    whole = 0
+    for _ in range(8):
+        time.sleep(length - time.time() % length + 0.2)
+        window = time.time() // length
+        statuses = storm(gw, 200)
+        if time.time() // length != window:
+            continue  # too slow a machine: it was asked across a border
+        whole += 1
+        assert statuses.count(200) == most and statuses.count(429) == 200 - most
+        wait_for("the fold", lambda: limit(gw, "requests")["used"] == most)
+        assert limit(gw, "requests")["held"] == 0
+        if whole == 3:
+            break
+    assert whole == 3
+    assert metric(gw, 'bifrost_limit_refusals_total{reason="requests"}') >= 3 * (200 - most)
+
+
+def test_dollars_are_reserved_before_they_are_spent(house):
+    """The upstream writes 7 tokens where 1 was asked for: nothing else may pass the limit."""
+    gw, _ = house(governance(budgets=[{"id": "b", "max_limit": 1, "reset_duration": "1d"}]), workers=2)
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        statuses = list(pool.map(lambda _: ask(gw, max_tokens=1)[0], range(120)))
+    admitted = statuses.count(200)
+    assert admitted + statuses.count(402) == 120
+    found = rows(gw, admitted)
+    spent = sum(round(row["cost"] * 1e9) for row in found)
+    wait_for("the fold", lambda: limit(gw, "cost")["used"] == spent)
+    # Each took 0.06 more than it had reserved, less what its prompt was guessed too long.
+    assert 950_000_000 < spent <= 1_000_000_000 + admitted * 60_000_000
+    assert limit(gw, "cost")["held"] == 0 and limit(gw, "cost")["left"] == max(0, 1_000_000_000 - spent)
+    assert ask(gw, max_tokens=1)[0] == 402
+
+
+# ---- streams
+
+
+def words(count):
+    return fo.SSE_HEAD + fo.chunked(*[fo.chunk({"content": f"w{i} "}) for i in range(count)])
+
+
+def endless(wire, request):
+    wire.send(fo.SSE_HEAD)
+    with contextlib.suppress(OSError):
+        for i in range(100000):
+            wire.send(fo.chunked(fo.chunk({"content": f"w{i} "})))
+            time.sleep(0.0005)
+    return False
+
+
+@BASES
+def test_a_stream_is_cut_where_the_limit_ends(house, base):
+    gw, up = house(governance(limits(token_max_limit=400, token_reset_duration="1h")))
+    up.on("m", endless)
+    with openai.OpenAI(base_url=f"http://127.0.0.1:{gw.port}{base}", api_key=SECRET, max_retries=0, timeout=30) as client:
+        seen = 0
+        with pytest.raises(openai.APIError, match="token limit exceeded"):
+            for chunk in client.chat.completions.create(model="openai/m" if base == "/v1" else "m", messages=HI,
+                                                        stream=True):
+                seen += len(chunk.choices)
+    assert 200 < seen <= 400
+    row = rows(gw, 1)[0]
+    assert row["status"] == "error" and row["virtual_key_id"] == "vk-a"
+    assert "token_limited" in json.dumps(row, default=str)
+    wait_for("what the row says", lambda: limit(gw, "tokens")["used"] == row["total_tokens"])
+    assert row["total_tokens"] > 300 and limit(gw, "tokens")["held"] == 0
+    assert metric(gw, "bifrost_limit_streams_cut_total") == 1
+
+
+def test_a_killed_worker_leaves_what_it_held_as_used(house):
+    gw, up = house(governance(limits(request_max_limit=10, request_reset_duration="1h", token_max_limit=100000,
+                                     token_reset_duration="1h", concurrent_max_limit=5)))
+
+    def begin(wire, request):
+        wire.send(words(5))
+        wire.gone(60)
+        return False
+
+    up.on("m", begin)
+    connection = http.client.HTTPConnection("127.0.0.1", gw.port, timeout=20)
+    connection.request("POST", "/v1/chat/completions", json.dumps(
+        {"model": "openai/m", "messages": HI, "stream": True, "max_tokens": 1000}), {"x-bf-vk": SECRET})
+    answer = connection.getresponse()
+    assert b"w" in answer.readline()
+    held = {found["quantity"]: found["held"] for found in told(gw)}
+    assert held["requests"] == held["concurrent_requests"] == 1 and 1000 < held["tokens"] < 1200
+    os.kill(gw.pids()["proxyd.0"], signal.SIGKILL)
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        answer.read()
+    connection.close()
+    row = rows(gw, 1)[0]
+    assert row["status"] == "error" and row["completion_tokens"] <= 5
+    wait_for("the sweep", lambda: all(found["held"] == 0 for found in told(gw)))
+    used = {found["quantity"]: found["used"] for found in told(gw)}
+    assert used["requests"] == 1 and used["tokens"] == held["tokens"] and used["concurrent_requests"] == 0
+    up.on("m", fo.plain())
+    wait_for("the next worker", lambda: answers(gw))
+    assert limit(gw, "concurrent_requests")["held"] == 0
+
+
+def answers(gw):
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        return ask(gw)[0] == 200
+
+
+def test_totals_outlive_all_processes(house):
+    gw, _ = house(governance(limits(request_max_limit=3, request_reset_duration="1d")))
+    assert [ask(gw)[0] for _ in range(2)] == [200, 200]
+    rows(gw, 2)
+    assert gw.stop() == 0
+    for file in gw.runtime.iterdir():
+        if file.is_file():
+            file.unlink()
+    ready(gw.start())
+    assert [ask(gw)[0] for _ in range(2)] == [200, 429]
+    wait_for("the fold", lambda: limit(gw, "requests")["used"] == 3)
