@@ -48,7 +48,9 @@ static void tell_numbers(const struct limits *l, uint32_t i, int64_t now_ms,
 		value = info.value;
 	if (info.settled_epoch == ((uint32_t)window & EPOCH_MASK))
 		out->used = info.settled;
-	out->held = BF_MAX(value - out->used, 0);
+	/* Below 0 only between the row and the end of what was more than reserved: not hidden, as
+	 * used + held is what the limiter counts. */
+	out->held = value - out->used;
 	out->left = BF_MAX(limit->max - BF_MAX(value, out->used), 0);
 	if (!limit->endless) {
 		out->start_ms = bf_window_start_ms(&limit->window, window);
