@@ -34,10 +34,16 @@ def provider(mock):
     return {"providers": {"openai": {"keys": keys, "network_config": network}}}
 
 
-def kill_children(gw, rng, until):
-    """Kills whoever is ready for over 1.2 s (sooner, it would be held back as a crash loop); returns {name: kills}."""
+def kill_children(gw, rng, until, supervisor=0.0):
+    """Kills whoever is ready for over 1.2 s (sooner, it would be held back as a crash loop), and instead the supervisor with
+    that probability; returns {name: kills}."""
     ready_since, kills = {}, {}
     while time.monotonic() < until:
+        if rng.random() < supervisor:
+            gw.kill_supervisor()
+            gw.start()
+            kills["supervisor"] = kills.get("supervisor", 0) + 1
+            ready_since = {}
         children, now = gw.children(), time.monotonic()
         ready_since = {n: ready_since.get(n, now) for n, c in children.items() if c["state"] == "ready" and c["pid"]}
         old = sorted(n for n, since in ready_since.items() if now - since > 1.2)

@@ -1,13 +1,16 @@
-"""The mock LLM and the load generator as fixtures, and the comparison of their ledgers, line by line."""
+"""The mock LLM and the load generator as fixtures, the comparison of their ledgers line by line, and that of meters with rows."""
 
+import contextlib
 import json
 import signal
+import sqlite3
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from gateway import BUILD
+from gateway import BUILD, wait_for
 
 # How a request ends for its client when its provider ends it so, with nothing between them.
 ENDS = {"done": {"done", "no_terminal"}, "cut": {"cut"}, "rst": {"rst"}, "stalled": {"timeout"},
@@ -40,12 +43,12 @@ class MockLLM:
 class Load:
     """One run of loadgen under way; report() waits for it."""
 
-    def __init__(self, folder, target, *args, name="client", prefix="P"):
+    def __init__(self, folder, target, *args, name="client", prefix="P", keeps_ledger=True):
         self.ledger_path, self.json_path = Path(folder) / f"{name}.ledger", Path(folder) / f"{name}.json"
+        ledger = ("--ledger", self.ledger_path) if keeps_ledger else ()
         self.process = subprocess.Popen(
-            [BUILD / "tests/support/loadgen/loadgen", "--target", target, "--user-prefix", prefix, "--ledger",
-             self.ledger_path, "--json", self.json_path, *map(str, args)], stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True)
+            [BUILD / "tests/support/loadgen/loadgen", "--target", target, "--user-prefix", prefix, *ledger,
+             "--json", self.json_path, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def report(self, timeout=120):
         out, _ = self.process.communicate(timeout=timeout)
@@ -120,3 +123,87 @@ def loadgen(tmp_path):
     yield make
     for one in made:
         one.close()
+
+
+# ---- limits: what a key may use, what its rows were charged, what the meters say
+
+PRICE = {"input": 1000, "output": 2000}  # nano-dollars per token
+QUANTITIES = {"requests": "request", "tokens": "token", "concurrent_requests": "concurrent", "cost": "budget"}
+
+
+def secret(n):
+    """The value of key n."""
+    return f"sk-bf-00000000-0000-4000-8000-{n:012d}"
+
+
+def governance(keys):
+    """The block of these keys: [{quantity: (max, window)}], the max of "cost" in nano-dollars; windows of an hour begin now, so
+    that a test sees none turn."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    virtual, rates = [], []
+    for n, limits in enumerate(keys):
+        rate = {"id": f"rate-{n}"}
+        key = {"id": f"vk-{n}", "name": f"key {n}", "value": secret(n)}
+        for quantity, (most, window) in limits.items():
+            word = QUANTITIES[quantity]
+            anchor = {} if window != "1h" else {"last_reset": now} if word == "budget" else {f"{word}_last_reset": now}
+            if word == "budget":
+                key["budgets"] = [{"id": f"budget-{n}", "max_limit": most / 1e9, "reset_duration": window, **anchor}]
+            else:
+                rate |= {f"{word}_max_limit": most, **({f"{word}_reset_duration": window} if window else {}), **anchor}
+        if len(rate) > 1:
+            key["rate_limit_id"] = rate["id"]
+            rates.append(rate)
+        virtual.append(key)
+    prices = [{"name": "all", "match_type": "wildcard", "pattern": "*", "pricing_patch": {
+        "input_cost_per_token": PRICE["input"] / 1e9, "output_cost_per_token": PRICE["output"] / 1e9}}]
+    return {"governance": {"virtual_keys": virtual, "rate_limits": rates, "pricing_overrides": prices}}
+
+
+def meters(gw, *key):
+    """[{virtual_key_id, quantity, used, held, max, ...}]"""
+    return json.loads(gw.ctl("limits", "--json", *key))["limits"]
+
+
+def wait_for_meters(gw, count):
+    """Until writerd has placed all of them."""
+    def placed():
+        with contextlib.suppress(AssertionError):  # writerd is being replaced
+            found = meters(gw)
+            return found if len(found) == count and all(m["placed"] for m in found) else None
+        return None
+    return wait_for(f"{count} limits with meters", placed, every=0.05)
+
+
+def charged(rows, key, quantity):
+    """What these rows were charged for a key."""
+    column = {"requests": "charged_requests", "tokens": "charged_tokens", "cost": "cost_nusd"}.get(quantity)
+    return sum(r[column] for r in rows if r["virtual_key_id"] == key) if column else 0
+
+
+def rows_of(path):
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as db:
+        db.row_factory = sqlite3.Row
+        return [dict(row) for row in db.execute("SELECT * FROM logs")]
+
+
+def totals_of(path):
+    """[{window: settled}], one for each meter that ever was charged."""
+    found = {}
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as db:
+        for identity, window, settled in db.execute("SELECT identity, window, settled FROM meter_totals"):
+            found.setdefault(identity, {})[window] = settled
+    return list(found.values())
+
+
+def wrong_meters(found, rows, totals):
+    """What does not agree once nothing runs: meters of long windows, rows, and the store's totals."""
+    for m in found:
+        sum_of_rows = charged(rows, m["virtual_key_id"], m["quantity"])
+        if m["held"] != 0:
+            yield f"{m['virtual_key_id']} {m['quantity']}: {m['held']} held, but nothing runs"
+        if m["window"] in ("", "1h", "1d") and m["used"] != sum_of_rows:
+            yield f"{m['virtual_key_id']} {m['quantity']}: {m['used']} used, the rows say {sum_of_rows}"
+    sums = sorted(n for n in (charged(rows, m["virtual_key_id"], m["quantity"]) for m in found) if n)
+    if sorted(n for n in (sum(t.values()) for t in totals) if n) != sums:
+        yield f"totals {totals}, sums of rows {sums}"

@@ -1,0 +1,301 @@
+"""Limits are exact: in each window of 1,000 clients' load, in dollars and tokens beyond what was reserved, at once, and after
+kills of everything. Counted in three places: the provider's ledger, the rows, the meters."""
+
+import contextlib
+import json
+import os
+import random
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from books import (PRICE, governance, loadgen, meters, mockllm, rows_of, secret, totals_of, wait_for_meters,  # noqa: F401
+                   wrong_meters)
+from gateway import wait_for
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "chaos"))
+from oracle_run import kill_children  # noqa: E402
+
+WINDOWS = int(os.environ.get("BIFROST_WINDOWS", "6"))
+SEED = int(os.environ.get("BIFROST_CHAOS_SEED", "1"))
+PROMPT = "one two three four five six seven eight nine ten"
+
+
+def key_header(n=0):
+    return ("--header", f"x-bf-vk: {secret(n)}")
+
+
+def config(mock, keys):
+    network = {"base_url": mock.url, "allow_private_network": True, "max_conns_per_host": 5000}
+    return {"providers": {"openai": {"keys": [{"name": "only", "value": "sk-upstream"}], "network_config": network,
+                                     "concurrency_and_buffer_size": {"concurrency": 4000, "buffer_size": 5000}}},
+            **governance(keys)}
+
+
+def start(gateway, mock, *keys, workers=2):
+    gw = gateway(workers=workers, config=config(mock, keys)).start()
+    wait_for_meters(gw, sum(len(k) for k in keys))
+    # Workers look their meters up when they are first asked for; a model that the provider refuses charges nothing.
+    for n in range(len(keys)):
+        for _ in range(8):
+            wait_for("a worker that knows its meters",
+                     lambda n=n: ask(gw, "warm;status=400", n)[0] == 400, every=0.05)
+    return gw
+
+
+def ask(gw, model, n=0, **more):
+    body = {"model": f"openai/{model}", "messages": [{"role": "user", "content": PROMPT}], **more}
+    return gw.request("POST", "/v1/chat/completions", body, headers={"x-bf-vk": secret(n)})
+
+
+def quiet(gw):
+    """Waits until rows and meters agree; returns (meters, rows, totals)."""
+    database, seen = gw.state / "logs.db", []
+
+    def agree():
+        with contextlib.suppress(AssertionError):  # writerd is being replaced
+            found = meters(gw)
+            rows, totals = rows_of(database), totals_of(database)
+            seen[:] = list(wrong_meters(found, rows, totals))
+            return None if seen else (found, rows, totals)
+        return None
+    try:
+        return wait_for("meters and rows to agree", agree, timeout=20, every=0.2)
+    except AssertionError as e:
+        raise AssertionError(f"{e}: {seen}") from e
+
+
+def used(found, quantity, n=0):
+    return next(m["used"] for m in found if m["virtual_key_id"] == f"vk-{n}" and m["quantity"] == quantity)
+
+
+def body_file(folder, **members):
+    """A request as loadgen sends it again and again, and how many prompt tokens are reserved for it."""
+    text = json.dumps({"messages": [{"role": "user", "content": PROMPT}], **members}, separators=(",", ":"))
+    path = folder / f"body-{len(list(folder.glob('body-*')))}"
+    path.write_text(text)
+    sent = len(text) + len('"user":"P1-0000000001",')
+    return path, -(-sent // 3) + 8
+
+
+# ---- requests
+
+
+class Watch(threading.Thread):
+    """What bifrostctl limits says while the load runs; no moment may show more than the limit."""
+
+    def __init__(self, gw, most):
+        super().__init__(daemon=True)
+        self.gw, self.most, self.seen, self.wrong, self.over = gw, most, 0, [], threading.Event()
+
+    def run(self):
+        while not self.over.wait(0.15):
+            (m,) = meters(self.gw)
+            self.seen += 1
+            if m["used"] + max(m["held"], 0) + m["left"] != self.most or m["used"] + m["held"] > self.most:
+                self.wrong.append(m)
+
+
+def milliseconds(timestamp):
+    whole, _, part = timestamp.rstrip("Z").partition(".")
+    return (time.mktime(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) - time.timezone) * 1000 + float(f"0.{part or 0}") * 1000
+
+
+def check_turns(full, counts, told, rows):
+    """No request was let in before its window: by the provider's clock and by when they came."""
+    started = [line["started_ns"] / 1e6 for line in told]
+    came = [milliseconds(row["timestamp"]) for row in rows]
+    for window in full:
+        begin = window * 1000
+        before = sum(n for w, n in counts.items() if w < window)
+        assert sum(t < begin - 5 for t in started) <= before, f"the provider was asked before window {window} began"
+        assert sum(t >= begin + 25 for t in came) <= sum(counts.values()) - before, f"too many came after {window} began"
+
+
+def test_each_window_admits_exactly_its_limit(gateway, mockllm, loadgen):  # noqa: F811
+    most = 400
+    mock = mockllm()
+    gw = start(gateway, mock, {"requests": (most, "1s")})
+    warm = len(rows_of(gw.state / "logs.db"))
+    watch = Watch(gw, most)
+    load = loadgen(f"127.0.0.1:{gw.port}", "--closed", "--connections", 1000, "--duration", WINDOWS + 4, "--model",
+                   "openai/m;n=3;latency_ms=40", "--timeout", 20, *key_header(), keeps_ledger=False)
+    wait_for("the first answers", lambda: len(rows_of(gw.state / "logs.db")) > warm, every=0.05)
+    full = range(int(time.time()) + 1, int(time.time()) + 1 + WINDOWS)
+    watch.start()
+    time.sleep(full.stop - time.time())
+    assert load.process.poll() is None
+    watch.over.set()
+    watch.join()
+    report = load.report()
+    found, rows, totals = quiet(gw)
+    told = [line for line in mock.stop() if line["status"] == 200]
+    admitted = [r for r in rows if r["charged_requests"]]
+    (counts,) = (t for t in totals if sum(t.values()))
+    print({"windows": len(full), "limit": most, "statuses": report["statuses"], "looks": watch.seen,
+           "counts": sorted({counts.get(w, 0) for w in full})})
+    assert {w: counts.get(w) for w in full} == {w: most for w in full}
+    assert all(n <= most for n in counts.values())
+    assert sum(counts.values()) == len(admitted) == len(told) == report["statuses"]["200"]
+    check_turns(full, counts, told, admitted)
+    assert set(report["statuses"]) <= {"200", "429", "503"} and report["ends"]["done"] == report["requests"]
+    assert report["statuses"].get("503", 0) < report["requests"] / 100
+    assert watch.seen >= WINDOWS and not watch.wrong, watch.wrong[:3]
+    assert found[0]["max"] == most
+
+
+# ---- dollars
+
+
+@pytest.mark.parametrize("asked,given", [(50, 100), (500, 100)], ids=["more than asked", "less than asked"])
+def test_dollars(gateway, mockllm, loadgen, tmp_path, asked, given):  # noqa: F811
+    """The provider's answers do not keep to max_tokens: each may add what it used beyond its reservation, no more."""
+    cost = 10 * PRICE["input"] + given * PRICE["output"]
+    limit, clients = 300 * cost, 12
+    model = f"m;words=10/{given};latency_ms=5"
+    body, prompt = body_file(tmp_path, model=f"openai/{model}", max_tokens=asked)
+    reserved = prompt * PRICE["input"] + asked * PRICE["output"]
+    mock = mockllm()
+    gw = start(gateway, mock, {"cost": (limit, "1h")})
+    load = loadgen(f"127.0.0.1:{gw.port}", "--closed", "--connections", clients, "--duration", 4, "--body", body, *key_header())
+    report = load.report()
+    found, rows, _ = quiet(gw)
+    settled = used(found, "cost")
+    paid = [r for r in rows if r["cost_nusd"]]
+    print({"limit": limit, "settled": settled, "share": round(settled / limit, 4), "calls": len(paid), "reserved": reserved,
+           "cost": cost, "statuses": report["statuses"]})
+    assert {r["cost_nusd"] for r in paid} == {cost} and len(paid) == report["statuses"]["200"] >= 200
+    # What was over is only what ran when the limit was reached; the looser bound of the contract follows from it.
+    over = max(cost - reserved, 0)
+    assert settled <= limit + clients * over <= limit + len(paid) * over + clients * over
+    assert settled > 0.95 * limit
+    assert set(report["statuses"]) == {"200", "402"}
+    status, headers, body = ask(gw, model, max_tokens=asked)
+    assert status == 402 and body["error"]["type"] == "budget_exceeded"
+    assert 0 < int(headers["Retry-After"]) <= 3600
+    (m,) = meters(gw)
+    assert (m["used"], m["held"]) == (settled, 0)
+
+
+# ---- tokens
+
+
+def stream(gw, model, n=0, **more):
+    """(events, the error that ended it or None)"""
+    status, _, text = ask(gw, model, n, stream=True, **more)
+    assert status == 200, text
+    events = [line[6:] for line in text.decode().splitlines() if line.startswith("data: ")]
+    parsed = [json.loads(e) for e in events if e != "[DONE]"]
+    error = next((e["error"] for e in parsed if "error" in e), None)
+    return parsed, error, events[-1] == "[DONE]"
+
+
+def test_a_stream_is_extended_until_its_limit(gateway, mockllm):  # noqa: F811
+    """Nobody said max_tokens: more is reserved as words come; what is refused ends the stream, and says so."""
+    most = 20000
+    mock = mockllm()
+    gw = start(gateway, mock, {"tokens": (most, "1h")})
+    events, error, done = stream(gw, "m;words=10/9000")
+    assert error is None and done
+    found, rows, _ = quiet(gw)
+    assert used(found, "tokens") == rows[-1]["charged_tokens"] == 9010
+    events, error, done = stream(gw, "m;words=10/30000")
+    assert error and error["type"] == "token_limited" and not done, events[-2:]
+    seen = sum(1 for e in events if e.get("choices") and e["choices"][0].get("delta", {}).get("content"))
+    found, rows, _ = quiet(gw)
+    row = max(rows, key=lambda r: r["inc_number"])
+    print({"seen": seen, "charged": row["charged_tokens"], "used": used(found, "tokens")})
+    assert row["status"] == "error" and "token_limited" in row["error_details"], row
+    assert seen <= row["completion_tokens"] <= row["charged_tokens"] <= most - 9010
+    assert seen > (most - 9010) / 3
+    assert row["charged_requests"] == 0
+    # Upstream was told to stop, long before its 30,000 words.
+    told = mock.stop()
+    assert [line["end"] for line in told if line["completion_tokens"] == 30000] == ["client_gone"]
+
+
+def test_tokens_of_many_streams(gateway, mockllm, loadgen):  # noqa: F811
+    most = 60000
+    mock = mockllm()
+    gw = start(gateway, mock, {"tokens": (most, "1h")})
+    load = loadgen(f"127.0.0.1:{gw.port}", "--closed", "--connections", 40, "--duration", 4, "--stream", "--usage", "--model",
+                   "openai/m;n=150;interval_ms=1", *key_header())
+    report = load.report()
+    found, rows, _ = quiet(gw)
+    settled = used(found, "tokens")
+    print({"limit": most, "settled": settled, "ends": report["ends"], "statuses": report["statuses"]})
+    assert settled <= most
+    assert set(report["statuses"]) <= {"200", "429"} and report["ends"]["garbled"] == 0
+    assert all("token_limited" in r["error_details"] for r in rows if r["status"] == "error" and r["charged_tokens"])
+
+
+# ---- at once
+
+
+def most_at_once(told):
+    moments = sorted([(line["started_ns"], 1) for line in told] + [(line["ended_ns"], -1) for line in told],
+                     key=lambda m: (m[0], m[1]))
+    now = most = 0
+    for _, change in moments:
+        now += change
+        most = max(most, now)
+    return most
+
+
+def test_no_more_at_once(gateway, mockllm, loadgen):  # noqa: F811
+    most = 7
+    mock = mockllm()
+    gw = start(gateway, mock, {"concurrent_requests": (most, None)})
+    load = loadgen(f"127.0.0.1:{gw.port}", "--closed", "--connections", 60, "--duration", 3, "--model",
+                   "openai/m;n=3;latency_ms=20", *key_header())
+    report = load.report()
+    found, rows, _ = quiet(gw)
+    told = [line for line in mock.stop() if line["status"] == 200]
+    print({"at once": most_at_once(told), "statuses": report["statuses"]})
+    assert most_at_once(told) == most
+    assert len(told) == report["statuses"]["200"] > 100 and set(report["statuses"]) == {"200", "429"}
+    assert found[0]["held"] == 0
+
+
+# ---- kills
+
+
+def check_crashed(rows, seen, prompt, asked):
+    """Of each request within a killed worker: what its client saw <= what it is charged <= what was reserved."""
+    by_user = {line["user"]: line for line in seen}
+    crashed = [r for r in rows if r["crashed"] and r["request_id"] in by_user]
+    for row in crashed:
+        client = by_user[row["request_id"]]
+        assert client["tokens_seen"] <= row["completion_tokens"] <= row["charged_tokens"] <= prompt + asked, (row, client)
+        assert row["charged_requests"] <= 1
+        assert row["cost_nusd"] <= prompt * PRICE["input"] + asked * PRICE["output"], row
+    return crashed
+
+
+def test_kills_of_everything_leave_meters_exact(gateway, mockllm, loadgen, tmp_path):  # noqa: F811
+    asked, rng = 100, random.Random(SEED)
+    mock = mockllm()
+    everything = {"requests": (10**6, "1h"), "tokens": (10**9, "1h"), "cost": (10**12, "1h"), "concurrent_requests": (200, None)}
+    gw = start(gateway, mock, everything, {"requests": (150, "1h"), "tokens": (10**9, "1h")})
+    loads, reserved = [], {}
+    for n, (model, more) in enumerate([("m;n=30;interval_ms=5", {"stream": True}), ("m;n=20;latency_ms=20", {})]):
+        body, prompt = body_file(tmp_path, model=f"openai/{model}", max_tokens=asked, **more)
+        reserved[f"vk-{n}"] = prompt
+        loads.append(loadgen(f"127.0.0.1:{gw.port}", "--rate", 150, "--connections", 60, "--duration", 10, "--timeout", 5,
+                             "--request-ids", "--body", body, *key_header(n), name=f"load{n}", prefix=f"P{n}"))
+    kills = kill_children(gw, rng, time.monotonic() + 9, supervisor=0.1)
+    for load in loads:
+        load.report()
+    wait_for("all children back", lambda: all(c["state"] == "ready" for c in gw.children().values()))
+    found, rows, _ = quiet(gw)
+    seen = [line for load in loads for line in load.ledger()]
+    crashed = [r for n in (0, 1) for r in check_crashed([r for r in rows if r["virtual_key_id"] == f"vk-{n}"], seen,
+                                                        reserved[f"vk-{n}"], asked)]
+    print({"seed": SEED, "kills": kills, "rows": len(rows), "crashed": len(crashed), "held": [m["held"] for m in found]})
+    assert sum(kills.values()) >= 8 and len(rows) > 300
+    assert used(found, "requests", 1) <= 150
+    assert len({r["id"] for r in rows}) == len(rows)
+    assert gw.stop() == 0
