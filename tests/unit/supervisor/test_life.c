@@ -8,9 +8,12 @@
 #include <cmocka.h>
 
 #include <netinet/in.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 
+#include "common/base/clock.h"
 #include "helper.h"
 #include "supervisor/supervisor.h"
 
@@ -379,6 +382,53 @@ static void test_killed_and_taken_over(void **state)
 	assert_int_equal(wait_exit(), 0);
 }
 
+/* ------------------------------------------------------------------ the clock of windows */
+
+static int64_t *jump_ns; /* shared with the supervisor: how far its wall clock was set ahead */
+
+static int64_t true_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	(void)clock_gettime(clock, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int64_t true_mono(void *ctx)
+{
+	(void)ctx;
+	return true_ns(CLOCK_MONOTONIC);
+}
+
+static int64_t jumping_wall(void *ctx)
+{
+	(void)ctx;
+	return true_ns(CLOCK_REALTIME) + __atomic_load_n(jump_ns, __ATOMIC_SEQ_CST);
+}
+
+/* It is not believed until a person says so. */
+static void test_clock_that_jumps(void **state)
+{
+	static const struct bf_clock_source source = {true_mono, jumping_wall, NULL};
+	int fd;
+
+	(void)state;
+	jump_ns =
+	    mmap(NULL, sizeof(*jump_ns), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(jump_ns != MAP_FAILED);
+	bf_clock_set_source(&source);
+	start("");
+	bf_clock_set_source(NULL);
+	fd = greet();
+	__atomic_store_n(jump_ns, INT64_C(120) * 1000000000, __ATOMIC_SEQ_CST);
+	until_log("event=clock_jumped_ahead ahead_ms=1");
+	assert_false(log_has("event=clock_believed"));
+	assert_int_equal(ask(fd, BF_MSG_CLOCK_ACCEPT, NULL, NULL), BF_MSG_OK);
+	until_log("event=clock_believed");
+	(void)close(fd);
+	(void)munmap(jump_ns, sizeof(*jump_ns));
+}
+
 static void test_nothing_was_started(void **state)
 {
 	static struct supervisor s;
@@ -406,6 +456,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test_setup_teardown(test_three_signals, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_second_supervisor, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_killed_and_taken_over, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_clock_that_jumps, setup, teardown),
 	    cmocka_unit_test(test_nothing_was_started),
 	};
 
