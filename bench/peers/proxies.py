@@ -231,7 +231,41 @@ class BifrostContent(Bifrost):
     log_content = True
 
 
-ALL = [Nginx, Haproxy, Bifrost, BifrostContent, Portkey]
+class BifrostLimits(Bifrost):
+    """The same with a virtual key and four meters: requests, tokens, and dollars of a day and of 30."""
+
+    name = "bifrost+limits"
+    virtual_key = "sk-bf-0be0c400-0000-4000-8000-000000000001"
+
+    @property
+    def headers(self):
+        return [f"Authorization: Bearer {self.virtual_key}"]
+
+    def config(self):
+        wide = 10**12
+        return super().config() | {"governance": {
+            "virtual_keys": [{"id": "bench", "name": "bench", "value": self.virtual_key, "rate_limit_id": "bench", "budgets": [
+                {"id": "day", "max_limit": 1_000_000, "reset_duration": "1d"},
+                {"id": "month", "max_limit": 10_000_000, "reset_duration": "30d"}]}],
+            "rate_limits": [{"id": "bench", "request_max_limit": wide, "request_reset_duration": "1h",
+                             "token_max_limit": wide, "token_reset_duration": "1h"}],
+            "pricing_overrides": [{"name": "all", "match_type": "wildcard", "pattern": "*", "pricing_patch": {
+                "input_cost_per_token": 2.5e-06, "output_cost_per_token": 1e-05}}]}}
+
+    def ready(self):
+        """Its key's meters are placed too."""
+        return super().ready() and self.answers()
+
+    def answers(self):
+        body = json.dumps({"model": f"{self.model_prefix}m", "messages": [{"role": "user", "content": "hi"}]})
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+            connection.request("POST", PATH, body, dict(h.split(": ", 1) for h in self.headers))
+            return connection.getresponse().status == 200
+        return False
+
+
+ALL = [Nginx, Haproxy, Bifrost, BifrostLimits, BifrostContent, Portkey]
 
 
 def prepare(build, peers):
