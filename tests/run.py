@@ -278,7 +278,7 @@ STAGES = {  # name: (function, in the short form, what it is)
     "asan": (stage_asan, True, "ASan and UBSan: unit, fuzz corpora"),
     "tsan": (stage_tsan, True, "TSan with both compilers: shm/"),
     "model": (stage_model, True, "Promela models and their mutants"),
-    "integration": (stage_integration, True, "real processes; with --all 50 kills of each child and 100 windows of limits, else 10 and 6"),
+    "integration": (stage_integration, True, "real processes; 50 kills of each child and 100 windows of limits with --all, else 10 and 6"),
     "sdk": (stage_sdk, True, "the vendors' clients, unmodified: Python and Node.js"),
     "package": (stage_package, True, ".deb and lintian"),
     "integration-asan": (stage_integration_asan, False, "real processes under ASan and UBSan"),
