@@ -17,7 +17,8 @@ struct govern_place {
 	uint32_t meter; /* SHM_METER_NOWHERE: to be looked up */
 	uint32_t config;
 	uint32_t epoch;
-	int64_t until_ms; /* the epoch counts before */
+	int64_t since_ms,
+	    until_ms; /* between them the epoch holds: a person may turn clocks back */
 };
 
 struct governance {

@@ -211,8 +211,9 @@ static bool limits_want(const struct exchange *x, const struct bf_limit *limit,
 
 	if (place->meter == SHM_METER_NOWHERE)
 		place->meter = shm_meter_resolve(x->worker->seg, limit->identity, &place->config);
-	if (ms >= place->until_ms) {
+	if (ms >= place->until_ms || ms < place->since_ms) {
 		place->epoch = bf_limit_epoch(limit, ms);
+		place->since_ms = ms;
 		place->until_ms = bf_limit_ends_ms(limit, ms);
 	}
 	*ret_want = (struct shm_meter_want){place->meter, place->config, place->epoch,

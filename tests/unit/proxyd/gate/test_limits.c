@@ -309,6 +309,28 @@ static void another_maximum_is_seen_at_once(void **state)
 	assert_int_equal(leave_governed(fd, rows, 8), 2);
 }
 
+/* ---- windows */
+
+/* All workers must come to the same window again, however far a person turns the clock. */
+static void windows_follow_the_clock_both_ways(void **state)
+{
+	const int64_t days_ns = INT64_C(10) * 86400 * 1000000000;
+
+	(void)state;
+	governed(5, 0, 0, 0);
+	(void)ask(STEPS(200), KEY_A, false, "");
+	shm_wall_accept(&h.seg, bf_wall_ns() + days_ns, bf_boot_ns());
+	(void)ask(STEPS(200), KEY_A, false, "");
+	has("x-ratelimit-remaining-requests: 4\r\n");
+	shm_wall_accept(&h.seg, bf_wall_ns(), bf_boot_ns());
+	int fd = ask(STEPS(200), KEY_A, false, "");
+	has(" 200 ");
+	assert_int_equal(leave_governed(fd, rows, 8), 3);
+	/* Only an hour that turns meanwhile adds one. */
+	assert_in_range(rows[1].epochs[0] - rows[0].epochs[0], 240, 241);
+	assert_in_range(rows[2].epochs[0] - rows[0].epochs[0], 0, 1);
+}
+
 /* ---- without a log */
 
 static void a_limited_request_is_recorded_without_a_log(void **state)
@@ -368,6 +390,7 @@ int main(void)
 	    cmocka_unit_test(a_refused_fallback_ends_with_the_primarys_error),
 	    cmocka_unit_test(no_meter_is_not_ready),
 	    cmocka_unit_test(another_maximum_is_seen_at_once),
+	    cmocka_unit_test(windows_follow_the_clock_both_ways),
 	    cmocka_unit_test(a_limited_request_is_recorded_without_a_log),
 	    cmocka_unit_test(reservations_learn),
 	};
