@@ -69,9 +69,10 @@ if [ "$form" = long ]; then
     judge pass "doorbell: two records each, two deaths each" doorbell 12000 1000000 -DRECORDS1=2 -DPDEATHS=2 -DCDEATHS=2
     judge pass "meter: two meters, one death, a turn" meter 12000 1000000
     judge pass "meter: two meters, extended" meter 12000 1000000 -DEXTEND -DLIMIT=3 -DTURNS=0
-    judge pass "meter: more used than reserved" meter 12000 1000000 -DOVER -DLIMIT=3 -DTURNS=1
-    judge pass "meter: a limit lowered" meter 12000 1000000 -DCONFIG -DTURNS=0
-    judge pass "meter: three workers, one meter, two deaths" meter 12000 1000000 -DWORKERS=3 -DENTRIES=1 -DDEATHS=2 -DTURNS=0
+    judge pass "meter: two meters, more used than reserved" meter 12000 1000000 -DOVER -DLIMIT=3 -DTURNS=0
+    judge pass "meter: one meter, more used than reserved, a turn" meter 12000 1000000 -DENTRIES=1 -DOVER -DLIMIT=3 -DTURNS=1
+    judge pass "meter: two meters, a limit lowered" meter 12000 1000000 -DCONFIG -DTURNS=0
+    judge pass "meter: three workers, one meter, one unit" meter 12000 1000000 -DWORKERS=3 -DENTRIES=1 -DTURNS=0 -DLIMIT=1
     judge pass "slot: two deaths of supervisors" slot 12000 1000000 -DSDEATHS=2
     judge pass "slot: four lives" slot 12000 1000000 -DLIVES=4 -DCDEATHS=1 -DRDEATHS=1
 fi

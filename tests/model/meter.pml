@@ -12,7 +12,8 @@
  * Left out: weak memory (argued in docs/memory-model.md); the wrap of numbers (bounds in shm/meter_word.h); refusals that give up after
  * SHM_METER_TRIES. Several entries held by a worker, what other nodes use and grant, the directory of places, and the row that is written
  * beside the charge: these are played by tests/torture/torture_meters.c (kills) and torture_meter_threads.c (TSan), and rows alone by
- * usage.pml.
+ * usage.pml. Too large to be searched whole: three workers for two units of one meter (56 million states without an error in five
+ * minutes), two deaths of three workers.
  *
  * Bounds by -D: WORKERS, REQUESTS each, DEATHS in all, TURNS, LIMIT, ENTRIES 1 or 2 meters a request. Variants: EXTEND, CONFIG, OVER
  * (settle above the reservation). Mutants by -D, each must fail: NO_ACK ACK_LATE NOTE_FIRST NOTE_LATE EPOCH_LATE NO_REVALIDATE
