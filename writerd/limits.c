@@ -141,16 +141,19 @@ static int place_fresh(struct limits *l, struct fresh *list, uint32_t n, struct 
 	return 0;
 }
 
-/* A meter that lives serves on, whatever the store says. Shown is the store's sum, in case a
- * writerd was killed before it could show it. */
+/* A meter that lives serves on, whatever the store says. Shown is the store's sum when that is
+ * more: a writerd was killed before it could show it. */
 static void take_over(struct limits *l, uint32_t i)
 {
 	int64_t window = 0, settled = 0;
+	struct shm_meter_info info;
 	struct bf_err err = {0};
 
 	open_meter(l, i);
-	if (l->store->ops->newest_total && known_total(l, i, &window, &settled, &err) == 0 &&
-	    settled > 0)
+	if (!l->store->ops->newest_total || known_total(l, i, &window, &settled, &err) < 0 ||
+	    settled == 0 || !shm_meter_read(l->seg, l->places[i], &info))
+		return;
+	if (info.settled_epoch != ((uint32_t)window & EPOCH_MASK) || info.settled < settled)
 		shm_meter_set_settled(l->seg, l->places[i], (uint32_t)window & EPOCH_MASK, settled);
 }
 
@@ -218,6 +221,45 @@ static void retire_others(struct limits *l)
 	}
 }
 
+/* ---- a store that may be another one */
+
+static int keep_one(struct limits *l, uint32_t i, struct bf_err *err)
+{
+	const struct bf_limit *limit = &l->plan.limits[i];
+	const struct store_ops *ops = l->store->ops;
+	int64_t window, found, known = 0, settled;
+	struct shm_meter_info info;
+	int r;
+
+	if (!l->open[i] || limit->endless || !shm_meter_read(l->seg, l->places[i], &info) ||
+	    info.settled <= 0)
+		return 0;
+	window = bf_limit_window_of(limit, info.settled_epoch, now_ms_of(l, limit));
+	r = ops->newest_total(l->store, limit->identity, window, window, &found, &known, err);
+	if (r == 0)
+		known = 0;
+	if (r < 0 || known >= info.settled)
+		return r < 0 ? r : 0;
+	return ops->add_total(l->store, limit->identity, window, info.settled - known, &settled,
+			      err);
+}
+
+int limits_keep(struct limits *l, struct bf_err *err)
+{
+	const struct store_ops *ops = l->store->ops;
+	int r = ops->add_total ? ops->begin(l->store, err) : 0;
+
+	if (r < 0 || !ops->add_total)
+		return r;
+	for (uint32_t i = 0; i < l->plan.limit_count && r == 0; i++)
+		r = keep_one(l, i, err);
+	if (r == 0)
+		r = ops->commit(l->store, err);
+	if (r < 0)
+		ops->rollback(l->store);
+	return r;
+}
+
 /* ---- life */
 
 static void count_classes(struct limits *l)
@@ -249,6 +291,7 @@ static int make_tables(struct limits *l, struct bf_err *err)
 int limits_start(struct limits *l, struct shm_segment *seg, struct store *store,
 		 const struct bf_config *config, uint32_t proc_slot, struct bf_err *err)
 {
+	struct bf_err ignored = {0};
 	int r;
 
 	*l = (struct limits){.seg = seg, .store = store, .proc_slot = proc_slot};
@@ -265,6 +308,8 @@ int limits_start(struct limits *l, struct shm_segment *seg, struct store *store,
 	claim_all(l);
 	retire_others(l);
 	open_fresh(l);
+	/* A store that refuses now is mended later, and asked again. */
+	(void)limits_keep(l, &ignored);
 	limits_second(l);
 	return 0;
 }

@@ -48,6 +48,12 @@ int limits_start(struct limits *l, struct shm_segment *seg, struct store *store,
 		 const struct bf_config *config, uint32_t proc_slot, struct bf_err *err);
 void limits_done(struct limits *l);
 
+/*
+ * After the store was opened, perhaps as a new file because somebody moved the old one away: what
+ * is shown as used is not forgotten. A total that is lower is raised to it. 0 or the store's error.
+ */
+int limits_keep(struct limits *l, struct bf_err *err);
+
 /* The most that its tables take, the plan aside. */
 size_t limits_memory(void);
 

@@ -151,6 +151,7 @@ static int writerd_start(struct bf_child *child, struct bf_err *err)
 		   c->logs_store.retention_days);
 	w->turn.sweep.on_freed = control_slot_freed;
 	w->turn.sweep.owner = child;
+	w->turn.limits = &w->limits;
 	w->turn.intake.fold = w->turn.sweep.fold = &w->limits.fold;
 	child->on_second = on_second;
 	bf_log(BF_LOG_INFO, "writerd_started", "store=%s node_id=%s memory_bytes=%zu",

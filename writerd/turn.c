@@ -57,6 +57,8 @@ static int transact(struct turn *t, bool mend)
 	struct bf_err err = {0};
 	int r = mend ? t->store->ops->mend(t->store, &err) : 0;
 
+	if (r == 0 && mend && t->limits)
+		r = limits_keep(t->limits, &err);
 	if (r == 0)
 		r = intake_commit(&t->intake, bf_mono_ms(), &written, &taken, &err);
 	if (r == 0)

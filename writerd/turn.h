@@ -11,6 +11,7 @@
 
 #include "writerd/batch.h"
 #include "writerd/intake.h"
+#include "writerd/limits.h"
 #include "writerd/retention.h"
 #include "writerd/sweep.h"
 
@@ -27,6 +28,7 @@ struct turn {
 	struct intake intake;
 	struct sweep sweep;
 	struct retention retention;
+	struct limits *limits; /* NULL: none; told when the store was mended */
 	uint64_t rows_written, rows_swept, store_errors;
 	uint64_t dropped_seen[SHM_PROC_SLOTS];
 	int64_t dropped_at_ms; /* 0: never */

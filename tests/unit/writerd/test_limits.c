@@ -375,6 +375,40 @@ static void a_store_that_does_not_tell(void **state)
 	limits_done(&l);
 }
 
+/* Somebody moves the file away: a new one is made, and nothing that was used is forgotten. */
+static void a_file_that_is_moved_away(void **state)
+{
+	struct bf_config config = config_of(1);
+	char moved[128];
+	struct bf_err err = {0};
+	struct limits l;
+	uint32_t m;
+
+	(void)state;
+	start(&l, &config, store);
+	m = meter_of(&l, "vk-1", BF_QUANTITY_TOKENS);
+	write_row(&l, 1, 40);
+	(void)snprintf(moved, sizeof(moved), "%s/old.db", c.folder);
+	assert_int_equal(rename(c.path, moved), 0);
+	assert_true(store->ops->begin(store, &err) < 0);
+	assert_int_equal(store->ops->mend(store, &err), 0);
+	assert_int_equal(limits_keep(&l, &err), 0);
+	assert_int_equal(limits_keep(&l, &err), 0);
+	assert_int_equal(crafted_number(&c, "SELECT max(settled) FROM meter_totals"), 40);
+	assert_int_equal(crafted_number(&c, "SELECT count(*) FROM logs"), 0);
+	write_row(&l, 2, 2);
+	assert_int_equal(info_of(m).settled, 42);
+	limits_done(&l);
+	/* The same while nobody ran. */
+	store->ops->close(store);
+	assert_int_equal(rename(c.path, moved), 0);
+	store = crafted_store(&c);
+	start(&l, &config, store);
+	assert_int_equal(info_of(m).settled, 42);
+	assert_int_equal(crafted_number(&c, "SELECT max(settled) FROM meter_totals"), 42);
+	limits_done(&l);
+}
+
 static void without_a_store(void **state)
 {
 	struct bf_config config = config_of(1);
@@ -474,6 +508,7 @@ int main(void)
 	    LIMITS_TEST(after_a_restart),
 	    LIMITS_TEST(limits_that_are_gone),
 	    LIMITS_TEST(a_store_that_does_not_tell),
+	    LIMITS_TEST(a_file_that_is_moved_away),
 	    LIMITS_TEST(without_a_store),
 	    LIMITS_TEST(frozen_windows_are_told),
 	    LIMITS_TEST(pages),
