@@ -1,18 +1,24 @@
 """Three books of the same requests: what the provider told whom, what each client saw, and the rows. judge() compares them
-request by request; `user` in the body and x-request-id are the same word, so that nothing has to be guessed.
+request by request; `user` in the body and x-request-id are the same word, so that nothing has to be guessed. Meters are
+compared with the rows by wrong_meters() of tests/integration/books.py.
 
 (1) A row of a living worker says what the provider's ledger says, exactly. (2) A request within a killed worker has exactly
 one row, marked crashed, and what its client saw <= what is charged <= what its provider gave. (3) No row without a request,
-none doubled, none missing.
+none doubled, none missing; who was refused by a limit has none. (4) What a row is charged is what it says was used; one of a
+killed worker is charged at least that. (5) Meters are the sums of what their rows are charged, exactly.
 """
 
 from collections import Counter, defaultdict
 
+from books import PRICE
+
+REFUSED = (429, 402)  # by a limit, before anything was spent
+
 
 class Books:
-    def __init__(self, provider, clients, rows, keys):
-        """keys: {name of a key: the last 6 characters of its value}."""
-        self.keys = keys
+    def __init__(self, provider, clients, rows, keys, budgeted):
+        """keys: {name of a key: the last 6 characters of its value}. budgeted: ids of virtual keys with a budget."""
+        self.keys, self.budgeted = keys, budgeted
         self.clients = {}
         for line in clients:
             assert line["user"] not in self.clients, f"a client's id twice: {line['user']}"
@@ -61,6 +67,22 @@ def of_failure(row, told, client):
             yield f"a cut stream of {given} words: truncated {row['truncated']}, {row['completion_tokens']} tokens"
 
 
+def of_charges(row, has_budget):
+    """What is wrong with what a row is charged."""
+    prompt, completion = tokens_of(row)
+    charged = [row["charged_requests"], row["charged_tokens"], row["cost_nusd"]]
+    used = [prompt + completion, prompt * PRICE["input"] + completion * PRICE["output"]]
+    if row["crashed"]:
+        # Without a budget nobody reserved money, and who sweeps knows no prices.
+        if charged[0] > 1 or charged[1] < used[0] or charged[2] < (used[1] if has_budget else 0):
+            yield f"crashed and charged {charged}, used {used}"
+    elif row["status"] == "success":
+        if charged != [1, *used]:
+            yield f"charged {charged}, used {used}"
+    elif charged[0] != 0 or charged[1:] != (used if completion else [0, 0]):
+        yield f"failed and charged {charged}, used {used}"
+
+
 def of_living(row, told, client, key):
     attempts = row["number_of_retries"] + 1
     # Who left while an attempt was being made may have left before its bytes did.
@@ -103,10 +125,11 @@ def of_request(books, user, client):
     if not rows:
         if told:
             yield f"no row, but the provider saw it {len(told)} times"
-        if client["end"] == "done":
+        if client["end"] == "done" and client["status"] not in REFUSED:
             yield f"no row, but its client saw {client['status']}"
         return
     row = rows[0]
+    yield from of_charges(row, row["virtual_key_id"] in books.budgeted)
     if row["crashed"]:
         yield from of_crashed(row, told, client)
     else:

@@ -6,25 +6,37 @@ import random
 import signal
 import time
 
+from books import agreed, governance, secret, wait_for_meters, wrong_meters
 from gateway import wait_for
-from ledger import rows_of
 from oracle import Books, account, judge
 
 SEED = int(os.environ.get("BIFROST_CHAOS_SEED", "1"))
 KEYS = {"first": "chaos-000001", "second": "chaos-000002", "third": "chaos-000003"}
-LOADS = {  # name: (requests a second, model, further arguments)
-    "plain": (190, "m", ()),
-    "slow": (20, "m;latency_ms=60", ()),
-    "stream": (120, "m;n=25;interval_ms=4", ("--stream", "--usage")),
-    "hidden": (40, "m;n=25;interval_ms=4", ("--stream",)),
-    "fast": (40, "m;n=200", ("--stream", "--usage")),
-    "cut": (25, "m;n=40;interval_ms=3;cut=4000", ("--stream",)),
-    "rst": (10, "m;rst=300", ()),
-    "reset": (10, "m;n=40;interval_ms=3;rst=4000", ("--stream",)),
-    "limit": (20, "m;limit=chaos-000002", ()),
-    "failing": (20, "m;fail_first=2;status=503", ()),
-    "stall": (5, "m;n=40;stall_at=3000", ("--stream", "--timeout", 1)),
+LOADS = {  # name: (requests a second, virtual key, model, further arguments)
+    "plain": (170, 0, "m", ()),
+    "slow": (20, 1, "m;latency_ms=60", ()),
+    "stream": (120, 1, "m;n=25;interval_ms=4", ("--stream", "--usage")),
+    "hidden": (40, 2, "m;n=25;interval_ms=4", ("--stream",)),
+    "fast": (40, 2, "m;n=200", ("--stream", "--usage")),
+    "cut": (25, 0, "m;n=40;interval_ms=3;cut=4000", ("--stream",)),
+    "rst": (10, 1, "m;rst=300", ()),
+    "reset": (10, 2, "m;n=40;interval_ms=3;rst=4000", ("--stream",)),
+    "limit": (20, 0, "m;limit=chaos-000002", ()),
+    "failing": (20, 1, "m;fail_first=2;status=503", ()),
+    "stall": (5, 2, "m;n=40;stall_at=3000", ("--stream", "--timeout", 1)),
+    "tight": (20, 3, "m;n=5", ()),
 }
+
+
+BUDGETED = {"vk-0", "vk-1", "vk-3"}
+
+
+def virtual_keys(tight):
+    """Two with windows that do not turn, one whose windows turn all the time, one whose requests are used up."""
+    wide = {"requests": (10**9, "1h"), "tokens": (10**12, "1h"), "cost": (10**15, "1h"), "concurrent_requests": (10**5, None)}
+    return [wide, {"tokens": (10**12, "1h"), "cost": (10**15, "1h")},
+            {"requests": (10**9, "5s"), "tokens": (10**12, "5s"), "concurrent_requests": (10**5, None)},
+            {"requests": (tight, "1h"), "cost": (10**15, "1h")}]
 
 
 def provider(mock):
@@ -73,10 +85,10 @@ def part_of(told, seen, rows, count=500):
 def check_that_it_sees(told, seen, rows, keys):
     """The comparison must notice one change in one line, whichever."""
     told, seen, rows = part_of(told, seen, rows)
-    assert not judge(Books(told, seen, rows, keys))
+    assert not judge(Books(told, seen, rows, keys, BUDGETED))
 
     def must_fail(told=told, seen=seen, rows=rows):
-        assert judge(Books(told, seen, rows, keys))
+        assert judge(Books(told, seen, rows, keys, BUDGETED))
 
     by_kind = {"plain": lambda r: r["status"] == "success" and not r["stream"],
                "stream": lambda r: r["status"] == "success" and r["stream"],
@@ -88,6 +100,8 @@ def check_that_it_sees(told, seen, rows, keys):
         must_fail(rows=[*rows, dict(rows[i])])
         must_fail(rows=[*rows, in_books(rows[i], {"request_id": "nobody-1"})])
         for change in ({"completion_tokens": rows[i]["completion_tokens"] + 1}, {"number_of_retries": 7},
+                       {"charged_tokens": rows[i]["charged_tokens"] + 1}, {"cost_nusd": rows[i]["cost_nusd"] + 1},
+                       {"charged_requests": 2},
                        {"status": "error" if kind != "cut" else "success"}):
             must_fail(rows=[*others, in_books(rows[i], change)])
         j = next(j for j, p in enumerate(told) if p["user"] == rows[i]["request_id"])
@@ -98,29 +112,50 @@ def check_that_it_sees(told, seen, rows, keys):
         must_fail(rows=[*rows[:i], *rows[i + 1:], in_books(rows[i], {"completion_tokens": 1 << 20})])
 
 
+def check_that_it_sees_meters(meters, rows, totals):
+    assert not list(wrong_meters(meters, rows, totals))
+    i = next(i for i, r in enumerate(rows) if r["charged_tokens"])
+    for changed in (rows[:i] + rows[i + 1:], [*rows, rows[i]],
+                    [*rows[:i], in_books(rows[i], {"charged_tokens": rows[i]["charged_tokens"] + 1}), *rows[i + 1:]]):
+        assert list(wrong_meters(meters, changed, totals))
+    assert list(wrong_meters([in_books(meters[0], {"used": meters[0]["used"] + 1}), *meters[1:]], rows, totals))
+    assert list(wrong_meters([in_books(meters[0], {"held": -1}), *meters[1:]], rows, totals))
+
+
 def run(gateway, mockllm, loadgen, seconds, share):
     """(kills by child, provider's ledger, clients' ledgers, rows, reports by load); share of the rates above."""
     mock = mockllm()
-    gw = gateway(workers=3, config=provider(mock)).start()
+    tight = int(LOADS["tight"][0] * share * seconds / 2)
+    keys = virtual_keys(tight)
+    gw = gateway(workers=3, config=provider(mock) | governance(keys)).start()
+    wait_for_meters(gw, sum(len(limits) for limits in keys))
     loads = [loadgen(f"127.0.0.1:{gw.port}", "--rate", rate * share, "--connections", max(16, rate // 3), "--duration", seconds,
-                     "--model", f"openai/{model}", "--request-ids", "--verify", "--timeout", 20, *more, name=name, prefix=name)
-             for name, (rate, model, more) in LOADS.items()]
+                     "--model", f"openai/{model}", "--request-ids", "--verify", "--timeout", 20, "--header",
+                     f"x-bf-vk: {secret(key)}", *more, name=name, prefix=name)
+             for name, (rate, key, model, more) in LOADS.items()]
+    assert {f"vk-{n}" for n, limits in enumerate(keys) if "cost" in limits} == BUDGETED
     supervisor = gw.pid
     kills = kill_children(gw, random.Random(SEED), time.monotonic() + seconds)
     reports = [load.report(120) for load in loads]
     wait_for("all children back", lambda: all(c["state"] == "ready" for c in gw.children().values()))
     assert gw.pid == supervisor and gw.process.poll() is None
+    meters, rows, totals = agreed(gw)
     assert gw.stop() == 0
+    check_that_it_sees_meters(meters, rows, totals)
+    used = next(m["used"] for m in meters if m["virtual_key_id"] == "vk-3" and m["quantity"] == "requests")
+    assert used == tight, f"{used} requests of a limit of {tight}, and more were asked for"
+    print({"meters": len(meters), "windows": max(len(t) for t in totals),
+           "charged tokens": sum(r["charged_tokens"] for r in rows)})
     seen = [line for load in loads for line in load.ledger()]
     assert len(seen) == sum(report["requests"] for report in reports)
-    return kills, mock.stop(), seen, rows_of(gw.state / "logs.db"), dict(zip(LOADS, reports))
+    return kills, mock.stop(), seen, rows, dict(zip(LOADS, reports))
 
 
 def check_books(gateway, mockllm, loadgen, seconds, share=1):
     """Runs, compares, tries the comparison; returns the number of kills."""
     kills, told, seen, rows, reports = run(gateway, mockllm, loadgen, seconds, share)
     keys = {name: value[-6:] for name, value in KEYS.items()}
-    books = Books(told, seen, rows, keys)
+    books = Books(told, seen, rows, keys, BUDGETED)
     wrong = judge(books)
     latency = {k: round(v / 1000, 1) for k, v in reports["plain"]["latency_us"].items() if k != "count"}
     print({"seed": SEED, "kills": sum(kills.values()), "by child": kills, **account(books), "plain ms": latency,
@@ -128,6 +163,8 @@ def check_books(gateway, mockllm, loadgen, seconds, share=1):
     for user, what in wrong[:20]:
         print(user, what, books.clients.get(user), books.provider.get(user), books.rows.get(user), sep="\n  ")
     assert not wrong, f"{len(wrong)} mismatches, such as {wrong[:3]}"
+    refused = [u for u, c in books.clients.items() if u not in books.rows and c["end"] == "done"]
+    assert refused and all(u.startswith("tight") for u in refused), f"refused, though there was room: {refused[:3]}"
     hung = [u for u, c in books.clients.items() if c["end"] == "timeout" and not u.startswith("stall")]
     assert not hung, f"{len(hung)} requests hung, such as {hung[:3]}"
     assert len(rows) > 0.9 * len(seen) >= 400 * share * seconds

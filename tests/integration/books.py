@@ -184,7 +184,10 @@ def charged(rows, key, quantity):
 def rows_of(path):
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as db:
         db.row_factory = sqlite3.Row
-        return [dict(row) for row in db.execute("SELECT * FROM logs")]
+        # Without the bodies: of a long run they would not fit into memory.
+        names = [row["name"] for row in db.execute("SELECT name FROM pragma_table_xinfo('logs')")]
+        names = ", ".join(n for n in names if n not in ("input_history", "output_message"))
+        return [dict(row) for row in db.execute(f"SELECT {names} FROM logs")]
 
 
 def totals_of(path):
@@ -207,3 +210,20 @@ def wrong_meters(found, rows, totals):
     sums = sorted(n for n in (charged(rows, m["virtual_key_id"], m["quantity"]) for m in found) if n)
     if sorted(n for n in (sum(t.values()) for t in totals) if n) != sums:
         yield f"totals {totals}, sums of rows {sums}"
+
+
+def agreed(gw):
+    """Waits until rows, totals and meters say the same; (meters, rows, totals)."""
+    database, wrong = gw.state / "logs.db", []
+
+    def agree():
+        with contextlib.suppress(AssertionError):  # writerd is being replaced
+            found = meters(gw)
+            rows, totals = rows_of(database), totals_of(database)
+            wrong[:] = list(wrong_meters(found, rows, totals))
+            return None if wrong else (found, rows, totals)
+        return None
+    try:
+        return wait_for("meters and rows to agree", agree, timeout=30, every=0.2)
+    except AssertionError as e:
+        raise AssertionError(f"{e}: {wrong}") from e

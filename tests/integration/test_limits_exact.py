@@ -1,7 +1,6 @@
 """Limits are exact: in each window of 1,000 clients' load, in dollars and tokens beyond what was reserved, at once, and after
 kills of everything. Counted in three places: the provider's ledger, the rows, the meters."""
 
-import contextlib
 import json
 import os
 import random
@@ -12,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from books import (PRICE, governance, loadgen, meters, mockllm, rows_of, secret, totals_of, wait_for_meters,  # noqa: F401
-                   wrong_meters)
+from books import PRICE, agreed, governance, loadgen, meters, mockllm, rows_of, secret, wait_for_meters  # noqa: F401
 from gateway import wait_for
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "chaos"))
@@ -49,23 +47,6 @@ def start(gateway, mock, *keys, workers=2):
 def ask(gw, model, n=0, **more):
     body = {"model": f"openai/{model}", "messages": [{"role": "user", "content": PROMPT}], **more}
     return gw.request("POST", "/v1/chat/completions", body, headers={"x-bf-vk": secret(n)})
-
-
-def quiet(gw):
-    """Waits until rows and meters agree; returns (meters, rows, totals)."""
-    database, seen = gw.state / "logs.db", []
-
-    def agree():
-        with contextlib.suppress(AssertionError):  # writerd is being replaced
-            found = meters(gw)
-            rows, totals = rows_of(database), totals_of(database)
-            seen[:] = list(wrong_meters(found, rows, totals))
-            return None if seen else (found, rows, totals)
-        return None
-    try:
-        return wait_for("meters and rows to agree", agree, timeout=20, every=0.2)
-    except AssertionError as e:
-        raise AssertionError(f"{e}: {seen}") from e
 
 
 def used(found, quantity, n=0):
@@ -131,7 +112,7 @@ def test_each_window_admits_exactly_its_limit(gateway, mockllm, loadgen):  # noq
     watch.over.set()
     watch.join()
     report = load.report()
-    found, rows, totals = quiet(gw)
+    found, rows, totals = agreed(gw)
     told = [line for line in mock.stop() if line["status"] == 200]
     admitted = [r for r in rows if r["charged_requests"]]
     (counts,) = (t for t in totals if sum(t.values()))
@@ -162,7 +143,7 @@ def test_dollars(gateway, mockllm, loadgen, tmp_path, asked, given):  # noqa: F8
     gw = start(gateway, mock, {"cost": (limit, "1h")})
     load = loadgen(f"127.0.0.1:{gw.port}", "--closed", "--connections", clients, "--duration", 4, "--body", body, *key_header())
     report = load.report()
-    found, rows, _ = quiet(gw)
+    found, rows, _ = agreed(gw)
     settled = used(found, "cost")
     paid = [r for r in rows if r["cost_nusd"]]
     print({"limit": limit, "settled": settled, "share": round(settled / limit, 4), "calls": len(paid), "reserved": reserved,
@@ -200,12 +181,12 @@ def test_a_stream_is_extended_until_its_limit(gateway, mockllm):  # noqa: F811
     gw = start(gateway, mock, {"tokens": (most, "1h")})
     events, error, done = stream(gw, "m;words=10/9000")
     assert error is None and done
-    found, rows, _ = quiet(gw)
+    found, rows, _ = agreed(gw)
     assert used(found, "tokens") == rows[-1]["charged_tokens"] == 9010
     events, error, done = stream(gw, "m;words=10/30000")
     assert error and error["type"] == "token_limited" and not done, events[-2:]
     seen = sum(1 for e in events if e.get("choices") and e["choices"][0].get("delta", {}).get("content"))
-    found, rows, _ = quiet(gw)
+    found, rows, _ = agreed(gw)
     row = max(rows, key=lambda r: r["inc_number"])
     print({"seen": seen, "charged": row["charged_tokens"], "used": used(found, "tokens")})
     assert row["status"] == "error" and "token_limited" in row["error_details"], row
@@ -224,7 +205,7 @@ def test_tokens_of_many_streams(gateway, mockllm, loadgen):  # noqa: F811
     load = loadgen(f"127.0.0.1:{gw.port}", "--closed", "--connections", 40, "--duration", 4, "--stream", "--usage", "--model",
                    "openai/m;n=150;interval_ms=1", *key_header())
     report = load.report()
-    found, rows, _ = quiet(gw)
+    found, rows, _ = agreed(gw)
     settled = used(found, "tokens")
     print({"limit": most, "settled": settled, "ends": report["ends"], "statuses": report["statuses"]})
     assert settled <= most
@@ -252,7 +233,7 @@ def test_no_more_at_once(gateway, mockllm, loadgen):  # noqa: F811
     load = loadgen(f"127.0.0.1:{gw.port}", "--closed", "--connections", 60, "--duration", 3, "--model",
                    "openai/m;n=3;latency_ms=20", *key_header())
     report = load.report()
-    found, rows, _ = quiet(gw)
+    found, rows, _ = agreed(gw)
     told = [line for line in mock.stop() if line["status"] == 200]
     print({"at once": most_at_once(told), "statuses": report["statuses"]})
     assert most_at_once(told) == most
@@ -290,7 +271,7 @@ def test_kills_of_everything_leave_meters_exact(gateway, mockllm, loadgen, tmp_p
     for load in loads:
         load.report()
     wait_for("all children back", lambda: all(c["state"] == "ready" for c in gw.children().values()))
-    found, rows, _ = quiet(gw)
+    found, rows, _ = agreed(gw)
     seen = [line for load in loads for line in load.ledger()]
     crashed = [r for n in (0, 1) for r in check_crashed([r for r in rows if r["virtual_key_id"] == f"vk-{n}"], seen,
                                                         reserved[f"vk-{n}"], asked)]
