@@ -24,6 +24,8 @@ static void proxyd_beat(struct bf_child *child)
 	shm_metric_add(&d->seg, child->proc_slot, SHM_M_LOG_LINES_LOST, bf_log_take_lost());
 	shm_metric_set(&d->seg, child->proc_slot, SHM_M_UPSTREAM_CONNECTIONS,
 		       provider_set_connections(&d->providers));
+	if (d->worker.governance)
+		govern_beat(&d->worker);
 }
 
 /* As many descriptors as the system allows this process: one per connection. */

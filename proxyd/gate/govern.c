@@ -7,7 +7,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define GOVERN_PLAN_MAX (64u << 20)
+#include "common/base/clock.h"
+#include "shm/health.h"
+
+#define GOVERN_PLAN_MAX    (64u << 20)
+#define GOVERN_UNPRICED_MS 60000
 
 static int govern_plan(struct governance *g, const struct bf_config *config, struct bf_err *err)
 {
@@ -52,6 +56,16 @@ void govern_close(struct worker *w)
 	free(g->places);
 	bf_arena_done(&g->arena);
 	free(g);
+}
+
+void govern_beat(struct worker *w)
+{
+	const struct governance *g = w->governance;
+
+	if (g)
+		shm_health_set(w->seg, w->proc_slot, SHM_H_MODEL_UNPRICED,
+			       g->unpriced_mono_ms &&
+				   bf_mono_ms() - g->unpriced_mono_ms < GOVERN_UNPRICED_MS);
 }
 
 void govern_forget(struct governance *g, const struct bf_plan_key *key)

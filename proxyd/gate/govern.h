@@ -28,6 +28,7 @@ struct governance {
 	struct govern_place *places; /* one for each of plan.limits */
 	struct tariff tariff;
 	bool keyed; /* requests are asked for their virtual key; else there are only prices */
+	int64_t unpriced_mono_ms; /* when a call was last refused for want of a price; 0: never */
 };
 
 /*
@@ -36,6 +37,8 @@ struct governance {
  */
 int govern_open(struct worker *w, struct bf_err *err);
 void govern_close(struct worker *w);
+/* About once a second: what this worker has to say about health. */
+void govern_beat(struct worker *w);
 
 /* Forgets where the meters of these limits stand. */
 void govern_forget(struct governance *g, const struct bf_plan_key *key);

@@ -130,6 +130,7 @@ static enum limits_verdict limits_unpriced(struct exchange *x, const struct bf_p
 					   struct limits_refusal *no)
 {
 	worker_count(x->worker, SHM_M_LIMIT_UNPRICED);
+	x->worker->governance->unpriced_mono_ms = bf_mono_ms();
 	no->http_status = 403;
 	no->type = "model_unpriced";
 	no->of_target = true;

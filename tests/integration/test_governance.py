@@ -195,6 +195,8 @@ def test_budgets_and_prices(house, base):
     message, _ = refused(ask(gw, base, model + "-new"), base, 403, "model_unpriced")
     assert "governance.pricing_overrides" in message
     assert not up.requests
+    wait_for("red health", lambda: any("no price" in reason for reason in
+                                       gw.request()[2]["components"]["limits"]["reasons"]))
     assert ask(gw, base, model, max_tokens=5)[0] == 200
     row = rows(gw, 1)[0]
     assert row["cost"] == pytest.approx(0.070011)

@@ -1,4 +1,5 @@
 /* Who may ask: keys that are known, unknown, blocked, or missing. */
+#include "shm/health.h"
 #include "tests/unit/proxyd/gate/governed.h"
 
 static struct shm_usage_record rows[8];
@@ -64,11 +65,35 @@ static void lists_of_models_need_the_same_key(void **state)
 	assert_int_equal(leave_governed(fd, rows, 8), 0);
 }
 
+/* Health is red for a minute. */
+static void a_missing_price_is_loud(void **state)
+{
+	const struct limits_of of = {.budget_nusd = 1000};
+	const uint64_t bit = UINT64_C(1) << SHM_H_MODEL_UNPRICED;
+
+	(void)state;
+	house(0, 1);
+	govern_house(&of);
+	place_meters();
+	prices[0].pattern = BF_SLICE_LIT("other");
+	govern_beat(&h.w);
+	assert_int_equal(shm_health_all(&h.seg) & bit, 0);
+	int fd = ask(STEPS(200), KEY_A, false, "");
+	has("\"type\":\"model_unpriced\"");
+	govern_beat(&h.w);
+	assert_int_equal(shm_health_all(&h.seg) & bit, bit);
+	h.w.governance->unpriced_mono_ms -= 60000;
+	govern_beat(&h.w);
+	assert_int_equal(shm_health_all(&h.seg) & bit, 0);
+	assert_int_equal(leave_governed(fd, rows, 8), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(keys_are_known_or_refused),
 	    cmocka_unit_test(lists_of_models_need_the_same_key),
+	    cmocka_unit_test(a_missing_price_is_loud),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
