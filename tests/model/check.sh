@@ -69,8 +69,8 @@ if [ "$form" = long ]; then
     judge pass "doorbell: two records each, two deaths each" doorbell 12000 1000000 -DRECORDS1=2 -DPDEATHS=2 -DCDEATHS=2
     judge pass "meter: two meters, one death, a turn" meter 12000 1000000
     judge pass "meter: two meters, extended" meter 12000 1000000 -DEXTEND -DLIMIT=3 -DTURNS=0
-    judge pass "meter: two meters, more used than reserved" meter 12000 1000000 -DOVER -DLIMIT=3 -DTURNS=0
-    judge pass "meter: one meter, more used than reserved, a turn" meter 12000 1000000 -DENTRIES=1 -DOVER -DLIMIT=3 -DTURNS=1
+    judge pass "meter: two meters, more used than reserved, a turn" meter 12000 1000000 -DOVER -DLIMIT=3 -DTURNS=1
+    judge pass "meter: one meter, two requests each" meter 12000 1000000 -DENTRIES=1 -DREQUESTS=2 -DTURNS=0
     judge pass "meter: two meters, a limit lowered" meter 12000 1000000 -DCONFIG -DTURNS=0
     judge pass "meter: three workers, one meter, one unit" meter 12000 1000000 -DWORKERS=3 -DENTRIES=1 -DTURNS=0 -DLIMIT=1
     judge pass "slot: two deaths of supervisors" slot 12000 1000000 -DSDEATHS=2
