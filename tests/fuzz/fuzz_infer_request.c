@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/govern/plan.h"
 #include "proxyd/gate/infer.h"
 #include "proxyd/gate/route.h"
 #include "proxyd/provider/mock_text.h"
@@ -172,6 +173,8 @@ static void look_at(const struct world *w, struct exchange *x, struct seen *s)
 	look_at_spliced(x);
 }
 
+static const struct bf_plan_key limited = {.limit_count = 1};
+
 static void read_as(struct world *w, const struct route *route, struct seen *s, const uint8_t *data,
 		    size_t size, size_t step)
 {
@@ -182,12 +185,16 @@ static void read_as(struct world *w, const struct route *route, struct seen *s, 
 		abort();
 	memset(s, 0, sizeof(*s));
 	x->route = route;
+	x->virtual_key = &limited; /* what it may spend is read, too */
 	for (size_t at = 0; at < size; at += step) {
 		if (exchange_add_body(x, (const char *)data + at, BF_MIN(step, size - at)) < 0)
 			abort();
 	}
 	x->body = bf_buf_slice(&x->body_bytes);
 	s->r = infer_read(x, &w->set, &e);
+	if (x->spend.choices > INT32_MAX || x->spend.max_tokens > INT64_MAX ||
+	    (x->spend.max_tokens && !x->spend.bounded))
+		abort();
 	if (s->r == 0)
 		look_at(w, x, s);
 	else if (e.http_status != 400 || e.text[0] == '\0')
