@@ -3,7 +3,6 @@
 import http.client
 import json
 import random
-import sqlite3
 import threading
 import time
 
@@ -100,12 +99,6 @@ class Client(threading.Thread):
         except (OSError, http.client.HTTPException, ValueError):
             self.ledger.note_broken(row_id, pieces)
         return False
-
-
-def rows_of(path):
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
-        db.row_factory = sqlite3.Row
-        return [dict(row) for row in db.execute("select * from logs")]
 
 
 def settle_accounts(ledger, rows):

@@ -79,17 +79,33 @@ def of_charges(row, has_budget):
     elif row["status"] == "success":
         if charged != [1, *used]:
             yield f"charged {charged}, used {used}"
-    elif charged[0] != 0 or charged[1:] != (used if completion else [0, 0]):
+    elif charged[0] != 0 or charged[1:] not in ([used] if completion else [used, [0, 0]]):
         yield f"failed and charged {charged}, used {used}"
+
+
+def of_stopped(row, told, client):
+    """What is wrong with the row of a worker that left because its supervisor was killed."""
+    given = max((p["delivered_tokens"] for p in told), default=0)
+    if not client["tokens_seen"] <= row["completion_tokens"] <= given:
+        yield f"seen {client['tokens_seen']} <= told {row['completion_tokens']} <= given {given} does not hold"
+    if row["status"] != "error":
+        yield f"stopped with status {row['status']}"
+
+
+def was_stopped(row):
+    """Its worker left in order, in the midst of it."""
+    return "worker_stopped" in (row["error_details"] or "")
 
 
 def of_living(row, told, client, key):
     attempts = row["number_of_retries"] + 1
-    # Who left while an attempt was being made may have left before its bytes did.
-    if attempts != len(told) and not (row["client_gone"] and attempts == len(told) + 1):
+    # Who left while an attempt was being made, client or worker, may have left before its bytes did.
+    if attempts != len(told) and not ((row["client_gone"] or was_stopped(row)) and attempts == len(told) + 1):
         yield f"{attempts} attempts, the provider saw {len(told)}"
     if row["status"] == "success":
         yield from of_success(row, told, key)
+    elif was_stopped(row):
+        yield from of_stopped(row, told, client)
     else:
         yield from of_failure(row, told, client)
 

@@ -8,7 +8,7 @@ import time
 
 from books import agreed, governance, secret, wait_for_meters, wrong_meters
 from gateway import wait_for
-from oracle import Books, account, judge
+from oracle import Books, account, judge, was_stopped
 
 SEED = int(os.environ.get("BIFROST_CHAOS_SEED", "1"))
 KEYS = {"first": "chaos-000001", "second": "chaos-000002", "third": "chaos-000003"}
@@ -64,7 +64,7 @@ def kill_children(gw, rng, until, supervisor=0.0):
             os.kill(children[name]["pid"], signal.SIGKILL)
             del ready_since[name]
             kills[name] = kills.get(name, 0) + 1
-        time.sleep(rng.uniform(0.02, 0.35))
+        time.sleep(rng.uniform(0.02, 0.3))
     return kills
 
 
@@ -92,7 +92,7 @@ def check_that_it_sees(told, seen, rows, keys):
 
     by_kind = {"plain": lambda r: r["status"] == "success" and not r["stream"],
                "stream": lambda r: r["status"] == "success" and r["stream"],
-               "cut": lambda r: r["truncated"] and not r["crashed"]}
+               "cut": lambda r: r["truncated"] and not r["crashed"] and not was_stopped(r)}
     for kind, pick in by_kind.items():
         i = next(i for i, r in enumerate(rows) if pick(r))
         others = rows[:i] + rows[i + 1:]
@@ -122,7 +122,7 @@ def check_that_it_sees_meters(meters, rows, totals):
     assert list(wrong_meters([in_books(meters[0], {"held": -1}), *meters[1:]], rows, totals))
 
 
-def run(gateway, mockllm, loadgen, seconds, share):
+def run(gateway, mockllm, loadgen, seconds, share, supervisor):
     """(kills by child, provider's ledger, clients' ledgers, rows, reports by load); share of the rates above."""
     mock = mockllm()
     tight = int(LOADS["tight"][0] * share * seconds / 2)
@@ -134,11 +134,11 @@ def run(gateway, mockllm, loadgen, seconds, share):
                      f"x-bf-vk: {secret(key)}", *more, name=name, prefix=name)
              for name, (rate, key, model, more) in LOADS.items()]
     assert {f"vk-{n}" for n, limits in enumerate(keys) if "cost" in limits} == BUDGETED
-    supervisor = gw.pid
-    kills = kill_children(gw, random.Random(SEED), time.monotonic() + seconds)
+    first = gw.pid
+    kills = kill_children(gw, random.Random(SEED), time.monotonic() + seconds, supervisor)
     reports = [load.report(120) for load in loads]
     wait_for("all children back", lambda: all(c["state"] == "ready" for c in gw.children().values()))
-    assert gw.pid == supervisor and gw.process.poll() is None
+    assert (gw.pid == first or supervisor) and gw.process.poll() is None
     meters, rows, totals = agreed(gw)
     assert gw.stop() == 0
     check_that_it_sees_meters(meters, rows, totals)
@@ -151,9 +151,9 @@ def run(gateway, mockllm, loadgen, seconds, share):
     return kills, mock.stop(), seen, rows, dict(zip(LOADS, reports))
 
 
-def check_books(gateway, mockllm, loadgen, seconds, share=1):
-    """Runs, compares, tries the comparison; returns the number of kills."""
-    kills, told, seen, rows, reports = run(gateway, mockllm, loadgen, seconds, share)
+def check_books(gateway, mockllm, loadgen, seconds, share=1, supervisor=0.0):
+    """Runs, compares, tries the comparison; returns the number of kills. supervisor: how likely a kill is its."""
+    kills, told, seen, rows, reports = run(gateway, mockllm, loadgen, seconds, share, supervisor)
     keys = {name: value[-6:] for name, value in KEYS.items()}
     books = Books(told, seen, rows, keys, BUDGETED)
     wrong = judge(books)

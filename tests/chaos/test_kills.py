@@ -5,8 +5,9 @@ import random
 import signal
 import time
 
+from books import rows_of
 from gateway import wait_for
-from ledger import Client, Ledger, rows_of, settle_accounts
+from ledger import Client, Ledger, settle_accounts
 
 SECONDS = int(os.environ.get("BIFROST_CHAOS_SECONDS", "90"))
 SEED = int(os.environ.get("BIFROST_CHAOS_SEED", "1"))

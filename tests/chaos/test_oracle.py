@@ -12,5 +12,5 @@ SHARE = float(os.environ.get("BIFROST_ORACLE_SHARE", "1"))  # of 500 requests a 
 
 
 def test_the_books_agree(gateway, mockllm, loadgen):  # noqa: F811
-    kills = check_books(gateway, mockllm, loadgen, SECONDS, SHARE)
+    kills = check_books(gateway, mockllm, loadgen, SECONDS, SHARE, supervisor=0.02)
     assert kills >= 200 * SECONDS / 60
