@@ -10,7 +10,7 @@
 #include "common/base/clock.h"
 #include "shm/health.h"
 
-#define GOVERN_PLAN_MAX    (64u << 20)
+#define GOVERN_PLAN_MAX    (1u << 30) /* of 10,000 keys with all budgets that they may have: 70 MB */
 #define GOVERN_UNPRICED_MS 60000
 
 static int govern_plan(struct governance *g, const struct bf_config *config, struct bf_err *err)
