@@ -53,6 +53,11 @@ def used(found, quantity, n=0):
     return next(m["used"] for m in found if m["virtual_key_id"] == f"vk-{n}" and m["quantity"] == quantity)
 
 
+def row_of(rows, model):
+    (row,) = (r for r in rows if r["model"] == model)
+    return row
+
+
 def body_file(folder, **members):
     """A request as loadgen sends it again and again, and how many prompt tokens are reserved for it."""
     text = json.dumps({"messages": [{"role": "user", "content": PROMPT}], **members}, separators=(",", ":"))
@@ -182,12 +187,12 @@ def test_a_stream_is_extended_until_its_limit(gateway, mockllm):  # noqa: F811
     events, error, done = stream(gw, "m;words=10/9000")
     assert error is None and done
     found, rows, _ = agreed(gw)
-    assert used(found, "tokens") == rows[-1]["charged_tokens"] == 9010
+    assert used(found, "tokens") == row_of(rows, "m;words=10/9000")["charged_tokens"] == 9010
     events, error, done = stream(gw, "m;words=10/30000")
     assert error and error["type"] == "token_limited" and not done, events[-2:]
     seen = sum(1 for e in events if e.get("choices") and e["choices"][0].get("delta", {}).get("content"))
     found, rows, _ = agreed(gw)
-    row = max(rows, key=lambda r: r["inc_number"])
+    row = row_of(rows, "m;words=10/30000")
     print({"seen": seen, "charged": row["charged_tokens"], "used": used(found, "tokens")})
     assert row["status"] == "error" and "token_limited" in row["error_details"], row
     assert seen <= row["completion_tokens"] <= row["charged_tokens"] <= most - 9010
