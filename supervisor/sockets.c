@@ -5,11 +5,16 @@
  */
 #include "supervisor/sockets.h"
 
+#include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/slice.h"
 #include "common/net/listen.h"
+
+#define LEFTOVERS_MS 500
 
 void sockets_init(struct sockets *s)
 {
@@ -18,11 +23,26 @@ void sockets_init(struct sockets *s)
 		s->fds[i] = -1;
 }
 
+/* The children of a supervisor that was killed are gone for the lock a moment before the kernel has
+ * closed all they had. */
+static int open_first(const struct bf_addr *addr, struct bf_err *err)
+{
+	const struct timespec pause = {.tv_nsec = 10000000};
+	int64_t end = bf_mono_ms() + LEFTOVERS_MS;
+	int fd = bf_listen_tcp(addr, true, err);
+
+	while (fd == -EADDRINUSE && bf_mono_ms() < end) {
+		(void)nanosleep(&pause, NULL);
+		fd = bf_listen_tcp(addr, true, err);
+	}
+	return fd;
+}
+
 static int open_address(struct sockets *s, const struct bf_addr *addr, uint32_t a,
 			struct bf_err *err)
 {
 	for (uint32_t slot = 0; slot < s->slots; slot++) {
-		int fd = bf_listen_tcp(addr, slot == 0, err);
+		int fd = slot == 0 ? open_first(addr, err) : bf_listen_tcp(addr, false, err);
 
 		if (fd < 0)
 			return fd;
