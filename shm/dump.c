@@ -6,6 +6,8 @@
  */
 #include "shm/dump.h"
 
+#include <string.h>
+
 #include "shm/health.h"
 #include "shm/layout.h"
 #include "shm/parts.h"
@@ -181,6 +183,20 @@ static int json_slots(const struct shm_segment *seg, struct bf_buf *out)
 	return r < 0 ? r : bf_buf_printf(out, "]");
 }
 
+/* The labels of a name have quotes. */
+static int json_metric(struct bf_buf *out, const char *comma, const char *name, int64_t sum)
+{
+	int r = bf_buf_printf(out, "%s\"", comma);
+
+	while (r == 0 && *name) {
+		size_t plain = strcspn(name, "\"");
+
+		r = bf_buf_printf(out, "%.*s%s", (int)plain, name, name[plain] ? "\\\"" : "");
+		name += plain + (name[plain] ? 1 : 0);
+	}
+	return r < 0 ? r : bf_buf_printf(out, "\":%lld", (long long)sum);
+}
+
 int shm_dump_json(const struct shm_segment *seg, struct bf_buf *out)
 {
 	const struct shm_header *h = &seg->map->header;
@@ -198,7 +214,7 @@ int shm_dump_json(const struct shm_segment *seg, struct bf_buf *out)
 	if (r == 0)
 		r = bf_buf_printf(out, ",\"metrics\":{");
 	for (int m = 0; m < SHM_METRIC_COUNT && r == 0; m++)
-		r = bf_buf_printf(out, "%s\"%s\":%lld", m ? "," : "", shm_metric_defs[m].exported,
-				  (long long)shm_metric_sum(seg, (enum shm_metric)m));
+		r = json_metric(out, m ? "," : "", shm_metric_defs[m].exported,
+				shm_metric_sum(seg, (enum shm_metric)m));
 	return r < 0 ? r : bf_buf_printf(out, "}}");
 }

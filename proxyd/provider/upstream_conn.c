@@ -163,7 +163,7 @@ static void conn_send(struct upstream_conn *c)
 	struct ev_loop *loop = c->up->loop;
 
 	while (call->sent < call->total) {
-		struct iovec rest[UPSTREAM_IOV_MAX];
+		struct iovec rest[UPSTREAM_IOV_MAX] = {{0}};
 		unsigned count = conn_rest(call, rest);
 		ssize_t n =
 		    c->tls ? conn_send_tls(c, rest, count) : conn_send_plain(c, rest, count);
