@@ -26,7 +26,7 @@ enum shm_usage_flag {
 	SHM_USAGE_CLIENT_GONE = 1 << 4,
 	SHM_USAGE_HAS_CONTENT =
 	    1 << 5, /* bodies were put into the content ring under the same id */
-	SHM_USAGE_CONTENT_CUT = 1 << 6, /* one of them only as far as SHM_CONTENT_MAX_BYTES */
+	SHM_USAGE_CONTENT_CUT = 1 << 6, /* one of them is not whole */
 };
 
 enum shm_usage_status {

@@ -6,7 +6,6 @@
 #include "proxyd/gate/call_priv.h"
 
 #include "common/base/clock.h"
-#include "proxyd/gate/error_class.h"
 #include "proxyd/gate/error_status.h"
 #include "proxyd/record/record.h"
 
@@ -253,7 +252,6 @@ static bool call_fall_back(struct call *call, const struct exchange_outcome *o)
 
 	call_keep(call, o);
 	record_close(x, o);
-	error_class_count(x);
 	call_forget(call);
 	call_aim(x, x->target + 1);
 	call->attempt_ms = bf_mono_ms();
@@ -278,10 +276,8 @@ void call_restore(struct call *call, struct exchange_outcome *o)
 	struct exchange *x = call->x;
 	const struct call_error *kept = call->kept;
 
-	if (x->admitted) {
+	if (x->admitted)
 		record_close(x, o);
-		error_class_count(x);
-	}
 	if (!kept)
 		return;
 	call_forget(call);

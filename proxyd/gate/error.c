@@ -7,8 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/base/error_class.h"
 #include "common/codec/json_writer.h"
-#include "proxyd/gate/error_class.h"
 #include "proxyd/gate/extra.h"
 #include "proxyd/gate/route.h"
 #include "proxyd/worker.h"
@@ -102,7 +102,9 @@ int error_write(struct bf_buf *out, enum error_dialect dialect, int http_status,
 	error_unified(&w, http_status, type, message);
 	r = bf_jw_finish(&w);
 	return r < 0 ? r
-		     : error_add_extra(out, x ? x : &nobody, error_class(http_status, type, NULL));
+		     : error_add_extra(
+			   out, x ? x : &nobody,
+			   bf_error_class_name(bf_error_class_of(http_status, type, NULL)));
 }
 
 /* The shape of the Responses API: the members at the top, and `error` once more, because that is
@@ -130,7 +132,8 @@ static int error_responses_event(struct bf_buf *out, const struct exchange *x, i
 	bf_jw_end_object(&w);
 	r = bf_jw_finish(&w);
 	if (r == 0 && gate_dialect(x) == ERROR_UNIFIED)
-		r = error_add_extra(out, x, error_class(http_status, type, NULL));
+		r = error_add_extra(
+		    out, x, bf_error_class_name(bf_error_class_of(http_status, type, NULL)));
 	return r;
 }
 

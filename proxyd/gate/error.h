@@ -32,7 +32,7 @@ int error_event_write(struct bf_buf *out, const struct exchange *x, int http_sta
 int error_relayed(struct exchange *x, int http_status);
 
 /* Puts extra_fields into the JSON object that out ends with, which has a member already. class_name
- * as in error_class.h, or NULL. 0 or an error of bf_buf. */
+ * as in common/base/error_class.h, or NULL. 0 or an error of bf_buf. */
 int error_add_extra(struct bf_buf *out, const struct exchange *x,
 		    const char *class_name) BF_MUST_CHECK;
 

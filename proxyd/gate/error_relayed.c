@@ -6,11 +6,11 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "common/base/error_class.h"
 #include "common/codec/json_tape.h"
 #include "common/codec/json_writer.h"
 #include "common/codec/utf8.h"
 #include "proxyd/gate/error.h"
-#include "proxyd/gate/error_class.h"
 #include "proxyd/gate/error_status.h"
 #include "proxyd/gate/extra.h"
 #include "proxyd/worker.h"
@@ -170,7 +170,10 @@ static int relayed_write(struct exchange *x, int http_status, const struct relay
 	bf_jw_end_object(&w);
 	r = bf_jw_finish(&w);
 	http_status = error_status_meant(http_status, bf_buf_slice(&x->answer));
-	return r < 0 ? r : error_add_extra(out, x, error_class(http_status, NULL, e->code_text));
+	return r < 0 ? r
+		     : error_add_extra(
+			   out, x,
+			   bf_error_class_name(bf_error_class_of(http_status, NULL, e->code_text)));
 }
 
 int error_relayed(struct exchange *x, int http_status)

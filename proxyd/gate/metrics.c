@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/error_class.h"
 #include "common/ipc/frame.h"
-#include "proxyd/gate/error_class.h"
 #include "proxyd/gate/metrics_limits.h"
 #include "proxyd/gate/metrics_series.h"
 #include "proxyd/provider/key.h"
@@ -108,10 +108,10 @@ static int write_errors(const struct worker *w, struct bf_buf *out)
 {
 	int r = 0;
 
-	for (unsigned c = 0; c < ERROR_CLASS_COUNT && r == 0; c++)
+	for (unsigned c = 0; c < BF_ERROR_CLASS_COUNT && r == 0; c++)
 		r = bf_buf_printf(
 		    out, "bifrost_errors_by_class_total{error_type=\"%s\"} %" PRId64 "\n",
-		    error_class_name((enum error_class_number)c), shm_error_class_sum(w->seg, c));
+		    bf_error_class_name((enum bf_error_class)c), shm_error_class_sum(w->seg, c));
 	return r;
 }
 

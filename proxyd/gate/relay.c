@@ -11,7 +11,6 @@
 
 #include "proxyd/gate/call_priv.h"
 #include "proxyd/gate/error.h"
-#include "proxyd/gate/error_class.h"
 #include "proxyd/gate/extra.h"
 #include "proxyd/gate/limits.h"
 #include "proxyd/record/record.h"
@@ -37,11 +36,17 @@ static void relay_keep_for_log(struct exchange *x, struct bf_slice bytes)
 	const struct worker *w = x->worker;
 	size_t kept = bf_buf_len(&x->answer);
 
-	if (!record_wants_content(x) || kept >= RELAY_LOG_MAX)
+	if (!record_wants_content(x))
 		return;
-	bytes.len = BF_MIN(bytes.len, RELAY_LOG_MAX - kept);
-	if (w->answer_bytes + bytes.len <= w->config->server.body_memory_bytes / 2)
-		(void)relay_keep(x, bytes);
+	if (bytes.len > RELAY_LOG_MAX - kept) {
+		x->record.flags |= SHM_USAGE_CONTENT_CUT;
+		bytes.len = RELAY_LOG_MAX - kept;
+	}
+	if (bytes.len == 0)
+		return;
+	if (w->answer_bytes + bytes.len > w->config->server.body_memory_bytes / 2 ||
+	    relay_keep(x, bytes) < 0)
+		x->record.flags |= SHM_USAGE_CONTENT_CUT;
 }
 
 /* ---- streams: their head leaves with the first thing there is to say */
@@ -139,8 +144,6 @@ static void relay_close(struct exchange *x, const struct exchange_outcome *outco
 	if (!x->admitted)
 		return;
 	record_close(x, outcome);
-	if (outcome->error_type)
-		error_class_count(x);
 }
 
 void relay_end(struct exchange *x, const struct exchange_outcome *outcome)

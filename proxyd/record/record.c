@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/error_class.h"
 #include "common/govern/plan.h"
 #include "proxyd/record/charge.h"
 #include "proxyd/worker.h"
@@ -260,10 +261,23 @@ static void record_count_series(struct worker *w, const struct shm_usage_record 
 	shm_series_add(w->seg, w->proc_slot, record_series(w, r), &row);
 }
 
+_Static_assert((unsigned)BF_ERROR_CLASS_COUNT == SHM_ERROR_CLASS_COUNT,
+	       "every class has its counter in the segment");
+
+static void record_count_failure(struct worker *w, const struct shm_usage_record *r)
+{
+	char type[sizeof(r->error_type) + 1] = "";
+
+	memcpy(type, r->error_type, sizeof(r->error_type));
+	shm_error_class_count(w->seg, w->proc_slot, bf_error_class_of(r->http_status, type, NULL));
+}
+
 static void record_count(struct worker *w, const struct shm_usage_record *r)
 {
 	record_count_series(w, r);
 	worker_count(w, r->status == SHM_USAGE_SUCCESS ? SHM_M_REQUESTS_OK : SHM_M_REQUESTS_FAILED);
+	if (r->status == SHM_USAGE_ERROR)
+		record_count_failure(w, r);
 	if (r->flags & SHM_USAGE_TRUNCATED)
 		worker_count(w, SHM_M_STREAMS_TRUNCATED);
 	shm_metric_add(w->seg, w->proc_slot, SHM_M_INPUT_TOKENS, token_count(r->prompt_tokens));

@@ -182,6 +182,14 @@ def test_classes_of_errors(gateway):
     assert [row["error_type"] for row in rows(gw, status="success")] == [None] and not rows(gw, error_types="_OTHER")
 
 
+def test_a_long_stream_that_is_kept_in_part_says_so(gw):
+    gw.chat("some", stream=True)
+    gw.chat("word " * 3000, stream=True)
+    wait_for("two rows", lambda: total(gw) == 2)
+    long, short = rows(gw)
+    assert (long["content_truncated"], long["truncated"], short["content_truncated"]) == (True, False, False)
+
+
 def test_a_content_that_is_cut_says_so(gw):
     gw.chat("whole")
     gw.chat("x" * (1 << 20))

@@ -11,9 +11,9 @@
 #include <cmocka.h>
 
 #include "common/base/clock.h"
+#include "common/base/error_class.h"
 #include "common/base/macros.h"
 #include "common/ipc/frame.h"
-#include "proxyd/gate/error_class.h"
 #include "proxyd/gate/metrics.h"
 #include "proxyd/gate/metrics_series.h"
 #include "proxyd/record/record.h"
@@ -180,7 +180,7 @@ static void errors_and_starts(void **state)
 	(void)state;
 	bf_buf_init(&out, 1 << 20);
 	harness_open(&h, NULL);
-	shm_error_class_count(&h.seg, h.slot, ERROR_CLASS_PROVIDER_TIMEOUT);
+	shm_error_class_count(&h.seg, h.slot, BF_ERROR_CLASS_PROVIDER_TIMEOUT);
 	shm_metric_add(&h.seg, h.slot, SHM_M_REQUESTS_FAILED, 1);
 	add_row(&h, h.slot, SHM_SERIES_REST, false, 0);
 	shm_histogram_observe(&h.seg, h.slot, SHM_H_UPSTREAM_LATENCY, 1);

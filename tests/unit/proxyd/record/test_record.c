@@ -13,7 +13,6 @@
 
 #include "common/base/clock.h"
 #include "proxyd/gate/admit.h"
-#include "proxyd/gate/error_class.h"
 #include "proxyd/record/record.h"
 #include "shm/content.h"
 #include "shm/inflight.h"
@@ -219,7 +218,6 @@ static void rows_are_counted_by_name(void **state)
 		assert_true(record_open(&x));
 		worker_count(&h.w, SHM_M_UPSTREAM_ATTEMPTS);
 		record_close(&x, &failed);
-		error_class_count(&x);
 		assert_int_equal(counted(&h, "invented", chat, SHM_SERIES_FAILED), n ? 1 : -1);
 		assert_int_equal(shm_series_sum(&h.seg, SHM_SERIES_REST, SHM_SERIES_FAILED), 1);
 	}
