@@ -141,7 +141,7 @@ int shm_inflight_begin(struct shm_segment *seg, uint32_t p, const struct shm_usa
 	e = entry_at(seg, p, (uint32_t)i);
 	SHM_KILLPOINT("inflight_begin_before");
 	copy_beginning(&e->record, r);
-	/* mo: relaxed (all seven), published by set_bit() */
+	/* mo: relaxed (all nine), published by set_bit() */
 	atomic_store_explicit(&e->prompt_tokens, r->prompt_tokens, memory_order_relaxed);
 	/* mo: relaxed, as above */
 	atomic_store_explicit(&e->completion_tokens, r->completion_tokens, memory_order_relaxed);
@@ -155,6 +155,10 @@ int shm_inflight_begin(struct shm_segment *seg, uint32_t p, const struct shm_usa
 	atomic_store_explicit(&e->meter_state, SHM_METER_NONE, memory_order_relaxed);
 	/* mo: relaxed, as above */
 	atomic_store_explicit(&e->meter_count, 0, memory_order_relaxed);
+	/* mo: relaxed, as above */
+	atomic_store_explicit(&e->input_pusd, 0, memory_order_relaxed);
+	/* mo: relaxed, as above */
+	atomic_store_explicit(&e->output_pusd, 0, memory_order_relaxed);
 	set_bit(d, (uint32_t)i);
 	/* mo: relaxed, the holder's own count */
 	atomic_store_explicit(&d->held, held + 1, memory_order_relaxed);
@@ -174,6 +178,17 @@ void shm_inflight_progress(struct shm_segment *seg, uint32_t p, int entry, uint6
 	atomic_store_explicit(&e->completion_tokens, completion_tokens, memory_order_relaxed);
 	/* mo: relaxed, as above */
 	atomic_store_explicit(&e->flags, flags, memory_order_relaxed);
+}
+
+void shm_inflight_price(struct shm_segment *seg, uint32_t p, int entry, int64_t input_pusd,
+			int64_t output_pusd)
+{
+	struct shm_inflight_entry *e = entry_at(seg, p, (uint32_t)entry);
+
+	/* mo: relaxed (both), numbers that publish nothing but themselves */
+	atomic_store_explicit(&e->input_pusd, input_pusd, memory_order_relaxed);
+	/* mo: relaxed, as above */
+	atomic_store_explicit(&e->output_pusd, output_pusd, memory_order_relaxed);
 }
 
 void shm_inflight_rekey(struct shm_segment *seg, uint32_t p, int entry,
@@ -295,12 +310,13 @@ static void take_key(struct shm_inflight_entry *e, struct shm_usage_record *r)
 	r->attempts = e->keys[now - 1].attempts;
 }
 
-/* What its meters are charged: in the record the same as in them. */
-static void take_charges(struct shm_segment *seg, uint32_t p, uint32_t i,
+/* What its meters are charged: in the record the same as in them. True: money was. */
+static bool take_charges(struct shm_segment *seg, uint32_t p, uint32_t i,
 			 struct shm_usage_record *r)
 {
 	const struct shm_meter_entry *x = entry_at(seg, p, i)->meters;
 	int64_t charged[SHM_METERS_PER_REQUEST];
+	bool money = false;
 
 	r->meter_count = meter_sweep_decide(seg, p, i, charged);
 	for (uint32_t k = 0; k < r->meter_count; k++) {
@@ -315,11 +331,32 @@ static void take_charges(struct shm_segment *seg, uint32_t p, uint32_t i,
 			break;
 		case SHM_METER_NUSD:
 			r->cost_nusd = charged[k];
+			money = true;
 			break;
 		default: /* given back whole */
 			break;
 		}
 	}
+	return money;
+}
+
+/* Rounded half up, as common/govern/price.h has it. */
+static int64_t cost_seen(const struct shm_inflight_entry *e, const struct shm_usage_record *r)
+{
+	/* mo: relaxed (both), as in shm_inflight_sweep() */
+	int64_t input = atomic_load_explicit(&e->input_pusd, memory_order_relaxed);
+	/* mo: relaxed, as above */
+	int64_t output = atomic_load_explicit(&e->output_pusd, memory_order_relaxed);
+
+	if (input <= 0 && output <= 0)
+		return r->cost_nusd;
+	input = input > 0 ? input : 0;
+	output = output > 0 ? output : 0;
+	shm_raw128 pusd = (shm_raw128)r->prompt_tokens * (uint64_t)input +
+			  (shm_raw128)r->completion_tokens * (uint64_t)output + 500;
+	shm_raw128 nusd = pusd / 1000;
+
+	return nusd > SHM_METER_AMOUNT_MAX ? SHM_METER_AMOUNT_MAX : (int64_t)nusd;
 }
 
 int shm_inflight_sweep(struct shm_segment *seg, uint32_t p, int from, int64_t now_wall_ns,
@@ -339,7 +376,7 @@ int shm_inflight_sweep(struct shm_segment *seg, uint32_t p, int from, int64_t no
 	memset(ret_record, 0, sizeof(*ret_record));
 	copy_beginning(ret_record, &e->record);
 	take_key(e, ret_record);
-	take_charges(seg, p, (uint32_t)i, ret_record);
+	bool money = take_charges(seg, p, (uint32_t)i, ret_record);
 	/* mo: relaxed (all three), the writer is dead and shm_slot_state() ordered its last store
 	 * before us */
 	prompt = atomic_load_explicit(&e->prompt_tokens, memory_order_relaxed);
@@ -352,6 +389,8 @@ int shm_inflight_sweep(struct shm_segment *seg, uint32_t p, int from, int64_t no
 		ret_record->prompt_tokens = prompt;
 	if (completion > ret_record->completion_tokens)
 		ret_record->completion_tokens = completion;
+	if (!money)
+		ret_record->cost_nusd = cost_seen(e, ret_record);
 	ret_record->status = SHM_USAGE_ERROR;
 	if (now_wall_ns > ret_record->started_wall_ns)
 		ret_record->latency_us = (now_wall_ns - ret_record->started_wall_ns) / 1000;

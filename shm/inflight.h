@@ -32,6 +32,13 @@ void shm_inflight_progress(struct shm_segment *seg, uint32_t p, int entry, uint6
 			   uint64_t completion_tokens, uint32_t flags);
 
 /*
+ * What tokens cost, in 1e-12 dollars, for the row of a sweep that no meter of money tells the cost
+ * of: it is then what was seen. Holder of p only.
+ */
+void shm_inflight_price(struct shm_segment *seg, uint32_t p, int entry, int64_t input_pusd,
+			int64_t output_pusd);
+
+/*
  * The request goes on with another key, or with the same one again: what the sweep tells instead of
  * the record's key_name, key_id and attempts. Holder of p only.
  */

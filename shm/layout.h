@@ -179,7 +179,7 @@ struct shm_inflight_key {
 };
 SHM_SIZE(shm_inflight_key, 128);
 
-/* One request in flight. Room is left for prices. */
+/* One request in flight. Room is left for further prices. */
 struct shm_inflight_entry {
 	/* what the holder learns on the way, readable at any time */
 	_Atomic uint64_t prompt_tokens;
@@ -191,7 +191,9 @@ struct shm_inflight_entry {
 	uint8_t reserved0[28];
 	struct shm_usage_record record; /* stable while the entry is held */
 	struct shm_meter_entry meters[SHM_METERS_PER_REQUEST];
-	uint8_t reserved_prices[192];
+	/* 1e-12 dollars per token; 0: no price is known */
+	_Atomic int64_t input_pusd, output_pusd;
+	uint8_t reserved_prices[176];
 	/* 0: the record's own; else 1 + which of keys is true */
 	_Atomic uint32_t key_now;
 	uint8_t reserved1[60];
@@ -206,7 +208,8 @@ SHM_AT(shm_inflight_entry, flags, 24);
 SHM_AT(shm_inflight_entry, record, 64);
 SHM_AT(shm_inflight_entry, meter_state, 28);
 SHM_AT(shm_inflight_entry, meters, 1600);
-SHM_AT(shm_inflight_entry, reserved_prices, 3200);
+SHM_AT(shm_inflight_entry, input_pusd, 3200);
+SHM_AT(shm_inflight_entry, reserved_prices, 3216);
 SHM_AT(shm_inflight_entry, key_now, 3392);
 SHM_AT(shm_inflight_entry, keys, 3456);
 SHM_AT(shm_inflight_entry, reserved2, 3712);

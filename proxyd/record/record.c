@@ -119,6 +119,10 @@ bool record_open(struct exchange *x)
 		x->inflight = shm_inflight_begin(w->seg, w->proc_slot, &x->record);
 		if (x->inflight < 0)
 			return false;
+		if (x->spend.price)
+			shm_inflight_price(w->seg, w->proc_slot, x->inflight,
+					   x->spend.price->input_cost_per_token_pusd,
+					   x->spend.price->output_cost_per_token_pusd);
 	}
 	x->admitted = true;
 	w->inflight++;

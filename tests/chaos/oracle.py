@@ -16,9 +16,9 @@ REFUSED = (429, 402)  # by a limit, before anything was spent
 
 
 class Books:
-    def __init__(self, provider, clients, rows, keys, budgeted):
-        """keys: {name of a key: the last 6 characters of its value}. budgeted: ids of virtual keys with a budget."""
-        self.keys, self.budgeted = keys, budgeted
+    def __init__(self, provider, clients, rows, keys):
+        """keys: {name of a key: the last 6 characters of its value}."""
+        self.keys = keys
         self.clients = {}
         for line in clients:
             assert line["user"] not in self.clients, f"a client's id twice: {line['user']}"
@@ -67,14 +67,13 @@ def of_failure(row, told, client):
             yield f"a cut stream of {given} words: truncated {row['truncated']}, {row['completion_tokens']} tokens"
 
 
-def of_charges(row, has_budget):
+def of_charges(row):
     """What is wrong with what a row is charged."""
     prompt, completion = tokens_of(row)
     charged = [row["charged_requests"], row["charged_tokens"], row["cost_nusd"]]
     used = [prompt + completion, prompt * PRICE["input"] + completion * PRICE["output"]]
     if row["crashed"]:
-        # Without a budget nobody reserved money, and who sweeps knows no prices.
-        if charged[0] > 1 or charged[1] < used[0] or charged[2] < (used[1] if has_budget else 0):
+        if charged[0] > 1 or charged[1] < used[0] or charged[2] < used[1]:
             yield f"crashed and charged {charged}, used {used}"
     elif row["status"] == "success":
         if charged != [1, *used]:
@@ -145,7 +144,7 @@ def of_request(books, user, client):
             yield f"no row, but its client saw {client['status']}"
         return
     row = rows[0]
-    yield from of_charges(row, row["virtual_key_id"] in books.budgeted)
+    yield from of_charges(row)
     if row["crashed"]:
         yield from of_crashed(row, told, client)
     else:

@@ -105,6 +105,33 @@ static void swept_record_says_what_happened(void **state)
 	assert_int_equal(got.latency_us, 0);
 }
 
+/* What nobody reserved money for costs what was seen; the next holder of the entry has no price. */
+static void a_swept_row_costs_what_was_seen(void **state)
+{
+	struct fixture *f = *state;
+	struct shm_usage_record r = fixture_record(4), got;
+	int i;
+
+	r.prompt_tokens = r.completion_tokens = 0;
+	r.cost_nusd = 0;
+	i = shm_inflight_begin(&f->seg, f->p, &r);
+	shm_inflight_price(&f->seg, f->p, i, 1, 1);
+	shm_inflight_cancel(&f->seg, f->p, i);
+	assert_int_equal(shm_inflight_begin(&f->seg, f->p, &r), i);
+	r = fixture_record(5);
+	r.prompt_tokens = r.completion_tokens = 0;
+	r.cost_nusd = 0;
+	int priced = shm_inflight_begin(&f->seg, f->p, &r);
+	shm_inflight_price(&f->seg, f->p, priced, 1500, 2001);
+	shm_inflight_progress(&f->seg, f->p, i, 100, 7, 0);
+	shm_inflight_progress(&f->seg, f->p, priced, 100, 7, 0);
+	shm_slot_dead(&f->seg, f->p);
+	assert_int_equal(shm_inflight_sweep(&f->seg, f->p, 0, 5, &got), i);
+	assert_int_equal(got.cost_nusd, 0);
+	assert_int_equal(shm_inflight_sweep(&f->seg, f->p, i + 1, 5, &got), priced);
+	assert_int_equal(got.cost_nusd, 164); /* 150 + 14.007 */
+}
+
 /* A worker that died with its second or third key: the row names the one it was with. */
 static void a_swept_row_names_the_last_key(void **state)
 {
@@ -441,6 +468,7 @@ int main(void)
 	    FIXTURE_TEST(begin_refuses_what_the_ring_could_not_keep),
 	    FIXTURE_TEST(sweep_only_what_is_dead_and_drained),
 	    FIXTURE_TEST(swept_record_says_what_happened),
+	    FIXTURE_TEST(a_swept_row_costs_what_was_seen),
 	    FIXTURE_TEST(a_swept_row_names_the_last_key),
 	    FIXTURE_TEST(an_entry_used_again_forgets_its_key),
 	    FIXTURE_TEST(sweep_repeats_until_swept),
