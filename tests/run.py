@@ -153,7 +153,7 @@ def stage_asan(results, _options):
 def stage_tsan(results, _options):
     for cc in ("gcc", "clang"):
         path = build(results, f"build-tsan-{cc}", "-Db_sanitize=thread", "-Db_lundef=false", "-Ddocs=false", cc=cc,
-                     targets=["tests/torture/torture-threads"])
+                     targets=["tests/torture/torture-threads", "tests/torture/torture-meter-threads"])
         if path:
             meson_tests(results, path, ["tsan"], f"tsan-{cc}", timeout_factor=4)
 
