@@ -80,7 +80,7 @@ static void openai_estimate_unheard(struct openai_call *call)
 	const struct upstream_call *up = &call->up;
 
 	if (!call->usage_seen && up->attempts && up->sent == up->total && call->status <= 299)
-		openai_estimate(call, call->deltas);
+		openai_estimate(call, call->tokens);
 }
 
 static void openai_note_stop(struct openai_call *call, struct bf_slice reason)

@@ -50,6 +50,29 @@ static bool begins_with_error(struct bf_slice json)
 			       BF_SLICE_LIT("\"error\""));
 }
 
+/* What stands behind the last quote of the string whose first one is at i; 0: it has none. */
+static size_t skip_string(struct bf_slice json, size_t i)
+{
+	const char *at = json.ptr + i + 1, *end = json.ptr + json.len;
+
+	while (at < end && (at = memchr(at, '"', (size_t)(end - at))) != NULL) {
+		const char *slashes = at;
+		while (slashes[-1] == '\\')
+			slashes--;
+		if ((at++ - slashes) % 2 == 0)
+			return (size_t)(at - json.ptr);
+	}
+	return 0;
+}
+
+/* The string that this begins with, as it is written; ptr NULL: it begins with none. */
+static struct bf_slice string_at(struct bf_slice json)
+{
+	size_t end = json.len && json.ptr[0] == '"' ? skip_string(json, 0) : 0;
+
+	return end ? (struct bf_slice){json.ptr + 1, end - 2} : (struct bf_slice){NULL, 0};
+}
+
 /* The value of "type" where it stands first, as it does in practice; ptr NULL: elsewhere. */
 static struct bf_slice first_type(struct bf_slice json)
 {
@@ -60,14 +83,8 @@ static struct bf_slice first_type(struct bf_slice json)
 	if (!bf_slice_starts(json, BF_SLICE_LIT("{\"type\":")))
 		return none;
 	i = skip_space(json, i);
-	if (i == json.len || json.ptr[i] != '"')
-		return none;
-	type.ptr = json.ptr + i + 1;
-	const char *end = memchr(type.ptr, '"', json.len - i - 1);
-	if (!end)
-		return none;
-	type.len = (size_t)(end - type.ptr);
-	return memchr(type.ptr, '\\', type.len) ? none : type;
+	type = string_at((struct bf_slice){json.ptr + i, json.len - i});
+	return type.ptr && memchr(type.ptr, '\\', type.len) ? none : type;
 }
 
 static bool responses_maybe(struct bf_slice json, bool first)
@@ -105,64 +122,142 @@ static struct bf_slice value_behind(struct bf_slice json, struct bf_slice key)
 	return (struct bf_slice){json.ptr + i, json.len - i};
 }
 
-/* The end of a string whose first quote is at i; json.len when it has none. */
-static size_t skip_string(struct bf_slice json, size_t i)
+/* ---- how much of the answer an event carries */
+
+/* Most events carry one token, whatever its length; longer pieces are told by their bytes. */
+static uint64_t piece_tokens(uint64_t bytes)
 {
-	for (i++; i < json.len && json.ptr[i] != '"'; i++)
-		i += json.ptr[i] == '\\';
-	return BF_MIN(i + 1, json.len);
+	if (bytes <= OPENAI_TOKEN_BYTES_MAX)
+		return 1;
+	return (bytes + OPENAI_BYTES_PER_TOKEN - 1) / OPENAI_BYTES_PER_TOKEN;
 }
 
-/* Has the object that this begins with a member that is a piece of text, or calls a tool? */
-static bool delta_speaks(struct bf_slice json)
+static bool is_text_key(struct bf_slice key)
 {
-	size_t i = skip_space(json, 0);
+	static const struct bf_slice keys[] = {
+	    BF_SLICE_INIT("content"),
+	    BF_SLICE_INIT("arguments"),
+	    BF_SLICE_INIT("refusal"),
+	    BF_SLICE_INIT("reasoning"),
+	    BF_SLICE_INIT("text"),
+	    BF_SLICE_INIT("thinking"),
+	    BF_SLICE_INIT("input"),
+	    BF_SLICE_INIT("transcript"),
+	    BF_SLICE_INIT("reasoning_content"),
+	};
 
-	if (i == json.len || json.ptr[i] != '{')
-		return false;
-	i = skip_space(json, i + 1);
-	while (i < json.len && json.ptr[i] == '"') {
-		size_t key = i + 1, end = skip_string(json, i);
-		if (end == json.len)
-			return false;
-		bool role = bf_slice_is((struct bf_slice){json.ptr + key, end - 1 - key}, "role");
-		i = skip_space(json, end);
-		i = i < json.len && json.ptr[i] == ':' ? skip_space(json, i + 1) : i;
-		if (i < json.len && json.ptr[i] == '"') {
-			end = skip_string(json, i);
-			if (!role && end - i > 2)
-				return true;
-			i = skip_space(json, end);
-		} else if (bf_slice_starts((struct bf_slice){json.ptr + i, json.len - i},
-					   BF_SLICE_LIT("null"))) {
-			i = skip_space(json, i + 4);
-		} else {
+	for (size_t i = 0; i < BF_ARRAY_LEN(keys); i++) {
+		if (bf_slice_eq(key, keys[i]))
 			return true;
-		}
-		if (i == json.len || json.ptr[i] != ',')
-			return false;
-		i = skip_space(json, i + 1);
 	}
 	return false;
 }
 
-static bool text_speaks(struct bf_slice value)
+/* A delta while it is read. */
+struct delta {
+	unsigned depth;
+	bool frame;  /* within a member that is no piece, or tells another one again */
+	bool text;   /* the value of this key is written by the model */
+	bool speaks; /* there is a piece of the answer, of whatever kind */
+	uint64_t bytes;
+};
+
+static void delta_key(struct delta *d, struct bf_slice key)
 {
-	return value.len > 1 && value.ptr[0] == '"' && value.ptr[1] != '"';
+	if (d->depth == 1)
+		d->frame = bf_slice_is(key, "role") || bf_slice_is(key, "reasoning_details");
+	d->text = !d->frame && is_text_key(key);
 }
 
-bool openai_said_delta(enum shm_usage_object object, struct bf_slice json)
+static void delta_value(struct delta *d, uint64_t bytes)
 {
-	struct bf_slice key = BF_SLICE_LIT("\"delta\"");
-	struct bf_slice rest = json;
+	d->speaks = d->speaks || (bytes && !d->frame);
+	d->bytes += d->text ? bytes : 0;
+}
+
+/* A string at i, a key or a value. Returns what stands behind; 0: it is cut. */
+static size_t delta_string(struct delta *d, struct bf_slice json, size_t i)
+{
+	size_t end = skip_string(json, i);
+
+	if (!end)
+		return 0;
+	size_t next = skip_space(json, end);
+	if (next < json.len && json.ptr[next] == ':')
+		delta_key(d, (struct bf_slice){json.ptr + i + 1, end - i - 2});
+	else
+		delta_value(d, end - i - 2);
+	return end;
+}
+
+/* Tokens of the object that *rest begins with, if it is one; moves behind it. */
+static uint64_t delta_tokens(struct bf_slice *rest)
+{
+	struct bf_slice json = *rest;
+	struct delta d = {0};
+	size_t i = 0;
+
+	if (json.len == 0 || json.ptr[0] != '{')
+		return 0;
+	do {
+		switch (json.ptr[i]) {
+		case '"':
+			i = delta_string(&d, json, i);
+			if (i == 0)
+				return 0;
+			continue;
+		case '{':
+			d.speaks = d.speaks || (d.depth && !d.frame);
+			d.depth++;
+			break;
+		case '[':
+			d.depth++;
+			break;
+		case '}':
+		case ']':
+			d.depth--;
+			break;
+		default:
+			break;
+		}
+		i++;
+	} while (i < json.len && d.depth);
+	*rest = (struct bf_slice){json.ptr + i, json.len - i};
+	return d.speaks && !d.depth ? piece_tokens(d.bytes) : 0;
+}
+
+static uint64_t text_tokens(struct bf_slice json)
+{
+	uint64_t tokens = 0;
+
+	while ((json = value_behind(json, BF_SLICE_LIT("\"text\""))).ptr) {
+		struct bf_slice text = string_at(json);
+		tokens += text.len ? piece_tokens(text.len) : 0;
+	}
+	return tokens;
+}
+
+/* Some servers sort the members, and "type" comes last. */
+static uint64_t response_tokens(struct bf_slice json)
+{
+	struct bf_slice type = first_type(json);
+
+	if (!type.ptr)
+		type = string_at(value_behind(json, BF_SLICE_LIT("\"type\"")));
+	if (!holds(type, BF_SLICE_LIT(".delta")))
+		return 0;
+	return piece_tokens(string_at(value_behind(json, BF_SLICE_LIT("\"delta\""))).len);
+}
+
+uint64_t openai_said_tokens(enum shm_usage_object object, struct bf_slice json)
+{
+	uint64_t tokens = 0;
 
 	if (object == SHM_OBJECT_RESPONSES)
-		return holds(first_type(json), BF_SLICE_LIT(".delta"));
+		return response_tokens(json);
 	if (object != SHM_OBJECT_CHAT)
-		return text_speaks(value_behind(json, BF_SLICE_LIT("\"text\"")));
-	while ((rest = value_behind(rest, key)).ptr) {
-		if (delta_speaks(rest))
-			return true;
-	}
-	return false;
+		return text_tokens(json);
+	while ((json = value_behind(json, BF_SLICE_LIT("\"delta\""))).ptr)
+		tokens += delta_tokens(&json);
+	return tokens;
 }

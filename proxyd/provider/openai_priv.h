@@ -9,8 +9,6 @@
 
 #define OPENAI_EVENT_MAX   (4u << 20)  /* largest event of a stream */
 #define OPENAI_SCRATCH_MAX (64u << 20) /* tape of a plain answer */
-/* Where the provider tells no numbers: about this many bytes of JSON are a token. */
-#define OPENAI_BYTES_PER_TOKEN 4u
 
 /* One server. */
 struct openai_pool {
@@ -49,7 +47,8 @@ struct openai_call {
 	struct sse_scan scan;
 	struct bf_buf partial; /* the beginning of an event; no-dump */
 	uint64_t partial_charged;
-	uint64_t events, deltas; /* with data; with a piece of the answer */
+	uint64_t events; /* with data */
+	uint64_t tokens; /* of the answer, about, while nobody tells */
 	bool usage_seen, stop_seen, framed;
 };
 

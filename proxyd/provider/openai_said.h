@@ -10,6 +10,9 @@
 #include "shm/usage.h"
 
 #define OPENAI_TOKENS_MAX 1000000000u /* a larger number is no count of tokens */
+/* Where the provider tells no numbers: about this many bytes of text (or JSON) are a token. */
+#define OPENAI_BYTES_PER_TOKEN 4u
+#define OPENAI_TOKEN_BYTES_MAX 16u /* a piece of a stream that is no longer is one token */
 
 enum openai_verdict {
 	OPENAI_GOES_ON,
@@ -39,8 +42,11 @@ struct openai_said {
  * written without escapes. first: the first event, which may be an error of any shape.
  */
 bool openai_said_maybe(enum shm_usage_object object, struct bf_slice json, bool first);
-/* Is it an event that carries a piece of the answer, and not only its frame? Cheap. */
-bool openai_said_delta(enum shm_usage_object object, struct bf_slice json);
+/*
+ * About how many tokens of the answer an event carries; 0: only its frame. Cheap: each choice with
+ * a piece of text counts one, or what the bytes of a long one say.
+ */
+uint64_t openai_said_tokens(enum shm_usage_object object, struct bf_slice json);
 /* What the type of a responses stream's event means. */
 enum openai_verdict openai_verdict_of_type(struct bf_slice type);
 /*

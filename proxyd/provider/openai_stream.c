@@ -8,6 +8,8 @@
 #include "proxyd/provider/openai_priv.h"
 
 #define STREAM_DONE BF_SLICE_LIT("data: [DONE]\n\n")
+/* Limits are looked at for each run of events: the one that is refused must not be large. */
+#define STREAM_RUN_TOKENS 256u
 
 enum event_kind {
 	EVENT_RELAYED,
@@ -59,14 +61,14 @@ static enum event_kind stream_read_event(struct openai_call *call, struct stream
 	if (bf_slice_is(e->data, "[DONE]"))
 		return is_responses(call) ? EVENT_HIDDEN : EVENT_DONE;
 	call->events++;
-	call->deltas += openai_said_delta(call->object, e->data);
+	call->tokens += openai_said_tokens(call->object, e->data);
 	if (!openai_said_maybe(call->object, e->data, first) ||
 	    !openai_said_read(call->object, e->data, false, &o->scratch, &e->said))
 		return EVENT_RELAYED;
 	enum event_kind kind = stream_kind(call, &e->said);
 	/* What a response's other events say of it is not its end. */
 	if (!is_responses(call) || kind == EVENT_LAST || kind == EVENT_FAILED)
-		openai_heard(call, &e->said, call->deltas);
+		openai_heard(call, &e->said, call->tokens);
 	return kind;
 }
 
@@ -77,7 +79,7 @@ static void stream_finish(struct openai_call *call, struct bf_slice tail)
 
 	/* What came together with the end was not counted yet. */
 	if (!call->usage_seen)
-		openai_estimate(call, call->deltas);
+		openai_estimate(call, call->tokens);
 	upstream_release(&call->up);
 	openai_finish(call, &outcome);
 }
@@ -113,7 +115,7 @@ static bool stream_relay(struct openai_call *call, struct bf_slice run)
 	if (run.len == 0 || call->events == 0)
 		return true;
 	if (!call->usage_seen)
-		openai_estimate(call, call->deltas);
+		openai_estimate(call, call->tokens);
 	call->x->stream_events = (uint32_t)call->events;
 	return call->x->sink->on_body(call->x, run);
 }
@@ -125,7 +127,7 @@ static bool stream_final(struct openai_call *call, const struct stream_event *e)
 	if (!one_line)
 		return stream_relay(call, e->bytes);
 	if (!call->usage_seen)
-		openai_estimate(call, call->deltas);
+		openai_estimate(call, call->tokens);
 	call->x->stream_events = (uint32_t)call->events - 1;
 	return call->x->sink->on_final(call->x, e->bytes, e->data);
 }
@@ -161,6 +163,7 @@ static bool stream_special(struct openai_call *call, enum event_kind kind,
 static bool stream_events(struct openai_call *call, struct bf_slice text, size_t *ret_used)
 {
 	size_t begin = 0, at = 0; /* of what is to be relayed; of the next event */
+	uint64_t relayed = call->tokens;
 
 	for (;;) {
 		struct stream_event e;
@@ -170,16 +173,18 @@ static bool stream_events(struct openai_call *call, struct bf_slice text, size_t
 		e.bytes = (struct bf_slice){text.ptr + at, n};
 		enum event_kind kind = stream_read_event(call, &e);
 		at += n;
-		if (kind == EVENT_RELAYED)
+		if (kind == EVENT_RELAYED && call->tokens - relayed < STREAM_RUN_TOKENS)
 			continue;
 		if (kind == EVENT_DONE) {
 			stream_finish(call, (struct bf_slice){text.ptr + begin, at - begin});
 			return false;
 		}
-		if (!stream_relay(call, (struct bf_slice){text.ptr + begin, at - n - begin}) ||
+		size_t end = kind == EVENT_RELAYED ? at : at - n;
+		if (!stream_relay(call, (struct bf_slice){text.ptr + begin, end - begin}) ||
 		    !stream_special(call, kind, &e))
 			return false;
 		begin = at;
+		relayed = call->tokens;
 	}
 	*ret_used = at;
 	return stream_relay(call, (struct bf_slice){text.ptr + begin, at - begin});

@@ -25,7 +25,7 @@ struct heard {
 	struct exchange *x;
 	char text[4096];
 	size_t len;
-	unsigned heads, finals, ends;
+	unsigned heads, bodies, finals, ends;
 	uint64_t prompt, completion;
 	struct exchange_outcome outcome;
 	bool estimated;
@@ -53,6 +53,7 @@ static bool hear_body(struct exchange *x, struct bf_slice bytes)
 		return bf_buf_append_slice(&x->answer, bytes) == 0;
 	assert_true(bytes.len > 0 && heard.len + bytes.len < sizeof(heard.text));
 	memcpy(heard.text + heard.len, bytes.ptr, bytes.len);
+	heard.bodies++;
 	heard.len += bytes.len;
 	heard.text[heard.len] = '\0';
 	return true;

@@ -231,70 +231,133 @@ static void events_of_streams(void **state BF_UNUSED)
 	bf_arena_done(&arena);
 }
 
+/* Of its own size: not a byte behind it is read, wherever it is cut. */
+static uint64_t tokens_of(enum shm_usage_object object, const char *json)
+{
+	size_t len = strlen(json);
+	uint64_t tokens = 0;
+
+	for (size_t cut = 0; cut <= len; cut++) {
+		char *begin = malloc(cut + 1);
+		assert_non_null(begin);
+		memcpy(begin + 1, json, cut);
+		tokens = openai_said_tokens(object, (struct bf_slice){begin + 1, cut});
+		free(begin);
+	}
+	return tokens;
+}
+
+#define B16 "0123456789abcdef"
+#define B32 B16 B16
+
+struct piece {
+	enum shm_usage_object object;
+	const char *json;
+	uint64_t tokens;
+};
+
+static void check_pieces(const struct piece *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint64_t tokens = tokens_of(list[i].object, list[i].json);
+		if (tokens != list[i].tokens)
+			fail_msg("%s: %lu", list[i].json, (unsigned long)tokens);
+	}
+}
+
 static void pieces_of_chats(void **state BF_UNUSED)
 {
-	static const struct {
-		enum shm_usage_object object;
-		const char *json;
-		bool speaks;
-	} list[] = {
-	    {CHAT, "{\"choices\":[{\"delta\":{\"content\":\"a\"}}]}", true},
+	static const struct piece list[] = {
+	    {CHAT, "{\"choices\":[{\"delta\":{\"content\":\"a\"}}]}", 1},
 	    {CHAT,
-	     "{\"choices\":[{\"delta\" : { \"role\" : \"assistant\" , \"content\" : \"a\" }}]}",
-	     true},
-	    {CHAT, "{\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}", false},
+	     "{\"choices\":[{\"delta\" : { \"role\" : \"assistant\" , \"content\" : \"a\" }}]}", 1},
+	    {CHAT, "{\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}", 0},
 	    {CHAT,
 	     "{\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}}]"
 	     "}",
-	     false},
+	     0},
 	    {CHAT, "{\"choices\":[{\"delta\":{\"content\":null,\"reasoning_content\":\"\\\"\"}}]}",
-	     true},
-	    {CHAT, "{\"choices\":[{\"delta\":{\"tool_calls\":[{}]}}]}", true},
-	    {CHAT, "{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}", false},
-	    {CHAT, "{\"choices\":[{\"delta\":{}},{\"delta\":{\"content\":\"a\"}}]}", true},
-	    {CHAT, "{\"choices\":[],\"usage\":{}}", false},
-	    {CHAT, "{\"choices\":[{\"delta\":null}]}", false},
-	    {CHAT, "{\"delta\":{\"content\":\"", false},
-	    {CHAT, "{\"delta\":{\"role", false},
-	    {CHAT, "{\"delta\":{\"a\\", false},
-	    {CHAT, "{\"delta\":", false},
-	    {CHAT, "{\"delta\"", false},
-	    {SHM_OBJECT_COMPLETION, "{\"choices\":[{\"text\":\"a\"}]}", true},
-	    {SHM_OBJECT_COMPLETION, "{\"choices\":[{\"text\":\"\"}]}", false},
-	    {SHM_OBJECT_COMPLETION, "{\"choices\":[{\"text\":\"", false},
+	     1},
+	    {CHAT, "{\"choices\":[{\"delta\":{\"tool_calls\":[{}]}}]}", 1},
+	    {CHAT, "{\"choices\":[{\"delta\":{\"tool_calls\":[]}}]}", 0},
+	    {CHAT, "{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}", 0},
+	    {CHAT, "{\"choices\":[{\"delta\":{}},{\"delta\":{\"content\":\"a\"}}]}", 1},
+	    {CHAT, "{\"choices\":[],\"usage\":{}}", 0},
+	    {CHAT, "{\"choices\":[{\"delta\":null}]}", 0},
+	    {CHAT, "{\"delta\":{\"content\":\"", 0},
+	    {CHAT, "{\"delta\":{\"content\":\"a\\\\\\\"}}", 0},
+	    {CHAT, "{\"delta\":{\"role", 0},
+	    {CHAT, "{\"delta\":{\"a\\", 0},
+	    {CHAT, "{\"delta\":", 0},
+	    {CHAT, "{\"delta\"", 0},
 	};
 
-	for (size_t i = 0; i < BF_ARRAY_LEN(list); i++) {
-		size_t len = strlen(list[i].json);
-		/* Of its own size: not a byte behind it is read. */
-		char *copy = malloc(len);
-		assert_non_null(copy);
-		memcpy(copy, list[i].json, len);
-		if (openai_said_delta(list[i].object, (struct bf_slice){copy, len}) !=
-		    list[i].speaks)
-			fail_msg("%s", list[i].json);
-		for (size_t cut = 0; cut < len; cut++) {
-			char *begin = malloc(cut + 1);
-			assert_non_null(begin);
-			memcpy(begin + 1, copy, cut);
-			(void)openai_said_delta(list[i].object, (struct bf_slice){begin + 1, cut});
-			free(begin);
-		}
-		free(copy);
-	}
+	check_pieces(list, BF_ARRAY_LEN(list));
+}
+
+/* A short piece is one token; of a long one the bytes say it; each choice has its own. */
+static void pieces_have_their_length(void **state BF_UNUSED)
+{
+	static const struct piece list[] = {
+	    {CHAT, "{\"choices\":[{\"delta\":{\"content\":\"" B16 "\"}}]}", 1},
+	    {CHAT, "{\"choices\":[{\"delta\":{\"content\":\"" B16 "x\"}}]}", 5},
+	    {CHAT, "{\"choices\":[{\"delta\":{\"content\":\"" B32 B32 "\"}}]}", 16},
+	    {CHAT, "{\"choices\":[{\"delta\":{\"content\":\"\\\\\\\"" B32 "\\\\\"}}]}", 10},
+	    {CHAT,
+	     "{\"choices\":[{\"delta\":{\"content\":\"a\"}},{\"index\":1,\"delta\":{\"content\":\""
+	     "\\\"delta\\\":{\"}},{\"delta\":{\"content\":\"" B32 "\"}},{\"delta\":{\"content\":\"b"
+	     "\"}}]}",
+	     11},
+	    {CHAT, "{\"choices\":[{\"delta\":{\"refusal\":\"" B32 "\",\"content\":null}}]}", 8},
+	    {CHAT, "{\"choices\":[{\"delta\":{\"reasoning_content\":\"" B32 "\"}}]}", 8},
+	    /* The same text a second time; names; what nobody knows. */
+	    {CHAT,
+	     "{\"choices\":[{\"delta\":{\"reasoning\":\"" B32
+	     "\",\"reasoning_details\":[{\"type\":\"reasoning.text\",\"text\":\"" B32 "\"}]}}]}",
+	     8},
+	    {CHAT, "{\"choices\":[{\"delta\":{\"channel\":\"analysis\",\"content\":\"" B16 "\"}}]}",
+	     1},
+	    {CHAT, "{\"choices\":[{\"delta\":{\"unknown\":\"" B32 "\"}}]}", 1},
+	    /* A tool's name and id are short or made by the server; its arguments are not. */
+	    {CHAT,
+	     "{\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"" B32
+	     "\",\"function\":{\"name\":\"" B32 "\",\"arguments\":\"\"}}]}}]}",
+	     1},
+	    {CHAT,
+	     "{\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":"
+	     "\"" B32 "\"}},{\"index\":1,\"function\":{\"arguments\":\"" B32 "\"}}]}}]}",
+	     16},
+	    {CHAT,
+	     "{\"choices\":[{\"delta\":{\"content\":[{\"type\":\"text\",\"text\":\"" B32
+	     "\"},{\"type\":\"thinking\",\"thinking\":[{\"text\":\"" B16 "\"}]}]}}]}",
+	     12},
+	    {SHM_OBJECT_COMPLETION, "{\"choices\":[{\"text\":\"a\"}]}", 1},
+	    {SHM_OBJECT_COMPLETION, "{\"choices\":[{\"text\":\"\"}]}", 0},
+	    {SHM_OBJECT_COMPLETION, "{\"choices\":[{\"text\":\"", 0},
+	    {SHM_OBJECT_COMPLETION, "{\"choices\":[{\"text\":null},{\"x\":\"text\"}]}", 0},
+	    {SHM_OBJECT_COMPLETION,
+	     "{\"choices\":[{\"text\":\"a\"},{\"text\":\"" B32 "\"},{\"text\" : \"b\"}]}", 10},
+	};
+
+	check_pieces(list, BF_ARRAY_LEN(list));
 }
 
 static void pieces_of_responses(void **state BF_UNUSED)
 {
-	assert_true(
-	    openai_said_delta(RESP, BF_SLICE_LIT("{\"type\":\"response.output_text.delta\"}")));
-	assert_true(openai_said_delta(
-	    RESP, BF_SLICE_LIT("{\"type\": \"response.function_call_arguments.delta\",\"a\":1}")));
-	assert_false(openai_said_delta(
-	    RESP, BF_SLICE_LIT("{\"type\":\"response.created\",\"x\":\".delta\"}")));
-	assert_false(openai_said_delta(RESP, BF_SLICE_LIT("{\"type\":\"response.delta")));
-	assert_false(openai_said_delta(RESP, BF_SLICE_LIT("{\"type\":")));
-	assert_false(openai_said_delta(RESP, BF_SLICE_LIT("")));
+	static const struct piece list[] = {
+	    {RESP, "{\"type\":\"response.output_text.delta\"}", 1},
+	    {RESP, "{\"type\": \"response.function_call_arguments.delta\",\"a\":1}", 1},
+	    {RESP, "{\"type\":\"response.output_text.delta\",\"delta\":\"a\"}", 1},
+	    {RESP, "{\"type\":\"response.output_text.delta\",\"delta\" : \"" B32 B16 "\"}", 12},
+	    {RESP, "{\"delta\":\"" B32 "\",\"type\":\"response.output_text.delta\"}", 8},
+	    {RESP, "{\"delta\":\"" B32 "\",\"type\":\"response.output_text.done\"}", 0},
+	    {RESP, "{\"type\":\"response.created\",\"x\":\".delta\"}", 0},
+	    {RESP, "{\"type\":\"response.delta", 0},
+	    {RESP, "{\"type\":", 0},
+	    {RESP, "", 0},
+	};
+
+	check_pieces(list, BF_ARRAY_LEN(list));
 }
 
 static void operations(void **state BF_UNUSED)
@@ -324,6 +387,7 @@ int main(void)
 	    cmocka_unit_test(an_answer_that_is_not_read),
 	    cmocka_unit_test(events_of_streams),
 	    cmocka_unit_test(pieces_of_chats),
+	    cmocka_unit_test(pieces_have_their_length),
 	    cmocka_unit_test(pieces_of_responses),
 	    cmocka_unit_test(operations),
 	};

@@ -7,6 +7,7 @@
 #define CHUNK(rest) "data: {\"object\":\"chat.completion.chunk\",\"choices\":[" rest "\n\n"
 #define WORD(text) \
 	CHUNK("{\"index\":0,\"delta\":{\"content\":\"" text "\"},\"finish_reason\":null}]}")
+#define TEXT_48    "0123456789abcdef0123456789abcdef0123456789abcdef"
 #define STOP       CHUNK("{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}")
 #define USAGE      CHUNK("],\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":2}}")
 #define DONE       "data: [DONE]\n\n"
@@ -296,6 +297,11 @@ static void words_that_come_with_the_end(void **state BF_UNUSED)
 	     CHUNK("{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}") WORD("a") STOP DONE,
 	     1},
 	    {SHM_OBJECT_COMPLETION, TEXT("a") TEXT_STOP DONE, 1},
+	    {SHM_OBJECT_CHAT, WORD(TEXT_48) WORD("lo") STOP DONE, 13},
+	    {SHM_OBJECT_CHAT,
+	     CHUNK("{\"delta\":{\"content\":\"a\"}},{\"delta\":{\"content\":\"b\"}}]}") STOP DONE,
+	     2},
+	    {SHM_OBJECT_COMPLETION, TEXT(TEXT_48) TEXT_STOP DONE, 12},
 	};
 
 	for (size_t i = 0; i < BF_ARRAY_LEN(list); i++) {
@@ -307,6 +313,32 @@ static void words_that_come_with_the_end(void **state BF_UNUSED)
 	}
 }
 
+/* A stream that is cut costs what came of it. */
+static void words_before_a_cut(void **state BF_UNUSED)
+{
+	once(SHM_OBJECT_CHAT, WORD(TEXT_48) WORD("a") WORD(TEXT_48), CHUNKED);
+	assert_string_equal(heard.error_type, "upstream_truncated");
+	assert_int_equal(heard.completion, 25);
+	once(SHM_OBJECT_RESPONSES, CREATED DELTA DELTA, CHUNKED);
+	assert_int_equal(heard.completion, 2);
+	assert_true(heard.estimated);
+}
+
+/* What comes at once is passed on at once, but not more of it than limits can look at. */
+static void long_runs_are_divided(void **state BF_UNUSED)
+{
+	char text[4096], *at = text;
+
+	for (unsigned i = 0; i < 3; i++)
+		at += sprintf(at, WORD("%0*u"), 300 * 4, i);
+	(void)sprintf(at, DONE);
+	once(SHM_OBJECT_CHAT, text, LENGTH);
+	assert_int_equal(heard.completion, 900);
+	assert_int_equal(heard.bodies, 3);
+	once(SHM_OBJECT_CHAT, WORD("a") WORD("b") WORD("c"), LENGTH);
+	assert_int_equal(heard.bodies, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +348,8 @@ int main(void)
 	    cmocka_unit_test(errors_within_streams),
 	    cmocka_unit_test(numbers_that_cannot_be_true),
 	    cmocka_unit_test(words_that_come_with_the_end),
+	    cmocka_unit_test(words_before_a_cut),
+	    cmocka_unit_test(long_runs_are_divided),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
