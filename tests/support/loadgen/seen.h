@@ -16,7 +16,7 @@ struct seen {
 	bool verify; /* words are mockllm's, numbered, with this hash */
 	uint32_t hash;
 	uint64_t events; /* data of a stream, its terminal event included */
-	uint64_t tokens;
+	uint64_t tokens; /* words that were verified; else pieces of text */
 	bool terminal, error, garbled, has_usage;
 	uint64_t prompt_tokens, completion_tokens;
 };

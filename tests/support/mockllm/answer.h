@@ -38,8 +38,10 @@ struct answer {
 	/* Stream. */
 	enum answer_step step;
 	uint64_t next_word;
-	char *prefix, *suffix; /* around a word: in the request's arena */
+	uint64_t event_words;
+	char *prefix, *suffix; /* around the words of an event: in the request's arena */
 	size_t prefix_len, suffix_len;
+	size_t size_len, bare_len; /* of the prefix' chunk size; of an event without its words */
 };
 
 /*
@@ -56,7 +58,7 @@ int answer_refusal(struct bf_buf *out, int status, const char *text);
 
 int answer_stream_head(struct answer *a, struct bf_buf *out);
 /*
- * The next event, or the end of the framing (*ret_event false). *ret_word: it carries a word. 1: a
- * piece was written, 0: the stream is over, negative: the buffer's code.
+ * The next event, or the end of the framing (*ret_event false). *ret_words: how many it carries. 1:
+ * a piece was written, 0: the stream is over, negative: the buffer's code.
  */
-int answer_stream_next(struct answer *a, struct bf_buf *out, bool *ret_event, bool *ret_word);
+int answer_stream_next(struct answer *a, struct bf_buf *out, bool *ret_event, uint32_t *ret_words);

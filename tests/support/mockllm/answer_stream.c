@@ -1,8 +1,9 @@
 /*
- * Renders streams event by event, each in a chunk of its own. Called by conn.c; the bytes around a
- * word are made once per answer, because an event is what a benchmark counts.
+ * Renders streams event by event, each in a chunk of its own. Called by conn.c; the bytes around
+ * words are made once per answer, because an event is what a benchmark counts.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "common/base/macros.h"
 #include "tests/support/mockllm/answer_priv.h"
@@ -37,16 +38,18 @@ int answer_stream_init(struct answer *a, struct bf_arena *arena)
 	struct bf_slice middle = bf_slice_from(word_middle[k]);
 	size_t bare = start.len + model.len + middle.len + end.len;
 	size_t want = (size_t)a->script.event_bytes;
+	char size[20] = "";
 
-	if (want > bare + WORD_WIDTH_MIN)
-		a->word_width = (uint32_t)(want - bare);
+	a->event_words = (uint64_t)BF_MAX(a->script.event_words, 1);
+	if (want > bare + a->event_words * WORD_WIDTH_MIN)
+		a->word_width = (uint32_t)((want - bare) / a->event_words);
 	if (a->chunked)
-		a->prefix =
-		    bf_arena_printf(arena, "%zx\r\n%s%.*s%s", bare + a->word_width, start.ptr,
-				    BF_SLICE_FMT(model), named ? middle.ptr : "");
-	else
-		a->prefix = bf_arena_printf(arena, "%s%.*s%s", start.ptr, BF_SLICE_FMT(model),
-					    named ? middle.ptr : "");
+		(void)snprintf(size, sizeof(size), "%zx\r\n",
+			       bare + a->event_words * a->word_width);
+	a->bare_len = bare;
+	a->size_len = strlen(size);
+	a->prefix = bf_arena_printf(arena, "%s%s%.*s%s", size, start.ptr, BF_SLICE_FMT(model),
+				    named ? middle.ptr : "");
 	a->suffix = bf_arena_printf(arena, "%s%s", end.ptr, a->chunked ? "\r\n" : "");
 	if (!a->prefix || !a->suffix)
 		return -ENOMEM;
@@ -130,19 +133,27 @@ static int done(const struct answer *a, struct bf_buf *e)
 	return r < 0 ? r : bf_buf_append(e, "}}\n\n", 4);
 }
 
-static int append_word(struct answer *a, struct bf_buf *out)
+/* The next event with words; only the last can have fewer than the prefix tells the size of. */
+static int append_words(struct answer *a, struct bf_buf *out, uint32_t *ret_words)
 {
-	int r = bf_buf_reserve(out, a->prefix_len + a->word_width + a->suffix_len);
+	uint64_t count = BF_MIN(a->event_words, a->words - a->next_word);
+	size_t text = count * a->word_width;
+	bool fewer = a->chunked && count < a->event_words;
+	size_t skip = fewer ? a->size_len : 0;
+	int r = fewer ? bf_buf_printf(out, "%zx\r\n", a->bare_len + text) : 0;
 	char *at;
 
+	r = r < 0 ? r : bf_buf_reserve(out, a->prefix_len + text + a->suffix_len);
 	if (r < 0)
 		return r;
 	at = out->data + out->end;
-	memcpy(at, a->prefix, a->prefix_len);
-	words_write(at + a->prefix_len, a->word_width, a->ask.hash, a->next_word);
-	memcpy(at + a->prefix_len + a->word_width, a->suffix, a->suffix_len);
-	out->end += a->prefix_len + a->word_width + a->suffix_len;
-	a->next_word++;
+	memcpy(at, a->prefix + skip, a->prefix_len - skip);
+	at += a->prefix_len - skip;
+	for (uint64_t i = 0; i < count; i++, at += a->word_width)
+		words_write(at, a->word_width, a->ask.hash, a->next_word++);
+	memcpy(at, a->suffix, a->suffix_len);
+	out->end += a->prefix_len - skip + text + a->suffix_len;
+	*ret_words = (uint32_t)count;
 	return 0;
 }
 
@@ -179,7 +190,7 @@ static int (*const writers[])(const struct answer *a, struct bf_buf *e) = {
     [ANSWER_DONE] = done,         [ANSWER_LATE_USAGE] = usage,
 };
 
-int answer_stream_next(struct answer *a, struct bf_buf *out, bool *ret_event, bool *ret_word)
+int answer_stream_next(struct answer *a, struct bf_buf *out, bool *ret_event, uint32_t *ret_words)
 {
 	struct bf_buf event;
 	int r;
@@ -187,11 +198,11 @@ int answer_stream_next(struct answer *a, struct bf_buf *out, bool *ret_event, bo
 	while (!has(a, a->step))
 		a->step++;
 	*ret_event = a->step < ANSWER_LAST_CHUNK;
-	*ret_word = a->step == ANSWER_WORDS;
+	*ret_words = 0;
 	if (a->step == ANSWER_OVER)
 		return 0;
-	if (*ret_word) {
-		r = append_word(a, out);
+	if (a->step == ANSWER_WORDS) {
+		r = append_words(a, out, ret_words);
 		return r < 0 ? r : 1;
 	}
 	if (a->step == ANSWER_LAST_CHUNK) {

@@ -31,7 +31,7 @@ struct server {
 
 struct mark {
 	uint64_t end; /* offset of the byte behind the event */
-	bool word;
+	uint32_t words;
 };
 
 struct conn {

@@ -123,7 +123,7 @@ static void take_marks(struct conn *c)
 {
 	while (c->mark_count && c->marks[c->mark_first].end <= c->sent) {
 		c->events++;
-		c->words += c->marks[c->mark_first].word;
+		c->words += c->marks[c->mark_first].words;
 		c->mark_first = (c->mark_first + 1) % CONN_MARKS;
 		c->mark_count--;
 	}
@@ -136,7 +136,7 @@ void conn_timer(struct conn *c, double seconds)
 	ev_timer_start(c->server->loop, &c->timer);
 }
 
-/* Is the next event due? *ret_wait_s when it is not. Only words have a pace. */
+/* Is the next event due? *ret_wait_s when it is not. Only events with words have a pace. */
 static bool is_due(const struct conn *c, int64_t now_ns, double *ret_wait_s)
 {
 	const struct answer *a = &c->answer;
@@ -144,7 +144,8 @@ static bool is_due(const struct conn *c, int64_t now_ns, double *ret_wait_s)
 
 	if (!a->script.interval_ms || a->step > ANSWER_WORDS || a->next_word >= a->words)
 		return true;
-	due = c->first_event_ns + (int64_t)a->next_word * a->script.interval_ms * 1000000;
+	due = c->first_event_ns +
+	      (int64_t)(a->next_word / a->event_words) * a->script.interval_ms * 1000000;
 	*ret_wait_s = (double)(due - now_ns) * 1e-9;
 	return due <= now_ns;
 }
@@ -154,7 +155,8 @@ static int produce(struct conn *c)
 {
 	int64_t now = c->answer.script.interval_ms ? bf_mono_ns() : 0;
 	double wait = 0;
-	bool event, word;
+	uint32_t words;
+	bool event;
 	int r = 1;
 
 	while (c->mark_count < CONN_MARKS && bf_buf_len(&c->out) < CONN_AHEAD) {
@@ -162,13 +164,13 @@ static int produce(struct conn *c)
 			conn_timer(c, wait);
 			return 1;
 		}
-		r = answer_stream_next(&c->answer, &c->out, &event, &word);
+		r = answer_stream_next(&c->answer, &c->out, &event, &words);
 		c->produced = r == 0;
 		if (r <= 0)
 			return r;
 		if (event)
 			c->marks[(c->mark_first + c->mark_count++) % CONN_MARKS] =
-			    (struct mark){c->sent + bf_buf_len(&c->out), word};
+			    (struct mark){c->sent + bf_buf_len(&c->out), words};
 	}
 	return 0;
 }

@@ -12,6 +12,7 @@
 const struct script script_default = {
     .retry_after_s = -1,
     .prompt_tokens = -1,
+    .event_words = 1,
     .stall_at = SCRIPT_NEVER,
     .cut = SCRIPT_NEVER,
     .rst = SCRIPT_NEVER,
@@ -56,6 +57,7 @@ static const struct row rows[] = {
     NUMBER("n", events, 10000000),
     NUMBER("size", size_bytes, BYTES_MAX),
     NUMBER("event_bytes", event_bytes, 1 << 20),
+    NUMBER("event_words", event_words, 10000),
     NUMBER("interval_ms", interval_ms, MS_MAX),
     NUMBER("latency_ms", latency_ms, MS_MAX),
     NUMBER("trickle", trickle_bytes, BYTES_MAX),

@@ -38,10 +38,11 @@ struct script_key {
 struct script {
 	int64_t status;        /* 0: 200, or 500 for what fail_first fails */
 	int64_t retry_after_s; /* -1: no such header */
-	int64_t events;        /* words of the answer, and word events of a stream; 0: of size */
+	int64_t events;        /* words of the answer; 0: of size */
 	int64_t prompt_tokens; /* -1: words_prompt_tokens of the user */
 	int64_t size_bytes;    /* text of a plain answer; numbers of an embedding; 0: of events */
-	int64_t event_bytes;   /* a stream's event, padded; 0: as it comes */
+	int64_t event_words;   /* in each event of a stream, the last may have fewer; 0: one */
+	int64_t event_bytes;   /* a stream's event, its words padded; 0: as it comes */
 	int64_t interval_ms;   /* between events */
 	int64_t latency_ms;    /* before the first byte */
 	int64_t trickle_bytes; /* per 10 ms; 0: as fast as it goes */

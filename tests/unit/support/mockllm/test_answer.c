@@ -136,22 +136,23 @@ static struct streamed run_stream(struct answer *a, uint64_t want_bytes)
 {
 	struct streamed got = {0};
 	struct bf_buf out;
-	bool event, word;
+	uint32_t words;
+	bool event;
 
 	bf_buf_init(&out, 1u << 20);
 	assert_int_equal(answer_stream_head(a, &out), 0);
 	bf_buf_clear(&out);
-	while (answer_stream_next(a, &out, &event, &word) > 0) {
+	while (answer_stream_next(a, &out, &event, &words) > 0) {
 		unsigned size = 0;
 
 		assert_int_equal(sscanf(out.data, "%x\r\n", &size), 1);
 		assert_true(bf_buf_len(&out) > size + 4);
 		if (!event)
 			size = 0;
-		if (word && want_bytes)
+		if (words && want_bytes)
 			assert_int_equal(size, want_bytes);
 		got.events += event;
-		got.words += word;
+		got.words += words;
 		got.done |= memmem(out.data, out.end, "[DONE]", 6) != NULL ||
 			    memmem(out.data, out.end, "response.completed", 18) != NULL;
 		got.usage |= memmem(out.data, out.end, "\"usage\":{", 9) != NULL;
@@ -174,6 +175,10 @@ static void test_streams(void **state)
 	    {ASK_CHAT, "m;n=3;usage=late", 7, 3, 0, true, true},
 	    {ASK_CHAT, "m;n=3;done=0", 6, 3, 0, false, true},
 	    {ASK_CHAT, "m;n=2;event_bytes=400", 6, 2, 400, true, true},
+	    {ASK_CHAT, "m;n=7;event_words=3", 7, 7, 0, true, true},
+	    {ASK_CHAT, "m;n=6;event_words=3;event_bytes=450", 6, 6, 450, true, true},
+	    {ASK_COMPLETION, "m;n=7;event_words=99", 4, 7, 0, true, true},
+	    {ASK_RESPONSES, "m;n=7;event_words=2", 6, 7, 0, true, true},
 	    {ASK_COMPLETION, "m;n=2;event_bytes=400", 5, 2, 400, true, true},
 	    {ASK_RESPONSES, "m;n=2;event_bytes=400", 4, 2, 400, true, true},
 	    {ASK_RESPONSES, "m;n=2;done=0", 3, 2, 0, false, false},
