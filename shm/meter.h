@@ -71,11 +71,14 @@ void shm_meter_close(struct shm_meter_writer *w, int entry);
 
 /*
  * Would they be admitted now? Reads only: most refusals end here, without an entry and without
- * disturbing others. ret_room[k], unless NULL: what is left in want k's window, at least 0.
+ * disturbing others. ret_room[k], unless NULL: what is left in want k's window; below 0 by what was
+ * used beyond its limit.
  */
 enum shm_meter_verdict shm_meter_look(const struct shm_segment *seg,
 				      const struct shm_meter_want *wants, unsigned n,
 				      unsigned *ret_which, int64_t *ret_room);
+/* The limit as it is configured now. */
+int64_t shm_meter_limit(const struct shm_segment *seg, uint32_t m);
 
 enum shm_meter_state {
 	SHM_METER_NONE,    /* nothing reserved */

@@ -49,6 +49,12 @@ static enum shm_meter_verdict look(const struct shm_meter *meter, const struct s
 	return SHM_METER_BUSY;
 }
 
+int64_t shm_meter_limit(const struct shm_segment *seg, uint32_t m)
+{
+	/* mo: acquire, a number for people; who decides on it names its version */
+	return atomic_load_explicit(&meter_at(seg, m)->limit, memory_order_acquire);
+}
+
 enum shm_meter_verdict shm_meter_look(const struct shm_segment *seg,
 				      const struct shm_meter_want *wants, unsigned n,
 				      unsigned *ret_which, int64_t *ret_room)
@@ -60,7 +66,7 @@ enum shm_meter_verdict shm_meter_look(const struct shm_segment *seg,
 		enum shm_meter_verdict v = look(meter_at(seg, wants[k].meter), &wants[k], &left);
 
 		if (ret_room)
-			ret_room[k] = left > 0 ? left : 0;
+			ret_room[k] = left;
 		if (v == SHM_METER_OK || verdict != SHM_METER_OK)
 			continue;
 		verdict = v;

@@ -74,7 +74,7 @@ static void room_follows_what_is_held(void **state)
 	shm_meter_closing(&w, entry, all);
 	shm_meter_close(&w, entry);
 	assert_int_equal(look(f, &which, room), SHM_METER_REFUSED);
-	assert_int_equal(room[0], 0); /* more was used than is allowed: never below 0 */
+	assert_int_equal(room[0], -20); /* so much more was used than is allowed */
 	assert_int_equal(room[1], 20);
 	/* The next window is empty, and looking does not turn it. */
 	wants[0].epoch = 8;
@@ -106,7 +106,8 @@ static void stale_and_changing(void **state)
 	int64_t room[4];
 	unsigned which = 9;
 
-	(void)shm_meter_configure(&f->seg, 12, 30, false, false, 0);
+	(void)shm_meter_configure(&f->seg, 12, 33, false, false, 0);
+	assert_int_equal(shm_meter_limit(&f->seg, 12), 33);
 	assert_int_equal(look(f, &which, room), SHM_METER_STALE);
 	assert_int_equal(which, 2);
 	assert_int_equal(room[3], 40);
