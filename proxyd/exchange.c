@@ -1,6 +1,7 @@
 /*
- * Birth, states and end of an exchange. Called by the front (which owns exchanges) and, for states,
- * by the gate. Must never call back into a stage: it stands below all of them.
+ * Birth, states, costs and end of an exchange. Called by the front (which owns exchanges) and, for
+ * states and costs, by the gate and the record. Must never call back into a stage: it stands below
+ * all of them.
  */
 #include "proxyd/exchange.h"
 
@@ -8,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/govern/price.h"
 #include "proxyd/worker.h"
+#include "shm/meter.h"
 
 #define NEXT(s) (1u << (s))
 
@@ -133,4 +136,14 @@ int exchange_add_body(struct exchange *x, const char *bytes, size_t len)
 		return BF_E_FULL;
 	x->body_charged += len;
 	return bf_buf_append(&x->body_bytes, bytes, len);
+}
+
+int64_t exchange_cost_nusd(const struct exchange *x, uint64_t prompt, uint64_t completion,
+			   uint64_t cached)
+{
+	int64_t nusd = 0;
+
+	if (x->spend.price)
+		nusd = bf_price_cost_nusd(x->spend.price, prompt, completion, cached);
+	return BF_MIN(nusd, SHM_METER_AMOUNT_MAX);
 }

@@ -133,7 +133,9 @@ struct exchange_spend {
 	/* Asked for, read only for keys with limits: */
 	bool bounded; /* the client gave a maximum of output tokens: */
 	uint64_t max_tokens;
-	uint32_t choices; /* 0: not said */
+	uint32_t choices;                     /* 0: not said */
+	uint32_t prompts;                     /* that each get answers; 0: one */
+	uint32_t listed_tokens, listed_bytes; /* given as numbers */
 	/* Reserved, while metered: */
 	bool metered; /* x->inflight holds reservations */
 	bool last;    /* there was no more to be had: what is reserved is all */
@@ -247,6 +249,11 @@ void exchange_free_spares(struct worker *w);
 /* Appends to the body within client.max_request_body_size (BF_E_LIMIT) and server.body_memory
  * (BF_E_FULL); -ENOMEM. */
 int exchange_add_body(struct exchange *x, const char *bytes, size_t len);
+
+/* Nano-dollars at the price of x's present target, at most what a meter takes at once; 0: it has
+ * none. */
+int64_t exchange_cost_nusd(const struct exchange *x, uint64_t prompt, uint64_t completion,
+			   uint64_t cached);
 
 /* The one place that changes x->state; asserts that the step is legal. */
 void exchange_set_state(struct exchange *x, enum exchange_state next);

@@ -5,26 +5,15 @@
 #include "proxyd/record/charge.h"
 
 #include "common/govern/plan.h"
-#include "common/govern/price.h"
 #include "proxyd/worker.h"
 #include "shm/inflight.h"
 #include "shm/meter.h"
 
-#define CHARGE_TOKENS_MAX (UINT64_C(1) << 40) /* a larger number is no count of tokens */
+#define CHARGE_TOKENS_MAX (UINT64_C(1) << 40) /* of one request */
 
-static uint64_t tokens_of(uint64_t n)
+uint64_t charge_tokens(uint64_t n)
 {
 	return n < CHARGE_TOKENS_MAX ? n : 0;
-}
-
-static int64_t cost_of(const struct exchange *x, uint64_t prompt, uint64_t completion,
-		       uint64_t cached)
-{
-	int64_t nusd = 0;
-
-	if (x->spend.price)
-		nusd = bf_price_cost_nusd(x->spend.price, prompt, completion, cached);
-	return BF_MIN(nusd, SHM_METER_AMOUNT_MAX);
 }
 
 static int64_t charge_of(const struct shm_usage_record *r, enum bf_quantity quantity)
@@ -73,9 +62,10 @@ static void charge_meters(struct exchange *x)
 void charge_row(struct exchange *x, bool ok)
 {
 	struct shm_usage_record *r = &x->record;
-	uint64_t prompt = tokens_of(r->prompt_tokens), completion = tokens_of(r->completion_tokens);
+	uint64_t prompt = charge_tokens(r->prompt_tokens);
+	uint64_t completion = charge_tokens(r->completion_tokens);
 
-	r->cost_nusd = cost_of(x, prompt, completion, tokens_of(r->cached_tokens));
+	r->cost_nusd = exchange_cost_nusd(x, prompt, completion, charge_tokens(r->cached_tokens));
 	if (!x->spend.metered)
 		return;
 	r->tokens_charged = prompt + completion;

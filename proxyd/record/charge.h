@@ -6,6 +6,9 @@
 
 #include "proxyd/exchange.h"
 
+/* A provider may say anything: what cannot be a count of tokens is none, so that no number of its
+ * turns a sum back. */
+uint64_t charge_tokens(uint64_t n);
 /*
  * The row is complete but for its charges: fills them in, and stores them in the entry, from where
  * a sweep would take them for row and meters alike. Needs w->governance. ok: the request went well,

@@ -18,8 +18,6 @@
 #include "shm/inflight.h"
 #include "shm/series.h"
 
-#define RECORD_TOKENS_MAX (UINT64_C(1) << 40) /* of one request; more is not counted */
-
 static void record_text(char *field, size_t size, struct bf_slice text)
 {
 	if (text.len)
@@ -220,12 +218,6 @@ static void record_outcome(struct exchange *x, const struct exchange_outcome *o)
 	record_text(r->error_text, sizeof(r->error_text), bf_slice_from(o->error_text));
 }
 
-/* A provider may say anything: no number of its must turn a counter back. */
-static int64_t token_count(uint64_t n)
-{
-	return n < RECORD_TOKENS_MAX ? (int64_t)n : 0;
-}
-
 _Static_assert(offsetof(struct shm_usage_record, model) ==
 		       offsetof(struct shm_usage_record, provider) +
 			   offsetof(struct shm_series_name, model) &&
@@ -258,8 +250,8 @@ static void record_count_series(struct worker *w, const struct shm_usage_record 
 	const struct shm_series_row row = {
 	    .is_ok = r->status == SHM_USAGE_SUCCESS,
 	    .attempts = r->attempts,
-	    .input_tokens = token_count(r->prompt_tokens),
-	    .output_tokens = token_count(r->completion_tokens),
+	    .input_tokens = (int64_t)charge_tokens(r->prompt_tokens),
+	    .output_tokens = (int64_t)charge_tokens(r->completion_tokens),
 	};
 
 	shm_series_add(w->seg, w->proc_slot, record_series(w, r), &row);
@@ -284,9 +276,10 @@ static void record_count(struct worker *w, const struct shm_usage_record *r)
 		record_count_failure(w, r);
 	if (r->flags & SHM_USAGE_TRUNCATED)
 		worker_count(w, SHM_M_STREAMS_TRUNCATED);
-	shm_metric_add(w->seg, w->proc_slot, SHM_M_INPUT_TOKENS, token_count(r->prompt_tokens));
+	shm_metric_add(w->seg, w->proc_slot, SHM_M_INPUT_TOKENS,
+		       (int64_t)charge_tokens(r->prompt_tokens));
 	shm_metric_add(w->seg, w->proc_slot, SHM_M_OUTPUT_TOKENS,
-		       token_count(r->completion_tokens));
+		       (int64_t)charge_tokens(r->completion_tokens));
 }
 
 static void record_observe(struct worker *w, const struct shm_usage_record *r)
