@@ -16,9 +16,11 @@ static uint64_t within(uint64_t tokens)
 	return BF_MIN(tokens, ESTIMATE_TOKENS_MAX);
 }
 
-static uint64_t choices_of(const struct estimate_asked *asked)
+static uint64_t answers_of(const struct estimate_asked *asked)
 {
-	return BF_MAX(BF_MIN(asked->choices, ESTIMATE_CHOICES), 1u);
+	uint64_t choices = BF_MAX(BF_MIN(asked->choices, ESTIMATE_CHOICES), 1u);
+
+	return within(choices * BF_MAX(asked->prompts, 1u));
 }
 
 /* The length that 99 of 100 answers stay within, as exactly as buckets tell. */
@@ -34,34 +36,44 @@ static uint64_t p99(const struct estimate_lengths *lengths)
 	return UINT64_C(1) << b;
 }
 
-static uint64_t one_choice(const struct estimate_asked *asked,
+static uint64_t one_answer(const struct estimate_asked *asked,
 			   const struct estimate_lengths *lengths)
 {
+	uint64_t learned;
+
 	if (asked->bounded)
 		return within(asked->max_tokens);
-	if (lengths && lengths->count >= ESTIMATE_LEARNED)
-		return p99(lengths) * 3 / 2;
-	return ESTIMATE_UNKNOWN;
+	if (!lengths || lengths->count < ESTIMATE_LEARNED)
+		return ESTIMATE_UNKNOWN;
+	learned = p99(lengths) * 3 / 2;
+	/* Clients choose what is learned: a few short answers must not open the door to long ones
+	 * that nothing can be reserved for any more. */
+	return asked->streams ? learned : BF_MAX(learned, (uint64_t)ESTIMATE_UNKNOWN);
+}
+
+static uint64_t prompt_tokens(uint64_t body_bytes, const struct estimate_asked *asked)
+{
+	uint64_t bytes = within(body_bytes - BF_MIN(asked->listed_bytes, body_bytes));
+
+	return within((bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN + PROMPT_FRAME +
+		      asked->listed_tokens);
 }
 
 struct estimate estimate_make(enum shm_usage_object object, uint64_t body_bytes,
 			      const struct estimate_asked *asked,
 			      const struct estimate_lengths *lengths)
 {
-	uint64_t bytes = BF_MIN(body_bytes, ESTIMATE_TOKENS_MAX);
-	struct estimate e = {
-	    .prompt_tokens = (bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN + PROMPT_FRAME,
-	};
+	struct estimate e = {.prompt_tokens = prompt_tokens(body_bytes, asked)};
 
 	if (object != SHM_OBJECT_EMBEDDING)
-		e.output_tokens = within(one_choice(asked, lengths) * choices_of(asked));
+		e.output_tokens = within(one_answer(asked, lengths) * answers_of(asked));
 	return e;
 }
 
 void estimate_learn(struct estimate_lengths *lengths, const struct estimate_asked *asked,
 		    uint64_t output_tokens)
 {
-	uint64_t each = output_tokens / choices_of(asked);
+	uint64_t each = output_tokens / answers_of(asked);
 	uint32_t b = each > 1 ? 64u - (uint32_t)__builtin_clzll(each - 1) : 0;
 
 	if (asked->bounded)

@@ -17,11 +17,15 @@ struct estimate_lengths {
 	uint32_t bucket[22];
 };
 
-/* What the client says about the length of its answer. */
+/* What the client says about its prompt and the length of its answer. */
 struct estimate_asked {
+	bool streams;        /* more can be reserved while the answer comes */
 	bool bounded;        /* it gave a maximum: */
 	uint64_t max_tokens; /* of one choice */
-	uint32_t choices;    /* 0: it did not say, which is one */
+	uint32_t choices;    /* for each prompt; 0: it did not say, which is one */
+	uint32_t prompts;    /* each has answers of its own; 0 is one */
+	/* Tokens that it gave as numbers, and their bytes. */
+	uint32_t listed_tokens, listed_bytes;
 };
 
 struct estimate {

@@ -16,6 +16,7 @@
 #include "proxyd/gate/headers.h"
 #include "proxyd/gate/infer_content.h"
 #include "proxyd/gate/infer_edit.h"
+#include "proxyd/gate/infer_length.h"
 #include "proxyd/gate/infer_target.h"
 #include "proxyd/gate/route.h"
 
@@ -102,50 +103,6 @@ static int infer_stream(struct exchange *x, const struct bf_json_tape *t, struct
 	if (object != SHM_OBJECT_CHAT && object != SHM_OBJECT_COMPLETION)
 		return 0;
 	return infer_usage(x, t, e);
-}
-
-static const struct {
-	struct bf_slice name;
-	bool choices; /* how many answers; else how long they may get */
-} infer_lengths[] = {
-    {BF_SLICE_INIT("max_completion_tokens"), false},
-    {BF_SLICE_INIT("max_tokens"), false},
-    {BF_SLICE_INIT("max_output_tokens"), false},
-    {BF_SLICE_INIT("n"), true},
-    {BF_SLICE_INIT("best_of"), true},
-};
-
-/* What is no number of something is as good as not given: the provider will say what it thinks of
- * it. Of several members the largest counts: no provider reads them all. */
-static void infer_count(struct exchange_spend *s, const struct bf_json_tape *t, uint32_t value,
-			bool choices)
-{
-	int64_t n;
-
-	if (bf_json_i64(t, value, &n) < 0 || n < 0)
-		return;
-	if (choices) {
-		s->choices = BF_MAX(s->choices, (uint32_t)BF_MIN(n, INT32_MAX));
-		return;
-	}
-	s->bounded = true;
-	s->max_tokens = BF_MAX(s->max_tokens, (uint64_t)n);
-}
-
-/* How long an answer the client allows. */
-static void infer_length(struct exchange *x, const struct bf_json_tape *t)
-{
-	for (uint32_t key = bf_json_first(0); key < t->tokens[0].next;
-	     key = t->tokens[key + 1].next) {
-		struct bf_slice name = {t->text.ptr + t->tokens[key].start, t->tokens[key].len};
-
-		if (t->tokens[key + 1].type != BF_JSON_NUMBER)
-			continue;
-		for (size_t i = 0; i < BF_ARRAY_LEN(infer_lengths); i++) {
-			if (bf_slice_eq(name, infer_lengths[i].name))
-				infer_count(&x->spend, t, key + 1, infer_lengths[i].choices);
-		}
-	}
 }
 
 static int infer_tape(struct exchange *x, const struct provider_set *set, struct infer_error *e)

@@ -1,19 +1,18 @@
 /*
- * Reservations. Called by call_admit.c before a target is called, by the relay in mid-stream. Must
- * never let a call begin that has not reserved all of what it may take, nor refuse as used up what
- * is only not to be had at this moment.
+ * Reservations. Called by call_admit.c before a target is called. Must never let a call begin that
+ * has not reserved all of what it may take, nor refuse as used up what is only not to be had at
+ * this moment.
  */
-#include "proxyd/gate/limits.h"
+#include "proxyd/gate/limits_priv.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "common/base/clock.h"
-#include "common/govern/price.h"
 #include "proxyd/gate/limits_text.h"
-#include "shm/wall.h"
 
-#define PUSD_PER_NUSD 1000
+#define PUSD_PER_NUSD   1000
+#define LIMITS_NO_RETRY BF_SLICE_LIT("x-should-retry: false\r\n") /* the SDKs know it */
 
 static const enum shm_metric refusal_counters[] = {
     [BF_QUANTITY_REQUESTS] = SHM_M_LIMIT_REQUESTS,
@@ -22,45 +21,62 @@ static const enum shm_metric refusal_counters[] = {
     [BF_QUANTITY_NUSD] = SHM_M_LIMIT_COST,
 };
 
-/* One reading of both clocks serves all limits of an admission. */
-struct limits_now {
-	struct shm_wall wall;
-	int64_t boot_ns;
-};
-
-static struct limits_now now_of(const struct exchange *x)
+struct limits_now limits_now_of(const struct exchange *x)
 {
 	return (struct limits_now){shm_wall_read(x->worker->seg), bf_boot_ns()};
 }
 
-static int64_t now_ms(const struct limits_now *now, const struct bf_limit *limit)
+int64_t limits_now_ms(const struct limits_now *now, const struct bf_limit *limit)
 {
 	return shm_wall_ms(&now->wall, now->boot_ns, bf_limit_length_ms(limit));
 }
 
 /* ---- how much */
 
-static int64_t cost_of(const struct exchange *x, uint64_t prompt, uint64_t output)
+/* Of a limit, as far as this worker knows: a reload may have changed the one of its plan. */
+static int64_t maximum_of(const struct exchange *x, const struct bf_limit *limit)
 {
-	int64_t nusd = x->spend.price ? bf_price_cost_nusd(x->spend.price, prompt, output, 0) : 0;
+	const struct govern_place *place = govern_place(x->worker->governance, limit);
 
-	return BF_MIN(nusd, SHM_METER_AMOUNT_MAX);
+	return place->meter != SHM_METER_NOWHERE ? place->max : limit->max;
+}
+
+uint64_t limits_tokens_for(const struct exchange *x, int64_t nusd)
+{
+	int64_t pusd = x->spend.price->output_cost_per_token_pusd;
+	int64_t most = BF_MIN(nusd, SHM_METER_AMOUNT_MAX);
+
+	if (pusd <= 0)
+		return ESTIMATE_TOKENS_MAX;
+	return most > 0 ? (uint64_t)(most * PUSD_PER_NUSD / pusd) : 0;
 }
 
 /* What a limit could give to the answer alone, if nothing of it were used. */
 static uint64_t output_room(const struct exchange *x, const struct bf_limit *limit)
 {
 	const struct exchange_spend *s = &x->spend;
-	int64_t left = limit->max;
+	int64_t left = maximum_of(x, limit);
 
 	if (limit->quantity == BF_QUANTITY_TOKENS)
 		return left > (int64_t)s->prompt_tokens ? (uint64_t)left - s->prompt_tokens : 0;
-	if (limit->quantity != BF_QUANTITY_NUSD || s->nusd <= left ||
-	    s->price->output_cost_per_token_pusd <= 0)
+	if (limit->quantity != BF_QUANTITY_NUSD || s->nusd <= left)
 		return s->output_tokens;
-	left -= cost_of(x, s->prompt_tokens, 0) + 1;
-	return left > 0 ? (uint64_t)(left * PUSD_PER_NUSD / s->price->output_cost_per_token_pusd)
-			: 0;
+	return limits_tokens_for(x, left - exchange_cost_nusd(x, s->prompt_tokens, 0, 0) - 1);
+}
+
+static struct estimate_asked asked_of(const struct exchange *x)
+{
+	const struct exchange_spend *s = &x->spend;
+
+	return (struct estimate_asked){
+	    .streams = x->wants_stream,
+	    .bounded = s->bounded,
+	    .max_tokens = s->max_tokens,
+	    .choices = s->choices,
+	    .prompts = s->prompts,
+	    .listed_tokens = s->listed_tokens,
+	    .listed_bytes = s->listed_bytes,
+	};
 }
 
 /*
@@ -71,20 +87,20 @@ static void limits_estimate(struct exchange *x, const struct bf_plan_key *key,
 			    const struct tariff_model *model)
 {
 	struct exchange_spend *s = &x->spend;
-	const struct estimate_asked asked = {s->bounded, s->max_tokens, s->choices};
+	const struct estimate_asked asked = asked_of(x);
 	struct estimate e = estimate_make(x->object, x->body.len, &asked, &model->lengths);
 	uint64_t output = e.output_tokens;
 
 	s->prompt_tokens = e.prompt_tokens;
 	s->output_tokens = e.output_tokens;
-	s->nusd = cost_of(x, s->prompt_tokens, s->output_tokens);
+	s->nusd = exchange_cost_nusd(x, s->prompt_tokens, s->output_tokens, 0);
 	s->last = s->over = false;
 	for (uint32_t k = 0; !s->bounded && k < key->limit_count; k++)
 		output = BF_MIN(output, output_room(x, &key->limits[k]));
 	if (output == s->output_tokens)
 		return;
 	s->output_tokens = output;
-	s->nusd = cost_of(x, s->prompt_tokens, output);
+	s->nusd = exchange_cost_nusd(x, s->prompt_tokens, output, 0);
 }
 
 static int64_t amount_of(const struct exchange *x, enum bf_quantity quantity)
@@ -143,8 +159,7 @@ static enum limits_verdict limits_unpriced(struct exchange *x, const struct bf_p
 	return LIMITS_REFUSED;
 }
 
-/* What is left of a limit now; a question that changes nothing. */
-static int64_t room_now(const struct exchange *x, const struct shm_meter_want *want)
+int64_t limits_room(const struct exchange *x, const struct shm_meter_want *want)
 {
 	struct shm_meter_want nothing = *want;
 	int64_t room = 0;
@@ -152,7 +167,24 @@ static int64_t room_now(const struct exchange *x, const struct shm_meter_want *w
 
 	nothing.amount = 0;
 	(void)shm_meter_look(x->worker->seg, &nothing, 1, &which, &room);
-	return BF_MAX(room, 0);
+	return room;
+}
+
+struct limits_state limits_state_of(const struct exchange *x, const struct bf_limit *limit,
+				    int64_t room, int64_t amount)
+{
+	int64_t max = maximum_of(x, limit);
+
+	return (struct limits_state){max, max - room, amount};
+}
+
+static struct limits_left limits_left_of(const struct exchange *x, const struct bf_limit *limit,
+					 int64_t room, const struct limits_now *now)
+{
+	const struct govern_place *place = govern_place(x->worker->governance, limit);
+
+	return (struct limits_left){limit, place->max, room,
+				    place->until_ms - limits_now_ms(now, limit)};
 }
 
 /* The lines of all requests and tokens limits: of each quantity the one with the least left. */
@@ -170,10 +202,7 @@ static struct bf_slice limits_lines(struct exchange *x, const struct limits_wish
 		if (limit->quantity > BF_QUANTITY_TOKENS)
 			continue;
 		if (!left[limit->quantity].limit || room < left[limit->quantity].left)
-			left[limit->quantity] = (struct limits_left){
-			    limit, BF_MAX(room, 0),
-			    govern_place(x->worker->governance, limit)->until_ms -
-				now_ms(now, limit)};
+			left[limit->quantity] = limits_left_of(x, limit, room, now);
 	}
 	if (!left[BF_QUANTITY_REQUESTS].limit && !left[BF_QUANTITY_TOKENS].limit)
 		return (struct bf_slice){NULL, 0};
@@ -188,14 +217,17 @@ static enum limits_verdict limits_used_up(struct exchange *x, struct limits_wish
 					  unsigned which, struct limits_refusal *no)
 {
 	const struct bf_limit *limit = &x->virtual_key->limits[which];
-	const struct limits_now now = now_of(x);
+	const struct limits_now now = limits_now_of(x);
+	struct limits_state state;
 
 	for (unsigned k = 0; k < wish->n; k++)
-		wish->room[k] = room_now(x, &wish->wants[k]);
+		wish->room[k] = limits_room(x, &wish->wants[k]);
+	state = limits_state_of(x, limit, wish->room[which], wish->wants[which].amount);
 	worker_count(x->worker, refusal_counters[limit->quantity]);
-	limits_text_refusal(limit, wish->room[which], wish->wants[which].amount,
-			    now_ms(&now, limit), no);
+	limits_text_refusal(limit, &state, limits_now_ms(&now, limit), no);
 	no->lines = limits_lines(x, wish, &now, false);
+	if (no->retry_after_s == 0)
+		no->lines = limits_text_merge(&x->arena, LIMITS_NO_RETRY, no->lines);
 	/* Requests are the same of every model. */
 	no->of_target =
 	    limit->quantity == BF_QUANTITY_TOKENS || limit->quantity == BF_QUANTITY_NUSD;
@@ -204,14 +236,23 @@ static enum limits_verdict limits_used_up(struct exchange *x, struct limits_wish
 
 /* ---- where the meters stand */
 
+/* A maximum that changes in between makes the configuration stale. */
+static void limits_resolve(const struct shm_segment *seg, const struct bf_limit *limit,
+			   struct govern_place *place)
+{
+	place->meter = shm_meter_resolve(seg, limit->identity, &place->config);
+	if (place->meter != SHM_METER_NOWHERE)
+		place->max = shm_meter_limit(seg, place->meter);
+}
+
 static bool limits_want(const struct exchange *x, const struct bf_limit *limit,
 			const struct limits_now *now, struct shm_meter_want *ret_want)
 {
 	struct govern_place *place = govern_place(x->worker->governance, limit);
-	int64_t ms = now_ms(now, limit);
+	int64_t ms = limits_now_ms(now, limit);
 
 	if (place->meter == SHM_METER_NOWHERE)
-		place->meter = shm_meter_resolve(x->worker->seg, limit->identity, &place->config);
+		limits_resolve(x->worker->seg, limit, place);
 	if (ms >= place->until_ms || ms < place->since_ms) {
 		place->epoch = bf_limit_epoch(limit, ms);
 		place->since_ms = ms;
@@ -222,9 +263,7 @@ static bool limits_want(const struct exchange *x, const struct bf_limit *limit,
 	return place->meter != SHM_METER_NOWHERE;
 }
 
-/* False: one of them is not there yet. */
-static bool limits_wants(const struct exchange *x, const struct limits_now *now,
-			 struct limits_wish *wish)
+bool limits_wants(const struct exchange *x, const struct limits_now *now, struct limits_wish *wish)
 {
 	const struct bf_plan_key *key = x->virtual_key;
 
@@ -283,7 +322,7 @@ enum limits_verdict limits_look(struct exchange *x, struct limits_wish *wish,
 	if (key->has_budget && !model->price)
 		return limits_unpriced(x, key, no);
 	limits_estimate(x, key, model);
-	const struct limits_now now = now_of(x);
+	const struct limits_now now = limits_now_of(x);
 	enum limits_verdict v = limits_look_once(x, &now, wish, no);
 	/* What was stale is looked up anew at once. */
 	return v == LIMITS_BUSY ? limits_look_once(x, &now, wish, no) : v;
@@ -312,67 +351,11 @@ enum limits_verdict limits_take(struct exchange *x, struct limits_wish *wish,
 	return LIMITS_BUSY;
 }
 
-/* ---- in mid-stream and after it */
-
-/* Reserves more output for all limits, or nothing. */
-static enum shm_meter_verdict limits_extend(struct exchange *x, uint64_t more, unsigned *ret_which)
-{
-	const struct bf_plan_key *key = x->virtual_key;
-	struct exchange_spend *s = &x->spend;
-	int64_t nusd = cost_of(x, s->prompt_tokens, s->output_tokens + more);
-	int64_t amounts[SHM_METERS_PER_REQUEST];
-	enum shm_meter_verdict v;
-
-	for (uint32_t k = 0; k < key->limit_count; k++) {
-		enum bf_quantity quantity = key->limits[k].quantity;
-
-		amounts[k] = 0;
-		if (quantity == BF_QUANTITY_TOKENS)
-			amounts[k] = (int64_t)more;
-		else if (quantity == BF_QUANTITY_NUSD)
-			amounts[k] = nusd - s->nusd;
-	}
-	v = shm_meter_extend(&x->worker->meters, x->inflight, amounts, ret_which);
-	if (v == SHM_METER_OK) {
-		s->output_tokens += more;
-		s->nusd = nusd;
-	}
-	return v;
-}
-
-bool limits_seen(struct exchange *x, uint64_t output_tokens, struct limits_refusal *no)
-{
-	struct exchange_spend *s = &x->spend;
-	uint64_t more = estimate_more(output_tokens, s->output_tokens, s->bounded || s->last);
-	enum shm_meter_verdict v;
-	unsigned which = 0;
-
-	if (more == 0 || s->output_tokens + more > ESTIMATE_TOKENS_MAX)
-		return true;
-	v = limits_extend(x, more, &which);
-	if (v == SHM_METER_OK) {
-		worker_count(x->worker, SHM_M_LIMIT_EXTENSIONS);
-		s->last = false;
-		return true;
-	}
-	/* What is reserved may still be used; and who is busy has time until then. */
-	if (output_tokens <= s->output_tokens || v == SHM_METER_BUSY) {
-		s->last = v != SHM_METER_BUSY;
-		return true;
-	}
-	const struct bf_limit *limit = &x->virtual_key->limits[which];
-	const struct limits_now now = now_of(x);
-	*no = (struct limits_refusal){0};
-	limits_text_refusal(limit, 0, amount_of(x, limit->quantity), now_ms(&now, limit), no);
-	worker_count(x->worker, SHM_M_LIMIT_CUT);
-	s->over = true;
-	return false;
-}
+/* ---- after it */
 
 void limits_learn(const struct exchange *x)
 {
-	const struct estimate_asked asked = {x->spend.bounded, x->spend.max_tokens,
-					     x->spend.choices};
+	const struct estimate_asked asked = asked_of(x);
 	struct governance *g = x->worker->governance;
 
 	if (x->spend.metered && !(x->record.flags & SHM_USAGE_ESTIMATED))

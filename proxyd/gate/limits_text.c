@@ -32,18 +32,6 @@ static const char *dollars(int64_t nusd, char out[32])
 	return out;
 }
 
-static void refusal_of_budget(const struct bf_limit *limit, int64_t used, int64_t amount,
-			      struct limits_refusal *no, size_t at)
-{
-	char is[32], of[32], one[32];
-
-	(void)snprintf(no->text + at, sizeof(no->text) - at,
-		       "budget exceeded: %s of %s used or reserved per %.*s, this request may cost "
-		       "%s",
-		       dollars(used, is), dollars(limit->max, of), BF_SLICE_FMT(limit->reset),
-		       dollars(amount, one));
-}
-
 static const struct {
 	int http_status;
 	const char *type, *what;
@@ -54,32 +42,66 @@ static const struct {
     [BF_QUANTITY_NUSD] = {402, "budget_exceeded", "budget exceeded"},
 };
 
-void limits_text_refusal(const struct bf_limit *limit, int64_t room, int64_t amount, int64_t now_ms,
-			 struct limits_refusal *no)
+/* An amount as people read it: tokens or dollars. */
+static const char *amount_text(const struct bf_limit *limit, int64_t amount, char out[32])
 {
-	int64_t used = limit->max > room ? limit->max - room : 0;
+	if (limit->quantity == BF_QUANTITY_NUSD)
+		return dollars(amount, out);
+	(void)snprintf(out, 32, "%" PRId64, amount);
+	return out;
+}
+
+/* Tokens and dollars: a request wants as many as it may take. */
+static void text_of_amounts(const struct bf_limit *limit, const struct limits_state *state,
+			    char *text, size_t size)
+{
+	bool budget = limit->quantity == BF_QUANTITY_NUSD;
+	const char *takes = budget ? "cost" : "take", *unit = budget ? "" : " tokens";
+	char used[32], max[32], amount[32];
+	int n;
+
+	(void)amount_text(limit, state->used, used);
+	(void)amount_text(limit, state->max, max);
+	(void)amount_text(limit, state->amount, amount);
+	if (state->amount > state->max) {
+		(void)snprintf(text, size,
+			       "this request may %s %s%s and the limit is %s per %.*s: lower "
+			       "max_tokens or shorten the prompt",
+			       takes, amount, unit, max, BF_SLICE_FMT(limit->reset));
+		return;
+	}
+	n = snprintf(text, size, "%s%s%s%s used or reserved per %.*s", used, budget ? " of " : "/",
+		     max, unit, BF_SLICE_FMT(limit->reset));
+	if (state->amount > 0 && n > 0 && (size_t)n < size)
+		(void)snprintf(text + n, size - (size_t)n, ", this request may %s %s", takes,
+			       amount);
+}
+
+static void text_of_requests(const struct bf_limit *limit, const struct limits_state *state,
+			     char *text, size_t size)
+{
+	(void)snprintf(text, size, "%" PRId64 "/%" PRId64 "%s%.*s", state->used, state->max,
+		       limit->endless ? "" : " requests per ", BF_SLICE_FMT(limit->reset));
+}
+
+void limits_text_refusal(const struct bf_limit *limit, const struct limits_state *state,
+			 int64_t now_ms, struct limits_refusal *no)
+{
+	bool amounts = limit->quantity == BF_QUANTITY_TOKENS || limit->quantity == BF_QUANTITY_NUSD;
 	size_t at;
 
 	no->http_status = refusals[limit->quantity].http_status;
 	no->type = refusals[limit->quantity].type;
-	no->retry_after_s = limits_text_retry_s(limit, now_ms);
+	no->retry_after_s = state->amount > state->max ? 0 : limits_text_retry_s(limit, now_ms);
 	(void)snprintf(no->text, sizeof(no->text),
-		       "virtual key \"%.*s\": ", (int)BF_MIN(limit->owner_name.len, 100u),
-		       limit->owner_name.ptr ? limit->owner_name.ptr : "");
+		       "virtual key \"%.*s\": %s: ", (int)BF_MIN(limit->owner_name.len, 100u),
+		       limit->owner_name.ptr ? limit->owner_name.ptr : "",
+		       refusals[limit->quantity].what);
 	at = strlen(no->text);
-	if (limit->quantity == BF_QUANTITY_NUSD)
-		refusal_of_budget(limit, used, amount, no, at);
-	else if (limit->quantity == BF_QUANTITY_TOKENS)
-		(void)snprintf(no->text + at, sizeof(no->text) - at,
-			       "%s: %" PRId64 "/%" PRId64
-			       " tokens used or reserved per %.*s, this request may take %" PRId64,
-			       refusals[limit->quantity].what, used, limit->max,
-			       BF_SLICE_FMT(limit->reset), amount);
+	if (amounts)
+		text_of_amounts(limit, state, no->text + at, sizeof(no->text) - at);
 	else
-		(void)snprintf(no->text + at, sizeof(no->text) - at,
-			       "%s: %" PRId64 "/%" PRId64 "%s%.*s", refusals[limit->quantity].what,
-			       used, limit->max, limit->endless ? "" : " requests per ",
-			       BF_SLICE_FMT(limit->reset));
+		text_of_requests(limit, state, no->text + at, sizeof(no->text) - at);
 }
 
 /* ---- header lines */
@@ -134,7 +156,7 @@ static char *put_left(char *at, const struct limits_left *l, const struct left_n
 {
 	if (!l->limit)
 		return at;
-	at = put_number(put(at, names->limit), l->limit->max);
+	at = put_number(put(at, names->limit), l->max);
 	at = put_number(put(at, names->remaining), l->left);
 	return PUT(put_seconds(put(at, names->reset), l->ends_in_ms), "\r\n");
 }

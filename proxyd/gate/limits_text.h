@@ -6,14 +6,24 @@
 /* Seconds until the end of a limit's window, at least 1; now_ms: of its clock. */
 unsigned limits_text_retry_s(const struct bf_limit *limit, int64_t now_ms);
 
-/* "virtual key "x": ...": what was used of what, and what one more would take. */
-void limits_text_refusal(const struct bf_limit *limit, int64_t room, int64_t amount, int64_t now_ms,
-			 struct limits_refusal *ret_no);
+/* Of a limit, in its quantity. */
+struct limits_state {
+	int64_t max, used; /* used: or reserved; perhaps more than max */
+	int64_t amount;    /* what was refused; 0: no request, a stream that ran */
+};
+
+/*
+ * "virtual key "x": ...": what was used of what, and what one more would take. What the limit can
+ * never give is told as that: retry_after_s is 0.
+ */
+void limits_text_refusal(const struct bf_limit *limit, const struct limits_state *state,
+			 int64_t now_ms, struct limits_refusal *ret_no);
 
 /* What is left of a limit, for the x-ratelimit lines. limit NULL: there is none. */
 struct limits_left {
 	const struct bf_limit *limit;
-	int64_t left;
+	int64_t max;
+	int64_t left; /* below 0 is told as 0 */
 	int64_t ends_in_ms;
 };
 

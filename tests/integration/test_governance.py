@@ -144,8 +144,9 @@ def test_requests_and_tokens(house, base):
     model = "openai/m" if base == "/v1" else "m"
     up.on("m", fo.plain(None, 200, "application/json", "x-ratelimit-limit-requests: 77", "x-other: kept"))
     message, _ = refused(ask(gw, base, model, max_tokens=20000), base, 429, "token_limited",
-                         x_ratelimit_remaining_tokens="10000", x_ratelimit_remaining_requests="2", retry_after=...)
-    assert "0/10000 tokens" in message and "1d" in message
+                         x_ratelimit_remaining_tokens="10000", x_ratelimit_remaining_requests="2", retry_after=None,
+                         x_should_retry="false")
+    assert "and the limit is 10000 per 1d: lower max_tokens" in message
     for left in ("1", "0"):
         status, headers, _ = ask(gw, base, model, max_tokens=10)
         lower = {name.lower(): value for name, value in headers.items()}
@@ -190,8 +191,9 @@ def test_at_once(house, base):
 def test_budgets_and_prices(house, base):
     gw, up = house(governance(budgets=[{"id": "b", "max_limit": 1, "reset_duration": "1M"}]))
     model = "openai/m" if base == "/v1" else "m"
-    message, _ = refused(ask(gw, base, model, max_tokens=200), base, 402, "budget_exceeded", retry_after=...)
-    assert "$0.0000 of $1.0000" in message and "1M" in message
+    message, _ = refused(ask(gw, base, model, max_tokens=200), base, 402, "budget_exceeded", retry_after=None,
+                         x_should_retry="false")
+    assert "may cost $2.0000 and the limit is $1.0000 per 1M: lower max_tokens" in message
     message, _ = refused(ask(gw, base, model + "-new"), base, 403, "model_unpriced")
     assert "governance.pricing_overrides" in message
     assert not up.requests
@@ -201,6 +203,9 @@ def test_budgets_and_prices(house, base):
     row = rows(gw, 1)[0]
     assert row["cost"] == pytest.approx(0.070011)
     wait_for("what the row says", lambda: limit(gw, "cost")["used"] == 70011000)
+    message, _ = refused(ask(gw, base, model, max_tokens=95), base, 402, "budget_exceeded", retry_after=...,
+                         x_should_retry=None)
+    assert "$0.0700 of $1.0000 used or reserved per 1M, this request may cost $0.95" in message
 
 
 def test_costs_are_told_without_limits_too(house):
@@ -285,6 +290,57 @@ def test_dollars_are_reserved_before_they_are_spent(house):
     assert ask(gw, max_tokens=1)[0] == 402
 
 
+def wrote(completion, prompt=9, choices=1, **more):
+    """An answer that took so many tokens."""
+    body = json.loads(fo.completion())
+    body["usage"] = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    return fo.plain(json.dumps({**body, **more}).encode())
+
+
+def test_short_answers_open_no_door_to_long_ones(house):
+    """What was learned is a client's choice: what is not streamed cannot be enlarged, so it is never thought short."""
+    gw, up = house(governance(limits(token_max_limit=10000, token_reset_duration="1d")))
+
+    def answer(wire, request):
+        if b"BIG" in request["body"]:
+            time.sleep(0.3)
+        wire.send(wrote(4000 if b"BIG" in request["body"] else 1))
+        return True
+
+    up.on("m", answer)
+    assert {ask(gw)[0] for _ in range(34)} == {200}
+    wait_for("the fold", lambda: limit(gw, "tokens")["used"] == 340)
+    big = [{"role": "user", "content": "BIG"}]
+    with concurrent.futures.ThreadPoolExecutor(40) as pool:
+        statuses = list(pool.map(lambda _: ask(gw, messages=big)[0], range(40)))
+    assert statuses.count(200) == 2 and statuses.count(429) == 38
+    wait_for("the fold", lambda: limit(gw, "tokens")["used"] == 340 + 2 * 4009)
+
+
+def test_every_prompt_is_reserved(house):
+    gw, up = house(governance(limits(token_max_limit=5400, token_reset_duration="1d")))
+
+    def complete(prompt):
+        return gw.request("POST", "/v1/completions", {"model": "openai/m", "prompt": prompt, "max_tokens": 100},
+                          headers={"x-bf-vk": SECRET})
+
+    up.on("m", wrote(5000, 50, object="text_completion"))
+    refused(complete(["x"] * 54), "/v1", 429, "token_limited", retry_after=None)
+    assert complete(["x"] * 50)[0] == 200
+    wait_for("the fold", lambda: limit(gw, "tokens")["used"] == 5050)
+    refused(complete([1] * 300), "/v1", 429, "token_limited", retry_after=...)
+    assert len(up.requests) == 1
+
+
+def test_what_was_used_is_told_as_it_is(house):
+    gw, up = house(governance(limits(token_max_limit=1000, token_reset_duration="1d")))
+    up.on("m", wrote(5000, 11))
+    assert ask(gw, max_tokens=10)[0] == 200
+    message, _ = refused(ask(gw, max_tokens=10), "/v1", 429, "token_limited", x_ratelimit_remaining_tokens="0",
+                         retry_after=..., x_should_retry=None)
+    assert "token limit exceeded: 5011/1000 tokens used or reserved per 1d, this request may take" in message
+
+
 # ---- streams
 
 
@@ -311,13 +367,35 @@ def test_a_stream_is_cut_where_the_limit_ends(house, base):
             for chunk in client.chat.completions.create(model="openai/m" if base == "/v1" else "m", messages=HI,
                                                         stream=True):
                 seen += len(chunk.choices)
-    assert 200 < seen <= 400
+    assert 300 < seen <= 400
     row = rows(gw, 1)[0]
     assert row["status"] == "error" and row["virtual_key_id"] == "vk-a"
     assert "token_limited" in json.dumps(row, default=str)
     wait_for("what the row says", lambda: limit(gw, "tokens")["used"] == row["total_tokens"])
     assert row["total_tokens"] > 300 and limit(gw, "tokens")["held"] == 0
     assert metric(gw, "bifrost_limit_streams_cut_total") == 1
+
+
+def test_a_stream_may_use_its_limit_to_the_last_token(house):
+    gw, up = house(governance(limits(token_max_limit=20000, token_reset_duration="1d")))
+
+    def long(wire, request):
+        wire.send(fo.SSE_HEAD)
+        chunks = fo.chunked(*[fo.chunk({"content": "w "})] * 100)
+        with contextlib.suppress(OSError):
+            for _ in range(300):
+                wire.send(chunks)
+        return False
+
+    up.on("m", long)
+    status, _, body = ask(gw, stream=True)
+    body = body.decode() if isinstance(body, bytes) else body
+    assert status == 200 and "token limit exceeded: 20000/20000 tokens used or reserved per 1d" in body
+    assert "[DONE]" not in body
+    row = rows(gw, 1)[0]
+    # What is short of the limit is what its prompt was guessed too long.
+    assert 19900 < row["total_tokens"] <= 20001
+    wait_for("what the row says", lambda: limit(gw, "tokens")["used"] == row["total_tokens"])
 
 
 def test_a_killed_worker_leaves_what_it_held_as_used(house):

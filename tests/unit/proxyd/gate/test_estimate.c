@@ -30,7 +30,7 @@ static void prompts_by_their_bytes(void **state)
 static void answers_by_what_is_known(void **state)
 {
 	struct estimate_lengths lengths = {0};
-	struct estimate_asked asked = {0};
+	struct estimate_asked asked = {.streams = true};
 
 	(void)state;
 	assert_int_equal(output(&asked, NULL), ESTIMATE_UNKNOWN);
@@ -51,9 +51,63 @@ static void answers_by_what_is_known(void **state)
 	assert_int_equal(estimate_make(SHM_OBJECT_EMBEDDING, 9, &asked, &lengths).output_tokens, 0);
 }
 
+/* Nothing more can be reserved for an answer that is not streamed. */
+static void short_answers_open_no_door(void **state)
+{
+	const struct estimate_asked plain = {0}, stream = {.streams = true};
+	struct estimate_lengths lengths = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < ESTIMATE_LEARNED; i++)
+		estimate_learn(&lengths, &plain, 1);
+	assert_int_equal(output(&stream, &lengths), 1);
+	assert_int_equal(output(&plain, &lengths), ESTIMATE_UNKNOWN);
+	for (unsigned i = 0; i < ESTIMATE_LEARNED; i++)
+		estimate_learn(&lengths, &stream, 8000);
+	assert_int_equal(output(&stream, &lengths), 8192 * 3 / 2);
+	assert_int_equal(output(&plain, &lengths), 8192 * 3 / 2);
+}
+
+static void each_prompt_has_its_answers(void **state)
+{
+	struct estimate_asked asked = {
+	    .bounded = true, .max_tokens = 100, .choices = 2, .prompts = 50};
+	struct estimate_lengths lengths = {0};
+
+	(void)state;
+	assert_int_equal(output(&asked, NULL), 10000);
+	/* More prompts than answers that anybody gives to one. */
+	asked.choices = 0;
+	asked.prompts = 5000;
+	assert_int_equal(output(&asked, NULL), 500000);
+	asked = (struct estimate_asked){.streams = true, .choices = 2, .prompts = 50};
+	for (unsigned i = 0; i < ESTIMATE_LEARNED; i++)
+		estimate_learn(&lengths, &asked, 6400);
+	assert_int_equal(output(&asked, &lengths), 96 * 100);
+}
+
+static void tokens_given_as_numbers(void **state)
+{
+	struct estimate_asked asked = {.listed_tokens = 10, .listed_bytes = 60};
+	struct estimate e = estimate_make(SHM_OBJECT_EMBEDDING, 90, &asked, NULL);
+
+	(void)state;
+	assert_int_equal(e.prompt_tokens, 10 + 10 + 8);
+	e = estimate_make(SHM_OBJECT_EMBEDDING, 60, &asked, NULL);
+	assert_int_equal(e.prompt_tokens, 10 + 8);
+	e = estimate_make(SHM_OBJECT_EMBEDDING, 0, &asked, NULL);
+	assert_int_equal(e.prompt_tokens, 10 + 8);
+	asked.listed_tokens = asked.listed_bytes = UINT32_MAX;
+	e = estimate_make(SHM_OBJECT_EMBEDDING, UINT64_MAX, &asked, NULL);
+	assert_int_equal(e.prompt_tokens, ESTIMATE_TOKENS_MAX);
+}
+
 static void nobody_reserves_the_world(void **state)
 {
-	const struct estimate_asked asked = {true, UINT64_MAX, UINT32_MAX};
+	const struct estimate_asked asked = {.bounded = true,
+					     .max_tokens = UINT64_MAX,
+					     .choices = UINT32_MAX,
+					     .prompts = UINT32_MAX};
 
 	(void)state;
 	assert_int_equal(output(&asked, NULL), ESTIMATE_TOKENS_MAX);
@@ -61,7 +115,7 @@ static void nobody_reserves_the_world(void **state)
 
 static void one_in_a_hundred_may_be_longer(void **state)
 {
-	const struct estimate_asked asked = {0};
+	const struct estimate_asked asked = {.streams = true};
 	struct estimate_lengths lengths = {0};
 
 	(void)state;
@@ -77,7 +131,7 @@ static void one_in_a_hundred_may_be_longer(void **state)
 static void edges_of_buckets(void **state)
 {
 	static const uint64_t lengths_of[][2] = {{0, 1}, {1, 1}, {2, 3}, {3, 6}, {4, 6}, {5, 12}};
-	const struct estimate_asked asked = {0};
+	const struct estimate_asked asked = {.streams = true};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lengths_of) / sizeof(lengths_of[0]); i++) {
@@ -105,7 +159,7 @@ static void a_maximum_teaches_nothing(void **state)
 
 static void what_was_long_ago_fades(void **state)
 {
-	const struct estimate_asked asked = {0};
+	const struct estimate_asked asked = {.streams = true};
 	struct estimate_lengths lengths = {0};
 
 	(void)state;
@@ -139,6 +193,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(prompts_by_their_bytes),
 	    cmocka_unit_test(answers_by_what_is_known),
+	    cmocka_unit_test(short_answers_open_no_door),
+	    cmocka_unit_test(each_prompt_has_its_answers),
+	    cmocka_unit_test(tokens_given_as_numbers),
 	    cmocka_unit_test(nobody_reserves_the_world),
 	    cmocka_unit_test(one_in_a_hundred_may_be_longer),
 	    cmocka_unit_test(edges_of_buckets),

@@ -36,27 +36,36 @@ static void waits_are_whole_seconds(void **state)
 	assert_int_equal(limits_text_retry_s(&limit, 0), 1);
 }
 
+static struct bf_limit limit;
+static struct limits_refusal no;
+
+static void refuse(int64_t max, int64_t used, int64_t amount, int64_t now_ms)
+{
+	const struct limits_state told = {max, used, amount};
+
+	no = (struct limits_refusal){0};
+	limits_text_refusal(&limit, &told, now_ms, &no);
+}
+
 static void refusals_name_key_limit_and_window(void **state)
 {
-	struct bf_limit limit = limit_of(BF_QUANTITY_REQUESTS, 100);
-	struct limits_refusal no;
-
 	(void)state;
-	limits_text_refusal(&limit, 0, 1, 30000, &no);
+	limit = limit_of(BF_QUANTITY_REQUESTS, 100);
+	refuse(100, 100, 1, 30000);
 	assert_int_equal(no.http_status, 429);
 	assert_string_equal(no.type, "request_limited");
 	assert_int_equal(no.retry_after_s, 30);
 	assert_string_equal(no.text, "virtual key \"team a\": request limit exceeded: 100/100 "
 				     "requests per 1m");
 	limit = limit_of(BF_QUANTITY_TOKENS, 1000);
-	limits_text_refusal(&limit, 10, 50, 0, &no);
+	refuse(1000, 990, 50, 0);
 	assert_int_equal(no.http_status, 429);
 	assert_string_equal(no.type, "token_limited");
 	assert_string_equal(no.text,
 			    "virtual key \"team a\": token limit exceeded: 990/1000 tokens "
 			    "used or reserved per 1m, this request may take 50");
 	limit = limit_of(BF_QUANTITY_NUSD, INT64_C(10000000000));
-	limits_text_refusal(&limit, 100000, INT64_C(1234567890), 0, &no);
+	refuse(INT64_C(10000000000), INT64_C(9999900000), INT64_C(1234567890), 0);
 	assert_int_equal(no.http_status, 402);
 	assert_string_equal(no.type, "budget_exceeded");
 	assert_string_equal(no.text, "virtual key \"team a\": budget exceeded: $9.9999 of $10.0000 "
@@ -64,11 +73,58 @@ static void refusals_name_key_limit_and_window(void **state)
 	limit = limit_of(BF_QUANTITY_CONCURRENT, 5);
 	limit.endless = true;
 	limit.reset.len = 0;
-	limits_text_refusal(&limit, -3, 1, 0, &no);
+	refuse(5, 8, 1, 0);
 	assert_int_equal(no.http_status, 429);
 	assert_string_equal(no.type, "rate_limited");
 	assert_int_equal(no.retry_after_s, 1);
 	assert_string_equal(no.text, "virtual key \"team a\": too many requests at once: 8/5");
+}
+
+/* Waiting helps nobody who asks for more than there ever is. */
+static void what_can_never_be_is_told(void **state)
+{
+	(void)state;
+	limit = limit_of(BF_QUANTITY_TOKENS, 7);
+	refuse(1000, 0, 1001, 0);
+	assert_int_equal(no.http_status, 429);
+	assert_int_equal(no.retry_after_s, 0);
+	assert_string_equal(no.text,
+			    "virtual key \"team a\": token limit exceeded: this request may take "
+			    "1001 tokens and the limit is 1000 per 1m: lower max_tokens or shorten "
+			    "the prompt");
+	refuse(1000, 1000, 1000, 0);
+	assert_int_equal(no.retry_after_s, 60);
+	limit = limit_of(BF_QUANTITY_NUSD, 7);
+	refuse(1000000, 0, 1200000, 0);
+	assert_int_equal(no.http_status, 402);
+	assert_int_equal(no.retry_after_s, 0);
+	assert_string_equal(no.text,
+			    "virtual key \"team a\": budget exceeded: this request may cost "
+			    "$0.0012 and the limit is $0.0010 per 1m: lower max_tokens or shorten "
+			    "the prompt");
+	limit = limit_of(BF_QUANTITY_REQUESTS, 7);
+	refuse(0, 2, 1, 0);
+	assert_int_equal(no.retry_after_s, 0);
+	assert_non_null(strstr(no.text, "request limit exceeded: 2/0 requests per 1m"));
+}
+
+/* A maximum that was lowered, an answer longer than its client allowed; streams ask for nothing. */
+static void what_was_used_is_told_as_it_is(void **state)
+{
+	(void)state;
+	limit = limit_of(BF_QUANTITY_TOKENS, 7);
+	refuse(1000, 5011, 0, 0);
+	assert_string_equal(no.text, "virtual key \"team a\": token limit exceeded: 5011/1000 "
+				     "tokens used or reserved per 1m");
+	assert_int_equal(no.retry_after_s, 60);
+	/* The longest there is fits. */
+	limit.owner_name = BF_SLICE_LIT(
+	    "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234"
+	    "5678901234567890123456789");
+	refuse(INT64_MAX - 1, INT64_MAX, INT64_MAX - 1, 0);
+	assert_non_null(strstr(no.text, ", this request may take 9223372036854775806"));
+	refuse(INT64_MAX - 1, 0, INT64_MAX, 0);
+	assert_non_null(strstr(no.text, "shorten the prompt"));
 }
 
 static void lines_are(const char *expected, const struct limits_left *requests,
@@ -85,8 +141,9 @@ static void lines_tell_both(void **state)
 {
 	struct bf_limit r = limit_of(BF_QUANTITY_REQUESTS, 100),
 			t = limit_of(BF_QUANTITY_TOKENS, INT64_C(1) << 61);
-	const struct limits_left none = {0}, requests = {&r, 0, 12401},
-				 tokens = {&t, INT64_C(1) << 61, 60000}, late = {&r, 7, -5};
+	const struct limits_left none = {0}, requests = {&r, 100, -3, 12401},
+				 tokens = {&t, INT64_C(1) << 61, INT64_C(1) << 61, 60000},
+				 late = {&r, 100, 7, -5};
 
 	(void)state;
 	lines_are("", &none, &none);
@@ -101,8 +158,7 @@ static void lines_tell_both(void **state)
 		  &late, &tokens);
 	/* The longest there is. */
 	char out[LIMITS_TEXT_LINES_MAX];
-	r.max = INT64_MAX;
-	const struct limits_left most = {&r, INT64_MAX, INT64_MAX - 99};
+	const struct limits_left most = {&r, INT64_MAX, INT64_MAX, INT64_MAX - 99};
 	assert_true(limits_text_lines(out, &most, &most) <= sizeof(out));
 }
 
@@ -134,6 +190,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(waits_are_whole_seconds),
 	    cmocka_unit_test(refusals_name_key_limit_and_window),
+	    cmocka_unit_test(what_can_never_be_is_told),
+	    cmocka_unit_test(what_was_used_is_told_as_it_is),
 	    cmocka_unit_test(lines_tell_both),
 	    cmocka_unit_test(ours_replace_theirs),
 	};

@@ -1,0 +1,8 @@
+/* How much a body asks for. For infer.c only. */
+#pragma once
+
+#include "proxyd/gate/infer.h"
+
+/* Fills what x->spend says about prompts and lengths. The body is on the tape and has passed
+ * infer_content(). */
+void infer_length(struct exchange *x, const struct bf_json_tape *t);
