@@ -16,11 +16,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/window.h"
+
 #define METER_NOBODY   255u /* writer: configuration, not a process */
 #define METER_SEQ_BITS 37u
 #define METER_SEQ_MASK ((UINT64_C(1) << METER_SEQ_BITS) - 1)
-#define METER_EPOCHS   (1u << 24)
-#define METER_AHEAD    16u /* epochs that a word may be ahead of a worker's clock */
+#define METER_EPOCHS   (1u << BF_EPOCH_BITS)
+#define METER_AHEAD    BF_EPOCH_AHEAD /* epochs that a word may be ahead of a worker's clock */
 
 enum meter_note_state {
 	METER_NOTE_NONE,

@@ -11,7 +11,6 @@
 #include "common/govern/plan.h"
 #include "writerd/store.h"
 
-#define EPOCH_MASK 0xffffffu
 #define READ_TRIES 100u
 
 int fold_init(struct fold *f, struct shm_segment *seg)
@@ -96,7 +95,7 @@ void fold_add(struct fold *f, const struct shm_usage_record *r)
 		if (quantity == 0)
 			f->unknown++;
 		else if (amount > 0)
-			add_one(f, m, r->epochs[k] & EPOCH_MASK, amount);
+			add_one(f, m, r->epochs[k] & BF_EPOCH_MASK, amount);
 	}
 }
 
@@ -145,7 +144,7 @@ void fold_publish(const struct fold *f)
 		/* The settled word is ours: only the other word can move meanwhile. */
 		if (!read_meter(f, s->meter, &now))
 			continue;
-		if (((s->epoch - now.settled_epoch) & EPOCH_MASK) < (EPOCH_MASK + 1) / 2)
+		if (((s->epoch - now.settled_epoch) & BF_EPOCH_MASK) < (BF_EPOCH_MASK + 1) / 2)
 			shm_meter_set_settled(f->seg, s->meter, s->epoch, shown_then(s, &now));
 	}
 }

@@ -9,9 +9,6 @@
 #include "common/ipc/messages.h"
 #include "writerd/limits.h"
 
-#define EPOCH_MASK 0xffffffu
-#define AHEAD      16u /* windows that a meter's word may be ahead of the clock */
-
 static struct bf_slice cut(struct bf_slice text, size_t most)
 {
 	text.len = BF_MIN(text.len, most);
@@ -24,16 +21,6 @@ static bool is_asked(const struct bf_limit *limit, struct bf_slice key)
 	       bf_slice_eq(limit->owner_name, key);
 }
 
-/* The window that the meter counts: a word may be ahead of our clock, never behind it. */
-static int64_t window_shown(const struct bf_limit *limit, const struct shm_meter_info *info,
-			    int64_t now_ms)
-{
-	int64_t window = bf_limit_window(limit, now_ms);
-	uint32_t ahead = (info->epoch - (uint32_t)window) & EPOCH_MASK;
-
-	return !limit->endless && ahead <= AHEAD ? window + ahead : window;
-}
-
 static void tell_numbers(const struct limits *l, uint32_t i, int64_t now_ms,
 			 struct bf_msg_limit *out)
 {
@@ -43,10 +30,10 @@ static void tell_numbers(const struct limits *l, uint32_t i, int64_t now_ms,
 
 	if (l->open[i])
 		(void)shm_meter_read(l->seg, l->places[i], &info);
-	window = window_shown(limit, &info, now_ms);
-	if (info.epoch == ((uint32_t)window & EPOCH_MASK))
+	window = bf_limit_window_counted(limit, info.epoch, now_ms);
+	if (info.epoch == ((uint32_t)window & BF_EPOCH_MASK))
 		value = info.value;
-	if (info.settled_epoch == ((uint32_t)window & EPOCH_MASK))
+	if (info.settled_epoch == ((uint32_t)window & BF_EPOCH_MASK))
 		out->used = info.settled;
 	/* Below 0 only between the row and the end of what was more than reserved: not hidden, as
 	 * used + held is what the limiter counts. */
@@ -54,7 +41,7 @@ static void tell_numbers(const struct limits *l, uint32_t i, int64_t now_ms,
 	out->left = BF_MAX(limit->max - BF_MAX(value, out->used), 0);
 	if (!limit->endless) {
 		out->start_ms = bf_window_start_ms(&limit->window, window);
-		out->end_ms = bf_window_start_ms(&limit->window, window + 1);
+		out->end_ms = bf_limit_window_end_ms(limit, window);
 	}
 }
 

@@ -38,6 +38,12 @@ struct bf_window {
  */
 int bf_window_parse(struct bf_slice text, bool calendar_aligned, struct bf_window *ret_window);
 
+/* Meters and rows name a window by its epoch, the low bits of its index. A meter whose epoch is at
+ * most so many windows ahead of a clock goes on with it: the clock was set back. */
+#define BF_EPOCH_BITS  24
+#define BF_EPOCH_MASK  ((1u << BF_EPOCH_BITS) - 1)
+#define BF_EPOCH_AHEAD 16u
+
 /* The window of a moment; counts up with time, negative before the anchor. */
 int64_t bf_window_index(const struct bf_window *w, int64_t wall_ms);
 /* Its first millisecond; it ends where the next begins. */

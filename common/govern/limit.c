@@ -10,10 +10,8 @@
 #include "common/base/wall.h"
 #include "common/govern/limit_priv.h"
 
-#define DAY_MS     INT64_C(86400000)
-#define EPOCH_BITS 24
-#define EPOCH_MASK ((UINT64_C(1) << EPOCH_BITS) - 1)
-#define ENDLESS    255u
+#define DAY_MS  INT64_C(86400000)
+#define ENDLESS 255u
 
 /* They are part of identities. */
 _Static_assert(BF_WINDOW_ROLLING == 0 && BF_WINDOW_DAY == 1 && BF_WINDOW_WEEK == 2 &&
@@ -119,25 +117,37 @@ int64_t bf_limit_window(const struct bf_limit *limit, int64_t wall_ms)
 
 uint32_t bf_limit_epoch(const struct bf_limit *limit, int64_t wall_ms)
 {
-	return (uint32_t)((uint64_t)bf_limit_window(limit, wall_ms) & EPOCH_MASK);
+	return (uint32_t)bf_limit_window(limit, wall_ms) & BF_EPOCH_MASK;
+}
+
+int64_t bf_window_nearest(int64_t window, uint32_t epoch)
+{
+	uint32_t apart = (epoch - (uint32_t)window) & BF_EPOCH_MASK;
+
+	return window + (int64_t)apart - (apart > BF_EPOCH_MASK / 2 ? BF_EPOCH_MASK + 1 : 0);
 }
 
 int64_t bf_limit_window_of(const struct bf_limit *limit, uint32_t epoch, int64_t wall_ms)
 {
-	int64_t now = bf_limit_window(limit, wall_ms);
-	uint64_t ahead = (epoch - (uint64_t)now) & EPOCH_MASK;
+	return limit->endless ? 0 : bf_window_nearest(bf_limit_window(limit, wall_ms), epoch);
+}
 
-	if (limit->endless)
-		return 0;
-	return ahead < EPOCH_MASK / 2 + 1 ? now + (int64_t)ahead
-					  : now - (int64_t)(EPOCH_MASK + 1 - ahead);
+int64_t bf_limit_window_counted(const struct bf_limit *limit, uint32_t meter_epoch, int64_t wall_ms)
+{
+	int64_t window = bf_limit_window(limit, wall_ms);
+	uint32_t ahead = (meter_epoch - (uint32_t)window) & BF_EPOCH_MASK;
+
+	return !limit->endless && ahead <= BF_EPOCH_AHEAD ? window + ahead : window;
+}
+
+int64_t bf_limit_window_end_ms(const struct bf_limit *limit, int64_t window)
+{
+	return limit->endless ? INT64_MAX : bf_window_start_ms(&limit->window, window + 1);
 }
 
 int64_t bf_limit_ends_ms(const struct bf_limit *limit, int64_t wall_ms)
 {
-	if (limit->endless)
-		return INT64_MAX;
-	return bf_window_start_ms(&limit->window, bf_window_index(&limit->window, wall_ms) + 1);
+	return bf_limit_window_end_ms(limit, bf_limit_window(limit, wall_ms));
 }
 
 int64_t bf_limit_length_ms(const struct bf_limit *limit)

@@ -105,8 +105,16 @@ uint64_t bf_limit_identity(const struct bf_limit *limit);
 uint32_t bf_limit_epoch(const struct bf_limit *limit, int64_t wall_ms);
 /* The same as it is kept in the store: the whole index. */
 int64_t bf_limit_window(const struct bf_limit *limit, int64_t wall_ms);
+/* The window with this epoch that is nearest to another one. */
+int64_t bf_window_nearest(int64_t window, uint32_t epoch);
 /* The whole index of an epoch, the nearest one to a moment. */
 int64_t bf_limit_window_of(const struct bf_limit *limit, uint32_t epoch, int64_t wall_ms);
+/* The window that a meter with this epoch counts at a moment: the one of the clock or, after a
+ * clock that was set back, the later one that the meter is in. */
+int64_t bf_limit_window_counted(const struct bf_limit *limit, uint32_t meter_epoch,
+				int64_t wall_ms);
+/* When a window ends; INT64_MAX when endless. */
+int64_t bf_limit_window_end_ms(const struct bf_limit *limit, int64_t window);
 /* When the window of a moment ends; INT64_MAX when endless. */
 int64_t bf_limit_ends_ms(const struct bf_limit *limit, int64_t wall_ms);
 /* The shortest length that its windows have, INT64_MAX when endless: a clock that jumps by more

@@ -62,18 +62,19 @@ struct limit_state {
 	int64_t settled, held;
 };
 
-/* Of the window of now: what the meter has of an older one is no longer used. */
+/* Of the window that the meter counts: what it has of an older one is no longer used. */
 static bool limit_read(const struct worker *w, const struct bf_limit *limit,
 		       struct limit_state *ret_state)
 {
 	const struct shm_wall wall = shm_wall_read(w->seg);
 	int64_t ms = shm_wall_ms(&wall, bf_boot_ns(), bf_limit_length_ms(limit));
-	uint32_t m = shm_meter_find(w->seg, limit->identity), epoch = bf_limit_epoch(limit, ms);
+	uint32_t m = shm_meter_find(w->seg, limit->identity), epoch;
 	struct shm_meter_info info;
 
 	*ret_state = (struct limit_state){0};
 	if (m == SHM_METER_NOWHERE || !shm_meter_read(w->seg, m, &info))
 		return false;
+	epoch = (uint32_t)bf_limit_window_counted(limit, info.epoch, ms) & BF_EPOCH_MASK;
 	if (info.settled_epoch == epoch)
 		ret_state->settled = BF_MAX(info.settled, 0);
 	if (info.epoch == epoch)

@@ -111,6 +111,29 @@ static void epochs(void **state)
 	assert_int_equal(bf_limit_window(&l, NOW_MS), 0);
 	assert_int_equal(bf_limit_epoch(&l, NOW_MS), 0);
 	assert_int_equal(bf_limit_window_of(&l, 0, NOW_MS), 0);
+	assert_int_equal(bf_window_nearest(0x1000000, 0xffffff), 0xffffff);
+	assert_int_equal(bf_window_nearest(0xffffff, 0), 0x1000000);
+}
+
+/* A clock that was set back: the meter goes on with the window that it is in, for some windows. */
+static void what_a_meter_counts(void **state)
+{
+	struct bf_window second = {.kind = BF_WINDOW_ROLLING, .length_ms = 1000};
+	struct bf_limit l = limit_of(BF_QUANTITY_REQUESTS, second);
+	int64_t turn = 0xffffff; /* the last before epochs begin anew */
+
+	(void)state;
+	for (int64_t base = turn - 20; base <= turn + 20; base++) {
+		for (int64_t d = -20; d <= 20; d++)
+			assert_int_equal(
+			    bf_limit_window_counted(&l, (uint32_t)(base + d) & BF_EPOCH_MASK,
+						    base * 1000 + 999),
+			    d >= 0 && d <= (int64_t)BF_EPOCH_AHEAD ? base + d : base);
+	}
+	assert_int_equal(bf_limit_window_end_ms(&l, turn), (turn + 1) * 1000);
+	l.endless = true;
+	assert_int_equal(bf_limit_window_counted(&l, 3, NOW_MS), 0);
+	assert_true(bf_limit_window_end_ms(&l, 0) == INT64_MAX);
 }
 
 static void ends_and_lengths(void **state)
@@ -171,6 +194,7 @@ int main(void)
 	    cmocka_unit_test(identities_for_ever),
 	    cmocka_unit_test(what_an_identity_depends_on),
 	    cmocka_unit_test(epochs),
+	    cmocka_unit_test(what_a_meter_counts),
 	    cmocka_unit_test(ends_and_lengths),
 	    cmocka_unit_test(names),
 	};
