@@ -59,7 +59,7 @@ static void print_limit(FILE *out, const struct bf_msg_limit *l)
 		(void)fprintf(out, " %s to %s", moment(l->start_ms, start), moment(l->end_ms, end));
 	}
 	if (l->frozen)
-		(void)fputs("  FROZEN", out);
+		(void)fputs("  OLD CLOCK", out);
 	if (!l->placed)
 		(void)fputs("  NO METER", out);
 	(void)fputc('\n', out);
@@ -98,15 +98,21 @@ static int ask_pages(struct ctl *ctl, struct listing *l, const char *key)
 	return r;
 }
 
-static void say_frozen(struct ctl *ctl, const struct listing *l)
+static void say_clock(struct ctl *ctl, const struct listing *l)
 {
 	char age[32];
 
 	if (l->page.clock_ahead_ms > 0)
 		(void)fprintf(ctl->out,
-			      "the wall clock jumped ahead by %s: windows shorter than that stand "
-			      "still; if it is right: bifrostctl limits --accept-clock\n",
+			      "the wall clock jumped ahead by %s: windows shorter than that go on "
+			      "by the time of before it; if it is right: bifrostctl limits "
+			      "--accept-clock\n",
 			      ctl_format_age(l->page.clock_ahead_ms, age));
+	if (l->page.clock_ahead_ms < 0)
+		(void)fprintf(ctl->out,
+			      "the wall clock is behind by %s: windows follow it slowly; if it is "
+			      "right: bifrostctl limits --accept-clock\n",
+			      ctl_format_age(-l->page.clock_ahead_ms, age));
 }
 
 static int end_json(struct ctl *ctl, struct listing *l, int code)
@@ -144,7 +150,7 @@ static int list(struct ctl *ctl, const char *key)
 	else if (r == CTL_OK && l.shown == 0)
 		(void)fputs("no limits are configured\n", ctl->out);
 	if (r == CTL_OK && !ctl->json)
-		say_frozen(ctl, &l);
+		say_clock(ctl, &l);
 	bf_buf_done(&l.buf);
 	return r;
 }

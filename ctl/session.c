@@ -227,6 +227,17 @@ static int take_part(struct ctl *ctl, const struct bf_frame *f, uint16_t part_ty
 			bf_msg_def(f->type)->name);
 }
 
+/* The supervisor took the question: it is its child that is silent. */
+static int nobody_answers(struct ctl *ctl, uint16_t target)
+{
+	char name[24];
+
+	return ctl_fail(ctl, CTL_FAILED,
+			"%s does not answer: see the log (journalctl -u bifrost) and bifrostctl "
+			"status",
+			bf_endpoint_format(target, name));
+}
+
 int ctl_call_to(struct ctl *ctl, uint16_t target, uint16_t type, const void *message,
 		int64_t timeout_ms, uint16_t part_type, ctl_on_part *on_part, void *user)
 {
@@ -240,6 +251,8 @@ int ctl_call_to(struct ctl *ctl, uint16_t target, uint16_t type, const void *mes
 		struct bf_frame f;
 		int64_t left = deadline - bf_mono_ms();
 		int code = ctl_receive(ctl, left > 0 ? left : 0, &f, &err);
+		if (code == BF_E_TIMEOUT && target != SUPERVISOR)
+			return nobody_answers(ctl, target);
 		if (code < 0)
 			return ctl_receive_failed(ctl, code, &err);
 		if (f.request == request)

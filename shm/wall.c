@@ -54,11 +54,17 @@ struct shm_wall shm_wall_read(const struct shm_segment *seg)
 {
 	const struct shm_wall_words *w = &seg->map->header.wall;
 	struct shm_wall wall = {.wall_ns = load(&w->wall_ns)};
+	int64_t least = 0;
 
-	for (unsigned c = 0; c < SHM_WALL_CLASSES; c++)
-		wall.offset_ns[c] = load(&w->offset_ns[c]);
+	for (unsigned c = 0; c < SHM_WALL_CLASSES; c++) {
+		int64_t ahead = wall.wall_ns - (wall.offset_ns[c] = load(&w->offset_ns[c]));
+
+		least = ahead < least ? ahead : least;
+	}
 	if (shm_wall_frozen(&wall, 0))
 		wall.ahead_ns = wall.wall_ns - wall.offset_ns[0];
+	else if (least < -SHM_WALL_FOLLOW_MS * MS)
+		wall.ahead_ns = least;
 	return wall;
 }
 

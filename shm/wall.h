@@ -3,7 +3,7 @@
  * The supervisor compares the wall clock with the time since boot once a second and publishes what
  * is to be added to the latter. A wall clock that goes back is followed slowly, so that windows
  * never step back; one that jumps ahead is followed only by windows longer than the jump: the
- * others are frozen until a person accepts the new time, that is, they go on as before it.
+ * others are frozen: until a person accepts the new time, they go on with the time of before it.
  *
  * What a window believes depends on its length, so there is a clock for each class of lengths;
  * nothing but the rule connects them.
@@ -22,8 +22,9 @@
 struct shm_wall {
 	int64_t offset_ns[SHM_WALL_CLASSES]; /* time of windows less time since boot */
 	int64_t wall_ns;  /* the wall clock less time since boot; whether believed or not */
-	int64_t ahead_ns; /* how far the wall clock is ahead of the shortest windows; 0: it is not
-			     frozen for anyone */
+	int64_t ahead_ns; /* how far the wall clock is ahead of the shortest windows, which are
+			     frozen; negative: how far it is behind those that are furthest
+			     ahead; 0: neither by more than SHM_WALL_FOLLOW_MS */
 };
 
 /* Supervisor, at the start and about once a second. The first call of a segment takes the wall
@@ -57,5 +58,12 @@ static inline int64_t shm_wall_ms(const struct shm_wall *wall, int64_t now_boot_
 static inline bool shm_wall_frozen(const struct shm_wall *wall, int64_t length_ms)
 {
 	return wall->wall_ns - wall->offset_ns[shm_wall_class(length_ms)] >
+	       SHM_WALL_FOLLOW_MS * INT64_C(1000000);
+}
+
+/* The wall clock was set back, and these windows have not followed it yet. */
+static inline bool shm_wall_behind(const struct shm_wall *wall, int64_t length_ms)
+{
+	return wall->offset_ns[shm_wall_class(length_ms)] - wall->wall_ns >
 	       SHM_WALL_FOLLOW_MS * INT64_C(1000000);
 }

@@ -110,17 +110,24 @@ static uint32_t queued_frames(const struct watch *w)
 static void look_at_clock(struct watch *w)
 {
 	struct shm_wall wall = shm_wall_update(w->crew->shm, bf_wall_ns(), bf_boot_ns());
-	bool ahead = wall.ahead_ns > 0;
+	int off = (wall.ahead_ns > 0) - (wall.ahead_ns < 0);
 
-	if (ahead && !w->clock_ahead)
+	if (off == w->clock_off)
+		return;
+	w->clock_off = off;
+	if (off > 0)
 		bf_log(BF_LOG_WARN, "clock_jumped_ahead", "ahead_ms=%lld effect=%s",
 		       (long long)(wall.ahead_ns / 1000000),
-		       bf_log_quote("windows of limits shorter than that stand still until "
+		       bf_log_quote("windows of limits shorter than that go on by the time of "
+				    "before it until bifrostctl limits --accept-clock"));
+	else if (off < 0)
+		bf_log(BF_LOG_WARN, "clock_set_back", "behind_ms=%lld effect=%s",
+		       (long long)(-wall.ahead_ns / 1000000),
+		       bf_log_quote("windows of limits follow it slowly, or at once after "
 				    "bifrostctl limits --accept-clock"));
-	if (!ahead && w->clock_ahead)
+	else
 		bf_log(BF_LOG_INFO, "clock_believed", "effect=%s",
 		       bf_log_quote("windows of limits follow the wall clock again"));
-	w->clock_ahead = ahead;
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
@@ -155,7 +162,7 @@ void watch_start(struct watch *w, struct crew *crew, struct admin *admin, struct
 	w->router = router;
 	w->last_ms = now;
 	w->resumed_ms = 0;
-	w->clock_ahead = false;
+	w->clock_off = 0;
 	for (uint32_t i = 0; i < crew->seat_count; i++)
 		crew->seats[i].served_mono_ms = now;
 	ev_timer_init(&w->timer, on_tick, 1., 1.);

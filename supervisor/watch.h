@@ -31,7 +31,7 @@ struct watch {
 	ev_timer timer;
 	int64_t last_ms;    /* of the tick before */
 	int64_t resumed_ms; /* when we came back from a hole */
-	bool clock_ahead;   /* windows of limits do not follow the wall clock */
+	int clock_off;      /* the wall clock is ahead (1) or behind (-1) of windows of limits */
 };
 
 void watch_start(struct watch *w, struct crew *crew, struct admin *admin, struct router *router);

@@ -183,13 +183,14 @@ struct bf_msg_limit {
 	int64_t max;
 	int64_t left;             /* max without used and held, at least 0 */
 	int64_t start_ms, end_ms; /* of the window, UTC; 0: it has none */
-	bool frozen;              /* the clock of its windows stands */
+	bool frozen;              /* its windows go on by an old time */
 	bool placed;              /* false: no meter, so nothing is admitted */
 };
 
 struct bf_msg_limits {
 	uint64_t next;          /* of the next page; 0: this is the last */
-	int64_t clock_ahead_ms; /* how far the wall clock is ahead and not believed */
+	int64_t clock_ahead_ms; /* how far the wall clock is ahead and not believed;
+				   negative: behind and not followed yet */
 	struct bf_array items;  /* of struct bf_msg_limit */
 };
 

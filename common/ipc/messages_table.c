@@ -186,14 +186,16 @@ static const struct bf_field limit_fields[] = {
     INT(bf_msg_limit, left, "of the limit, without what is used and held; at least 0"),
     INT(bf_msg_limit, start_ms, "of the window, ms since 1970; 0: it has none"),
     INT(bf_msg_limit, end_ms, "of the window, ms since 1970; 0: it has none"),
-    BOOL(bf_msg_limit, frozen, "the clock of its windows stands: see bifrostctl limits"),
+    BOOL(bf_msg_limit, frozen,
+	 "the wall clock jumped ahead and its windows go on by the time of before"),
     BOOL(bf_msg_limit, placed, "false: it has no meter, so nothing is admitted"),
 };
 static const struct bf_table limit = TABLE("limits.items", bf_msg_limit, limit_fields, NULL);
 
 static const struct bf_field limits_fields[] = {
     UINT(bf_msg_limits, next, "from of the next page; 0: this is the last"),
-    INT(bf_msg_limits, clock_ahead_ms, "how far the wall clock is ahead and not believed"),
+    INT(bf_msg_limits, clock_ahead_ms,
+	"how far the wall clock is ahead and not believed; below 0: behind, not followed yet"),
     {.name = "items",
      .doc = "limits in the order of the configuration",
      .sub = &limit,

@@ -62,9 +62,9 @@ static void test_pages(void **state)
 	    f->out,
 	    "team ?[1m  b-1  cost  used $1.500000000  held $0.000000007  max $2.000000000  left "
 	    "$0.499999993  window 1d 2023-11-15T00:00:00Z to 2023-11-16T00:00:00Z\n"
-	    "vk-2  r-1  concurrent_requests  used 0  held 3  max 3  left 0  FROZEN  NO METER\n"
-	    "the wall clock jumped ahead by 1m30s: windows shorter than that stand still; if it is "
-	    "right: bifrostctl limits --accept-clock\n");
+	    "vk-2  r-1  concurrent_requests  used 0  held 3  max 3  left 0  OLD CLOCK  NO METER\n"
+	    "the wall clock jumped ahead by 1m30s: windows shorter than that go on by the time of "
+	    "before it; if it is right: bifrostctl limits --accept-clock\n");
 	assert_string_equal(f->err, "");
 }
 

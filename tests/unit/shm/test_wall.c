@@ -67,7 +67,7 @@ static void a_jump_ahead_moves_only_longer_windows(void **state)
 	}
 	/* It was a mistake: the wall clock comes back. The short ones never left. */
 	w = at(f, 100, 0);
-	assert_int_equal(w.ahead_ns, 0);
+	assert_int_equal(w.ahead_ns, -HOUR + SHM_WALL_SLEW_MS * (S / 1000));
 	assert_int_equal(lead_ms(&w, 60000), 0);
 	assert_false(shm_wall_frozen(&w, 60000));
 	assert_int_equal(lead_ms(&w, 3600000), 3600000 - SHM_WALL_SLEW_MS);
@@ -120,6 +120,25 @@ static void a_step_back_is_slewed(void **state)
 	}
 	w = at(f, 21, -S);
 	assert_int_equal(lead_ms(&w, 1000), -1000);
+}
+
+static void a_clock_that_is_behind_is_told(void **state)
+{
+	struct fixture *f = *state;
+	struct shm_wall w = at(f, 0, 0);
+
+	assert_false(shm_wall_behind(&w, 1000));
+	w = at(f, 1, -100 * S);
+	assert_int_equal(w.ahead_ns / 1000000, -100000 + SHM_WALL_SLEW_MS);
+	for (unsigned i = 0; i < LENGTHS; i++)
+		assert_true(shm_wall_behind(&w, lengths_ms[i]));
+	/* Ahead for some, behind for others: what stands still for good is told. */
+	shm_wall_accept(&f->seg, WALL + 2 * S, 102 * S);
+	w = at(f, 3, HOUR);
+	w = at(f, 4, HOUR / 2);
+	assert_true(shm_wall_frozen(&w, 1000));
+	assert_true(shm_wall_behind(&w, 3600000));
+	assert_true(w.ahead_ns > 0);
 }
 
 /* However often it is asked, windows lose at most half of the time that went by. */
@@ -209,6 +228,7 @@ int main(void)
 	    FIXTURE_TEST(a_second_jump_does_not_undo_the_first),
 	    FIXTURE_TEST(accepted_by_a_person),
 	    FIXTURE_TEST(a_step_back_is_slewed),
+	    FIXTURE_TEST(a_clock_that_is_behind_is_told),
 	    FIXTURE_TEST(asking_often_does_not_turn_time_back),
 	    FIXTURE_TEST(small_slews_are_followed_to_the_nanosecond),
 	    FIXTURE_TEST(random_walks),
