@@ -13,15 +13,16 @@
 #include "common/log/log.h"
 #include "shm/health.h"
 #include "shm/metrics.h"
+#include "writerd/limits_begin.h"
 
-#define AHEAD            16 /* windows that a meter's word may be ahead of the clock */
-#define EPOCH_MASK       0xffffffu
 #define PLACE_BATCH      4096u /* new limits in one transaction */
 #define COLLECT_EVERY_MS 5000
 #define JANITOR_EVERY_MS (INT64_C(20) * 3600 * 1000)
 #define ARENA_BYTES      (1u << 30)
+/* Between our start and the last worker of before being told to leave: the others roll first. */
+#define RETIRE_MARGIN_MS 300000
 
-static int64_t now_ms_of(const struct limits *l, const struct bf_limit *limit)
+int64_t limits_now_ms(const struct limits *l, const struct bf_limit *limit)
 {
 	struct shm_wall wall = shm_wall_read(l->seg);
 
@@ -29,14 +30,6 @@ static int64_t now_ms_of(const struct limits *l, const struct bf_limit *limit)
 }
 
 /* ---- windows by name */
-
-/* The window with these low bits that is nearest to another one. */
-static int64_t nearest(int64_t window, uint32_t epoch)
-{
-	uint32_t apart = (epoch - (uint32_t)window) & EPOCH_MASK;
-
-	return window + (int64_t)apart - (apart > EPOCH_MASK / 2 ? INT64_C(1) << 24 : 0);
-}
 
 /* A meter that no limit names any more still gets what its last rows were charged: the store knows
  * its windows since it was placed. */
@@ -51,12 +44,12 @@ static int window_of(void *owner, uint32_t m, uint64_t identity, uint32_t epoch,
 	if (i > 0) {
 		const struct bf_limit *limit = &l->plan.limits[i - 1];
 
-		*ret_window = bf_limit_window_of(limit, epoch, now_ms_of(l, limit));
+		*ret_window = bf_limit_window_of(limit, epoch, limits_now_ms(l, limit));
 		return 0;
 	}
 	r = l->store->ops->newest_total(l->store, identity, INT64_MIN, INT64_MAX, &newest, &settled,
 					err);
-	*ret_window = r == 1 ? nearest(newest, epoch) : epoch;
+	*ret_window = r == 1 ? bf_window_nearest(newest, epoch) : epoch;
 	return r < 0 ? r : 0;
 }
 
@@ -81,42 +74,9 @@ static void open_meter(struct limits *l, uint32_t i)
 	l->unplaced--;
 }
 
-/* The newest window from now on that the store knows: a clock that was set back must not begin a
- * window anew that has been used. */
-static int known_total(struct limits *l, uint32_t i, int64_t *ret_window, int64_t *ret_settled,
-		       struct bf_err *err)
-{
-	const struct bf_limit *limit = &l->plan.limits[i];
-	int64_t now = bf_limit_window(limit, now_ms_of(l, limit));
-	const struct store_ops *ops = l->store->ops;
-	int r = 0;
-
-	if (ops->newest_total)
-		r = ops->newest_total(l->store, limit->identity, now,
-				      limit->endless ? now : now + AHEAD, ret_window, ret_settled,
-				      err);
-	if (r == 1)
-		return 0;
-	*ret_window = now;
-	*ret_settled = 0;
-	return r;
-}
-
-/* Within a transaction: what is known, and a note of the window when nothing is. */
-static int read_or_note(struct limits *l, uint32_t i, int64_t *ret_window, int64_t *ret_settled,
-			struct bf_err *err)
-{
-	int r = known_total(l, i, ret_window, ret_settled, err);
-
-	if (r == 0 && *ret_settled == 0 && !l->plan.limits[i].endless && l->store->ops->add_total)
-		r = l->store->ops->add_total(l->store, l->plan.limits[i].identity, *ret_window, 0,
-					     ret_settled, err);
-	return r;
-}
-
 struct fresh {
 	uint32_t limit;
-	int64_t window, settled;
+	struct limits_begin begin;
 };
 
 static int place_fresh(struct limits *l, struct fresh *list, uint32_t n, struct bf_err *err)
@@ -124,7 +84,7 @@ static int place_fresh(struct limits *l, struct fresh *list, uint32_t n, struct 
 	int r = l->store->ops->begin(l->store, err);
 
 	for (uint32_t k = 0; k < n && r == 0; k++)
-		r = read_or_note(l, list[k].limit, &list[k].window, &list[k].settled, err);
+		r = limits_begin(l, &l->plan.limits[list[k].limit], &list[k].begin, err);
 	if (r == 0)
 		r = l->store->ops->commit(l->store, err);
 	if (r < 0) {
@@ -134,9 +94,10 @@ static int place_fresh(struct limits *l, struct fresh *list, uint32_t n, struct 
 	for (uint32_t k = 0; k < n; k++) {
 		uint32_t i = list[k].limit, m = l->places[i];
 
-		shm_meter_load(l->seg, m, (uint32_t)list[k].window & EPOCH_MASK,
-			       BF_MIN(list[k].settled, SHM_METER_LIMIT_MAX));
+		shm_meter_load(l->seg, m, (uint32_t)list[k].begin.window & BF_EPOCH_MASK,
+			       BF_MIN(list[k].begin.settled, SHM_METER_LIMIT_MAX));
 		open_meter(l, i);
+		limits_begin_tell(l, &l->plan.limits[i], &list[k].begin);
 	}
 	return 0;
 }
@@ -145,16 +106,18 @@ static int place_fresh(struct limits *l, struct fresh *list, uint32_t n, struct 
  * more: a writerd was killed before it could show it. */
 static void take_over(struct limits *l, uint32_t i)
 {
-	int64_t window = 0, settled = 0;
+	struct limits_begin known;
 	struct shm_meter_info info;
 	struct bf_err err = {0};
+	uint32_t epoch;
 
 	open_meter(l, i);
-	if (!l->store->ops->newest_total || known_total(l, i, &window, &settled, &err) < 0 ||
-	    settled == 0 || !shm_meter_read(l->seg, l->places[i], &info))
+	if (limits_known(l, &l->plan.limits[i], &known, &err) != 1 || known.settled == 0 ||
+	    !shm_meter_read(l->seg, l->places[i], &info))
 		return;
-	if (info.settled_epoch != ((uint32_t)window & EPOCH_MASK) || info.settled < settled)
-		shm_meter_set_settled(l->seg, l->places[i], (uint32_t)window & EPOCH_MASK, settled);
+	epoch = (uint32_t)known.window & BF_EPOCH_MASK;
+	if (info.settled_epoch != epoch || info.settled < known.settled)
+		shm_meter_set_settled(l->seg, l->places[i], epoch, known.settled);
 }
 
 /* A place for each limit that has none yet; those of meters that live are open at once. */
@@ -196,6 +159,9 @@ static void open_fresh(struct limits *l)
 	uint32_t i = 0;
 	int r = list ? 0 : bf_err_set(&err, -ENOMEM, "out of memory");
 
+	/* It may never have been opened, and without meters no rows come that would ask for it. */
+	if (r == 0 && l->store_told && l->store->ops->mend)
+		r = l->store->ops->mend(l->store, &err);
 	while (r == 0 && i < l->plan.limit_count) {
 		uint32_t n = 0;
 
@@ -210,7 +176,8 @@ static void open_fresh(struct limits *l)
 	free(list);
 }
 
-/* What no limit names: found by nobody from here on, given back when nothing in flight does. */
+/* What no limit names: found by nobody from here on, given back when nothing in flight does. Only
+ * once all have left who admit by an older configuration: to them these limits are true. */
 static void retire_others(struct limits *l)
 {
 	for (uint32_t m = 0; (m = shm_meter_next(l->seg, m)) != SHM_METER_NOWHERE; m++) {
@@ -234,7 +201,7 @@ static int keep_one(struct limits *l, uint32_t i, struct bf_err *err)
 	if (!l->open[i] || limit->endless || !shm_meter_read(l->seg, l->places[i], &info) ||
 	    info.settled <= 0)
 		return 0;
-	window = bf_limit_window_of(limit, info.settled_epoch, now_ms_of(l, limit));
+	window = bf_limit_window_of(limit, info.settled_epoch, limits_now_ms(l, limit));
 	r = ops->newest_total(l->store, limit->identity, window, window, &found, &known, err);
 	if (r == 0)
 		known = 0;
@@ -306,8 +273,10 @@ int limits_start(struct limits *l, struct shm_segment *seg, struct store *store,
 	l->unplaced = l->plan.limit_count;
 	count_classes(l);
 	claim_all(l);
-	retire_others(l);
 	open_fresh(l);
+	/* Those of a writerd before us may be waiting for their end. */
+	l->retired_left = true;
+	l->retire_at_ms = bf_mono_ms() + config->supervisor.drain_timeout_ms + RETIRE_MARGIN_MS;
 	/* A store that refuses now is mended later, and asked again. */
 	(void)limits_keep(l, &ignored);
 	limits_second(l);
@@ -334,15 +303,20 @@ static void tell_state(struct limits *l)
 {
 	struct shm_wall wall = shm_wall_read(l->seg);
 	uint32_t frozen = 0;
+	bool behind = false;
 
 	for (unsigned c = 0; c < SHM_WALL_CLASSES; c++) {
-		if (l->classes[c].count && shm_wall_frozen(&wall, l->classes[c].length_ms))
+		if (l->classes[c].count == 0)
+			continue;
+		if (shm_wall_frozen(&wall, l->classes[c].length_ms))
 			frozen += l->classes[c].count;
+		behind |= shm_wall_behind(&wall, l->classes[c].length_ms);
 	}
 	shm_metric_set(l->seg, l->proc_slot, SHM_M_LIMITS, l->plan.limit_count);
 	shm_metric_set(l->seg, l->proc_slot, SHM_M_LIMITS_FROZEN, frozen);
 	shm_metric_set(l->seg, l->proc_slot, SHM_M_LIMITS_UNPLACED, l->unplaced);
 	shm_health_set(l->seg, l->proc_slot, SHM_H_LIMITS_FROZEN, frozen > 0);
+	shm_health_set(l->seg, l->proc_slot, SHM_H_CLOCK_BEHIND, behind);
 	shm_health_set(l->seg, l->proc_slot, SHM_H_LIMITS_UNPLACED, l->unplaced > l->crowded);
 	shm_health_set(l->seg, l->proc_slot, SHM_H_METERS_FULL, l->crowded > 0);
 }
@@ -354,7 +328,7 @@ static void keep_words_young(struct limits *l)
 
 		if (l->open[i])
 			(void)shm_meter_janitor(l->seg, l->places[i],
-						bf_limit_epoch(limit, now_ms_of(l, limit)));
+						bf_limit_epoch(limit, limits_now_ms(l, limit)));
 	}
 }
 
@@ -362,6 +336,10 @@ void limits_second(struct limits *l)
 {
 	int64_t now_ms = bf_mono_ms();
 
+	if (l->retire_at_ms && now_ms >= l->retire_at_ms) {
+		retire_others(l);
+		l->retire_at_ms = 0;
+	}
 	if (l->retired_left && now_ms >= l->collect_at_ms) {
 		l->retired_left = shm_meter_collect(l->seg) > 0;
 		l->collect_at_ms = now_ms + COLLECT_EVERY_MS;

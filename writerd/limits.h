@@ -1,7 +1,8 @@
 /*
  * The limits of the configuration and their meters in the segment: writerd gives each its place,
- * with what the store knows of its window, takes places back that no limit names any more, and says
- * how limits stand. Every step may be killed and begun again by the next writerd.
+ * with what the store knows of its window, takes places back that no limit names any more once all
+ * workers of older configurations have left, and says how limits stand. Every step may be killed
+ * and begun again by the next writerd.
  */
 #pragma once
 
@@ -36,8 +37,9 @@ struct limits {
 	struct limits_class classes[SHM_WALL_CLASSES];
 	uint32_t unplaced, crowded; /* crowded: of them, for want of a place */
 	bool store_told;            /* that the store does not tell totals */
+	uint32_t begun_told;        /* lines about meters that began with rows */
 	bool retired_left;
-	int64_t collect_at_ms, janitor_at_ms; /* monotonic */
+	int64_t retire_at_ms, collect_at_ms, janitor_at_ms; /* monotonic; retire: 0: done */
 };
 
 /*
@@ -53,6 +55,9 @@ void limits_done(struct limits *l);
  * is shown as used is not forgotten. A total that is lower is raised to it. 0 or the store's error.
  */
 int limits_keep(struct limits *l, struct bf_err *err);
+
+/* Now, as windows of this limit know it: milliseconds since 1970. */
+int64_t limits_now_ms(const struct limits *l, const struct bf_limit *limit);
 
 /* The most that its tables take, the plan aside. */
 size_t limits_memory(void);

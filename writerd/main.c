@@ -124,6 +124,12 @@ static int open_stores(struct bf_child *child, struct bf_err *err)
 				      err);
 	if (r == 0 && w->store_path)
 		r = store_sqlite_open(w->store_path, w->node_id, &w->store, err);
+	/* A lock ends: rows wait in the segment meanwhile, as for a store that fails later. */
+	if (r == BF_E_TIMEOUT && w->store) {
+		bf_log(BF_LOG_WARN, "store_locked", "reason=%s effect=%s", bf_log_quote(err->text),
+		       bf_log_quote("rows wait in the segment and it is tried again"));
+		r = 0;
+	}
 	if (r == 0 && !w->store_path)
 		w->store = store_null_open();
 	return r;
@@ -133,11 +139,16 @@ static int writerd_start(struct bf_child *child, struct bf_err *err)
 {
 	struct writerd *w = child->daemon;
 	const struct bf_config *c = &child->config;
+	int r;
 
 	shm_health_set(&w->seg, child->proc_slot, SHM_H_SANDBOX_PARTIAL,
 		       !child->sandbox.landlock_files);
-	/* Not a crash: the configuration, or what lies at its path, is to be mended by a person. */
-	if (open_stores(child, err) < 0) {
+	/* Not a crash: the configuration, or what lies at its path, is to be mended by a person.
+	 * A lock is nobody's mistake: it is tried again. */
+	r = open_stores(child, err);
+	if (r == BF_E_TIMEOUT)
+		return r;
+	if (r < 0) {
 		bf_log(BF_LOG_ERROR, "store_unusable", "reason=%s effect=%s",
 		       bf_log_quote(err->text),
 		       bf_log_quote("rows wait in the segment until writerd can start"));

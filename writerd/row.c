@@ -53,9 +53,7 @@ const char *row_time(int64_t wall_ns, char out[ROW_TIME_LEN + 1])
 	return out;
 }
 
-/* Length without a sequence that the last byte leaves unfinished: a text that was cut to its field.
- */
-static size_t untorn(const char *text, size_t len)
+size_t row_untorn(const char *text, size_t len)
 {
 	for (size_t back = 1; back <= 3 && back <= len; back++) {
 		unsigned char c = (unsigned char)text[len - back];
@@ -75,7 +73,7 @@ static void copy_field(char *out, const char *field, size_t len)
 
 	memcpy(out, field, len);
 	out[len] = '\0';
-	n = untorn(out, strlen(out));
+	n = row_untorn(out, strlen(out));
 	out[n] = '\0';
 }
 
@@ -88,7 +86,7 @@ static struct bf_slice clean(struct bf_slice in, struct bf_buf *scratch)
 	if (in.len > SHM_CONTENT_MAX_BYTES)
 		in.len = SHM_CONTENT_MAX_BYTES;
 	if (!memchr(in.ptr, '\0', in.len)) {
-		in.len = untorn(in.ptr, in.len);
+		in.len = row_untorn(in.ptr, in.len);
 		return in;
 	}
 	bf_buf_clear(scratch);
@@ -102,7 +100,7 @@ static struct bf_slice clean(struct bf_slice in, struct bf_buf *scratch)
 	in = bf_buf_slice(scratch);
 	if (!in.ptr)
 		return BF_SLICE_LIT("");
-	in.len = untorn(in.ptr, in.len);
+	in.len = row_untorn(in.ptr, in.len);
 	return in;
 }
 

@@ -10,8 +10,9 @@
 #include "common/base/slice.h"
 #include "shm/usage.h"
 
-#define ROW_TIME_LEN  24   /* 2026-11-21T10:00:00.123Z */
-#define ROW_ERROR_MAX 1024 /* both texts, every byte escaped, fit */
+#define ROW_TIME_LEN   24   /* 2026-11-21T10:00:00.123Z */
+#define ROW_KEY_ID_LEN 64   /* of virtual_key_id: the first bytes of a longer one */
+#define ROW_ERROR_MAX  1024 /* both texts, every byte escaped, fit */
 
 struct row {
 	char id[BF_UUID_TEXT_LEN + 1];
@@ -27,8 +28,8 @@ struct row {
 	int64_t latency_us, first_byte_us; /* first_byte_us 0: there was none */
 	int64_t prompt_tokens, completion_tokens, total_tokens, cached_tokens;
 	int64_t cost_nusd;
-	char virtual_key_id[65], virtual_key_name[65]; /* "": none */
-	int64_t charged_tokens, charged_requests;      /* what its meters were charged */
+	char virtual_key_id[ROW_KEY_ID_LEN + 1], virtual_key_name[65]; /* "": none */
+	int64_t charged_tokens, charged_requests; /* what its meters were charged */
 	const char *error_type; /* a class of common/base/error_class.h; NULL: no error */
 	char error_details[ROW_ERROR_MAX]; /* JSON; "" when there was no error */
 	struct bf_slice input, output;     /* ptr NULL: no content */
@@ -49,6 +50,10 @@ void row_scratch_done(struct row_scratch *s);
  */
 void row_render(const struct shm_usage_record *record, struct bf_slice input,
 		struct bf_slice output, struct row_scratch *scratch, struct row *ret_row);
+
+/* Length without a sequence that the last byte leaves unfinished: a text that was cut to its field.
+ */
+size_t row_untorn(const char *text, size_t len);
 
 /* UTC, in milliseconds. Returns out. */
 const char *row_time(int64_t wall_ns, char out[ROW_TIME_LEN + 1]);

@@ -90,6 +90,10 @@ static const struct schema_step logs_steps[] = {
      " PRIMARY KEY (identity, window)"
      ") WITHOUT ROWID;"
      "CREATE INDEX meter_totals_created_at ON meter_totals (created_at);"},
+    /* What a key used since a moment, without reading its rows: charges lie behind their bodies. */
+    {6, "charges of keys",
+     "CREATE INDEX logs_charges ON logs (virtual_key_id, timestamp, charged_requests,"
+     " charged_tokens, cost_nusd) WHERE virtual_key_id IS NOT NULL;"},
 };
 
 static const struct schema_step config_steps[] = {

@@ -2,6 +2,7 @@
 the segment must say the same, also after everything was lost but the database."""
 
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -189,9 +190,9 @@ class Load:
             t.join()
 
 
-def chat(gw, **more):
+def chat(gw, key=KEY, **more):
     body = {"model": "mock/m", "messages": [{"role": "user", "content": "hello"}], **more}
-    return gw.request("POST", "/v1/chat/completions", body, headers={"x-bf-vk": KEY})
+    return gw.request("POST", "/v1/chat/completions", body, headers={"x-bf-vk": key})
 
 
 def ready(gw):
@@ -260,6 +261,105 @@ def test_writerd_and_workers_killed_under_load(gateway):
     assert rows["requests"] >= load.answers + 1
     with database(gw) as db:
         assert db.execute("SELECT count(*) FROM logs WHERE charged_requests > 1").fetchone() == (0,)
+
+
+class KeptAlive:
+    """Clients that keep their connections, as SDKs do: a worker that leaves goes on serving them until it has told them."""
+
+    def __init__(self, gw, keys, each):
+        self.clients = [(http.client.HTTPConnection("127.0.0.1", gw.port, timeout=10), key) for key in keys for _ in range(each)]
+        self.headers = {"Content-Type": "application/json"}
+
+    def ask(self):
+        """One request on each: their statuses."""
+        body = json.dumps({"model": "mock/m", "messages": [{"role": "user", "content": "hello"}]})
+        found = []
+        for client, key in self.clients:
+            client.request("POST", "/v1/chat/completions", body, self.headers | {"x-bf-vk": key})
+            answer = client.getresponse()
+            answer.read()
+            found.append(answer.status)
+        return found
+
+    def close(self):
+        for client, _ in self.clients:
+            client.close()
+
+
+def test_workers_that_leave_keep_their_limits(gateway):
+    """A reload gives one key another window and removes another key. Who is still connected to a worker of the older
+    configuration is served by its limits, for as long as it may drain."""
+    both = [KEY, f"{KEY[:-1]}2"]
+    gw = gateway(workers=2, config=governance(keys=2)).start()
+    settled_limits(gw, 8)
+    ready(gw)
+    old = KeptAlive(gw, both, each=8)
+    assert set(old.ask()) == {200}
+    with Load(gw) as load:
+        change(gw, governance(keys=1, token_reset_duration="2d", request_reset_duration="2d"))
+        answers = old.ask()
+        settled_limits(gw, 4)
+        time.sleep(1)
+    assert answers == [200] * 16
+    old.close()
+    assert load.others == []
+    assert chat(gw)[0] == 200 and chat(gw, key=both[1])[0] == 401
+    # Theirs were rows of the key too.
+    wait_for("rows", lambda: sums(gw)["requests"] == load.answers + 18)
+
+
+def test_a_changed_window_keeps_what_was_used(gateway):
+    """Rolling or of the calendar, longer, moved: what the key used since the new window's beginning stays used."""
+    gw = gateway(workers=1, config=governance()).start()
+    settled_limits(gw, 4)
+    ready(gw)
+    for _ in range(4):
+        assert chat(gw)[0] == 200
+    before = agree(gw)
+    assert before["requests"] == 5
+    aligned = governance(token_reset_duration="1w", request_reset_duration="1M")
+    aligned["governance"]["virtual_keys"][0]["calendar_aligned"] = True
+    moved = governance(token_last_reset="2020-01-01T00:00:01Z", request_reset_duration="30d")
+    for config in (aligned, moved, aligned):
+        change(gw, config)
+        settled_limits(gw, 4)
+        found = by_quantity(gw)
+        assert {q: found[q]["used"] for q in before} == before
+        assert all(found[q]["left"] == found[q]["max"] - before[q] for q in before)
+    told = gw.events("limit_begun")
+    assert len(told) >= 5 and all("vk-1" in line for line in told)
+    assert chat(gw)[0] == 200
+    wait_for("one more", lambda: by_quantity(gw)["requests"]["used"] == 6)
+
+
+def test_a_locked_store_at_a_reload(gateway):
+    """writerd waits for the lock and goes on by itself; who has its meter already is served meanwhile."""
+    gw = gateway(workers=1, config=governance()).start()
+    settled_limits(gw, 4)
+    ready(gw)
+    with contextlib.closing(sqlite3.connect(gw.state / "logs.db", isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        change(gw, governance(keys=2))
+        assert chat(gw)[0] == 200
+        assert wait_for("a word about it", lambda: gw.events("store_locked"))
+        time.sleep(2)
+        assert not any(x["placed"] for x in limits(gw, "vk-2"))
+        db.execute("COMMIT")
+    settled_limits(gw, 8)
+    assert chat(gw, key=f"{KEY[:-1]}2")[0] == 200
+    wait_for("rows", lambda: sums(gw)["requests"] == 2)
+
+
+def test_a_writerd_that_does_not_answer_is_named(gateway):
+    gw = gateway(workers=1, config=governance()).start()
+    settled_limits(gw, 4)
+    pid = gw.pids()["writerd"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        refused = gw.ctl("limits", check=False)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert refused.returncode == 1 and "writerd does not answer" in refused.stderr
 
 
 @pytest.mark.parametrize("off", [{"logs_store": {"enabled": False}}])

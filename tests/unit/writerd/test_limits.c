@@ -102,6 +102,37 @@ static void after_a_restart(void **state)
 	limits_done(&l);
 }
 
+/* Workers of the older configuration admit with them until they have left. */
+static void limits_that_are_gone_serve_until_nobody_can_want_them(void **state)
+{
+	struct bf_config one = config_of(1), both = config_of(2);
+	struct limits l;
+	uint64_t identity;
+
+	(void)state;
+	one.supervisor.drain_timeout_ms = 90000;
+	start(&l, &both, store);
+	identity = limit_of(&l, "vk-2", BF_QUANTITY_TOKENS)->identity;
+	limits_done(&l);
+	start(&l, &one, store);
+	limits_second(&l);
+	assert_true(shm_meter_find(&c.seg, identity) != SHM_METER_NOWHERE);
+	pass(INT64_C(90) * 1000000000);
+	limits_second(&l);
+	assert_true(shm_meter_find(&c.seg, identity) != SHM_METER_NOWHERE);
+	/* Another writerd saw less of it. */
+	limits_done(&l);
+	start(&l, &one, store);
+	pass(INT64_C(380) * 1000000000);
+	limits_second(&l);
+	assert_true(shm_meter_find(&c.seg, identity) != SHM_METER_NOWHERE);
+	pass(INT64_C(10) * 1000000000);
+	limits_second(&l);
+	assert_int_equal(shm_meter_find(&c.seg, identity), SHM_METER_NOWHERE);
+	assert_true(meter_of(&l, "vk-1", BF_QUANTITY_TOKENS) != SHM_METER_NOWHERE);
+	limits_done(&l);
+}
+
 /* A record of it still waits when the limit is gone: its place and its charge are not lost. */
 static void limits_that_are_gone(void **state)
 {
@@ -125,6 +156,8 @@ static void limits_that_are_gone(void **state)
 	assert_int_equal(shm_usage_push(&c.seg, own, &r), 0);
 	limits_done(&l);
 	start(&l, &config, store);
+	pass(INT64_C(300) * 1000000000);
+	limits_second(&l);
 	assert_int_equal(shm_meter_find(&c.seg, identity), SHM_METER_NOWHERE);
 	assert_int_equal(shm_meter_identity(&c.seg, m), identity);
 	assert_true(l.retired_left);
@@ -166,6 +199,24 @@ static void frozen_windows_are_told(void **state)
 	shm_wall_accept(&c.seg, wall_ns, mono_ns);
 	limits_second(&l);
 	assert_false(is_ill(SHM_H_LIMITS_FROZEN));
+	limits_done(&l);
+}
+
+static void a_clock_that_is_behind_is_told(void **state)
+{
+	struct bf_config config = config_of(1);
+	struct limits l;
+
+	(void)state;
+	start(&l, &config, store);
+	wall_ns -= INT64_C(100) * 1000000000;
+	pass(0);
+	limits_second(&l);
+	assert_true(is_ill(SHM_H_CLOCK_BEHIND));
+	assert_false(is_ill(SHM_H_LIMITS_FROZEN));
+	shm_wall_accept(&c.seg, wall_ns, mono_ns);
+	limits_second(&l);
+	assert_false(is_ill(SHM_H_CLOCK_BEHIND));
 	limits_done(&l);
 }
 
@@ -224,8 +275,10 @@ int main(void)
 	    LIMITS_TEST(after_everything_is_gone),
 	    LIMITS_TEST(a_clock_that_went_back),
 	    LIMITS_TEST(after_a_restart),
+	    LIMITS_TEST(limits_that_are_gone_serve_until_nobody_can_want_them),
 	    LIMITS_TEST(limits_that_are_gone),
 	    LIMITS_TEST(frozen_windows_are_told),
+	    LIMITS_TEST(a_clock_that_is_behind_is_told),
 	    LIMITS_TEST(pages),
 	};
 

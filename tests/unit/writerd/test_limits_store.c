@@ -110,6 +110,33 @@ static void a_file_that_is_moved_away(void **state)
 	limits_done(&l);
 }
 
+/* Another program locks the file while writerd starts: it waits, and goes on by itself. */
+static void a_file_that_is_locked_at_the_start(void **state)
+{
+	struct bf_config config = config_of(1);
+	struct bf_err err = {0};
+	sqlite3 *other = NULL;
+	struct limits l;
+
+	(void)state;
+	store->ops->close(store);
+	assert_int_equal(sqlite3_open(c.path, &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	store = NULL;
+	assert_int_equal(store_sqlite_open(c.path, "", &store, &err), BF_E_TIMEOUT);
+	assert_non_null(store);
+	start(&l, &config, store);
+	assert_int_equal(l.unplaced, 4);
+	limits_second(&l);
+	assert_int_equal(l.unplaced, 4);
+	assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+	(void)sqlite3_close(other);
+	limits_second(&l);
+	assert_int_equal(l.unplaced, 0);
+	write_row(&l, 1, 40);
+	limits_done(&l);
+}
+
 static void without_a_store(void **state)
 {
 	struct bf_config config = config_of(1);
@@ -133,6 +160,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    LIMITS_TEST(a_store_that_does_not_tell),
 	    LIMITS_TEST(a_file_that_is_moved_away),
+	    LIMITS_TEST(a_file_that_is_locked_at_the_start),
 	    LIMITS_TEST(without_a_store),
 	};
 

@@ -230,7 +230,7 @@ static void migrations_run_once(void **state)
 	(void)state;
 	must_write(a, 1, 1, 1);
 	must_write(b, 2, 1, 1);
-	assert_string_equal(query("SELECT count(*) FROM schema_migrations"), "5");
+	assert_string_equal(query("SELECT count(*) FROM schema_migrations"), "6");
 	a->ops->close(a);
 	b->ops->close(b);
 }
