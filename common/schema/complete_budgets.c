@@ -16,23 +16,6 @@ struct moving {
 	struct bf_refs given; /* ids */
 };
 
-static const struct bf_node *block(const struct bf_whole *w, const char *name)
-{
-	return bf_node_member(bf_node_member(w->root, "governance"), name);
-}
-
-static bool is_given(const struct bf_node *entry, const char *member)
-{
-	const struct bf_node *node = bf_node_member(entry, member);
-
-	return node && !bf_node_is_null(node);
-}
-
-static struct bf_conf_virtual_key *key_at(struct bf_whole *w, uint32_t i)
-{
-	return (struct bf_conf_virtual_key *)w->config->governance.virtual_keys.items + i;
-}
-
 static struct bf_conf_budget *budget_at(const struct bf_array *list, uint32_t i)
 {
 	return (struct bf_conf_budget *)list->items + i;
@@ -47,15 +30,15 @@ const struct bf_node *bf_budget_node(const struct bf_whole *w, uint32_t key, uin
 
 static bool has_unbuilt_owner(const struct bf_node *node)
 {
-	return is_given(node, "team_id") || is_given(node, "customer_id") ||
-	       is_given(node, "model_config_id") || is_given(node, "provider_config_id");
+	return bf_is_given(node, "team_id") || bf_is_given(node, "customer_id") ||
+	       bf_is_given(node, "model_config_id") || bf_is_given(node, "provider_config_id");
 }
 
 static uint32_t owner_of(struct moving *m, uint32_t i)
 {
 	const struct bf_conf_budget *budget = budget_at(&m->w->config->governance.budgets, i);
-	const struct bf_node *node = bf_node_child(block(m->w, "budgets"), i);
-	const struct bf_node *keys = block(m->w, "virtual_keys");
+	const struct bf_node *node = bf_node_child(bf_governance_block(m->w, "budgets"), i);
+	const struct bf_node *keys = bf_governance_block(m->w, "virtual_keys");
 	const struct bf_ref *key = bf_refs_find(&m->keys, budget->virtual_key_id);
 	bool elsewhere = has_unbuilt_owner(node);
 
@@ -87,7 +70,7 @@ static uint32_t owner_of(struct moving *m, uint32_t i)
 static void place(struct moving *m, uint32_t k, const struct bf_conf_budget *budget,
 		  const struct bf_node *node)
 {
-	struct bf_conf_virtual_key *key = key_at(m->w, k);
+	struct bf_conf_virtual_key *key = bf_key_at(m->w, k);
 	uint32_t at = key->budgets.count++;
 
 	*budget_at(&key->budgets, at) = *budget;
@@ -99,7 +82,7 @@ static void place(struct moving *m, uint32_t k, const struct bf_conf_budget *bud
 static void place_own(struct moving *m, uint32_t k, const struct bf_array *list,
 		      const struct bf_node *nodes)
 {
-	const struct bf_conf_virtual_key *key = key_at(m->w, k);
+	const struct bf_conf_virtual_key *key = bf_key_at(m->w, k);
 
 	for (uint32_t i = 0; i < list->count; i++) {
 		const struct bf_conf_budget *budget = budget_at(list, i);
@@ -132,7 +115,7 @@ static int make_room(struct moving *m)
 		if (m->owners[i] != NOBODY)
 			counts[m->owners[i]]++;
 	for (uint32_t k = 0; k < keys; k++) {
-		counts[k] += key_at(w, k)->budgets.count + key_at(w, k)->budget.count;
+		counts[k] += bf_key_at(w, k)->budgets.count + bf_key_at(w, k)->budget.count;
 		w->budgets_of[k] = total;
 		total += counts[k];
 	}
@@ -141,9 +124,10 @@ static int make_room(struct moving *m)
 	if (!w->budgets || !items)
 		return -1;
 	for (uint32_t k = 0; k < keys; k++) {
-		struct bf_conf_virtual_key *key = key_at(w, k);
+		struct bf_conf_virtual_key *key = bf_key_at(w, k);
 		struct bf_array own = key->budgets, single = key->budget;
-		const struct bf_node *node = bf_node_child(block(w, "virtual_keys"), k);
+		const struct bf_node *node =
+		    bf_node_child(bf_governance_block(w, "virtual_keys"), k);
 
 		key->budgets = (struct bf_array){items + w->budgets_of[k], 0};
 		key->budget = (struct bf_array){NULL, 0};
@@ -169,7 +153,7 @@ static void move(struct moving *m)
 	for (uint32_t i = 0; i < others->count; i++)
 		if (m->owners[i] != NOBODY)
 			place(m, m->owners[i], budget_at(others, i),
-			      bf_node_child(block(m->w, "budgets"), i));
+			      bf_node_child(bf_governance_block(m->w, "budgets"), i));
 	*others = (struct bf_array){NULL, 0};
 	bf_refs_check(m->w, &m->given, "budget", "id", false);
 }
@@ -192,7 +176,7 @@ static void derive_id(struct bf_whole *w, const struct bf_conf_virtual_key *key,
 
 static void finish(struct bf_whole *w, uint32_t k, uint32_t i)
 {
-	const struct bf_conf_virtual_key *key = key_at(w, k);
+	const struct bf_conf_virtual_key *key = bf_key_at(w, k);
 	struct bf_conf_budget *budget = budget_at(&key->budgets, i);
 	const struct bf_node *reset = bf_node_member(bf_budget_node(w, k, i), "reset_config");
 	bool aligned = budget->calendar_aligned || key->calendar_aligned;
@@ -204,7 +188,7 @@ static void finish(struct bf_whole *w, uint32_t k, uint32_t i)
 	if (budget->id.len == 0 && key->id.len)
 		derive_id(w, key, budget, &window);
 	/* Of one that is wrong, the number is a default. */
-	if (is_given(reset, "quarter_start_month") && window.kind != BF_WINDOW_QUARTER &&
+	if (bf_is_given(reset, "quarter_start_month") && window.kind != BF_WINDOW_QUARTER &&
 	    w->diags->error_count == 0)
 		bf_diag(w->diags, BF_DIAG_WARNING,
 			bf_node_pos(bf_node_member(reset, "quarter_start_month")),
@@ -220,20 +204,20 @@ void bf_budgets_complete(struct bf_whole *w)
 	size_t own = 0;
 
 	for (uint32_t k = 0; k < keys; k++)
-		own += key_at(w, k)->budgets.count + key_at(w, k)->budget.count;
+		own += bf_key_at(w, k)->budgets.count + bf_key_at(w, k)->budget.count;
 	m.owners = bf_arena_alloc(w->arena, (others + 1) * sizeof(*m.owners));
 	if (!m.owners)
 		bf_whole_is_full(w);
 	if (m.owners && bf_refs_init(w, &m.keys, keys) == 0 &&
 	    bf_refs_init(w, &m.given, own + others) == 0) {
 		for (uint32_t k = 0; k < keys; k++)
-			bf_refs_add(&m.keys, key_at(w, k)->id, NULL);
+			bf_refs_add(&m.keys, bf_key_at(w, k)->id, NULL);
 		bf_refs_sort(&m.keys);
 		move(&m);
 	}
 	bf_refs_done(&m.keys);
 	bf_refs_done(&m.given);
 	for (uint32_t k = 0; w->budgets && k < keys; k++)
-		for (uint32_t i = 0; i < key_at(w, k)->budgets.count; i++)
+		for (uint32_t i = 0; i < bf_key_at(w, k)->budgets.count; i++)
 			finish(w, k, i);
 }

@@ -11,30 +11,6 @@
 _Static_assert(BF_KEY_BUDGETS_MAX == BF_PLAN_LIMITS_PER_REQUEST,
 	       "a list longer than a plan allows");
 
-static const struct bf_node *block(const struct bf_whole *w, const char *name)
-{
-	return bf_node_member(bf_node_member(w->root, "governance"), name);
-}
-
-static struct bf_conf_virtual_key *key_at(struct bf_whole *w, uint32_t i)
-{
-	return (struct bf_conf_virtual_key *)w->config->governance.virtual_keys.items + i;
-}
-
-static struct bf_pos pos_of(const struct bf_node *entry, const char *member)
-{
-	const struct bf_node *node = bf_node_member(entry, member);
-
-	return bf_node_pos(node ? node : entry);
-}
-
-static bool is_given(const struct bf_node *entry, const char *member)
-{
-	const struct bf_node *node = bf_node_member(entry, member);
-
-	return node && !bf_node_is_null(node);
-}
-
 /* ---- ids, names and values */
 
 struct key_refs {
@@ -44,8 +20,9 @@ struct key_refs {
 static void visit_keys(struct bf_whole *w, struct key_refs *refs)
 {
 	for (uint32_t i = 0; i < w->config->governance.virtual_keys.count; i++) {
-		struct bf_conf_virtual_key *key = key_at(w, i);
-		const struct bf_node *node = bf_node_child(block(w, "virtual_keys"), i);
+		struct bf_conf_virtual_key *key = bf_key_at(w, i);
+		const struct bf_node *node =
+		    bf_node_child(bf_governance_block(w, "virtual_keys"), i);
 
 		bf_refs_add(&refs->names, key->name, bf_node_member(node, "name"));
 		bf_refs_add(&refs->values, key->value, bf_node_member(node, "value"));
@@ -53,8 +30,8 @@ static void visit_keys(struct bf_whole *w, struct key_refs *refs)
 		if (key->id.len == 0 && key->name.len)
 			bf_id_derive(w, key->name, &key->id);
 		bf_refs_add(&refs->ids, key->id,
-			    bf_node_member(node, is_given(node, "id") ? "id" : "name"));
-		if (node && node->type == BF_NODE_MAP && !is_given(node, "value"))
+			    bf_node_member(node, bf_is_given(node, "id") ? "id" : "name"));
+		if (node && node->type == BF_NODE_MAP && !bf_is_given(node, "value"))
 			bf_diag(w->diags, BF_DIAG_ERROR, node->pos,
 				"governance.virtual_keys[%" PRIu32 "]: \"value\" is missing: add a "
 				"secret of its own, best as env.NAME or file.PATH",
@@ -92,8 +69,9 @@ static void check_rate_limits(struct bf_whole *w)
 	if (bf_refs_init(w, &ids, list->count) < 0)
 		return;
 	for (uint32_t i = 0; i < list->count; i++)
-		bf_refs_add(&ids, items[i].id,
-			    bf_node_member(bf_node_child(block(w, "rate_limits"), i), "id"));
+		bf_refs_add(
+		    &ids, items[i].id,
+		    bf_node_member(bf_node_child(bf_governance_block(w, "rate_limits"), i), "id"));
 	bf_refs_check(w, &ids, "rate limit", "id", false);
 	bf_refs_done(&ids);
 }
@@ -110,16 +88,16 @@ static bool has_provider(const struct bf_config *config, struct bf_slice name)
 
 static void visit_price(struct bf_whole *w, struct bf_conf_pricing_override *o, uint32_t i)
 {
-	const struct bf_node *node = bf_node_child(block(w, "pricing_overrides"), i);
+	const struct bf_node *node = bf_node_child(bf_governance_block(w, "pricing_overrides"), i);
 	const struct bf_node *patch = bf_node_member(node, "pricing_patch");
 	struct bf_conf_price *price = &o->pricing_patch;
 
 	if (o->id.len == 0 && o->name.len)
 		bf_id_derive(w, o->name, &o->id);
-	if (!is_given(patch, "cache_read_input_token_cost"))
+	if (!bf_is_given(patch, "cache_read_input_token_cost"))
 		price->cache_read_input_token_cost_pusd = price->input_cost_per_token_pusd;
 	if (o->provider_id.len && !has_provider(w->config, o->provider_id))
-		bf_diag(w->diags, BF_DIAG_WARNING, pos_of(node, "provider_id"),
+		bf_diag(w->diags, BF_DIAG_WARNING, bf_pos_of(node, "provider_id"),
 			"governance.pricing_overrides[%" PRIu32 "].provider_id: no provider has "
 			"the name \"%.*s\": the price is never used",
 			i, BF_SLICE_FMT(o->provider_id));
@@ -136,7 +114,7 @@ static void check_prices(struct bf_whole *w)
 	if (bf_refs_init(w, &ids, list->count) == 0) {
 		for (uint32_t i = 0; i < list->count; i++) {
 			const struct bf_node *node =
-			    bf_node_child(block(w, "pricing_overrides"), i);
+			    bf_node_child(bf_governance_block(w, "pricing_overrides"), i);
 
 			bf_refs_add(&names, items[i].name, bf_node_member(node, "name"));
 			bf_refs_add(&ids, items[i].id, bf_node_member(node, "id"));
@@ -168,12 +146,14 @@ static void tell(void *ctx, const struct bf_plan_fault *fault)
 					      [BF_PLAN_BUDGET] = "budgets"};
 	struct bf_whole *w = ctx;
 	const char *member = members[fault->part];
-	struct bf_pos pos = bf_node_pos(bf_node_child(block(w, "virtual_keys"), fault->key));
+	struct bf_pos pos =
+	    bf_node_pos(bf_node_child(bf_governance_block(w, "virtual_keys"), fault->key));
 
 	if (fault->part == BF_PLAN_BUDGET)
-		pos = pos_of(bf_budget_node(w, fault->key, fault->budget), "reset_duration");
+		pos = bf_pos_of(bf_budget_node(w, fault->key, fault->budget), "reset_duration");
 	else if (member)
-		pos = pos_of(bf_node_child(block(w, "virtual_keys"), fault->key), member);
+		pos = bf_pos_of(bf_node_child(bf_governance_block(w, "virtual_keys"), fault->key),
+				member);
 	bf_diag(w->diags, BF_DIAG_ERROR, pos, "governance.virtual_keys[%" PRIu32 "]%s%s: %s",
 		fault->key, member ? "." : "", member ? member : "", fault->text);
 }
@@ -188,29 +168,34 @@ static void check_plan(struct bf_whole *w)
 	if (bf_plan_check(w->config, w->arena, &report) == 0 || w->diags->error_count != errors)
 		return;
 	(void)bf_plan_make(&plan, w->config, w->arena, &err);
-	bf_diag(w->diags, BF_DIAG_ERROR, bf_node_pos(block(w, "virtual_keys")), "%s", err.text);
+	bf_diag(w->diags, BF_DIAG_ERROR, bf_node_pos(bf_governance_block(w, "virtual_keys")), "%s",
+		err.text);
 }
 
 static void warn_key(struct bf_whole *w, uint32_t key, const char *text)
 {
 	bf_diag(w->diags, BF_DIAG_WARNING,
-		bf_node_pos(bf_node_child(block(w, "virtual_keys"), key)),
+		bf_node_pos(bf_node_child(bf_governance_block(w, "virtual_keys"), key)),
 		"governance.virtual_keys[%" PRIu32 "]: %s", key, text);
 }
 
 /* Each is told once, at the first key that it is true of. */
 static void warn_keys(struct bf_whole *w)
 {
-	bool told_store = w->config->logs_store.enabled;
+	const struct bf_config *c = w->config;
+	bool told_store = c->logs_store.enabled && c->client.enable_logging;
 	bool told_price = w->config->governance.pricing_overrides.count > 0;
 
 	for (uint32_t i = 0; i < w->config->governance.virtual_keys.count; i++) {
-		const struct bf_conf_virtual_key *key = key_at(w, i);
+		const struct bf_conf_virtual_key *key = bf_key_at(w, i);
 
 		if (!told_store && (key->budgets.count || key->rate_limit_id.len)) {
 			warn_key(w, i,
-				 "has limits, and logs_store.enabled is false: what was used is "
-				 "forgotten when everything restarts");
+				 c->logs_store.enabled
+				     ? "has limits, and client.enable_logging is false: what was "
+				       "used is forgotten when everything restarts"
+				     : "has limits, and logs_store.enabled is false: what was used "
+				       "is forgotten when everything restarts");
 			told_store = true;
 		}
 		if (!told_price && key->budgets.count) {
@@ -232,32 +217,33 @@ static void warn_unused(struct bf_whole *w)
 	if (bf_refs_init(w, &used, keys) < 0)
 		return;
 	for (uint32_t i = 0; i < keys; i++)
-		bf_refs_add(&used, key_at(w, i)->rate_limit_id, NULL);
+		bf_refs_add(&used, bf_key_at(w, i)->rate_limit_id, NULL);
 	bf_refs_sort(&used);
 	for (uint32_t i = 0; i < list->count; i++)
 		if (!bf_refs_find(&used, items[i].id))
-			bf_diag(w->diags, BF_DIAG_WARNING,
-				bf_node_pos(bf_node_child(block(w, "rate_limits"), i)),
-				"governance.rate_limits[%" PRIu32
-				"]: no virtual key names \"%.*s\" "
-				"as its rate_limit_id: it limits nothing",
-				i, BF_SLICE_FMT(items[i].id));
+			bf_diag(
+			    w->diags, BF_DIAG_WARNING,
+			    bf_node_pos(bf_node_child(bf_governance_block(w, "rate_limits"), i)),
+			    "governance.rate_limits[%" PRIu32 "]: no virtual key names \"%.*s\" "
+			    "as its rate_limit_id: it limits nothing",
+			    i, BF_SLICE_FMT(items[i].id));
 	bf_refs_done(&used);
 }
 
 void bf_governance_settle(struct bf_whole *w)
 {
 	const struct bf_node *client = bf_node_member(w->root, "client");
-	const char *name = is_given(client, "enforce_auth_on_inference")
+	const char *name = bf_is_given(client, "enforce_auth_on_inference")
 			       ? "enforce_auth_on_inference"
 			       : "enforce_governance_header";
 
 	check_plan(w);
 	warn_keys(w);
 	warn_unused(w);
+	bf_windows_warn(w);
 	if (w->config->client.enforce_auth_on_inference &&
 	    w->config->governance.virtual_keys.count == 0)
-		bf_diag(w->diags, BF_DIAG_WARNING, pos_of(client, name),
+		bf_diag(w->diags, BF_DIAG_WARNING, bf_pos_of(client, name),
 			"client.%s: governance.virtual_keys holds no key: every inference request "
 			"will be refused",
 			name);

@@ -37,8 +37,8 @@ static const struct bf_field budget_fields[] = {
      BF_FIELD(bf_conf_budget, id),
      .max = ID_MAX,
      .audience = FOR_PROXYD_WRITERD,
-     .doc = "Identity, unique in the file; made from the key and the window when absent. What was "
-	    "used is kept under it."},
+     .doc = "Identity, unique in the file; made from the key and the window when absent. Another "
+	    "window or id begins with what the rows of the key say was used in it."},
     {.name = "max_limit",
      .type = BF_T_DECIMAL,
      BF_FIELD(bf_conf_budget, max_limit_nusd),
@@ -124,8 +124,9 @@ static const struct bf_field rate_limit_fields[] = {
      .max = ID_MAX,
      .flags = BF_REQUIRED,
      .audience = FOR_PROXYD_WRITERD,
-     .doc = "Identity, unique in the file. Each key that names it has its limits for itself; what "
-	    "was used is kept under it."},
+     .doc =
+	 "Identity, unique in the file. Each key that names it has its limits for itself. Another "
+	 "window or id begins with what the rows of the key say was used in it."},
     LIMIT_MAX("request", request, "Successful requests in a window; 0: no such limit."),
     LIMIT_RESET("request", request, "Length of these windows, as in budgets."),
     LIMIT_MAX("token", token, "Tokens in a window, those of prompt and answer; 0: no such limit."),

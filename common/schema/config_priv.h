@@ -62,6 +62,15 @@ void bf_networks_settle(struct bf_whole *w);
 void bf_governance_complete(struct bf_whole *w);
 /* Its part that moves budgets. */
 void bf_budgets_complete(struct bf_whole *w);
+/* What of its windows has no effect. Only when it has no errors. */
+void bf_windows_warn(struct bf_whole *w);
+/* The node of governance.NAME. */
+const struct bf_node *bf_governance_block(const struct bf_whole *w, const char *name);
+struct bf_conf_virtual_key *bf_key_at(const struct bf_whole *w, uint32_t i);
+/* Does it stand there, and is it not null? */
+bool bf_is_given(const struct bf_node *entry, const char *member);
+/* Of a member, else of its entry. */
+struct bf_pos bf_pos_of(const struct bf_node *entry, const char *member);
 /* Where a budget of a key stood before; NULL when nobody knows. */
 const struct bf_node *bf_budget_node(const struct bf_whole *w, uint32_t key, uint32_t budget);
 /* Can a plan be made of it? Only when it has none. */

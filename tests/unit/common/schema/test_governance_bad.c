@@ -304,6 +304,54 @@ static void what_is_warned_of(void **state)
 		 "x.yaml:6:7: warning: governance.virtual_keys[1]: has limits, and "
 		 "logs_store.enabled is false: what was used is forgotten when everything "
 		 "restarts\n");
+	bed_says("client: {enable_logging: false}\ngovernance:\n"
+		 "  rate_limits: [{id: r, concurrent_max_limit: 1}]\n"
+		 "  virtual_keys:\n    - {name: c, value: d, rate_limit_id: r}\n" MOCK,
+		 "x.yaml:5:7: warning: governance.virtual_keys[0]: has limits, and "
+		 "client.enable_logging is false: what was used is forgotten when everything "
+		 "restarts\n");
+}
+
+/* Bifrost takes all of this, so it is no error; but it does nothing. */
+static void what_windows_leave_unused(void **state)
+{
+	(void)state;
+	bed_says("governance:\n  rate_limits:\n"
+		 "    - {id: r, token_max_limit: 1, token_reset_duration: 7d,\n"
+		 "       request_last_reset: 2026-01-01T06:00:00Z,\n"
+		 "       token_last_reset: 2026-01-01T06:00:00Z}\n"
+		 "    - {id: short, token_max_limit: 1, token_reset_duration: 1h,\n"
+		 "       token_last_reset: 2026-01-01T06:00:00Z}\n"
+		 "  virtual_keys:\n"
+		 "    - {name: a, value: b, rate_limit_id: r, calendar_aligned: true}\n"
+		 "    - {name: c, value: d, rate_limit_id: r, calendar_aligned: true}\n"
+		 "    - {name: e, value: f, rate_limit_id: short, calendar_aligned: true}\n"
+		 "    - {name: g, value: h, rate_limit_id: short}\n" MOCK,
+		 "x.yaml:3:57: warning: token_reset_duration: \"7d\" that follows the calendar is "
+		 "1d: the number before the unit does not count; write 1d, or remove "
+		 "calendar_aligned\n"
+		 "x.yaml:4:28: warning: request_last_reset: has no effect without "
+		 "request_max_limit\n"
+		 "x.yaml:5:26: warning: token_last_reset: has no effect: windows that follow the "
+		 "calendar begin with it\n"
+		 "x.yaml:11:67: warning: governance.virtual_keys[2].calendar_aligned: has no "
+		 "effect: no window of the key is one of days, weeks, months, quarters or years\n");
+	bed_says(
+	    "governance:\n"
+	    "  pricing_overrides: [{name: p, pattern: m, pricing_patch: "
+	    "{input_cost_per_token: 1, output_cost_per_token: 1}}]\n"
+	    "  virtual_keys:\n"
+	    "    - {name: a, value: b, calendar_aligned: true, budgets: [\n"
+	    "       {max_limit: 1, reset_duration: monthly, last_reset: 2026-01-01T06:00:00Z},\n"
+	    "       {max_limit: 1, reset_duration: 24h, last_reset: 2026-01-01T06:00:00Z}]}\n"
+	    "    - {name: c, value: d, budgets: [\n"
+	    "       {max_limit: 1, reset_duration: 30d, calendar_aligned: true},\n"
+	    "       {max_limit: 1, reset_duration: 7d, last_reset: 2026-01-01T06:00:00Z}]}\n" MOCK,
+	    "x.yaml:5:60: warning: last_reset: has no effect: windows that follow the calendar "
+	    "begin with it\n"
+	    "x.yaml:8:39: warning: reset_duration: \"30d\" that follows the calendar is 1d: "
+	    "the number before the unit does not count; write 1d, or remove "
+	    "calendar_aligned\n");
 }
 
 /* Forty can be decided at once, wherever they stand. */
@@ -335,9 +383,13 @@ static void too_many_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(bad_keys),        cmocka_unit_test(bad_rate_limits),
-	    cmocka_unit_test(bad_budgets),     cmocka_unit_test(bad_owners),
-	    cmocka_unit_test(bad_prices),      cmocka_unit_test(what_is_warned_of),
+	    cmocka_unit_test(bad_keys),
+	    cmocka_unit_test(bad_rate_limits),
+	    cmocka_unit_test(bad_budgets),
+	    cmocka_unit_test(bad_owners),
+	    cmocka_unit_test(bad_prices),
+	    cmocka_unit_test(what_is_warned_of),
+	    cmocka_unit_test(what_windows_leave_unused),
 	    cmocka_unit_test(too_many_limits),
 	};
 
