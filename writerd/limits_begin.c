@@ -37,9 +37,11 @@ int limits_begin(const struct limits *l, const struct bf_limit *limit, struct li
 
 	if (r != 0 || limit->endless || !ops->add_total)
 		return BF_MIN(r, 0);
-	if (ops->charged_since)
-		r = ops->charged_since(l->store, limit->owner_id, limit->quantity,
-				       bf_window_start_ms(&limit->window, ret->window), &sum, err);
+	/* Later rows are of a clock that was set back since. */
+	if (ops->charged)
+		r = ops->charged(l->store, limit->owner_id, limit->quantity,
+				 bf_window_start_ms(&limit->window, ret->window),
+				 bf_limit_window_end_ms(limit, ret->window), &sum, err);
 	if (r == 0)
 		r = ops->add_total(l->store, limit->identity, ret->window, sum, &ret->settled, err);
 	ret->from_rows = sum > 0;

@@ -20,7 +20,7 @@ enum statement {
 	ST_EXPIRE_TOTALS,
 	ST_ADD_TOTAL,
 	ST_NEWEST_TOTAL,
-	ST_CHARGED_SINCE,
+	ST_CHARGED,
 	ST_COUNT,
 };
 
@@ -60,10 +60,10 @@ static const char *const statement_text[ST_COUNT] = {
     [ST_NEWEST_TOTAL] = ("SELECT window, settled FROM meter_totals WHERE identity = ?1"
 			 " AND window BETWEEN ?2 AND ?3 ORDER BY window DESC LIMIT 1"),
     /* The numbers are enum bf_quantity; a row counts for as much as a meter can be charged. */
-    [ST_CHARGED_SINCE] =
-	("SELECT min(coalesce(sum(min(CASE ?2 WHEN 1 THEN charged_requests WHEN 2 THEN"
-	 " charged_tokens WHEN 4 THEN cost_nusd ELSE 0 END, 17592186044416)), 0),"
-	 " 2305843009213693952) FROM logs WHERE virtual_key_id = ?1 AND timestamp >= ?3"),
+    [ST_CHARGED] = ("SELECT min(coalesce(sum(min(CASE ?2 WHEN 1 THEN charged_requests WHEN 2 THEN"
+		    " charged_tokens WHEN 4 THEN cost_nusd ELSE 0 END, 17592186044416)), 0),"
+		    " 2305843009213693952) FROM logs WHERE virtual_key_id = ?1 AND timestamp >= ?3"
+		    " AND timestamp < ?4"),
 };
 
 struct store_sqlite {
@@ -350,13 +350,17 @@ static int sqlite_newest_total(struct store *base, uint64_t identity, int64_t le
 	return r;
 }
 
-static int sqlite_charged_since(struct store *base, struct bf_slice virtual_key_id,
-				uint32_t quantity, int64_t since_ms, int64_t *ret_sum,
-				struct bf_err *err)
+static int64_t ms_to_ns(int64_t ms)
+{
+	return BF_MAX(BF_MIN(ms, INT64_MAX / 1000000), 0) * 1000000;
+}
+
+static int sqlite_charged(struct store *base, struct bf_slice virtual_key_id, uint32_t quantity,
+			  int64_t from_ms, int64_t until_ms, int64_t *ret_sum, struct bf_err *err)
 {
 	struct store_sqlite *s = of(base);
-	struct binder b = {s->statements[ST_CHARGED_SINCE], 1, SQLITE_OK};
-	char since[ROW_TIME_LEN + 1];
+	struct binder b = {s->statements[ST_CHARGED], 1, SQLITE_OK};
+	char from[ROW_TIME_LEN + 1], until[ROW_TIME_LEN + 1];
 	int64_t numbers[2] = {0, 0};
 	int r;
 
@@ -365,10 +369,11 @@ static int sqlite_charged_since(struct store *base, struct bf_slice virtual_key_
 		virtual_key_id.len = row_untorn(virtual_key_id.ptr, ROW_KEY_ID_LEN);
 	bind_text(&b, virtual_key_id.ptr, virtual_key_id.len);
 	bind_int(&b, quantity);
-	bind_cstr(&b, row_time(BF_MAX(since_ms, 0) * 1000000, since));
+	bind_cstr(&b, row_time(ms_to_ns(from_ms), from));
+	bind_cstr(&b, row_time(ms_to_ns(until_ms), until));
 	if (b.error != SQLITE_OK)
 		return failed(s, err);
-	r = first_row(s, ST_CHARGED_SINCE, numbers, err);
+	r = first_row(s, ST_CHARGED, numbers, err);
 	*ret_sum = numbers[0];
 	return r < 0 ? r : 0;
 }
@@ -435,7 +440,7 @@ int store_sqlite_open(const char *path, const char *node_id, struct store **ret_
 	    .rollback = sqlite_rollback,
 	    .add_total = sqlite_add_total,
 	    .newest_total = sqlite_newest_total,
-	    .charged_since = sqlite_charged_since,
+	    .charged = sqlite_charged,
 	    .expire = sqlite_expire,
 	    .mend = sqlite_mend,
 	    .close = sqlite_close,

@@ -43,6 +43,7 @@ static void rows_of_the_window_count(void **state)
 	charge(2, "vk-1", wall_ns, 40);
 	charge(3, "vk-1", wall_ns + MINUTE_NS, 2);
 	charge(4, "vk-10", wall_ns, 500);
+	charge(6, "vk-1", wall_ns + HOUR_NS, 1000); /* the clock was there once */
 	charge(5, "", wall_ns, 500);
 	pass(2 * MINUTE_NS);
 	start(&l, &config, store);
