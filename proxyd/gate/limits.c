@@ -209,8 +209,7 @@ static struct bf_slice limits_lines(struct exchange *x, const struct limits_wish
 	text = bf_arena_alloc(&x->arena, LIMITS_TEXT_LINES_MAX);
 	if (!text)
 		return (struct bf_slice){NULL, 0};
-	return (struct bf_slice){
-	    text, limits_text_lines(text, &left[BF_QUANTITY_REQUESTS], &left[BF_QUANTITY_TOKENS])};
+	return limits_text_lines(text, &left[BF_QUANTITY_REQUESTS], &left[BF_QUANTITY_TOKENS]);
 }
 
 static enum limits_verdict limits_used_up(struct exchange *x, struct limits_wish *wish,

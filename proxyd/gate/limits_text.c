@@ -106,39 +106,39 @@ void limits_text_refusal(const struct bf_limit *limit, const struct limits_state
 
 /* ---- header lines */
 
-static char *put(char *at, struct bf_slice text)
+/* From their end to their beginning: so a number needs no counting and no copy. */
+static char *put(char *end, struct bf_slice text)
 {
-	memcpy(at, text.ptr, text.len);
-	return at + text.len;
+	return memcpy(end - text.len, text.ptr, text.len);
 }
 
-#define PUT(at, literal) put(at, BF_SLICE_LIT(literal))
-
-static char *put_number(char *at, int64_t value)
+static char *put_number(char *end, int64_t value)
 {
+	static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930"
+				    "31323334353637383940414243444546474849505152535455565758596061"
+				    "62636465666768697071727374757677787980818283848586878889909192"
+				    "93949596979899";
 	uint64_t rest = value > 0 ? (uint64_t)value : 0;
-	char digits[20];
-	size_t n = sizeof(digits);
 
-	do {
-		digits[--n] = (char)('0' + rest % 10);
-		rest /= 10;
-	} while (rest);
-	return put(at, (struct bf_slice){digits + n, sizeof(digits) - n});
+	for (; rest >= 100; rest /= 100)
+		end = memcpy(end - 2, pairs + rest % 100 * 2, 2);
+	if (rest >= 10)
+		return memcpy(end - 2, pairs + rest * 2, 2);
+	*--end = (char)('0' + rest);
+	return end;
 }
 
 /* Tenths of a second, rounded up: who waits so long has waited long enough. */
-static char *put_seconds(char *at, int64_t ms)
+static char *put_seconds(char *end, int64_t ms)
 {
-	int64_t tenths = ms > 0 ? (ms + 99) / 100 : 0;
+	uint64_t tenths = ms > 0 ? ((uint64_t)ms + 99) / 100 : 0;
 
-	at = put_number(at, tenths / 10);
+	*--end = 's';
 	if (tenths % 10) {
-		*at++ = '.';
-		*at++ = (char)('0' + tenths % 10);
+		*--end = (char)('0' + tenths % 10);
+		*--end = '.';
 	}
-	*at++ = 's';
-	return at;
+	return put_number(end, (int64_t)(tenths / 10));
 }
 
 struct left_names {
@@ -152,23 +152,34 @@ struct left_names {
 		    BF_SLICE_INIT("\r\nx-ratelimit-reset-" what ": "),     \
 	}
 
-static char *put_left(char *at, const struct limits_left *l, const struct left_names *names)
+static char *put_left(char *end, const struct limits_left *l, const struct left_names *names)
 {
 	if (!l->limit)
-		return at;
-	at = put_number(put(at, names->limit), l->max);
-	at = put_number(put(at, names->remaining), l->left);
-	return PUT(put_seconds(put(at, names->reset), l->ends_in_ms), "\r\n");
+		return end;
+	end = put_seconds(put(end, BF_SLICE_LIT("\r\n")), l->ends_in_ms);
+	end = put_number(put(end, names->reset), l->left);
+	end = put_number(put(end, names->remaining), l->max);
+	return put(end, names->limit);
 }
 
-size_t limits_text_lines(char out[LIMITS_TEXT_LINES_MAX], const struct limits_left *requests,
-			 const struct limits_left *tokens)
+struct bf_slice limits_text_lines(char out[LIMITS_TEXT_LINES_MAX],
+				  const struct limits_left *requests,
+				  const struct limits_left *tokens)
 {
 	static const struct left_names of_requests = LEFT_NAMES("requests"),
 				       of_tokens = LEFT_NAMES("tokens");
-	char *at = put_left(out, requests, &of_requests);
+	char *end = out + LIMITS_TEXT_LINES_MAX;
+	char *at = put_left(put_left(end, tokens, &of_tokens), requests, &of_requests);
 
-	return (size_t)(put_left(at, tokens, &of_tokens) - out);
+	return (struct bf_slice){at, (size_t)(end - at)};
+}
+
+/* ---- among other lines */
+
+static char *append(char *at, struct bf_slice text)
+{
+	memcpy(at, text.ptr, text.len);
+	return at + text.len;
 }
 
 struct bf_slice limits_text_merge(struct bf_arena *arena, struct bf_slice theirs,
@@ -187,9 +198,9 @@ struct bf_slice limits_text_merge(struct bf_arena *arena, struct bf_slice theirs
 		struct bf_slice line = {theirs.ptr, n};
 
 		if (!bf_slice_starts_nocase(line, RATELIMIT))
-			at = put(at, line);
+			at = append(at, line);
 		theirs = (struct bf_slice){theirs.ptr + n, theirs.len - n};
 	}
-	at = put(at, ours);
+	at = append(at, ours);
 	return (struct bf_slice){text, (size_t)(at - text)};
 }

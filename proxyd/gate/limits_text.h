@@ -29,9 +29,10 @@ struct limits_left {
 
 #define LIMITS_TEXT_LINES_MAX 384u
 
-/* Writes the x-ratelimit lines of both; returns their length. */
-size_t limits_text_lines(char out[LIMITS_TEXT_LINES_MAX], const struct limits_left *requests,
-			 const struct limits_left *tokens);
+/* The x-ratelimit lines of both, somewhere in out. */
+struct bf_slice limits_text_lines(char out[LIMITS_TEXT_LINES_MAX],
+				  const struct limits_left *requests,
+				  const struct limits_left *tokens);
 
 /* The lines of `theirs` without those that begin with x-ratelimit-, then ours. In the arena; theirs
  * when memory is out. */

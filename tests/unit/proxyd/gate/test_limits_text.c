@@ -1,8 +1,10 @@
 /* Header lines and words about limits. */
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -131,10 +133,10 @@ static void lines_are(const char *expected, const struct limits_left *requests,
 		      const struct limits_left *tokens)
 {
 	char out[LIMITS_TEXT_LINES_MAX];
-	size_t len = limits_text_lines(out, requests, tokens);
+	struct bf_slice lines = limits_text_lines(out, requests, tokens);
 
-	assert_int_equal(len, strlen(expected));
-	assert_memory_equal(out, expected, len);
+	assert_int_equal(lines.len, strlen(expected));
+	assert_memory_equal(lines.ptr, expected, lines.len);
 }
 
 static void lines_tell_both(void **state)
@@ -159,7 +161,29 @@ static void lines_tell_both(void **state)
 	/* The longest there is. */
 	char out[LIMITS_TEXT_LINES_MAX];
 	const struct limits_left most = {&r, INT64_MAX, INT64_MAX, INT64_MAX - 99};
-	assert_true(limits_text_lines(out, &most, &most) <= sizeof(out));
+	struct bf_slice lines = limits_text_lines(out, &most, &most);
+	assert_true(lines.ptr >= out && lines.len <= sizeof(out));
+	assert_memory_equal(lines.ptr, "x-ratelimit-limit-requests: 9223372036854775807\r\n", 49);
+}
+
+static void numbers_are_right(void **state)
+{
+	char expected[LIMITS_TEXT_LINES_MAX];
+	const struct bf_limit r = limit_of(BF_QUANTITY_REQUESTS, 1);
+	const struct limits_left none = {0};
+
+	(void)state;
+	for (int64_t n = 0; n < 30000; n += n < 1100 ? 1 : 97) {
+		const struct limits_left left = {&r, n, n * 1000003, n * 100};
+
+		(void)snprintf(expected, sizeof(expected),
+			       "x-ratelimit-limit-requests: %" PRId64
+			       "\r\nx-ratelimit-remaining-requests: %" PRId64
+			       "\r\nx-ratelimit-reset-requests: %" PRId64 "%.*s%.*ss\r\n",
+			       n, n * 1000003, n / 10, n % 10 ? 1 : 0, ".", n % 10 ? 1 : 0,
+			       &"0123456789"[n % 10]);
+		lines_are(expected, &left, &none);
+	}
 }
 
 static void ours_replace_theirs(void **state)
@@ -193,6 +217,7 @@ int main(void)
 	    cmocka_unit_test(what_can_never_be_is_told),
 	    cmocka_unit_test(what_was_used_is_told_as_it_is),
 	    cmocka_unit_test(lines_tell_both),
+	    cmocka_unit_test(numbers_are_right),
 	    cmocka_unit_test(ours_replace_theirs),
 	};
 
