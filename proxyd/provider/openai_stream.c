@@ -8,8 +8,6 @@
 #include "proxyd/provider/openai_priv.h"
 
 #define STREAM_DONE BF_SLICE_LIT("data: [DONE]\n\n")
-/* Limits are looked at for each run of events: the one that is refused must not be large. */
-#define STREAM_RUN_TOKENS 256u
 
 enum event_kind {
 	EVENT_RELAYED,
@@ -22,7 +20,8 @@ enum event_kind {
 };
 
 struct stream_event {
-	struct bf_slice bytes, data;
+	struct bf_slice bytes, data; /* data: ptr NULL: it has none */
+	uint64_t tokens;
 	struct openai_said said;
 };
 
@@ -50,18 +49,27 @@ static enum event_kind stream_kind(const struct openai_call *call, const struct 
 	return said->stop_reason.len ? EVENT_FINAL : EVENT_RELAYED;
 }
 
+static void stream_open_event(struct openai_call *call, struct stream_event *e)
+{
+	struct openai *o = call->p->state;
+
+	e->data = (struct bf_slice){NULL, 0};
+	if (sse_data(e->bytes, &o->joined, &e->data) < 0)
+		e->data.ptr = NULL;
+	e->tokens = e->data.ptr ? openai_said_tokens(call->object, e->data) : 0;
+}
+
 static enum event_kind stream_read_event(struct openai_call *call, struct stream_event *e)
 {
 	struct openai *o = call->p->state;
 	bool first = call->events == 0;
 
-	e->data = (struct bf_slice){NULL, 0};
-	if (sse_data(e->bytes, &o->joined, &e->data) < 0 || !e->data.ptr)
+	if (!e->data.ptr)
 		return EVENT_RELAYED;
 	if (bf_slice_is(e->data, "[DONE]"))
 		return is_responses(call) ? EVENT_HIDDEN : EVENT_DONE;
 	call->events++;
-	call->tokens += openai_said_tokens(call->object, e->data);
+	call->tokens += e->tokens;
 	if (!openai_said_maybe(call->object, e->data, first) ||
 	    !openai_said_read(call->object, e->data, false, &o->scratch, &e->said))
 		return EVENT_RELAYED;
@@ -159,11 +167,19 @@ static bool stream_special(struct openai_call *call, enum event_kind kind,
 	return true;
 }
 
+/* Limits look at all that is relayed at once: what is reserved must not be refused together with
+ * the event that is more than that. */
+static bool stream_has_room(const struct openai_call *call, const struct stream_event *e)
+{
+	const struct exchange_spend *s = &call->x->spend;
+
+	return !s->metered || call->tokens + e->tokens <= s->output_tokens;
+}
+
 /* Relays the whole events in text; *ret_used is what they take. False: the call is over. */
 static bool stream_events(struct openai_call *call, struct bf_slice text, size_t *ret_used)
 {
 	size_t begin = 0, at = 0; /* of what is to be relayed; of the next event */
-	uint64_t relayed = call->tokens;
 
 	for (;;) {
 		struct stream_event e;
@@ -171,20 +187,24 @@ static bool stream_events(struct openai_call *call, struct bf_slice text, size_t
 		if (n == 0)
 			break;
 		e.bytes = (struct bf_slice){text.ptr + at, n};
+		stream_open_event(call, &e);
+		if (at > begin && !stream_has_room(call, &e)) {
+			if (!stream_relay(call, (struct bf_slice){text.ptr + begin, at - begin}))
+				return false;
+			begin = at;
+		}
 		enum event_kind kind = stream_read_event(call, &e);
 		at += n;
-		if (kind == EVENT_RELAYED && call->tokens - relayed < STREAM_RUN_TOKENS)
+		if (kind == EVENT_RELAYED)
 			continue;
 		if (kind == EVENT_DONE) {
 			stream_finish(call, (struct bf_slice){text.ptr + begin, at - begin});
 			return false;
 		}
-		size_t end = kind == EVENT_RELAYED ? at : at - n;
-		if (!stream_relay(call, (struct bf_slice){text.ptr + begin, end - begin}) ||
+		if (!stream_relay(call, (struct bf_slice){text.ptr + begin, at - n - begin}) ||
 		    !stream_special(call, kind, &e))
 			return false;
 		begin = at;
-		relayed = call->tokens;
 	}
 	*ret_used = at;
 	return stream_relay(call, (struct bf_slice){text.ptr + begin, at - begin});

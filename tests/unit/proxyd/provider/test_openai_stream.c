@@ -324,19 +324,40 @@ static void words_before_a_cut(void **state BF_UNUSED)
 	assert_true(heard.estimated);
 }
 
-/* What comes at once is passed on at once, but not more of it than limits can look at. */
-static void long_runs_are_divided(void **state BF_UNUSED)
+static void once_with(bool metered, uint64_t reserved, const char *text)
 {
-	char text[4096], *at = text;
+	static char answer[16384];
+	size_t head, len = compose(answer, sizeof(answer), text, false, LENGTH, &head);
+	struct harness h;
+	int listener = server_open();
 
-	for (unsigned i = 0; i < 3; i++)
-		at += sprintf(at, WORD("%0*u"), 300 * 4, i);
-	(void)sprintf(at, DONE);
-	once(SHM_OBJECT_CHAT, text, LENGTH);
-	assert_int_equal(heard.completion, 900);
-	assert_int_equal(heard.bodies, 3);
-	once(SHM_OBJECT_CHAT, WORD("a") WORD("b") WORD("c"), LENGTH);
-	assert_int_equal(heard.bodies, 1);
+	harness_open(&h, with_server);
+	struct exchange *x = ask(&h, SHM_OBJECT_CHAT);
+	x->spend.metered = metered;
+	x->spend.output_tokens = reserved;
+	serve(&h, listener, answer, len);
+	finish(&h);
+	harness_close(&h);
+	(void)close(listener);
+}
+
+/* What comes at once is passed on at once, but apart from what is more than was reserved. */
+static void what_is_reserved_goes_first(void **state BF_UNUSED)
+{
+	static const struct {
+		bool metered;
+		uint64_t reserved;
+		unsigned bodies;
+	} list[] = {{false, 0, 1}, {true, 25, 1}, {true, 24, 2}, {true, 13, 2},
+		    {true, 12, 3}, {true, 11, 3}, {true, 0, 3}};
+
+	for (size_t i = 0; i < BF_ARRAY_LEN(list); i++) {
+		once_with(list[i].metered, list[i].reserved,
+			  ": hi\n\n" WORD(TEXT_48) WORD("a") WORD(TEXT_48));
+		assert_int_equal(heard.completion, 25);
+		if (heard.bodies != list[i].bodies)
+			fail_msg("%lu: %u", (unsigned long)list[i].reserved, heard.bodies);
+	}
 }
 
 int main(void)
@@ -349,7 +370,7 @@ int main(void)
 	    cmocka_unit_test(numbers_that_cannot_be_true),
 	    cmocka_unit_test(words_that_come_with_the_end),
 	    cmocka_unit_test(words_before_a_cut),
-	    cmocka_unit_test(long_runs_are_divided),
+	    cmocka_unit_test(what_is_reserved_goes_first),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
