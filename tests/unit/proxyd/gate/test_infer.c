@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "common/govern/plan.h"
 #include "proxyd/gate/infer.h"
 #include "proxyd/gate/route.h"
 #include "tests/unit/proxyd/harness.h"
@@ -121,6 +122,51 @@ static const struct refusal refusals[] = {
     {RESPONSES, "{\"model\":\"mock/m\",\"input\":\"a\",\"stream\":\"yes\"}",
      "stream must be true or false"},
 };
+
+/* Only where it would escape a limit. */
+static void refuses_what_cannot_be_counted(void **state)
+{
+	static const char body[] = "{\"model\":\"mock/m\",\"input\":\"a\",\"background\":";
+	static const struct {
+		enum bf_quantity quantity; /* 0: no key */
+		const char *background;
+		const char *text; /* NULL: passes */
+	} list[] = {
+	    {0, "true", NULL},
+	    {BF_QUANTITY_REQUESTS, "true", NULL},
+	    {BF_QUANTITY_CONCURRENT, "7", NULL},
+	    {BF_QUANTITY_TOKENS, "true", "background is not possible with a virtual key that has"},
+	    {BF_QUANTITY_NUSD, "true", "background is not possible with a virtual key that has"},
+	    {BF_QUANTITY_NUSD, "7", "background must be true or false"},
+	    {BF_QUANTITY_NUSD, "false", NULL},
+	    {BF_QUANTITY_NUSD, "null", NULL},
+	};
+	struct harness h;
+
+	(void)state;
+	harness_open(&h, NULL);
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+		const struct bf_limit limits[] = {{.quantity = BF_QUANTITY_REQUESTS},
+						  {.quantity = list[i].quantity}};
+		const struct bf_plan_key key = {.limits = limits, .limit_count = 2};
+		struct exchange *x = exchange_new(&h.w);
+		struct infer_error e = {0};
+		char text[128];
+
+		assert_non_null(x);
+		x->route = &unified[SHM_OBJECT_RESPONSES];
+		x->virtual_key = list[i].quantity ? &key : NULL;
+		(void)snprintf(text, sizeof(text), "%s%s}", body, list[i].background);
+		x->body = bf_slice_from(text);
+		int r = infer_read(x, &h.providers, &e);
+		if (r != (list[i].text ? -1 : 0) ||
+		    (list[i].text &&
+		     !bf_slice_starts(bf_slice_from(e.text), bf_slice_from(list[i].text))))
+			fail_msg("%s of %d: %s", list[i].background, (int)list[i].quantity, e.text);
+		exchange_free(x);
+	}
+	harness_close(&h);
+}
 
 static void refuses_with_exact_texts(void **state)
 {
@@ -314,6 +360,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(refuses_with_exact_texts),
+	    cmocka_unit_test(refuses_what_cannot_be_counted),
 	    cmocka_unit_test(refuses_every_cut),
 	    cmocka_unit_test(reads_good_bodies),
 	    cmocka_unit_test(keeps_no_tape),
