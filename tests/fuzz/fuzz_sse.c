@@ -54,7 +54,8 @@ static void read_event(struct log *l, enum shm_usage_object object, struct bf_sl
 		bool maybe = openai_said_maybe(object, data, l->events == 0);
 		log_bytes(l, data.ptr, data.len);
 		log_bytes(l, &maybe, sizeof(maybe));
-		(void)openai_said_delta(object, data);
+		if (openai_said_tokens(object, data) > data.len)
+			abort();
 		if (openai_said_read(object, data, false, &arena, &said))
 			check_said(&said, data);
 		if (openai_said_read(object, data, true, &arena, &said))
