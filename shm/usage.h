@@ -83,6 +83,24 @@ _Static_assert(sizeof(struct shm_usage_record) == SHM_USAGE_RECORD_BYTES, "usage
 _Static_assert(sizeof(((struct shm_usage_record *)0)->request_id) == 128,
 	       "as long as the longest that the front takes");
 
+/*
+ * What a row charges a meter of this quantity (enum bf_quantity): 0 .. SHM_METER_AMOUNT_MAX,
+ * whatever a worker wrote; 0 for requests at once. The meter settles by it, and its totals add it
+ * up.
+ */
+static inline int64_t shm_usage_charge(const struct shm_usage_record *r, uint32_t quantity)
+{
+	uint64_t n = 0;
+
+	if (quantity == SHM_METER_REQUESTS)
+		n = r->requests_charged;
+	else if (quantity == SHM_METER_TOKENS)
+		n = r->tokens_charged;
+	else if (quantity == SHM_METER_NUSD && r->cost_nusd > 0)
+		n = (uint64_t)r->cost_nusd;
+	return n < (uint64_t)SHM_METER_AMOUNT_MAX ? (int64_t)n : SHM_METER_AMOUNT_MAX;
+}
+
 /* Producer. 0 or BF_E_FULL when ring and overflow are full: the caller must not have admitted the
  * request then. */
 int shm_usage_push(struct shm_segment *seg, uint32_t p, const struct shm_usage_record *r);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "common/base/macros.h"
-#include "common/govern/plan.h"
+#include "common/base/window.h"
 #include "writerd/store.h"
 
 #define READ_TRIES 100u
@@ -55,19 +55,6 @@ void fold_clear(struct fold *f)
 	}
 }
 
-int64_t fold_charge(const struct shm_usage_record *r, uint32_t quantity)
-{
-	uint64_t n = 0;
-
-	if (quantity == BF_QUANTITY_REQUESTS)
-		n = r->requests_charged;
-	else if (quantity == BF_QUANTITY_TOKENS)
-		n = r->tokens_charged;
-	else if (quantity == BF_QUANTITY_NUSD && r->cost_nusd > 0)
-		n = (uint64_t)r->cost_nusd;
-	return (int64_t)BF_MIN(n, (uint64_t)SHM_METER_AMOUNT_MAX);
-}
-
 static void add_one(struct fold *f, uint32_t meter, uint32_t epoch, int64_t amount)
 {
 	uint32_t at = place_of(f, meter, epoch);
@@ -90,7 +77,7 @@ void fold_add(struct fold *f, const struct shm_usage_record *r)
 	for (uint32_t k = 0; k < n; k++) {
 		uint32_t m = r->meters[k];
 		uint32_t quantity = m < SHM_METERS ? shm_meter_quantity(f->seg, m) : 0;
-		int64_t amount = fold_charge(r, quantity);
+		int64_t amount = shm_usage_charge(r, quantity);
 
 		if (quantity == 0)
 			f->unknown++;

@@ -49,6 +49,3 @@ void fold_add(struct fold *f, const struct shm_usage_record *r);
 int fold_store(struct fold *f, struct store *s, struct bf_err *err);
 /* After the commit: what people are shown. Never goes back to an older window. */
 void fold_publish(const struct fold *f);
-
-/* The number of a row that a quantity is charged; 0 for requests at once, which have no sum. */
-int64_t fold_charge(const struct shm_usage_record *r, uint32_t quantity);

@@ -22,6 +22,12 @@
 /* Between our start and the last worker of before being told to leave: the others roll first. */
 #define RETIRE_MARGIN_MS 300000
 
+_Static_assert((uint32_t)BF_QUANTITY_REQUESTS == SHM_METER_REQUESTS &&
+		   (uint32_t)BF_QUANTITY_TOKENS == SHM_METER_TOKENS &&
+		   (uint32_t)BF_QUANTITY_CONCURRENT == SHM_METER_CONCURRENT &&
+		   (uint32_t)BF_QUANTITY_NUSD == SHM_METER_NUSD,
+	       "rows, meters and plans mean the same");
+
 int64_t limits_now_ms(const struct limits *l, const struct bf_limit *limit)
 {
 	struct shm_wall wall = shm_wall_read(l->seg);

@@ -16,21 +16,6 @@ uint64_t charge_tokens(uint64_t n)
 	return n < CHARGE_TOKENS_MAX ? n : 0;
 }
 
-static int64_t charge_of(const struct shm_usage_record *r, enum bf_quantity quantity)
-{
-	switch (quantity) {
-	case BF_QUANTITY_REQUESTS:
-		return r->requests_charged;
-	case BF_QUANTITY_TOKENS:
-		return (int64_t)r->tokens_charged;
-	case BF_QUANTITY_NUSD:
-		return r->cost_nusd;
-	case BF_QUANTITY_CONCURRENT:
-		break;
-	}
-	return 0;
-}
-
 /* How much more was reserved than used: what others could not have meanwhile. */
 static void charge_count(const struct exchange *x)
 {
@@ -54,7 +39,7 @@ static void charge_meters(struct exchange *x)
 	int64_t actual[SHM_METERS_PER_REQUEST];
 
 	for (uint32_t k = 0; k < key->limit_count; k++)
-		actual[k] = charge_of(r, key->limits[k].quantity);
+		actual[k] = shm_usage_charge(r, key->limits[k].quantity);
 	shm_meter_closing(&w->meters, x->inflight, actual);
 	r->meter_count = shm_meter_names(&w->meters, x->inflight, r->meters, r->epochs);
 }
