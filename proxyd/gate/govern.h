@@ -17,9 +17,9 @@ struct govern_place {
 	uint32_t meter; /* SHM_METER_NOWHERE: to be looked up */
 	uint32_t config;
 	uint32_t epoch;
-	int64_t max; /* as it was configured: a plan may be older */
-	int64_t since_ms,
-	    until_ms; /* between them the epoch holds: a person may turn clocks back */
+	int64_t max;                /* as it was configured: a plan may be older */
+	int64_t since_ms, until_ms; /* between them the epoch holds: clocks may be turned back */
+	int64_t ends_ms; /* of the window that the meter counts, which may be a later one then */
 };
 
 struct governance {

@@ -178,13 +178,18 @@ struct limits_state limits_state_of(const struct exchange *x, const struct bf_li
 	return (struct limits_state){max, max - room, amount};
 }
 
+int64_t limits_ends_in_ms(const struct exchange *x, const struct bf_limit *limit,
+			  const struct limits_now *now)
+{
+	return govern_place(x->worker->governance, limit)->ends_ms - limits_now_ms(now, limit);
+}
+
 static struct limits_left limits_left_of(const struct exchange *x, const struct bf_limit *limit,
 					 int64_t room, const struct limits_now *now)
 {
 	const struct govern_place *place = govern_place(x->worker->governance, limit);
 
-	return (struct limits_left){limit, place->max, room,
-				    place->until_ms - limits_now_ms(now, limit)};
+	return (struct limits_left){limit, place->max, room, limits_ends_in_ms(x, limit, now)};
 }
 
 /* The lines of all requests and tokens limits: of each quantity the one with the least left. */
@@ -223,7 +228,7 @@ static enum limits_verdict limits_used_up(struct exchange *x, struct limits_wish
 		wish->room[k] = limits_room(x, &wish->wants[k]);
 	state = limits_state_of(x, limit, wish->room[which], wish->wants[which].amount);
 	worker_count(x->worker, refusal_counters[limit->quantity]);
-	limits_text_refusal(limit, &state, limits_now_ms(&now, limit), no);
+	limits_text_refusal(limit, &state, limits_ends_in_ms(x, limit, &now), no);
 	no->lines = limits_lines(x, wish, &now, false);
 	if (no->retry_after_s == 0)
 		no->lines = limits_text_merge(&x->arena, LIMITS_NO_RETRY, no->lines);
@@ -240,8 +245,24 @@ static void limits_resolve(const struct shm_segment *seg, const struct bf_limit 
 			   struct govern_place *place)
 {
 	place->meter = shm_meter_resolve(seg, limit->identity, &place->config);
-	if (place->meter != SHM_METER_NOWHERE)
-		place->max = shm_meter_limit(seg, place->meter);
+	if (place->meter == SHM_METER_NOWHERE)
+		return;
+	place->max = shm_meter_limit(seg, place->meter);
+	place->until_ms = 0;
+}
+
+/* Once in a window, and when a clock was turned back. */
+static void limits_turn(const struct shm_segment *seg, const struct bf_limit *limit, int64_t ms,
+			struct govern_place *place)
+{
+	struct shm_meter_info info;
+
+	place->epoch = bf_limit_epoch(limit, ms);
+	place->since_ms = ms;
+	place->until_ms = place->ends_ms = bf_limit_ends_ms(limit, ms);
+	if (place->meter != SHM_METER_NOWHERE && shm_meter_read(seg, place->meter, &info))
+		place->ends_ms =
+		    bf_limit_window_end_ms(limit, bf_limit_window_counted(limit, info.epoch, ms));
 }
 
 static bool limits_want(const struct exchange *x, const struct bf_limit *limit,
@@ -252,11 +273,8 @@ static bool limits_want(const struct exchange *x, const struct bf_limit *limit,
 
 	if (place->meter == SHM_METER_NOWHERE)
 		limits_resolve(x->worker->seg, limit, place);
-	if (ms >= place->until_ms || ms < place->since_ms) {
-		place->epoch = bf_limit_epoch(limit, ms);
-		place->since_ms = ms;
-		place->until_ms = bf_limit_ends_ms(limit, ms);
-	}
+	if (ms >= place->until_ms || ms < place->since_ms)
+		limits_turn(x->worker->seg, limit, ms, place);
 	*ret_want = (struct shm_meter_want){place->meter, place->config, place->epoch,
 					    amount_of(x, limit->quantity)};
 	return place->meter != SHM_METER_NOWHERE;

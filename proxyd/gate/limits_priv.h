@@ -13,6 +13,10 @@ struct limits_now {
 struct limits_now limits_now_of(const struct exchange *x);
 int64_t limits_now_ms(const struct limits_now *now, const struct bf_limit *limit);
 
+/* Until the window ends that its meter counts. */
+int64_t limits_ends_in_ms(const struct exchange *x, const struct bf_limit *limit,
+			  const struct limits_now *now);
+
 /* How many output tokens of x's target this money buys; never negative. */
 uint64_t limits_tokens_for(const struct exchange *x, int64_t nusd);
 

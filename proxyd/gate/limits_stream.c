@@ -108,7 +108,7 @@ static void stream_cut(struct exchange *x, const struct limits_wish *wish, unsig
 	const struct limits_state state = limits_state_of(x, limit, room, 0);
 
 	*no = (struct limits_refusal){0};
-	limits_text_refusal(limit, &state, limits_now_ms(now, limit), no);
+	limits_text_refusal(limit, &state, limits_ends_in_ms(x, limit, now), no);
 	worker_count(x->worker, SHM_M_LIMIT_CUT);
 	x->spend.over = true;
 }

@@ -11,14 +11,11 @@
 #define NUSD_PER_USD INT64_C(1000000000)
 #define RATELIMIT    BF_SLICE_LIT("x-ratelimit-")
 
-unsigned limits_text_retry_s(const struct bf_limit *limit, int64_t now_ms)
+unsigned limits_text_retry_s(const struct bf_limit *limit, int64_t ends_in_ms)
 {
-	int64_t left_ms;
-
-	if (limit->endless)
+	if (limit->endless || ends_in_ms <= 1000)
 		return 1;
-	left_ms = bf_limit_ends_ms(limit, now_ms) - now_ms;
-	return left_ms > 1000 ? (unsigned)BF_MIN((left_ms + 999) / 1000, INT32_MAX) : 1;
+	return (unsigned)BF_MIN((ends_in_ms + 999) / 1000, INT32_MAX);
 }
 
 /* ---- refusals */
@@ -85,14 +82,14 @@ static void text_of_requests(const struct bf_limit *limit, const struct limits_s
 }
 
 void limits_text_refusal(const struct bf_limit *limit, const struct limits_state *state,
-			 int64_t now_ms, struct limits_refusal *no)
+			 int64_t ends_in_ms, struct limits_refusal *no)
 {
 	bool amounts = limit->quantity == BF_QUANTITY_TOKENS || limit->quantity == BF_QUANTITY_NUSD;
 	size_t at;
 
 	no->http_status = refusals[limit->quantity].http_status;
 	no->type = refusals[limit->quantity].type;
-	no->retry_after_s = state->amount > state->max ? 0 : limits_text_retry_s(limit, now_ms);
+	no->retry_after_s = state->amount > state->max ? 0 : limits_text_retry_s(limit, ends_in_ms);
 	(void)snprintf(no->text, sizeof(no->text),
 		       "virtual key \"%.*s\": %s: ", (int)BF_MIN(limit->owner_name.len, 100u),
 		       limit->owner_name.ptr ? limit->owner_name.ptr : "",

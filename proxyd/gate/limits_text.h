@@ -3,8 +3,8 @@
 
 #include "proxyd/gate/limits.h"
 
-/* Seconds until the end of a limit's window, at least 1; now_ms: of its clock. */
-unsigned limits_text_retry_s(const struct bf_limit *limit, int64_t now_ms);
+/* Seconds until the end of a limit's window, at least 1. */
+unsigned limits_text_retry_s(const struct bf_limit *limit, int64_t ends_in_ms);
 
 /* Of a limit, in its quantity. */
 struct limits_state {
@@ -17,7 +17,7 @@ struct limits_state {
  * never give is told as that: retry_after_s is 0.
  */
 void limits_text_refusal(const struct bf_limit *limit, const struct limits_state *state,
-			 int64_t now_ms, struct limits_refusal *ret_no);
+			 int64_t ends_in_ms, struct limits_refusal *ret_no);
 
 /* What is left of a limit, for the x-ratelimit lines. limit NULL: there is none. */
 struct limits_left {

@@ -347,6 +347,31 @@ static void windows_follow_the_clock_both_ways(void **state)
 	assert_in_range(rows[2].epochs[0] - rows[0].epochs[0], 0, 1);
 }
 
+/* The window that was used up when the clock was ahead goes on; so says who is refused by it. */
+static void a_later_window_is_waited_for(void **state)
+{
+	const int64_t hours_ns = INT64_C(2) * 3600 * 1000000000;
+	static const char line[] = "\r\nRetry-After: ";
+	const char *at;
+
+	(void)state;
+	governed(1, 0, 0, 0);
+	(void)ask(STEPS(200), KEY_A, false, "");
+	shm_wall_accept(&h.seg, bf_wall_ns() + hours_ns, bf_boot_ns());
+	(void)ask(STEPS(200), KEY_A, false, "");
+	has(" 200 ");
+	shm_wall_accept(&h.seg, bf_wall_ns(), bf_boot_ns());
+	int fd = ask(STEPS(200), KEY_A, false, "");
+	has(" 429 ");
+	at = strstr(answer, line);
+	assert_non_null(at);
+	assert_in_range(strtol(at + strlen(line), NULL, 10), 2 * 3600, 3 * 3600);
+	at = strstr(answer, "x-ratelimit-reset-requests: ");
+	assert_non_null(at);
+	assert_in_range(strtol(strchr(at, ' '), NULL, 10), 2 * 3600 - 1, 3 * 3600);
+	assert_int_equal(leave_governed(fd, rows, 8), 2);
+}
+
 /* ---- without a log */
 
 static void a_limited_request_is_recorded_without_a_log(void **state)
@@ -418,6 +443,7 @@ int main(void)
 	    cmocka_unit_test(no_meter_is_not_ready),
 	    cmocka_unit_test(another_maximum_is_seen_at_once),
 	    cmocka_unit_test(windows_follow_the_clock_both_ways),
+	    cmocka_unit_test(a_later_window_is_waited_for),
 	    cmocka_unit_test(a_limited_request_is_recorded_without_a_log),
 	    cmocka_unit_test(reservations_learn),
 	};

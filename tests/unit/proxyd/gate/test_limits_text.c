@@ -28,14 +28,14 @@ static void waits_are_whole_seconds(void **state)
 	struct bf_limit limit = limit_of(BF_QUANTITY_REQUESTS, 1);
 
 	(void)state;
-	assert_int_equal(limits_text_retry_s(&limit, 0), 60);
-	assert_int_equal(limits_text_retry_s(&limit, 1), 60);
-	assert_int_equal(limits_text_retry_s(&limit, 1000), 59);
-	assert_int_equal(limits_text_retry_s(&limit, 58500), 2);
-	assert_int_equal(limits_text_retry_s(&limit, 59500), 1);
-	assert_int_equal(limits_text_retry_s(&limit, 59999), 1);
+	assert_int_equal(limits_text_retry_s(&limit, 60000), 60);
+	assert_int_equal(limits_text_retry_s(&limit, 59999), 60);
+	assert_int_equal(limits_text_retry_s(&limit, 59000), 59);
+	assert_int_equal(limits_text_retry_s(&limit, 1500), 2);
+	assert_int_equal(limits_text_retry_s(&limit, 500), 1);
+	assert_int_equal(limits_text_retry_s(&limit, 1), 1);
 	limit.endless = true;
-	assert_int_equal(limits_text_retry_s(&limit, 0), 1);
+	assert_int_equal(limits_text_retry_s(&limit, INT64_MAX), 1);
 }
 
 static struct bf_limit limit;
@@ -46,7 +46,7 @@ static void refuse(int64_t max, int64_t used, int64_t amount, int64_t now_ms)
 	const struct limits_state told = {max, used, amount};
 
 	no = (struct limits_refusal){0};
-	limits_text_refusal(&limit, &told, now_ms, &no);
+	limits_text_refusal(&limit, &told, 60000 - now_ms, &no);
 }
 
 static void refusals_name_key_limit_and_window(void **state)
