@@ -8,15 +8,18 @@
 #include <sched.h>
 #include <sys/resource.h>
 
+#include "common/base/macros.h"
 #include "common/log/log.h"
 
-#define PRIORITY_NICE 5 /* a third of the share of a process of nice 0 */
+#define PRIORITY_NICE  5 /* beyond what all of us have: a third of a worker's share */
+#define PRIORITY_LEAST 19
 
 void priority_lower(void)
 {
 	const struct sched_param param = {0};
+	int given = getpriority(PRIO_PROCESS, 0);
 
 	if (sched_setscheduler(0, SCHED_BATCH, &param) < 0 ||
-	    setpriority(PRIO_PROCESS, 0, PRIORITY_NICE) < 0)
+	    setpriority(PRIO_PROCESS, 0, BF_MIN(given + PRIORITY_NICE, PRIORITY_LEAST)) < 0)
 		bf_log(BF_LOG_INFO, "priority", "lowered=no");
 }

@@ -79,8 +79,10 @@ class Load:
 
 def test_who_writes_rows_does_not_interrupt_requests(gateway):
     gw = gateway(workers=1).start()
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
     for name, pid in gw.pids().items():
-        wanted = (os.SCHED_BATCH, 5) if name.split(".")[0] in ("writerd", "reader") else (os.SCHED_OTHER, 0)
+        lower = (os.SCHED_BATCH, min(ours + 5, 19))
+        wanted = lower if name.split(".")[0] in ("writerd", "reader") else (os.SCHED_OTHER, ours)
         assert (os.sched_getscheduler(pid), os.getpriority(os.PRIO_PROCESS, pid)) == wanted, name
 
 
