@@ -193,7 +193,8 @@ class Gateway:
         return found
 
     def pids(self):
-        return {name: child["pid"] for name, child in self.children().items()}
+        """Of those that serve; one that leaves after a reload is called NAME/old."""
+        return {name: child["pid"] for name, child in self.children().items() if "/" not in name}
 
     def ctl(self, *args, check=True):
         """bifrostctl's stdout."""
