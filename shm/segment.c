@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/num.h"
 #include "common/base/rand.h"
 #include "shm/killpoint.h"
 #include "shm/layout.h"
@@ -27,16 +28,14 @@ static const char *path_of(int fd, char out[256])
 {
 	static const char prefix[] = "/proc/self/fd/";
 	char link[sizeof(prefix) + 10];
-	char digits[10];
-	size_t n = 0, len = sizeof(prefix) - 1;
+	char digits[20], *end = digits + sizeof(digits);
+	char *from = bf_format_u64_before(end, fd < 0 ? 0 : (unsigned)fd);
+	size_t len = sizeof(prefix) - 1;
 	ssize_t got;
 
 	memcpy(link, prefix, len);
-	for (unsigned v = fd < 0 ? 0 : (unsigned)fd; n == 0 || v > 0; v /= 10)
-		digits[n++] = (char)('0' + v % 10);
-	while (n > 0)
-		link[len++] = digits[--n];
-	link[len] = '\0';
+	memcpy(link + len, from, (size_t)(end - from));
+	link[len + (size_t)(end - from)] = '\0';
 	got = readlink(link, out, 255);
 	if (got <= 0)
 		return "segment";

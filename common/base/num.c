@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -317,6 +318,22 @@ static char *hex_bytes(const uint8_t *bytes, size_t len, char *out)
 		*out++ = digits[bytes[i] & 15];
 	}
 	return out;
+}
+
+/* Two digits at a time: an answer's head has up to seven numbers. */
+char *bf_format_u64_before(char *end, uint64_t value)
+{
+	static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930"
+				    "31323334353637383940414243444546474849505152535455565758596061"
+				    "62636465666768697071727374757677787980818283848586878889909192"
+				    "93949596979899";
+
+	for (; value >= 100; value /= 100)
+		end = memcpy(end - 2, pairs + value % 100 * 2, 2);
+	if (value >= 10)
+		return memcpy(end - 2, pairs + value * 2, 2);
+	*--end = (char)('0' + value);
+	return end;
 }
 
 #ifdef __SSE2__

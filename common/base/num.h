@@ -1,4 +1,5 @@
-/* Checked parsing of numbers, durations and sizes. All return 0, BF_E_SYNTAX or BF_E_RANGE. */
+/* Checked parsing of numbers, durations and sizes; all return 0, BF_E_SYNTAX or BF_E_RANGE. And
+ * their texts. */
 #pragma once
 
 #include <stdint.h>
@@ -22,6 +23,10 @@ int bf_parse_micro(struct bf_slice text, int64_t *ret_micro);
 /* Shortest exact text of a duration ("90s", "1500ms", "1h30m0s" is written "90m"). Returns out. */
 const char *bf_format_duration_ms(int64_t ms, char out[32]);
 const char *bf_format_size(uint64_t bytes, char out[32]);
+
+/* Decimal digits that end before `end`, at most 20, without a terminator. Returns the first. Any
+ * context: nothing but these bytes is touched. */
+char *bf_format_u64_before(char *end, uint64_t value);
 
 /* Two lower-case hex digits for each byte, without a terminator. Returns where the next byte would
  * go. */

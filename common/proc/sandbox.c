@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/base/num.h"
 #include "common/proc/sandbox_priv.h"
 
 #ifndef SECCOMP_FILTER_FLAG_SPEC_ALLOW
@@ -33,16 +34,10 @@ int __lsan_is_turned_off(void)
 
 static void write_number(char *out, unsigned value)
 {
-	char digits[12];
-	size_t n = 0;
+	char digits[20], *end = digits + sizeof(digits), *from = bf_format_u64_before(end, value);
 
-	do {
-		digits[n++] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value > 0);
-	while (n > 0)
-		*out++ = digits[--n];
-	*out = '\0';
+	memcpy(out, from, (size_t)(end - from));
+	out[end - from] = '\0';
 }
 
 /*

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/num.h"
 #include "proxyd/front/cors.h"
 #include "proxyd/front/front.h"
 #include "proxyd/gate/route.h"
@@ -55,14 +56,9 @@ void respond_head_lines(struct respond_head *h, struct bf_slice lines)
 
 void respond_head_number(struct respond_head *h, struct bf_slice name, uint64_t value)
 {
-	char digits[20];
-	size_t at = sizeof(digits);
+	char digits[20], *end = digits + sizeof(digits), *from = bf_format_u64_before(end, value);
 
-	do {
-		digits[--at] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
-	respond_head_line(h, name, (struct bf_slice){digits + at, sizeof(digits) - at});
+	respond_head_line(h, name, (struct bf_slice){from, (size_t)(end - from)});
 }
 
 static void head_status(struct respond_head *h, int http_status)

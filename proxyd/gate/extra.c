@@ -11,6 +11,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/err.h"
+#include "common/base/num.h"
 #include "proxyd/gate/route.h"
 #include "proxyd/worker.h"
 
@@ -102,14 +103,9 @@ static struct bf_slice escaped(struct bf_slice text, char **io_spare)
 
 static char *put_number(char *at, uint64_t value)
 {
-	char digits[20];
-	size_t n = sizeof(digits);
+	char digits[20], *end = digits + sizeof(digits), *from = bf_format_u64_before(end, value);
 
-	do {
-		digits[--n] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
-	return put(at, (struct bf_slice){digits + n, sizeof(digits) - n});
+	return put(at, (struct bf_slice){from, (size_t)(end - from)});
 }
 
 /* ---- the member */

@@ -300,18 +300,13 @@ static enum limits_verdict limits_stale(struct exchange *x)
 	return LIMITS_BUSY;
 }
 
-static enum limits_verdict limits_look_once(struct exchange *x, const struct limits_now *now,
-					    struct limits_wish *wish, struct limits_refusal *no)
+/* What is to be done about a no of the meters. */
+static enum limits_verdict limits_judge(struct exchange *x, enum shm_meter_verdict v,
+					struct limits_wish *wish, unsigned which,
+					struct limits_refusal *no)
 {
-	unsigned which = 0;
-
-	if (!limits_wants(x, now, wish))
-		return limits_not_now(x, SHM_M_LIMIT_NOT_READY, "limits_not_ready",
-				      "the limits of this virtual key are being loaded; try again",
-				      no);
-	switch (shm_meter_look(x->worker->seg, wish->wants, wish->n, &which, wish->room)) {
+	switch (v) {
 	case SHM_METER_OK:
-		x->spend.lines = limits_lines(x, wish, now, true);
 		return LIMITS_OK;
 	case SHM_METER_REFUSED:
 		return limits_used_up(x, wish, which, no);
@@ -321,6 +316,22 @@ static enum limits_verdict limits_look_once(struct exchange *x, const struct lim
 		break;
 	}
 	return LIMITS_BUSY;
+}
+
+static enum limits_verdict limits_look_once(struct exchange *x, const struct limits_now *now,
+					    struct limits_wish *wish, struct limits_refusal *no)
+{
+	unsigned which = 0;
+
+	if (!limits_wants(x, now, wish))
+		return limits_not_now(x, SHM_M_LIMIT_NOT_READY, "limits_not_ready",
+				      "the limits of this virtual key are being loaded; try again",
+				      no);
+	enum shm_meter_verdict v =
+	    shm_meter_look(x->worker->seg, wish->wants, wish->n, &which, wish->room);
+	if (v == SHM_METER_OK)
+		x->spend.lines = limits_lines(x, wish, now, true);
+	return limits_judge(x, v, wish, which, no);
 }
 
 enum limits_verdict limits_look(struct exchange *x, struct limits_wish *wish,
@@ -353,19 +364,13 @@ enum limits_verdict limits_take(struct exchange *x, struct limits_wish *wish,
 
 	if (wish->n == 0)
 		return LIMITS_OK;
-	switch (shm_meter_admit(&w->meters, x->inflight, wish->wants, wish->n, &which)) {
-	case SHM_METER_OK:
+	enum shm_meter_verdict v =
+	    shm_meter_admit(&w->meters, x->inflight, wish->wants, wish->n, &which);
+	if (v == SHM_METER_OK) {
 		x->spend.metered = true;
 		worker_count(w, SHM_M_LIMIT_ADMITTED);
-		return LIMITS_OK;
-	case SHM_METER_REFUSED:
-		return limits_used_up(x, wish, which, no);
-	case SHM_METER_STALE:
-		return limits_stale(x);
-	case SHM_METER_BUSY:
-		break;
 	}
-	return LIMITS_BUSY;
+	return limits_judge(x, v, wish, which, no);
 }
 
 /* ---- after it */

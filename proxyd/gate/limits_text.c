@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/num.h"
+
 #define NUSD_PER_USD INT64_C(1000000000)
 #define RATELIMIT    BF_SLICE_LIT("x-ratelimit-")
 
@@ -111,18 +113,7 @@ static char *put(char *end, struct bf_slice text)
 
 static char *put_number(char *end, int64_t value)
 {
-	static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930"
-				    "31323334353637383940414243444546474849505152535455565758596061"
-				    "62636465666768697071727374757677787980818283848586878889909192"
-				    "93949596979899";
-	uint64_t rest = value > 0 ? (uint64_t)value : 0;
-
-	for (; rest >= 100; rest /= 100)
-		end = memcpy(end - 2, pairs + rest % 100 * 2, 2);
-	if (rest >= 10)
-		return memcpy(end - 2, pairs + rest * 2, 2);
-	*--end = (char)('0' + rest);
-	return end;
+	return bf_format_u64_before(end, value > 0 ? (uint64_t)value : 0);
 }
 
 /* Tenths of a second, rounded up: who waits so long has waited long enough. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/base/macros.h"
+#include "common/base/num.h"
 #include "proxyd/worker.h"
 
 #define FORWARD_PREFIX "x-bf-eh-"
@@ -207,15 +208,10 @@ static void pen_forwarded(struct head_pen *pen, const struct exchange *x,
 
 static void pen_length(struct head_pen *pen, size_t n)
 {
-	char digits[24];
-	size_t at = sizeof(digits);
+	char digits[20], *end = digits + sizeof(digits), *from = bf_format_u64_before(end, n);
 
-	do {
-		digits[--at] = (char)('0' + n % 10);
-		n /= 10;
-	} while (n);
 	pen_put(pen, BF_SLICE_LIT("Content-Length: "));
-	pen_put(pen, (struct bf_slice){digits + at, sizeof(digits) - at});
+	pen_put(pen, (struct bf_slice){from, (size_t)(end - from)});
 	pen_put(pen, BF_SLICE_LIT("\r\n\r\n"));
 }
 

@@ -1,5 +1,6 @@
 /* Numbers, durations, sizes, millionths: the edges of every range, garbage, and text that reads
  * back as it was. */
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -241,6 +242,26 @@ static void test_formats_read_back(void **state)
 	}
 }
 
+static void test_decimal(void **state)
+{
+	static const uint64_t edges[] = {0, 9, 10, 99, 100, 101, 999, 1000, UINT32_MAX, UINT64_MAX};
+	char text[64], expected[32];
+	char *end = text + 40;
+
+	(void)state;
+	for (size_t i = 0; i < 20000 + BF_ARRAY_LEN(edges); i++) {
+		uint64_t value = i < 20000 ? i : edges[i - 20000];
+
+		memset(text, '#', sizeof(text));
+		char *from = bf_format_u64_before(end, value);
+		int len = snprintf(expected, sizeof(expected), "%" PRIu64, value);
+		assert_int_equal(end - from, len);
+		assert_memory_equal(from, expected, (size_t)len);
+		assert_int_equal(from[-1], '#');
+		assert_int_equal(*end, '#');
+	}
+}
+
 static void test_hex(void **state)
 {
 	uint8_t all[256];
@@ -289,6 +310,7 @@ int main(void)
 	    cmocka_unit_test(test_micro),
 	    cmocka_unit_test(test_formats),
 	    cmocka_unit_test(test_formats_read_back),
+	    cmocka_unit_test(test_decimal),
 	    cmocka_unit_test(test_hex),
 	    cmocka_unit_test(test_hex_of_every_length),
 	};
