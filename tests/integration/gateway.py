@@ -216,6 +216,16 @@ class Gateway:
         finally:
             connection.close()
 
+    def metric(self, name):
+        """The number of one series."""
+        text = self.request(path="/metrics")[2].decode()
+        return int(next(line.split()[-1] for line in text.splitlines() if line.startswith(f"{name} ")))
+
+    def metric_sum(self, prefix):
+        """Of all series whose lines begin so."""
+        text = self.request(path="/metrics")[2].decode()
+        return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(prefix))
+
     def chat(self, text="hello", model="mock/m", **more):
         return self.request("POST", "/v1/chat/completions",
                             {"model": model, "messages": [{"role": "user", "content": text}], **more})

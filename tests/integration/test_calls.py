@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import sqlite3
 import sys
 import threading
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import upstreams
 from gateway import wait_for
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
@@ -76,20 +76,7 @@ def ask(gw, model="openai/m", headers=None, timeout=20, **more):
 
 
 def rows(gw, count):
-    def look():
-        with contextlib.closing(sqlite3.connect(f"file:{gw.state / 'logs.db'}?mode=ro", uri=True, timeout=5)) as db:
-            db.row_factory = sqlite3.Row
-            found = [dict(r) for r in db.execute("SELECT * FROM logs ORDER BY timestamp, fallback_index")]
-            return found if len(found) >= count else None
-
-    found = wait_for(f"{count} rows", look)
-    assert len(found) == count
-    return found
-
-
-def metric(gw, name):
-    text = gw.request(path="/metrics")[2].decode()
-    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
+    return upstreams.rows(gw, count, order="timestamp, fallback_index")
 
 
 def keys_asked(up, model="m"):
@@ -115,8 +102,8 @@ def test_all_workers_spare_a_rate_limited_key(house):
     assert 'bifrost_provider_key_up{provider="openai",key_id="openai-id-1",key_name="openai key 1"} 0' in text
     assert 'bifrost_provider_key_up{provider="openai",key_id="openai-id-2",key_name="openai key 2"} 1' in text
     assert "sk-1" not in text
-    assert metric(gw, "bifrost_key_rotation_events_total") == 1
-    assert metric(gw, "bifrost_upstream_requests_total") == 25
+    assert gw.metric_sum("bifrost_key_rotation_events_total") == 1
+    assert gw.metric_sum("bifrost_upstream_requests_total") == 25
 
 
 def test_key_health_outlives_a_worker(house):
@@ -197,7 +184,7 @@ def test_what_an_upstream_heard_on_a_kept_connection_is_not_sent_twice(house, ho
     row = rows(gw, 2)[1]
     assert (row["status"], row["number_of_retries"]) == ("error", 0)
     assert [t[:2] for t in json.loads(row["attempt_trail"])] == [["openai key 1", "upstream_closed"]]
-    assert metric(gw, "bifrost_upstream_retries_total") == 0
+    assert gw.metric_sum("bifrost_upstream_retries_total") == 0
 
 
 def test_rate_limits_that_are_called_bad_requests(house):
@@ -269,7 +256,7 @@ def test_a_fallback_has_a_row_of_its_own(house):
     assert [r["http_status"] for r in (first, second, third)] == [500, 404, 200]
     assert [r["status"] for r in (first, second, third)] == ["error", "error", "success"]
     assert [r["model"] for r in (first, second, third)] == ["m", "g", "x"]
-    assert metric(gw, "bifrost_fallbacks_total") == 2
+    assert gw.metric_sum("bifrost_fallbacks_total") == 2
 
 
 def test_when_all_fail_the_primary_is_told(house):
@@ -298,8 +285,8 @@ def test_a_stream_is_tried_again_until_its_first_event(house):
     assert not ups["groq"].requests
     good, bad = rows(gw, 2)
     assert (good["number_of_retries"], good["truncated"], bad["truncated"]) == (1, 0, 1)
-    assert metric(gw, "bifrost_streams_truncated_total") == 1
-    assert metric(gw, "bifrost_streams_open") == 0
+    assert gw.metric_sum("bifrost_streams_truncated_total") == 1
+    assert gw.metric_sum("bifrost_streams_open") == 0
 
 
 def test_what_fails_before_the_first_event_has_its_real_status(house):
@@ -323,7 +310,7 @@ def test_heartbeats(house):
     status, _, body = ask(gw, stream=True)
     beats = body.count(b": heartbeat\n\n")
     assert status == 200 and 1 <= beats <= 6 and body.count(b"data: [DONE]") == 1
-    assert metric(gw, "bifrost_stream_heartbeats_total") == beats
+    assert gw.metric_sum("bifrost_stream_heartbeats_total") == beats
 
 
 def test_a_client_that_leaves_stops_the_upstream(house):
@@ -378,7 +365,7 @@ def test_killed_while_waiting_for_the_next_attempt(house):
     ups["openai"].on("m", refusal(503))
     thread = in_background(gw)
     wait_for("the first attempt", lambda: ups["openai"].requests)
-    wait_for("the pause", lambda: metric(gw, "bifrost_upstream_retries_total") == 1)
+    wait_for("the pause", lambda: gw.metric_sum("bifrost_upstream_retries_total") == 1)
     os.kill(gw.pids()["proxyd.0"], signal.SIGKILL)
     row = rows(gw, 1)[0]
     thread.join(20)

@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import signal
-import sqlite3
 import sys
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import openai
 import pytest
 
+import upstreams
 from gateway import wait_for
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
@@ -76,20 +76,7 @@ def ask(gw, base="/v1", model="openai/m", key=SECRET, headers=None, **more):
 
 
 def rows(gw, count):
-    def look():
-        with contextlib.closing(sqlite3.connect(f"file:{gw.state / 'logs.db'}?mode=ro", uri=True, timeout=5)) as db:
-            db.row_factory = sqlite3.Row
-            found = [dict(r) for r in db.execute("SELECT * FROM logs ORDER BY timestamp, fallback_index")]
-            return found if len(found) >= count else None
-
-    found = wait_for(f"{count} rows", look)
-    assert len(found) == count
-    return found
-
-
-def metric(gw, name):
-    text = gw.request(path="/metrics")[2].decode()
-    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
+    return upstreams.rows(gw, count, order="timestamp, fallback_index")
 
 
 def refused(answer, base, status, type_, **wanted):
@@ -134,7 +121,7 @@ def test_who_may_ask(house, base):
     refused(gw.request(path=base + "/models"), base, 401, "virtual_key_required")
     assert len(up.requests) == 5
     assert {row["virtual_key_name"] for row in rows(gw, 5)} == {"team a"}
-    assert metric(gw, 'bifrost_limit_refusals_total{reason="virtual_key_not_found"}') == 2
+    assert gw.metric_sum('bifrost_limit_refusals_total{reason="virtual_key_not_found"}') == 2
 
 
 @BASES
@@ -271,7 +258,7 @@ def test_exactly_the_limit_in_each_window(gateway, logging):
         if whole == 3:
             break
     assert whole == 3
-    assert metric(gw, 'bifrost_limit_refusals_total{reason="requests"}') >= 3 * (200 - most)
+    assert gw.metric_sum('bifrost_limit_refusals_total{reason="requests"}') >= 3 * (200 - most)
 
 
 def test_dollars_are_reserved_before_they_are_spent(house):
@@ -373,7 +360,7 @@ def test_a_stream_is_cut_where_the_limit_ends(house, base):
     assert "token_limited" in json.dumps(row, default=str)
     wait_for("what the row says", lambda: limit(gw, "tokens")["used"] == row["total_tokens"])
     assert row["total_tokens"] > 300 and limit(gw, "tokens")["held"] == 0
-    assert metric(gw, "bifrost_limit_streams_cut_total") == 1
+    assert gw.metric_sum("bifrost_limit_streams_cut_total") == 1
 
 
 def test_a_stream_may_use_its_limit_to_the_last_token(house):

@@ -38,11 +38,6 @@ def by_quantity(gw, key="vk-1"):
     return {x["quantity"]: x for x in limits(gw, key)}
 
 
-def metric(gw, name):
-    text = gw.request(path="/metrics")[2].decode()
-    return int(next(line.split()[-1] for line in text.splitlines() if line.startswith(f"{name} ")))
-
-
 def change(gw, config):
     gw.config.update(config)
     gw.file.write_text(json.dumps(gw.config, indent=1))
@@ -76,7 +71,7 @@ def test_limits_are_told(gateway):
     assert len(text.splitlines()) == 4 and "max $100.000000000" in text
     refused = gw.ctl("limits", "nobody", check=False)
     assert refused.returncode == 3 and "no virtual key" in refused.stderr
-    assert metric(gw, "bifrost_limits") == 8 and metric(gw, "bifrost_limits_unplaced") == 0
+    assert gw.metric("bifrost_limits") == 8 and gw.metric("bifrost_limits_unplaced") == 0
     assert KEY not in gw.log() and KEY not in text
 
 

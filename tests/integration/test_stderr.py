@@ -9,11 +9,6 @@ import pytest
 from gateway import BUILD, wait_for
 
 
-def metric(gw, name):
-    text = gw.request(path="/metrics")[2].decode()
-    return int(next(line.split()[-1] for line in text.splitlines() if line.startswith(f"{name} ")))
-
-
 @pytest.mark.parametrize("kind", ["pipe", "socket"])
 def test_nobody_reads_standard_error(gateway, kind, monkeypatch):
     gw = gateway(workers=2, env={"BIFROST_LOG_LEVEL": "debug"}, config={"supervisor": {"log_level": "debug"}})
@@ -38,7 +33,7 @@ def test_nobody_reads_standard_error(gateway, kind, monkeypatch):
             gw.ctl("restart", name)
         for _ in range(20):
             assert gw.chat()[0] == 200
-        wait_for("lines to be counted as lost", lambda: metric(gw, "bifrost_log_lines_lost_total") > 10)
+        wait_for("lines to be counted as lost", lambda: gw.metric("bifrost_log_lines_lost_total") > 10)
         assert gw.request(path="/api/logs")[0] == 200
         assert gw.stop(30) == 0
     finally:

@@ -40,11 +40,6 @@ def reasons(gw, component="writerd"):
     return gw.request()[2]["components"][component]["reasons"]
 
 
-def metric(gw, name):
-    text = gw.request(path="/metrics")[2].decode()
-    return int(next(line.split()[-1] for line in text.splitlines() if line.startswith(f"{name} ")))
-
-
 class Load:
     """Chats from several threads until the block ends; self.answers counts the 200s, self.others the rest."""
 
@@ -163,13 +158,13 @@ def test_a_killed_worker_leaves_one_row_for_each_request(gateway):
     calls = [threading.Thread(target=call) for _ in range(10)]
     for t in calls:
         t.start()
-    wait_for("ten requests in flight", lambda: metric(gw, "bifrost_requests_in_flight") == 10)
+    wait_for("ten requests in flight", lambda: gw.metric("bifrost_requests_in_flight") == 10)
     os.kill(gw.pids()["proxyd.0"], signal.SIGKILL)
     for t in calls:
         t.join()
     wait_for("their rows", lambda: rows(gw) == 10)
     assert rows(gw, "crashed AND estimated AND status = 'error' AND error_details LIKE '%worker_crashed%'") == 10
-    wait_for("the worker's place", lambda: metric(gw, "bifrost_log_rows_swept_total") == 10)
+    wait_for("the worker's place", lambda: gw.metric("bifrost_log_rows_swept_total") == 10)
 
 
 def test_a_stop_writes_everything(gateway):
@@ -211,7 +206,7 @@ def test_a_locked_store_is_shown_and_heals(gateway):
         assert gw.request()[2]["status"] == "degraded"
         assert gw.chat()[0] == 200
         assert rows(gw) == 1
-        assert metric(gw, "bifrost_store_errors_total") > 0
+        assert gw.metric("bifrost_store_errors_total") > 0
     wait_for("all rows", lambda: rows(gw) == 7)
     wait_for("green health", lambda: not reasons(gw))
     assert len(gw.events("store_failing")) == 1
@@ -253,7 +248,7 @@ def test_a_full_disk_loses_nothing(gateway, tmp_path):
         whole = "input_history IS NOT NULL AND output_message IS NOT NULL"
         assert ask(small / "logs.db", "SELECT count(DISTINCT id) FROM logs") == sent + 20
         kept = ask(small / "logs.db", f"SELECT count(*) FROM logs WHERE {whole}")
-        assert kept > 0 and sent + 20 - kept == metric(gw, "bifrost_content_dropped_total")
+        assert kept > 0 and sent + 20 - kept == gw.metric("bifrost_content_dropped_total")
         assert ask(small / "logs.db", "PRAGMA integrity_check") == "ok"
         gw.stop()
     finally:

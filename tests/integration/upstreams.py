@@ -51,11 +51,11 @@ def ask(gw, model="m", **more):
     return gw.request("POST", PATH, {"model": f"openai/{model}", "messages": [{"role": "user", "content": "hi"}], **more})
 
 
-def rows(gw, count=1, columns="*"):
+def rows(gw, count=1, columns="*", order="inc_number"):
     def look():
         with contextlib.closing(sqlite3.connect(f"file:{gw.state / 'logs.db'}?mode=ro", uri=True, timeout=5)) as db:
             db.row_factory = sqlite3.Row
-            found = [dict(r) for r in db.execute(f"SELECT {columns} FROM logs ORDER BY inc_number")]
+            found = [dict(r) for r in db.execute(f"SELECT {columns} FROM logs ORDER BY {order}")]
             return found if len(found) >= count else None
 
     found = wait_for(f"{count} rows", look)
