@@ -4,3 +4,6 @@
 /* Before the sandbox. What the system refuses is left as it is: it is about speed, not rightness.
  */
 void priority_lower(void);
+
+/* Lets a worker run that waits for this core; costs a system call (0.2 us) if none does. */
+void priority_yield(void);

@@ -17,6 +17,7 @@
 
 #include "common/base/clock.h"
 #include "writerd/row.h"
+#include "writerd/store_sqlite_pace.h"
 
 #define BUSY_WAIT_MS \
 	500 /* another program holds the lock: short, the loop stands still meanwhile */
@@ -140,6 +141,8 @@ static int configure(sqlite3 *db, const struct schema *schema, const char *path,
 	(void)sqlite3_busy_timeout(db, BUSY_WAIT_MS);
 	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	(void)sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
+	sqlite_pace_commits();
+	sqlite_pace_statements(db);
 	/* The first statement that reads the file: this is where a foreign or damaged one is found
 	 * out. */
 	r = sqlite_db_exec(

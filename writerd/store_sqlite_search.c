@@ -19,6 +19,7 @@
 #include "common/codec/json_writer.h"
 #include "writerd/logs_json.h"
 #include "writerd/logs_sql.h"
+#include "writerd/priority.h"
 #include "writerd/store_sqlite_db.h"
 
 #define STEPS_BETWEEN_LOOKS 2000 /* virtual machine steps; about 0.1 ms */
@@ -92,8 +93,10 @@ void search_free(struct search *s)
 static int on_progress(void *ctx)
 {
 	struct search *s = ctx;
-	int64_t now = bf_mono_ms();
+	int64_t now;
 
+	priority_yield();
+	now = bf_mono_ms();
 	if (now - s->alive_ms >= ALIVE_EVERY_MS) {
 		s->alive_ms = now;
 		if (s->alive)
