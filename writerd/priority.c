@@ -34,6 +34,8 @@ struct attributes {
 	uint64_t period_ns;
 };
 
+static bool hurried;
+
 void priority_lower(void)
 {
 	int given = getpriority(PRIO_PROCESS, 0);
@@ -52,5 +54,11 @@ void priority_lower(void)
  * tick, up to 4 ms, before the kernel compares the two again. */
 void priority_yield(void)
 {
-	(void)sched_yield();
+	if (!hurried)
+		(void)sched_yield();
+}
+
+void priority_hurry(bool hurry)
+{
+	hurried = hurry;
 }

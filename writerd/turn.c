@@ -14,15 +14,19 @@
 #include "shm/health.h"
 #include "shm/metrics.h"
 #include "shm/usage.h"
+#include "writerd/priority.h"
 
 #define SAFETY_S        0.1
 #define DROPPED_SHOW_MS 60000
+#define HURRY_BATCHES   2 /* a quarter of a ring */
 
 static void look(const struct turn *t, struct batch_waiting *ret_waiting)
 {
 	intake_look(&t->intake, ret_waiting);
 	if (sweep_pending(&t->sweep))
 		ret_waiting->urgent = true;
+	/* A request is better late than refused because the rings are full. */
+	priority_hurry(ret_waiting->rows > HURRY_BATCHES * t->batch.limits.rows);
 }
 
 static void count(struct turn *t, unsigned written, unsigned swept)

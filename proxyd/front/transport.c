@@ -1,6 +1,6 @@
 /*
  * The seam between connections and sockets. Called by input and respond. Must never add a system
- * call to the plain path: one recv or one sendmsg each.
+ * call to the plain path: one recv or one send each.
  */
 #include "proxyd/front/transport.h"
 
@@ -10,6 +10,10 @@
 
 #include "common/base/err.h"
 #include "common/base/macros.h"
+
+#define TRANSPORT_JOIN_BYTES (4u << 10)
+
+_Static_assert(TRANSPORT_JOIN_BYTES <= BF_TLS_RECORD_MAX, "what is joined fits the scratch");
 
 static ssize_t transport_error(void)
 {
@@ -64,16 +68,36 @@ static ssize_t transport_write_tls(struct bf_tls_peer *tls, const struct iovec *
 	}
 }
 
+/* All of it in one piece if that is short: copying it costs less than the kernel's reading of a
+ * list. Empty: it is long. */
+static struct bf_slice transport_short(const struct iovec *iov, size_t count, char *scratch)
+{
+	size_t len = 0;
+
+	if (count == 1)
+		return (struct bf_slice){iov[0].iov_base, iov[0].iov_len};
+	for (size_t i = 0; i < count; i++) {
+		if (iov[i].iov_len > TRANSPORT_JOIN_BYTES - len)
+			return (struct bf_slice){NULL, 0};
+		memcpy(scratch + len, iov[i].iov_base, iov[i].iov_len);
+		len += iov[i].iov_len;
+	}
+	return (struct bf_slice){scratch, len};
+}
+
+static ssize_t transport_write_plain(int fd, struct iovec *iov, size_t count, char *scratch)
+{
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = count};
+	struct bf_slice all = transport_short(iov, count, scratch);
+	ssize_t n = all.len ? send(fd, all.ptr, all.len, MSG_NOSIGNAL | MSG_DONTWAIT)
+			    : sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	return n >= 0 ? n : transport_error();
+}
+
 ssize_t transport_write(int fd, struct bf_tls_peer *tls, struct iovec *iov, size_t count,
 			char *scratch)
 {
-	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = count};
-
-	if (tls)
-		return transport_write_tls(tls, iov, count, scratch);
-	/* One piece costs the kernel less to take than a list of one. */
-	ssize_t n = count == 1
-			? send(fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
-			: sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-	return n >= 0 ? n : transport_error();
+	return tls ? transport_write_tls(tls, iov, count, scratch)
+		   : transport_write_plain(fd, iov, count, scratch);
 }
