@@ -18,10 +18,6 @@
 
 #define MS INT64_C(1000000)
 
-/* The longest jump ahead that a class follows: as long as its shortest windows. */
-static const int64_t follow_ms[SHM_WALL_CLASSES] = {
-    SHM_WALL_FOLLOW_MS, 60000, 3600000, 86400000, INT64_C(604800000), INT64_C(2419200000)};
-
 static int64_t load(const _Atomic int64_t *word)
 {
 	/* mo: relaxed, a number that publishes nothing but itself */
@@ -92,8 +88,9 @@ struct shm_wall shm_wall_update(struct shm_segment *seg, int64_t now_wall_ns, in
 	}
 	store(&w->updated_ns, now_boot_ns);
 	store(&w->wall_ns, wall);
+	/* Each class follows a jump ahead that is as long as its shortest windows. */
 	for (unsigned c = 0; c < SHM_WALL_CLASSES; c++)
 		store(&w->offset_ns[c],
-		      follow(load(&w->offset_ns[c]), wall, passed, follow_ms[c] * MS));
+		      follow(load(&w->offset_ns[c]), wall, passed, shm_wall_class_ms[c] * MS));
 	return shm_wall_read(seg);
 }

@@ -35,15 +35,17 @@ void shm_wall_accept(struct shm_segment *seg, int64_t now_wall_ns, int64_t now_b
 
 struct shm_wall shm_wall_read(const struct shm_segment *seg);
 
+/* The shortest windows of a class, in milliseconds. */
+static const int64_t shm_wall_class_ms[SHM_WALL_CLASSES] = {
+    SHM_WALL_FOLLOW_MS, 60000, 3600000, 86400000, INT64_C(604800000), INT64_C(2419200000)};
+
 /* The class of windows that last length_ms or longer. Each follows jumps up to its shortest length:
  * a second, a minute, an hour, a day, a week, four weeks. */
 static inline unsigned shm_wall_class(int64_t length_ms)
 {
-	static const int64_t from_ms[SHM_WALL_CLASSES - 1] = {
-	    60000, 3600000, 86400000, INT64_C(604800000), INT64_C(2419200000)};
 	unsigned c = 0;
 
-	while (c < SHM_WALL_CLASSES - 1 && length_ms >= from_ms[c])
+	while (c < SHM_WALL_CLASSES - 1 && length_ms >= shm_wall_class_ms[c + 1])
 		c++;
 	return c;
 }

@@ -34,7 +34,8 @@ struct attributes {
 	uint64_t period_ns;
 };
 
-static bool hurried;
+static bool (*in_a_hurry)(void *ctx);
+static void *in_a_hurry_ctx;
 
 void priority_lower(void)
 {
@@ -54,11 +55,12 @@ void priority_lower(void)
  * tick, up to 4 ms, before the kernel compares the two again. */
 void priority_yield(void)
 {
-	if (!hurried)
+	if (!in_a_hurry || !in_a_hurry(in_a_hurry_ctx))
 		(void)sched_yield();
 }
 
-void priority_hurry(bool hurry)
+void priority_ask(bool (*hurry)(void *ctx), void *ctx)
 {
-	hurried = hurry;
+	in_a_hurry = hurry;
+	in_a_hurry_ctx = ctx;
 }

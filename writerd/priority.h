@@ -11,5 +11,5 @@ void priority_lower(void);
  * while there is a hurry. */
 void priority_yield(void);
 
-/* Rows are falling behind: from here on they need every turn they get. */
-void priority_hurry(bool hurry);
+/* Who is asked, at each yield, whether there is a hurry; NULL: nobody, there is none. */
+void priority_ask(bool (*hurry)(void *ctx), void *ctx);

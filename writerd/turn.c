@@ -25,8 +25,16 @@ static void look(const struct turn *t, struct batch_waiting *ret_waiting)
 	intake_look(&t->intake, ret_waiting);
 	if (sweep_pending(&t->sweep))
 		ret_waiting->urgent = true;
-	/* A request is better late than refused because the rings are full. */
-	priority_hurry(ret_waiting->rows > HURRY_BATCHES * t->batch.limits.rows);
+}
+
+/* A request is better late than refused because the rings are full. */
+static bool rows_fall_behind(void *ctx)
+{
+	const struct turn *t = ctx;
+	struct batch_waiting waiting;
+
+	intake_look(&t->intake, &waiting);
+	return waiting.urgent || waiting.rows > HURRY_BATCHES * t->batch.limits.rows;
 }
 
 static void count(struct turn *t, unsigned written, unsigned swept)
@@ -193,6 +201,7 @@ void turn_start(struct turn *t, struct ev_loop *loop, struct shm_segment *seg, s
 	ev_timer_init(&t->next, on_next, 0.0, 0.0);
 	ev_timer_init(&t->safety, on_safety, SAFETY_S, SAFETY_S);
 	t->bell.data = t->next.data = t->safety.data = t;
+	priority_ask(rows_fall_behind, t);
 	ev_io_start(loop, &t->bell);
 	ev_timer_start(loop, &t->safety);
 	ev_timer_start(loop, &t->next);
@@ -244,6 +253,7 @@ uint64_t turn_stop(struct turn *t, int64_t limit_ms)
 		if (t->rows_written >= goal && !waiting.urgent)
 			break;
 	}
+	priority_ask(NULL, NULL);
 	intake_done(&t->intake);
 	sweep_done(&t->sweep);
 	return waiting.rows;

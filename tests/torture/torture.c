@@ -92,3 +92,18 @@ bool torture_body_is(uint64_t n, const uint8_t *bytes, size_t len)
 
 	return torture_body(n, want) == len && memcmp(bytes, want, len) == 0;
 }
+
+void torture_points_of(const char *path, bool (*is_passed)(const char *name))
+{
+	FILE *f = fopen(path, "re");
+	char line[300], name[48];
+
+	TORTURE_CHECK(f, "cannot read %s", path);
+	while (fgets(line, sizeof(line), f)) {
+		const char *at = strstr(line, "SHM_KILLPOINT(\"");
+
+		if (at && sscanf(at, "SHM_KILLPOINT(\"%47[a-z_]", name) == 1)
+			TORTURE_CHECK(is_passed(name), "%s is never passed", name);
+	}
+	(void)fclose(f);
+}

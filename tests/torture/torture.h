@@ -54,3 +54,6 @@ void torture_rekey(uint64_t n, uint32_t k, struct shm_usage_record *ret_record);
 size_t torture_body(uint64_t n, uint8_t *bytes);
 /* Whether bytes are the body of n. */
 bool torture_body_is(uint64_t n, const uint8_t *bytes, size_t len);
+
+/* Fails unless each kill point that stands in a source file was passed. */
+void torture_points_of(const char *path, bool (*is_passed)(const char *name));

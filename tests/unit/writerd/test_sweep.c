@@ -4,9 +4,7 @@
  * one row and the dead slot is free.
  */
 #include "tests/unit/writerd/crafted.h"
-
-#include <signal.h>
-#include <sys/wait.h>
+#include "tests/unit/writerd/stepping.h"
 
 #include "shm/metrics.h"
 #include "writerd/intake.h"
@@ -19,16 +17,6 @@ enum {
 	LIVING = 5,    /* finished by a worker that still lives */
 	BEGUN = FINISHED + BETWEEN + HELD,
 };
-
-static long steps_left = -1; /* until SIGKILL; -1: never */
-static long steps_done;
-
-static void step(void)
-{
-	steps_done++;
-	if (steps_left >= 0 && steps_left-- == 0)
-		(void)raise(SIGKILL);
-}
 
 /* The linker puts these in place of the real ones (see meson.build): a step before and after each
  * change of the segment. */
@@ -167,8 +155,9 @@ static uint32_t craft(struct crafted *c, uint32_t *ret_living)
 }
 
 /* What a writerd does from its start until nothing waits. */
-static void work(struct crafted *c)
+static void work(void *ctx)
 {
+	struct crafted *c = ctx;
 	struct stepping stepping = {.base = {&stepping_ops}, .real = crafted_store(c)};
 	struct intake *in = calloc(1, sizeof(*in));
 	struct sweep *s = calloc(1, sizeof(*s));
@@ -195,24 +184,6 @@ static void work(struct crafted *c)
 }
 
 /* True when the child lived to its end. */
-static bool work_in_child(struct crafted *c, long kill_at)
-{
-	int status = 0;
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		steps_left = kill_at;
-		work(c);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFSIGNALED(status))
-		assert_int_equal(WTERMSIG(status), SIGKILL);
-	else
-		assert_int_equal(WEXITSTATUS(status), 0);
-	return WIFEXITED(status);
-}
-
 static void check(struct crafted *c, uint32_t p, uint32_t living)
 {
 	struct bf_err err = {0};
@@ -252,10 +223,10 @@ static void killed_at_every_step(void **state)
 		bool lived;
 
 		p = craft(&c, &living);
-		lived = work_in_child(&c, n);
+		lived = step_in_child(work, &c, n);
 		if (!lived) {
 			kills++;
-			assert_true(work_in_child(&c, -1));
+			assert_true(step_in_child(work, &c, -1));
 		}
 		check(&c, p, living);
 		crafted_done(&c);
@@ -276,7 +247,7 @@ static void killed_again_and_again(void **state)
 
 	(void)state;
 	p = craft(&c, &living);
-	while (!work_in_child(&c, n))
+	while (!step_in_child(work, &c, n))
 		n++;
 	assert_true(n > 10);
 	check(&c, p, living);

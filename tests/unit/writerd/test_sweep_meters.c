@@ -4,9 +4,7 @@
  * held.
  */
 #include "tests/unit/writerd/metered.h"
-
-#include <signal.h>
-#include <sys/wait.h>
+#include "tests/unit/writerd/stepping.h"
 
 #include "writerd/intake.h"
 #include "writerd/sweep.h"
@@ -21,14 +19,6 @@ enum {
 enum {
 	EPOCH = 7
 };
-
-static long steps_left = -1; /* until SIGKILL; -1: never */
-
-static void step(void)
-{
-	if (steps_left >= 0 && steps_left-- == 0)
-		(void)raise(SIGKILL);
-}
 
 /* The linker puts these in place of the real ones (see meson.build): a step before and after each
  * change of the segment. */
@@ -220,8 +210,9 @@ static void craft(struct bed *b)
 
 /* ---- writerd */
 
-static void work(struct bed *b)
+static void work(void *ctx)
 {
+	struct bed *b = ctx;
 	struct store *store = crafted_store(&b->c);
 	struct intake *in = calloc(1, sizeof(*in));
 	struct sweep *s = calloc(1, sizeof(*s));
@@ -250,24 +241,6 @@ static void work(struct bed *b)
 	free(s);
 	free(in);
 	_exit(r < 0 ? 1 : 0);
-}
-
-static bool work_in_child(struct bed *b, long kill_at)
-{
-	int status = 0;
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		steps_left = kill_at;
-		work(b);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFSIGNALED(status))
-		assert_int_equal(WTERMSIG(status), SIGKILL);
-	else
-		assert_int_equal(WEXITSTATUS(status), 0);
-	return WIFEXITED(status);
 }
 
 /* ---- the books */
@@ -332,10 +305,10 @@ static void killed_at_every_step(void **state)
 		bool lived;
 
 		craft(&b);
-		lived = work_in_child(&b, n);
+		lived = step_in_child(work, &b, n);
 		if (!lived) {
 			kills++;
-			assert_true(work_in_child(&b, -1));
+			assert_true(step_in_child(work, &b, -1));
 		}
 		/* Shown may be what the killed one could not show any more: limits_start() does. */
 		if (!lived) {
@@ -365,7 +338,7 @@ static void killed_again_and_again(void **state)
 
 	(void)state;
 	craft(&b);
-	while (!work_in_child(&b, n))
+	while (!step_in_child(work, &b, n))
 		n++;
 	assert_int_equal(crafted_number(&b.c, "SELECT count(*) FROM logs"), STATES);
 	check_row(&b, EXTENDED, 1, 150, 6000);
