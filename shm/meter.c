@@ -67,10 +67,9 @@ void meter_extended(struct shm_meter_writer *w, uint32_t i, uint32_t n)
 }
 
 static const enum shm_meter_verdict verdicts[] = {
-    [METER_OP_DONE] = SHM_METER_OK,
-    [METER_OP_REFUSED] = SHM_METER_REFUSED,
-    [METER_OP_STALE] = SHM_METER_STALE,
-    [METER_OP_BUSY] = SHM_METER_BUSY,
+    [METER_OP_DONE] = SHM_METER_OK,     [METER_OP_REFUSED] = SHM_METER_REFUSED,
+    [METER_OP_STALE] = SHM_METER_STALE, [METER_OP_BUSY] = SHM_METER_BUSY,
+    [METER_OP_AHEAD] = SHM_METER_BUSY,
 };
 
 /* Reserves meters 0 .. n - 1 of entry i, for the first time or on top; undoes all at the first no.

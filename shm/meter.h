@@ -38,10 +38,17 @@ enum shm_meter_verdict {
 };
 
 /* The holder's end of an identity; process lifetime. */
+#define SHM_METER_AHEAD_SEEN 16u
+
 struct shm_meter_writer {
 	struct shm_segment *seg;
 	uint32_t p;
 	uint64_t seq; /* number of the next operation */
+	/* Words that were far ahead of the caller's clock when it last asked. */
+	struct {
+		uint32_t meter;
+		uint64_t hi;
+	} ahead[SHM_METER_AHEAD_SEEN];
 };
 
 /*
@@ -52,7 +59,10 @@ void shm_meter_enter(struct shm_meter_writer *w, struct shm_segment *seg, uint32
 
 /*
  * Reserves all wants in their order, or nothing. entry is a free entry of the in-flight table: it
- * carries the reservation until shm_meter_close. *ret_which is the want that was refused.
+ * carries the reservation until shm_meter_close. *ret_which is the want that was refused. The clock
+ * behind the epochs is read anew before each call: a word that is more than 16 windows ahead of it
+ * is BUSY the first time, as the caller may have slept since, and turned back the next time if
+ * nobody moved it.
  */
 enum shm_meter_verdict shm_meter_admit(struct shm_meter_writer *w, int entry,
 				       const struct shm_meter_want *wants, unsigned n,

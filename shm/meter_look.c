@@ -36,6 +36,7 @@ static enum shm_meter_verdict look(const struct shm_meter *meter, const struct s
 		*ret_room = 0;
 		switch (look_once(meter, want, ret_room)) {
 		case METER_OP_BUSY:
+		case METER_OP_AHEAD: /* of a reservation only */
 			break;
 		case METER_OP_STALE:
 			return SHM_METER_STALE;

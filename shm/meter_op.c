@@ -121,8 +121,23 @@ enum meter_result meter_room(const struct shm_meter *m, uint32_t want, uint32_t 
 	return METER_OP_DONE;
 }
 
+/*
+ * A window that ended is not begun again because its caller slept between its clock and this word:
+ * only when it comes a second time, with a clock that it read after it saw this very word.
+ */
+static bool may_turn_back(struct shm_meter_writer *w, uint32_t m, uint64_t hi)
+{
+	uint32_t at = m % SHM_METER_AHEAD_SEEN;
+
+	if (w->ahead[at].meter == m && w->ahead[at].hi == hi)
+		return true;
+	w->ahead[at].meter = m;
+	w->ahead[at].hi = hi;
+	return false;
+}
+
 /* The word after a reservation from `from`, or why there is none. */
-static enum meter_result reserve_from(const struct shm_meter_writer *w, const struct meter_op *o,
+static enum meter_result reserve_from(struct shm_meter_writer *w, const struct meter_op *o,
 				      struct shm_pair from, struct shm_pair *ret_next)
 {
 	uint32_t epoch = meter_epoch_later(meter_hi_epoch(from.hi), o->now_epoch);
@@ -132,6 +147,9 @@ static enum meter_result reserve_from(const struct shm_meter_writer *w, const st
 
 	if (r != METER_OP_DONE)
 		return r;
+	if (meter_epoch_far_ahead(meter_hi_epoch(from.hi), o->now_epoch) &&
+	    !may_turn_back(w, meter_of(o->entry), from.hi))
+		return METER_OP_AHEAD;
 	if (o->entry->amount > left - value)
 		return METER_OP_REFUSED;
 	/* Before every swap: another window may have come between two tries. */

@@ -15,6 +15,7 @@ enum meter_result {
 	METER_OP_REFUSED,
 	METER_OP_STALE,
 	METER_OP_BUSY,
+	METER_OP_AHEAD,   /* the word is in a window too far ahead of the clock: ask again */
 	METER_OP_DROPPED, /* the window has turned: nothing to adjust */
 };
 

@@ -111,3 +111,11 @@ static inline uint32_t meter_epoch_later(uint32_t word_epoch, uint32_t now_epoch
 
 	return ahead <= METER_AHEAD ? word_epoch : now_epoch;
 }
+
+/* Is the word in a later window than that, and too late a one to go on with it? */
+static inline bool meter_epoch_far_ahead(uint32_t word_epoch, uint32_t now_epoch)
+{
+	uint32_t ahead = (word_epoch - now_epoch) & (METER_EPOCHS - 1);
+
+	return ahead > METER_AHEAD && ahead < METER_EPOCHS / 2;
+}

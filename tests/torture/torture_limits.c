@@ -1,7 +1,8 @@
 /*
  * The last unit of a limit: processes that all want more than there is, on one set of meters, in
  * window after window. In each window exactly what the limit says must be admitted, no less and no
- * more, whenever it turns. `torture-limits WINDOWS`.
+ * more, whenever it turns, also when one of them sleeps through thirty windows somewhere between
+ * its clock and the word. `torture-limits WINDOWS`.
  */
 #include <sched.h>
 #include <signal.h>
@@ -156,23 +157,44 @@ static void one_window(uint32_t window)
 	}
 }
 
+/* Thirty windows of fifty one process sleeps: longer than a word may be ahead of its clock. */
+static void put_to_sleep(const pid_t *processes, uint32_t window)
+{
+	pid_t sleeper = processes[window / 50 % PROCESSES];
+
+	if (window % 50 == 10)
+		(void)kill(sleeper, SIGSTOP);
+	if (window % 50 == 40)
+		(void)kill(sleeper, SIGCONT);
+}
+
+static void wake_all(const pid_t *processes)
+{
+	for (uint32_t p = 0; p < PROCESSES; p++)
+		(void)kill(processes[p], SIGCONT);
+}
+
 int main(int argc, char **argv)
 {
 	uint32_t windows = argc > 1 ? (uint32_t)atoi(argv[1]) : 100;
 	struct shm_meter_info info;
 	uint64_t refused = 0;
+	pid_t processes[PROCESSES];
 	int status = 0;
 
 	TORTURE_CHECK(windows < WINDOWS_MAX, "at most %u windows", WINDOWS_MAX - 1);
 	set_up();
 	for (uint32_t p = 0; p < PROCESSES; p++) {
-		if (fork() == 0)
+		processes[p] = fork();
+		if (processes[p] == 0)
 			work(p);
 	}
 	for (uint32_t window = 0; window < windows; window++) {
+		put_to_sleep(processes, window);
 		one_window(window);
 		shared->now = window + 1 < windows ? window + 1 : UINT32_MAX;
 	}
+	wake_all(processes);
 	while (wait(&status) > 0)
 		TORTURE_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "ended with %d",
 			      status);

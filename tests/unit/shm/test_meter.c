@@ -110,6 +110,29 @@ static void epochs_come_round(void **state)
 	assert_int_equal(admit(2, 1, METER_EPOCHS - 1, 60), SHM_METER_REFUSED);
 }
 
+/* Who slept between its clock and the word must not begin an old window again. */
+static void a_window_far_ahead_is_left_only_by_who_looked_at_its_clock_again(void **state)
+{
+	struct fixture *f = *state;
+	struct shm_meter_info info;
+
+	assert_int_equal(admit(0, 1, 50 + METER_AHEAD + 1, 60), SHM_METER_OK);
+	assert_int_equal(admit(1, 1, 50, 1), SHM_METER_BUSY);
+	assert_int_equal(value_of(f, 1), 60);
+	/* Others went on meanwhile: another look. */
+	assert_int_equal(admit(2, 1, 50 + METER_AHEAD + 1, 7), SHM_METER_OK);
+	assert_int_equal(admit(1, 1, 50, 1), SHM_METER_BUSY);
+	assert_int_equal(value_of(f, 1), 67);
+	/* Nobody did: the word is of a clock that was wrong. */
+	assert_int_equal(admit(1, 1, 50, 1), SHM_METER_OK);
+	assert_int_equal(value_of(f, 1), 1);
+	assert_true(shm_meter_read(&f->seg, 1, &info) && info.epoch == 50);
+	/* Sixteen windows ahead it goes on as before. */
+	assert_int_equal(admit(3, 1, 50 + METER_AHEAD, 5), SHM_METER_OK);
+	assert_int_equal(admit(4, 1, 50, 5), SHM_METER_OK);
+	assert_int_equal(value_of(f, 1), 10);
+}
+
 static void an_old_configuration_is_stale(void **state)
 {
 	struct fixture *f = *state;
@@ -358,6 +381,7 @@ int main(void)
 	    METER_TEST(all_or_nothing),
 	    METER_TEST(a_new_window_begins_empty_and_late_settlements_are_dropped),
 	    METER_TEST(epochs_come_round),
+	    METER_TEST(a_window_far_ahead_is_left_only_by_who_looked_at_its_clock_again),
 	    METER_TEST(an_old_configuration_is_stale),
 	    METER_TEST(another_owner_never_sees_the_old_ones_settlement),
 	    METER_TEST(other_nodes_and_grants_bound_what_is_left),
