@@ -141,8 +141,8 @@ static int infer_tape(struct exchange *x, const struct provider_set *set, struct
 		return -1;
 	if (infer_content(x, &tape, e) < 0 || infer_background(x, &tape, e) < 0)
 		return -1;
-	if (x->virtual_key && x->virtual_key->limit_count > 0)
-		infer_length(x, &tape);
+	if (x->virtual_key && x->virtual_key->limit_count > 0 && infer_length(x, &tape, e) < 0)
+		return -1;
 	return infer_stream(x, &tape, e);
 }
 

@@ -4,5 +4,6 @@
 #include "proxyd/gate/infer.h"
 
 /* Fills what x->spend says about prompts and lengths. The body is on the tape and has passed
- * infer_content(). */
-void infer_length(struct exchange *x, const struct bf_json_tape *t);
+ * infer_content(). 0, or -1 with e: a length or number of answers that providers may read as they
+ * like. */
+int infer_length(struct exchange *x, const struct bf_json_tape *t, struct infer_error *e);
