@@ -2,7 +2,7 @@
  * Rows can wait, requests can not: where a core is shared, writing must not hold up a worker whose
  * request is there. priority_lower() is called by writerd and by the reader at their start,
  * priority_yield() in the middle of their work. Must never take so little that rows fall behind: it
- * gives up the right to interrupt, some of its share, and its turn every few dozen microseconds.
+ * gives up the right to interrupt, some of its share, and its turn now and then.
  */
 #include "writerd/priority.h"
 

@@ -22,14 +22,14 @@ static int on_progress(void *unused)
 	return 0;
 }
 
-static ssize_t write_and_yield(int fd, const void *bytes, size_t n, off_t at)
+/* Before the write, so that its errno is what SQLite finds. */
+static ssize_t yield_and_write(int fd, const void *bytes, size_t n, off_t at)
 {
 	static unsigned writes;
-	ssize_t written = pwrite(fd, bytes, n, at);
 
 	if (++writes % WRITES_BETWEEN_YIELDS == 0)
 		priority_yield();
-	return written;
+	return pwrite(fd, bytes, n, at);
 }
 
 void sqlite_pace_commits(void)
@@ -41,7 +41,7 @@ void sqlite_pace_commits(void)
 	for (size_t i = 0; vfs && vfs->iVersion >= 3 && i < BF_ARRAY_LEN(names); i++) {
 		if (vfs->xGetSystemCall(vfs, names[i]))
 			(void)vfs->xSetSystemCall(vfs, names[i],
-						  (sqlite3_syscall_ptr)write_and_yield);
+						  (sqlite3_syscall_ptr)yield_and_write);
 	}
 }
 

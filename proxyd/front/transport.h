@@ -16,8 +16,7 @@ ssize_t transport_read(int fd, struct bf_tls_peer *tls, void *out, size_t size);
 
 /*
  * Bytes taken, -EAGAIN, or BF_E_CLOSED. What was not taken must be given again, from its first byte
- * on, before anything else. scratch: BF_TLS_RECORD_MAX bytes, for what is
- * joined.
+ * on, before anything else. scratch: BF_TLS_RECORD_MAX bytes.
  */
 ssize_t transport_write(int fd, struct bf_tls_peer *tls, struct iovec *iov, size_t count,
 			char *scratch);

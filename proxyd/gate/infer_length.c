@@ -33,15 +33,13 @@ static const struct length_member *length_member_of(const struct exchange *x, st
 	return NULL;
 }
 
-/* Of several members the largest counts: no provider reads them all. A length of 0 is none to some
- * providers. */
-static void length_count(struct exchange_spend *s, int64_t n, bool choices, bool *unbounded)
+/* Of several members the largest counts: no provider reads them all. */
+static void length_count(struct exchange_spend *s, int64_t n, bool choices)
 {
 	if (choices) {
 		s->choices = BF_MAX(s->choices, (uint32_t)BF_MIN(n, INT32_MAX));
 		return;
 	}
-	*unbounded = *unbounded || n == 0;
 	s->bounded = true;
 	s->max_tokens = BF_MAX(s->max_tokens, (uint64_t)n);
 }
@@ -65,7 +63,9 @@ static int length_members_of(struct exchange *x, const struct bf_json_tape *t,
 		if (bf_json_i64(t, key + 1, &n) < 0 || n < 0)
 			return infer_invalid(e, "%.*s must be a whole number",
 					     BF_SLICE_FMT(member->name));
-		length_count(&x->spend, n, member->choices, &unbounded);
+		length_count(&x->spend, n, member->choices);
+		/* To some providers a length of 0 is none, whatever stands beside it. */
+		unbounded = unbounded || (n == 0 && !member->choices);
 	}
 	if (unbounded) {
 		x->spend.bounded = false;
