@@ -17,11 +17,11 @@
 #include "common/base/buf.h"
 #include "common/base/rand.h"
 #include "common/base/slice.h"
+#include "common/govern/plan.h"
 #include "shm/usage.h"
 
 struct bf_conf_price;
 struct bf_conf_provider_key;
-struct bf_plan_key;
 struct call;
 struct exchange;
 struct route;
@@ -177,6 +177,7 @@ struct exchange {
 	const struct bf_conf_provider_key *key;
 	struct bf_slice pin_key_name, pin_key_id; /* x-bf-api-key, x-bf-api-key-id; or empty */
 	const struct bf_plan_key *virtual_key;    /* who asks; NULL: no key was given */
+	struct bf_plan_path limits; /* of the present target; in the plan or the arena */
 	struct exchange_spend spend;
 	/*
 	 * What the gate found in the body, whose tape does not outlive its reading: the value of

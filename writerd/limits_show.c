@@ -69,7 +69,7 @@ static bool knows_key(const struct limits *l, struct bf_slice key)
 	for (uint32_t i = 0; i < l->plan.key_count; i++) {
 		const struct bf_conf_virtual_key *conf = l->plan.keys[i].conf;
 
-		if (bf_slice_eq(conf->id, key) || bf_slice_eq(conf->name, key))
+		if (bf_slice_eq(conf->own.id, key) || bf_slice_eq(conf->own.name, key))
 			return true;
 	}
 	return key.len == 0;

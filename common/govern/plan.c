@@ -86,14 +86,15 @@ static int no(struct maker *m, enum bf_plan_part part, int code)
 static struct bf_limit *add(struct maker *m, struct bf_plan_key *key, enum bf_quantity quantity,
 			    int64_t max, struct bf_slice id)
 {
-	struct bf_limit *limit = &m->plan->limits[m->plan->limit_count + key->limit_count++];
+	struct bf_limit *limit = &m->plan->limits[m->plan->limit_count + key->own.limit_count++];
 
 	*limit = (struct bf_limit){.quantity = quantity,
 				   .max = max,
 				   .endless = true,
-				   .owner_kind = "virtual_key",
-				   .owner_id = key->conf->id,
-				   .owner_name = key->conf->name,
+				   .owner = BF_OWNER_VIRTUAL_KEY,
+				   .rows = {.virtual_key_id = key->conf->own.id},
+				   .owner_id = key->conf->own.id,
+				   .owner_name = key->conf->own.name,
 				   .limit_id = id};
 	return limit;
 }
@@ -109,15 +110,15 @@ static int set_window(struct maker *m, struct bf_limit *limit, const struct limi
 
 static int add_rate_limit(struct maker *m, struct bf_plan_key *key)
 {
-	const struct bf_conf_rate_limit *rate = find_rate(m, key->conf->rate_limit_id);
-	bool aligned = key->conf->calendar_aligned;
+	const struct bf_conf_rate_limit *rate = find_rate(m, key->conf->own.rate_limit_id);
+	bool aligned = key->conf->own.calendar_aligned;
 	int r;
 
 	if (!rate) {
 		r = bf_err_set(&m->err, BF_E_UNKNOWN,
 			       "no rate limit has the id \"%.*s\": add it to "
 			       "governance.rate_limits, or remove rate_limit_id",
-			       BF_SLICE_FMT(key->conf->rate_limit_id));
+			       BF_SLICE_FMT(key->conf->own.rate_limit_id));
 		return no(m, BF_PLAN_RATE_LIMIT, r);
 	}
 	if (rate->request_max_limit) {
@@ -152,10 +153,10 @@ static bool same_windows(const struct bf_limit *a, const struct bf_limit *b)
 static int add_budget(struct maker *m, struct bf_plan_key *key, const struct bf_conf_budget *budget)
 {
 	struct bf_limit *first = &m->plan->limits[m->plan->limit_count];
-	uint32_t before = key->limit_count, place = before;
+	uint32_t before = key->own.limit_count, place = before;
 	struct limit_window w = {budget->reset_duration, budget->last_reset,
 				 .aligned = budget->calendar_aligned,
-				 .where_possible = key->conf->calendar_aligned,
+				 .where_possible = key->conf->own.calendar_aligned,
 				 .quarter_start_month = (uint32_t)budget->quarter_start_month};
 	struct bf_limit made = *add(m, key, BF_QUANTITY_NUSD, budget->max_limit_nusd, budget->id);
 	int r = set_window(m, &made, &w);
@@ -180,8 +181,8 @@ static int add_budget(struct maker *m, struct bf_plan_key *key, const struct bf_
 static int check_count(struct maker *m, const struct bf_conf_virtual_key *conf)
 {
 	const struct bf_conf_rate_limit *rate =
-	    conf->rate_limit_id.len ? find_rate(m, conf->rate_limit_id) : NULL;
-	uint32_t count = conf->budgets.count;
+	    conf->own.rate_limit_id.len ? find_rate(m, conf->own.rate_limit_id) : NULL;
+	uint32_t count = conf->own.budgets.count;
 
 	if (rate) {
 		count += rate->request_max_limit != 0;
@@ -190,7 +191,7 @@ static int check_count(struct maker *m, const struct bf_conf_virtual_key *conf)
 	}
 	if (count <= BF_PLAN_LIMITS_PER_REQUEST)
 		return 0;
-	return no(m, BF_PLAN_KEY,
+	return no(m, BF_PLAN_OWNER,
 		  bf_err_set(&m->err, BF_E_LIMIT,
 			     "has %" PRIu32 " limits: at most %u can be decided at once: remove "
 			     "budgets",
@@ -199,16 +200,16 @@ static int check_count(struct maker *m, const struct bf_conf_virtual_key *conf)
 
 static int make_key(struct maker *m, const struct bf_conf_virtual_key *conf)
 {
-	const struct bf_conf_budget *budgets = conf->budgets.items;
+	const struct bf_conf_budget *budgets = conf->own.budgets.items;
 	struct bf_plan_key *key = &m->plan->keys[m->plan->key_count];
 	int r = check_count(m, conf);
 
 	*key = (struct bf_plan_key){.conf = conf,
-				    .limits = &m->plan->limits[m->plan->limit_count],
-				    .has_budget = conf->budgets.count > 0};
-	if (r == 0 && conf->rate_limit_id.len)
+				    .own.limits = &m->plan->limits[m->plan->limit_count],
+				    .always.has_budget = conf->own.budgets.count > 0};
+	if (r == 0 && conf->own.rate_limit_id.len)
 		r = add_rate_limit(m, key);
-	for (uint32_t i = 0; r == 0 && i < conf->budgets.count; i++) {
+	for (uint32_t i = 0; r == 0 && i < conf->own.budgets.count; i++) {
 		m->fault.budget = i;
 		r = add_budget(m, key, &budgets[i]);
 		if (r < 0)
@@ -216,9 +217,63 @@ static int make_key(struct maker *m, const struct bf_conf_virtual_key *conf)
 	}
 	if (r == 0) {
 		m->plan->key_count++;
-		m->plan->limit_count += key->limit_count;
+		m->plan->limit_count += key->own.limit_count;
 	}
 	return r;
+}
+
+/* ---- paths */
+
+const char *bf_owner_name(enum bf_owner owner)
+{
+	static const char *const names[] = {
+	    [BF_OWNER_PROVIDER] = "provider",
+	    [BF_OWNER_MODEL_CONFIG] = "model_config",
+	    [BF_OWNER_PROVIDER_CONFIG] = "provider_config",
+	    [BF_OWNER_VIRTUAL_KEY] = "virtual_key",
+	    [BF_OWNER_TEAM] = "team",
+	    [BF_OWNER_CUSTOMER] = "customer",
+	};
+
+	return names[owner];
+}
+
+int bf_plan_path(const struct bf_plan *plan, const struct bf_plan_key *key,
+		 struct bf_slice provider, struct bf_slice model, struct bf_arena *arena,
+		 struct bf_plan_path *ret_path)
+{
+	(void)plan;
+	(void)provider;
+	(void)model;
+	(void)arena;
+	*ret_path = key ? key->always : (struct bf_plan_path){NULL, 0, false};
+	return 0;
+}
+
+const struct bf_plan_provider_config *bf_plan_provider_config(const struct bf_plan_key *key,
+							      struct bf_slice provider)
+{
+	(void)key;
+	(void)provider;
+	return NULL;
+}
+
+static int make_paths(struct bf_plan *plan, struct bf_arena *arena)
+{
+	const struct bf_limit **items =
+	    bf_arena_alloc(arena, (plan->limit_count + 1) * sizeof(*items));
+
+	if (!items)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < plan->limit_count; i++)
+		items[i] = &plan->limits[i];
+	for (uint32_t k = 0; k < plan->key_count; k++) {
+		struct bf_plan_key *key = &plan->keys[k];
+
+		key->always.items = items + (key->own.limits - plan->limits);
+		key->always.count = key->own.limit_count;
+	}
+	return 0;
 }
 
 /* ---- all of them */
@@ -229,7 +284,7 @@ static int start(struct maker *m, struct bf_arena *arena)
 	size_t most = 0;
 
 	for (uint32_t i = 0; i < keys; i++)
-		most += key_at(m->governance, i)->budgets.count + RATE_LIMITS_PER_KEY;
+		most += key_at(m->governance, i)->own.budgets.count + RATE_LIMITS_PER_KEY;
 	/* One place more than is used: each budget is made behind the others and then moved. */
 	m->plan->keys = bf_arena_alloc(arena, keys * sizeof(*m->plan->keys));
 	m->plan->limits = bf_arena_alloc(arena, (most + 1) * sizeof(*m->plan->limits));
@@ -268,27 +323,30 @@ static int check_identities(struct maker *m, struct bf_arena *arena)
 
 static struct bf_slice name_of(const struct maker *m)
 {
-	const struct bf_conf_virtual_key *key = key_at(m->governance, m->fault.key);
+	const struct bf_conf_virtual_key *key = key_at(m->governance, m->fault.index);
 
-	return key->name.len ? key->name : key->id;
+	return key->own.name.len ? key->own.name : key->own.id;
 }
 
 int bf_plan_make(struct bf_plan *ret_plan, const struct bf_config *config, struct bf_arena *arena,
 		 struct bf_err *err)
 {
 	struct bf_plan plan = {.key_count = 0};
-	struct maker m = {.governance = &config->governance, .plan = &plan};
+	struct maker m = {
+	    .governance = &config->governance, .plan = &plan, .fault.owner = BF_OWNER_VIRTUAL_KEY};
 	uint32_t keys = m.governance->virtual_keys.count;
 	int r = start(&m, arena);
 
 	if (r < 0)
 		return bf_err_sys(err, r, "governance: the plan of limits");
-	for (; r == 0 && m.fault.key < keys; m.fault.key += r == 0)
-		r = make_key(&m, key_at(m.governance, m.fault.key));
+	for (; r == 0 && m.fault.index < keys; m.fault.index += r == 0)
+		r = make_key(&m, key_at(m.governance, m.fault.index));
 	if (r < 0)
 		return bf_err_set(err, r, "governance.virtual_keys: \"%.*s\": %s",
 				  BF_SLICE_FMT(name_of(&m)), m.err.text);
 	r = check_identities(&m, arena);
+	if (r == 0)
+		r = make_paths(&plan, arena);
 	if (r < 0)
 		return bf_err_set(err, r, "governance.virtual_keys: %s",
 				  m.err.code ? m.err.text : bf_err_text(r));
@@ -300,19 +358,22 @@ int bf_plan_check(const struct bf_config *config, struct bf_arena *arena,
 		  const struct bf_plan_report *report)
 {
 	struct bf_plan plan = {.key_count = 0};
-	struct maker m = {.governance = &config->governance, .plan = &plan};
+	struct maker m = {
+	    .governance = &config->governance, .plan = &plan, .fault.owner = BF_OWNER_VIRTUAL_KEY};
 	uint32_t keys = m.governance->virtual_keys.count;
 	int first = start(&m, arena);
 
 	if (first < 0)
 		return first;
-	for (; m.fault.key < keys; m.fault.key++) {
-		int r = make_key(&m, key_at(m.governance, m.fault.key));
+	for (; m.fault.index < keys; m.fault.index++) {
+		int r = make_key(&m, key_at(m.governance, m.fault.index));
 
 		if (r < 0)
 			report->told(report->ctx, &m.fault);
 		if (first == 0)
 			first = r;
 	}
-	return first ? first : check_identities(&m, arena);
+	if (first == 0)
+		first = check_identities(&m, arena);
+	return first ? first : make_paths(&plan, arena);
 }

@@ -27,33 +27,90 @@ enum bf_quantity {
 
 #define BF_PLAN_LIMITS_PER_REQUEST 40u
 
+/*
+ * Who may have limits, in the order in which their limits are decided where nothing else is said;
+ * bf_owner_name() is their owner_kind and part of a meter's identity.
+ */
+enum bf_owner {
+	BF_OWNER_PROVIDER,
+	BF_OWNER_MODEL_CONFIG, /* of all keys, or of one */
+	BF_OWNER_PROVIDER_CONFIG,
+	BF_OWNER_VIRTUAL_KEY,
+	BF_OWNER_TEAM,
+	BF_OWNER_CUSTOMER,
+	BF_OWNER_COUNT,
+};
+
+const char *bf_owner_name(enum bf_owner owner);
+
+/* Which rows a limit is about; empty: whichever. */
+struct bf_limit_rows {
+	struct bf_slice virtual_key_id, team_id, customer_id, provider, model;
+};
+
 struct bf_limit {
 	uint64_t identity; /* never 0 or 1; the same on every node and after every restart */
 	enum bf_quantity quantity;
 	int64_t max;  /* 0 .. 2^61 */
 	bool endless; /* no window: its epoch is always 0 */
 	struct bf_window
-	    window;             /* unless endless; a rolling one's anchor lies in 0 .. length - 1 */
-	struct bf_slice reset;  /* the window as it was written: "1h"; empty when endless */
-	const char *owner_kind; /* "virtual_key" */
+	    window;            /* unless endless; a rolling one's anchor lies in 0 .. length - 1 */
+	struct bf_slice reset; /* the window as it was written: "1h"; empty when endless */
+	enum bf_owner owner;
+	struct bf_limit_rows rows;
 	struct bf_slice owner_id, owner_name;
 	struct bf_slice limit_id; /* of the budget or rate limit */
 };
 
-/* A virtual key and its limits in the order in which they are decided: requests, tokens,
- * concurrent requests, then budgets, the shortest window first. */
-struct bf_plan_key {
-	const struct bf_conf_virtual_key *conf;
+/* The limits of one owner: requests, tokens, concurrent requests, then budgets, the shortest window
+ * first. */
+struct bf_plan_owner {
 	const struct bf_limit *limits;
 	uint32_t limit_count;
+	uint32_t rate_count; /* of them; budgets follow */
+};
+
+struct bf_plan_provider_config {
+	const struct bf_conf_provider_config *conf;
+	struct bf_plan_owner own;
+};
+
+struct bf_plan_model_config {
+	const struct bf_conf_model_config *conf;
+	struct bf_plan_owner own;
+};
+
+/* The limits of one request, in the order in which they are decided. */
+struct bf_plan_path {
+	const struct bf_limit *const *items;
+	uint32_t count;  /* up to BF_PLAN_LIMITS_PER_REQUEST */
 	bool has_budget; /* a call needs a price */
+};
+
+struct bf_plan_key {
+	const struct bf_conf_virtual_key *conf;
+	struct bf_plan_owner own;
+	const struct bf_plan_owner *team, *customer; /* NULL: none; a team's customer too */
+	const struct bf_conf_team *team_conf;        /* for names in rows */
+	const struct bf_conf_customer *customer_conf;
+	const struct bf_plan_provider_config *provider_configs;  /* one for each of conf's */
+	const struct bf_plan_model_config *const *model_configs; /* whose scope is this key */
+	uint32_t model_config_count;
+	/* What it meets wherever it goes: the whole path unless providers, models or provider
+	 * configs have limits. */
+	struct bf_plan_path always;
 };
 
 struct bf_plan {
 	struct bf_plan_key *keys;
 	uint32_t key_count;
-	struct bf_limit *limits; /* of all keys, one after the other */
+	struct bf_limit *limits; /* of all owners, one after the other */
 	uint32_t limit_count;
+	const struct bf_plan_model_config *model_configs; /* of all scopes, one for each of the
+							     configuration's */
+	uint32_t model_config_count;
+	const struct bf_plan_owner *providers; /* one for each of governance.providers */
+	bool by_target;                        /* some limits depend on where a request goes */
 };
 
 /*
@@ -66,9 +123,24 @@ struct bf_plan {
 int bf_plan_make(struct bf_plan *ret_plan, const struct bf_config *config, struct bf_arena *arena,
 		 struct bf_err *err);
 
-/* Which part of a key is wrong. */
+/*
+ * The limits of a request of a key (NULL: without one) to a provider for a model: those of the
+ * provider, of models (provider and model, then model, then "*"), of the key's provider config, the
+ * key, its team, its customer; requests, tokens and concurrent requests of these in the order of
+ * reference section 3.3, budgets likewise. Refers to plan, or to arena where it depends on the
+ * target. 0 or -ENOMEM.
+ */
+int bf_plan_path(const struct bf_plan *plan, const struct bf_plan_key *key,
+		 struct bf_slice provider, struct bf_slice model, struct bf_arena *arena,
+		 struct bf_plan_path *ret_path);
+
+/* The provider config of a key for a provider; NULL: it has none. */
+const struct bf_plan_provider_config *bf_plan_provider_config(const struct bf_plan_key *key,
+							      struct bf_slice provider);
+
+/* Which part of an owner is wrong. */
 enum bf_plan_part {
-	BF_PLAN_KEY,
+	BF_PLAN_OWNER,      /* all of it: too many limits */
 	BF_PLAN_RATE_LIMIT, /* its rate_limit_id */
 	BF_PLAN_REQUESTS,   /* the limit of requests in its rate limit */
 	BF_PLAN_TOKENS,
@@ -76,14 +148,17 @@ enum bf_plan_part {
 };
 
 struct bf_plan_fault {
-	uint32_t key; /* index into governance.virtual_keys */
+	enum bf_owner owner;
+	uint32_t index; /* into the list of its kind in governance; of a provider config: into those
+			   of the key */
+	uint32_t key;   /* of a provider config: index of the virtual key */
 	enum bf_plan_part part;
-	uint32_t budget;  /* BF_PLAN_BUDGET: index into the key's budgets */
-	const char *text; /* what is wrong and how to mend it; does not name the key */
+	uint32_t budget;  /* BF_PLAN_BUDGET: index into the owner's budgets */
+	const char *text; /* what is wrong and how to mend it; does not name the owner */
 };
 
 struct bf_plan_report {
-	void (*told)(void *ctx, const struct bf_plan_fault *fault); /* the first of each key */
+	void (*told)(void *ctx, const struct bf_plan_fault *fault); /* the first of each owner */
 	void *ctx;
 };
 

@@ -71,10 +71,10 @@ static void place(struct moving *m, uint32_t k, const struct bf_conf_budget *bud
 		  const struct bf_node *node)
 {
 	struct bf_conf_virtual_key *key = bf_key_at(m->w, k);
-	uint32_t at = key->budgets.count++;
+	uint32_t at = key->own.budgets.count++;
 
-	*budget_at(&key->budgets, at) = *budget;
-	budget_at(&key->budgets, at)->virtual_key_id = (struct bf_slice){NULL, 0};
+	*budget_at(&key->own.budgets, at) = *budget;
+	budget_at(&key->own.budgets, at)->virtual_key_id = (struct bf_slice){NULL, 0};
 	m->w->budgets[m->w->budgets_of[k] + at] = node;
 	bf_refs_add(&m->given, budget->id, bf_node_member(node, "id"));
 }
@@ -90,12 +90,12 @@ static void place_own(struct moving *m, uint32_t k, const struct bf_array *list,
 		const struct bf_node *node =
 		    nodes && nodes->type == BF_NODE_LIST ? bf_node_child(nodes, i) : nodes;
 
-		if (budget->virtual_key_id.len && !bf_slice_eq(budget->virtual_key_id, key->id))
+		if (budget->virtual_key_id.len && !bf_slice_eq(budget->virtual_key_id, key->own.id))
 			bf_diag(m->w->diags, BF_DIAG_ERROR,
 				bf_node_pos(bf_node_member(node, "virtual_key_id")),
 				"a budget in the virtual key \"%.*s\" names another as its owner: "
 				"remove virtual_key_id",
-				BF_SLICE_FMT(key->name));
+				BF_SLICE_FMT(key->own.name));
 		place(m, k, budget, node);
 	}
 }
@@ -115,7 +115,7 @@ static int make_room(struct moving *m)
 		if (m->owners[i] != NOBODY)
 			counts[m->owners[i]]++;
 	for (uint32_t k = 0; k < keys; k++) {
-		counts[k] += bf_key_at(w, k)->budgets.count + bf_key_at(w, k)->budget.count;
+		counts[k] += bf_key_at(w, k)->own.budgets.count + bf_key_at(w, k)->own.budget.count;
 		w->budgets_of[k] = total;
 		total += counts[k];
 	}
@@ -125,16 +125,16 @@ static int make_room(struct moving *m)
 		return -1;
 	for (uint32_t k = 0; k < keys; k++) {
 		struct bf_conf_virtual_key *key = bf_key_at(w, k);
-		struct bf_array own = key->budgets, single = key->budget;
+		struct bf_array own = key->own.budgets, single = key->own.budget;
 		const struct bf_node *node =
 		    bf_node_child(bf_governance_block(w, "virtual_keys"), k);
 
-		key->budgets = (struct bf_array){items + w->budgets_of[k], 0};
-		key->budget = (struct bf_array){NULL, 0};
+		key->own.budgets = (struct bf_array){items + w->budgets_of[k], 0};
+		key->own.budget = (struct bf_array){NULL, 0};
 		place_own(m, k, &own, bf_node_member(node, "budgets"));
 		place_own(m, k, &single, bf_node_member(node, "budget"));
 		if (counts[k] == 0)
-			key->budgets.items = NULL;
+			key->own.budgets.items = NULL;
 	}
 	return 0;
 }
@@ -166,7 +166,7 @@ static void derive_id(struct bf_whole *w, const struct bf_conf_virtual_key *key,
 {
 	int64_t length = window->kind == BF_WINDOW_ROLLING ? window->length_ms : 0;
 	const char *text = bf_arena_printf(w->arena, "%.*s/budget/%d/%" PRId64,
-					   BF_SLICE_FMT(key->id), (int)window->kind, length);
+					   BF_SLICE_FMT(key->own.id), (int)window->kind, length);
 
 	if (text)
 		bf_id_derive(w, bf_slice_from(text), &budget->id);
@@ -177,15 +177,15 @@ static void derive_id(struct bf_whole *w, const struct bf_conf_virtual_key *key,
 static void finish(struct bf_whole *w, uint32_t k, uint32_t i)
 {
 	const struct bf_conf_virtual_key *key = bf_key_at(w, k);
-	struct bf_conf_budget *budget = budget_at(&key->budgets, i);
+	struct bf_conf_budget *budget = budget_at(&key->own.budgets, i);
 	const struct bf_node *reset = bf_node_member(bf_budget_node(w, k, i), "reset_config");
-	bool aligned = budget->calendar_aligned || key->calendar_aligned;
+	bool aligned = budget->calendar_aligned || key->own.calendar_aligned;
 	struct bf_window window;
 
 	if (bf_window_parse(budget->reset_duration, aligned, &window) < 0 &&
 	    bf_window_parse(budget->reset_duration, false, &window) < 0)
 		return;
-	if (budget->id.len == 0 && key->id.len)
+	if (budget->id.len == 0 && key->own.id.len)
 		derive_id(w, key, budget, &window);
 	/* Of one that is wrong, the number is a default. */
 	if (bf_is_given(reset, "quarter_start_month") && window.kind != BF_WINDOW_QUARTER &&
@@ -204,20 +204,20 @@ void bf_budgets_complete(struct bf_whole *w)
 	size_t own = 0;
 
 	for (uint32_t k = 0; k < keys; k++)
-		own += bf_key_at(w, k)->budgets.count + bf_key_at(w, k)->budget.count;
+		own += bf_key_at(w, k)->own.budgets.count + bf_key_at(w, k)->own.budget.count;
 	m.owners = bf_arena_alloc(w->arena, (others + 1) * sizeof(*m.owners));
 	if (!m.owners)
 		bf_whole_is_full(w);
 	if (m.owners && bf_refs_init(w, &m.keys, keys) == 0 &&
 	    bf_refs_init(w, &m.given, own + others) == 0) {
 		for (uint32_t k = 0; k < keys; k++)
-			bf_refs_add(&m.keys, bf_key_at(w, k)->id, NULL);
+			bf_refs_add(&m.keys, bf_key_at(w, k)->own.id, NULL);
 		bf_refs_sort(&m.keys);
 		move(&m);
 	}
 	bf_refs_done(&m.keys);
 	bf_refs_done(&m.given);
 	for (uint32_t k = 0; w->budgets && k < keys; k++)
-		for (uint32_t i = 0; i < bf_key_at(w, k)->budgets.count; i++)
+		for (uint32_t i = 0; i < bf_key_at(w, k)->own.budgets.count; i++)
 			finish(w, k, i);
 }

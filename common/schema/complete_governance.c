@@ -24,12 +24,12 @@ static void visit_keys(struct bf_whole *w, struct key_refs *refs)
 		const struct bf_node *node =
 		    bf_node_child(bf_governance_block(w, "virtual_keys"), i);
 
-		bf_refs_add(&refs->names, key->name, bf_node_member(node, "name"));
+		bf_refs_add(&refs->names, key->own.name, bf_node_member(node, "name"));
 		bf_refs_add(&refs->values, key->value, bf_node_member(node, "value"));
 		/* One that was made must not be what another was given. */
-		if (key->id.len == 0 && key->name.len)
-			bf_id_derive(w, key->name, &key->id);
-		bf_refs_add(&refs->ids, key->id,
+		if (key->own.id.len == 0 && key->own.name.len)
+			bf_id_derive(w, key->own.name, &key->own.id);
+		bf_refs_add(&refs->ids, key->own.id,
 			    bf_node_member(node, bf_is_given(node, "id") ? "id" : "name"));
 		if (node && node->type == BF_NODE_MAP && !bf_is_given(node, "value"))
 			bf_diag(w->diags, BF_DIAG_ERROR, node->pos,
@@ -139,7 +139,7 @@ void bf_governance_complete(struct bf_whole *w)
 
 static void tell(void *ctx, const struct bf_plan_fault *fault)
 {
-	static const char *const members[] = {[BF_PLAN_KEY] = NULL,
+	static const char *const members[] = {[BF_PLAN_OWNER] = NULL,
 					      [BF_PLAN_RATE_LIMIT] = "rate_limit_id",
 					      [BF_PLAN_REQUESTS] = "rate_limit_id",
 					      [BF_PLAN_TOKENS] = "rate_limit_id",
@@ -147,15 +147,15 @@ static void tell(void *ctx, const struct bf_plan_fault *fault)
 	struct bf_whole *w = ctx;
 	const char *member = members[fault->part];
 	struct bf_pos pos =
-	    bf_node_pos(bf_node_child(bf_governance_block(w, "virtual_keys"), fault->key));
+	    bf_node_pos(bf_node_child(bf_governance_block(w, "virtual_keys"), fault->index));
 
 	if (fault->part == BF_PLAN_BUDGET)
-		pos = bf_pos_of(bf_budget_node(w, fault->key, fault->budget), "reset_duration");
+		pos = bf_pos_of(bf_budget_node(w, fault->index, fault->budget), "reset_duration");
 	else if (member)
-		pos = bf_pos_of(bf_node_child(bf_governance_block(w, "virtual_keys"), fault->key),
+		pos = bf_pos_of(bf_node_child(bf_governance_block(w, "virtual_keys"), fault->index),
 				member);
 	bf_diag(w->diags, BF_DIAG_ERROR, pos, "governance.virtual_keys[%" PRIu32 "]%s%s: %s",
-		fault->key, member ? "." : "", member ? member : "", fault->text);
+		fault->index, member ? "." : "", member ? member : "", fault->text);
 }
 
 static void check_plan(struct bf_whole *w)
@@ -189,7 +189,7 @@ static void warn_keys(struct bf_whole *w)
 	for (uint32_t i = 0; i < w->config->governance.virtual_keys.count; i++) {
 		const struct bf_conf_virtual_key *key = bf_key_at(w, i);
 
-		if (!told_store && (key->budgets.count || key->rate_limit_id.len)) {
+		if (!told_store && (key->own.budgets.count || key->own.rate_limit_id.len)) {
 			warn_key(w, i,
 				 c->logs_store.enabled
 				     ? "has limits, and client.enable_logging is false: what was "
@@ -198,7 +198,7 @@ static void warn_keys(struct bf_whole *w)
 				       "is forgotten when everything restarts");
 			told_store = true;
 		}
-		if (!told_price && key->budgets.count) {
+		if (!told_price && key->own.budgets.count) {
 			warn_key(w, i,
 				 "has a budget, and governance.pricing_overrides holds no price: "
 				 "all its requests will be refused; add prices");
@@ -217,7 +217,7 @@ static void warn_unused(struct bf_whole *w)
 	if (bf_refs_init(w, &used, keys) < 0)
 		return;
 	for (uint32_t i = 0; i < keys; i++)
-		bf_refs_add(&used, bf_key_at(w, i)->rate_limit_id, NULL);
+		bf_refs_add(&used, bf_key_at(w, i)->own.rate_limit_id, NULL);
 	bf_refs_sort(&used);
 	for (uint32_t i = 0; i < list->count; i++)
 		if (!bf_refs_find(&used, items[i].id))

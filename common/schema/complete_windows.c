@@ -115,17 +115,17 @@ static void warn_key(struct bf_whole *w, const struct rates *rates, uint32_t k)
 {
 	const struct bf_conf_virtual_key *key = bf_key_at(w, k);
 	const struct bf_node *node = bf_node_child(bf_governance_block(w, "virtual_keys"), k);
-	const struct bf_conf_budget *budgets = key->budgets.items;
-	bool follows = key->calendar_aligned && rate_follows(w, rates, key->rate_limit_id);
+	const struct bf_conf_budget *budgets = key->own.budgets.items;
+	bool follows = key->own.calendar_aligned && rate_follows(w, rates, key->own.rate_limit_id);
 
-	for (uint32_t i = 0; i < key->budgets.count; i++) {
+	for (uint32_t i = 0; i < key->own.budgets.count; i++) {
 		const struct written x = {bf_budget_node(w, k, i), budgets[i].reset_duration,
 					  "reset_duration", "last_reset"};
 
-		if (key->calendar_aligned || budgets[i].calendar_aligned)
+		if (key->own.calendar_aligned || budgets[i].calendar_aligned)
 			follows |= warn_aligned(w, &x);
 	}
-	if (key->calendar_aligned && !follows)
+	if (key->own.calendar_aligned && !follows)
 		bf_diag(w->diags, BF_DIAG_WARNING, bf_pos_of(node, "calendar_aligned"),
 			"governance.virtual_keys[%" PRIu32 "].calendar_aligned: has no effect: no "
 			"window of the key is one of days, weeks, months, quarters or years",

@@ -68,10 +68,31 @@ void govern_beat(struct worker *w)
 				   bf_mono_ms() - g->unpriced_mono_ms < GOVERN_UNPRICED_MS);
 }
 
-void govern_forget(struct governance *g, const struct bf_plan_key *key)
+bool govern_limits(const struct exchange *x)
 {
-	for (uint32_t k = 0; k < key->limit_count; k++)
-		*govern_place(g, &key->limits[k]) =
+	const struct governance *g = x->worker->governance;
+
+	return (x->virtual_key && x->virtual_key->always.count > 0) || (g && g->plan.by_target);
+}
+
+bool govern_counts_tokens(const struct exchange *x)
+{
+	const struct governance *g = x->worker->governance;
+	const struct bf_plan_key *key = x->virtual_key;
+
+	for (uint32_t i = 0; key && i < key->always.count; i++) {
+		enum bf_quantity quantity = key->always.items[i]->quantity;
+
+		if (quantity == BF_QUANTITY_TOKENS || quantity == BF_QUANTITY_NUSD)
+			return true;
+	}
+	return g && g->plan.by_target;
+}
+
+void govern_forget(struct governance *g, const struct bf_plan_path *path)
+{
+	for (uint32_t k = 0; k < path->count; k++)
+		*govern_place(g, path->items[k]) =
 		    (struct govern_place){.meter = SHM_METER_NOWHERE};
 }
 
@@ -104,6 +125,6 @@ int govern_key(struct exchange *x, struct infer_error *e)
 		return 0;
 	worker_count(x->worker, SHM_M_KEYS_BLOCKED);
 	return infer_fail(e, 403, "virtual_key_blocked", "virtual key \"%.*s\" is not active",
-			  (int)BF_MIN(x->virtual_key->conf->name.len, 100u),
-			  x->virtual_key->conf->name.ptr);
+			  (int)BF_MIN(x->virtual_key->conf->own.name.len, 100u),
+			  x->virtual_key->conf->own.name.ptr);
 }

@@ -42,12 +42,16 @@ void govern_close(struct worker *w);
 void govern_beat(struct worker *w);
 
 /* Forgets where the meters of these limits stand. */
-void govern_forget(struct governance *g, const struct bf_plan_key *key);
+void govern_forget(struct governance *g, const struct bf_plan_path *path);
 static inline struct govern_place *govern_place(const struct governance *g,
 						const struct bf_limit *limit)
 {
 	return &g->places[limit - g->plan.limits];
 }
+
+/* Whether requests of x's key, or without one, may meet limits at all; of tokens or dollars. */
+bool govern_limits(const struct exchange *x);
+bool govern_counts_tokens(const struct exchange *x);
 
 /* x->virtual_key by the request's headers. 0, or -1 with e: the key lacks, is unknown or blocked.
  * Only with w->governance. */

@@ -83,8 +83,7 @@ static struct estimate_asked asked_of(const struct exchange *x)
  * What the target may take. A guess of ours is never more than a limit could ever give: a small
  * limit would otherwise refuse all who give no maximum. The stream is held to it.
  */
-static void limits_estimate(struct exchange *x, const struct bf_plan_key *key,
-			    const struct tariff_model *model)
+static void limits_estimate(struct exchange *x, const struct tariff_model *model)
 {
 	struct exchange_spend *s = &x->spend;
 	const struct estimate_asked asked = asked_of(x);
@@ -95,8 +94,8 @@ static void limits_estimate(struct exchange *x, const struct bf_plan_key *key,
 	s->output_tokens = e.output_tokens;
 	s->nusd = exchange_cost_nusd(x, s->prompt_tokens, s->output_tokens, 0);
 	s->last = s->over = false;
-	for (uint32_t k = 0; !s->bounded && k < key->limit_count; k++)
-		output = BF_MIN(output, output_room(x, &key->limits[k]));
+	for (uint32_t k = 0; !s->bounded && k < x->limits.count; k++)
+		output = BF_MIN(output, output_room(x, x->limits.items[k]));
 	if (output == s->output_tokens)
 		return;
 	s->output_tokens = output;
@@ -142,19 +141,37 @@ void limits_busy(struct exchange *x, struct limits_refusal *no)
 			     no);
 }
 
-static enum limits_verdict limits_unpriced(struct exchange *x, const struct bf_plan_key *key,
-					   struct limits_refusal *no)
+static enum limits_verdict limits_no_memory(struct exchange *x, struct limits_refusal *no)
 {
+	return limits_not_now(x, SHM_M_LIMIT_TOO_BUSY, "out_of_memory",
+			      "no memory for the limits of the call", no);
+}
+
+/* Whose budget it is, for people. */
+static const char *budget_owner(const struct exchange *x, char out[96])
+{
+	const struct bf_limit *limit = x->limits.items[x->limits.count - 1];
+
+	for (uint32_t k = x->limits.count; k-- > 0 && limit->quantity != BF_QUANTITY_NUSD;)
+		limit = x->limits.items[k];
+	(void)snprintf(out, 96, "%s \"%.*s\"", limits_text_owner(limit),
+		       (int)BF_MIN(limit->owner_name.len, 64u), limit->owner_name.ptr);
+	return out;
+}
+
+static enum limits_verdict limits_unpriced(struct exchange *x, struct limits_refusal *no)
+{
+	char owner[96];
+
 	worker_count(x->worker, SHM_M_LIMIT_UNPRICED);
 	x->worker->governance->unpriced_mono_ms = bf_mono_ms();
 	no->http_status = 403;
 	no->type = "model_unpriced";
 	no->of_target = true;
 	(void)snprintf(no->text, sizeof(no->text),
-		       "virtual key \"%.*s\" has a budget, and no price is known of model "
-		       "\"%.*s\" at provider \"%.*s\": add one to governance.pricing_overrides",
-		       (int)BF_MIN(key->conf->name.len, 64u), key->conf->name.ptr,
-		       (int)BF_MIN(x->model.len, 80u), x->model.ptr,
+		       "%s has a budget, and no price is known of model \"%.*s\" at provider "
+		       "\"%.*s\": add one to governance.pricing_overrides",
+		       budget_owner(x, owner), (int)BF_MIN(x->model.len, 80u), x->model.ptr,
 		       (int)BF_MIN(x->provider.len, 32u), x->provider.ptr);
 	return LIMITS_REFUSED;
 }
@@ -196,12 +213,11 @@ static struct limits_left limits_left_of(const struct exchange *x, const struct 
 static struct bf_slice limits_lines(struct exchange *x, const struct limits_wish *wish,
 				    const struct limits_now *now, bool taken)
 {
-	const struct bf_plan_key *key = x->virtual_key;
 	struct limits_left left[BF_QUANTITY_TOKENS + 1] = {0};
 	char *text;
 
 	for (unsigned k = 0; k < wish->n; k++) {
-		const struct bf_limit *limit = &key->limits[k];
+		const struct bf_limit *limit = x->limits.items[k];
 		int64_t room = wish->room[k] - (taken ? wish->wants[k].amount : 0);
 
 		if (limit->quantity > BF_QUANTITY_TOKENS)
@@ -220,7 +236,7 @@ static struct bf_slice limits_lines(struct exchange *x, const struct limits_wish
 static enum limits_verdict limits_used_up(struct exchange *x, struct limits_wish *wish,
 					  unsigned which, struct limits_refusal *no)
 {
-	const struct bf_limit *limit = &x->virtual_key->limits[which];
+	const struct bf_limit *limit = x->limits.items[which];
 	const struct limits_now now = limits_now_of(x);
 	struct limits_state state;
 
@@ -282,11 +298,9 @@ static bool limits_want(const struct exchange *x, const struct bf_limit *limit,
 
 bool limits_wants(const struct exchange *x, const struct limits_now *now, struct limits_wish *wish)
 {
-	const struct bf_plan_key *key = x->virtual_key;
-
-	wish->n = key->limit_count;
+	wish->n = x->limits.count;
 	for (unsigned k = 0; k < wish->n; k++) {
-		if (!limits_want(x, &key->limits[k], now, &wish->wants[k]))
+		if (!limits_want(x, x->limits.items[k], now, &wish->wants[k]))
 			return false;
 	}
 	return true;
@@ -296,7 +310,7 @@ bool limits_wants(const struct exchange *x, const struct limits_now *now, struct
 static enum limits_verdict limits_stale(struct exchange *x)
 {
 	worker_count(x->worker, SHM_M_LIMIT_STALE);
-	govern_forget(x->worker->governance, x->virtual_key);
+	govern_forget(x->worker->governance, &x->limits);
 	return LIMITS_BUSY;
 }
 
@@ -338,18 +352,20 @@ enum limits_verdict limits_look(struct exchange *x, struct limits_wish *wish,
 				struct limits_refusal *no)
 {
 	struct governance *g = x->worker->governance;
-	const struct bf_plan_key *key = x->virtual_key;
 	const struct tariff_model *model = tariff_of(&g->tariff, x->provider, x->model);
 
 	wish->n = 0;
 	*no = (struct limits_refusal){0};
 	x->spend.price = model->price;
 	x->spend.lines = (struct bf_slice){NULL, 0};
-	if (!key || key->limit_count == 0)
+	if (bf_plan_path(&g->plan, x->virtual_key, x->provider, x->model, &x->arena, &x->limits) <
+	    0)
+		return limits_no_memory(x, no);
+	if (x->limits.count == 0)
 		return LIMITS_OK;
-	if (key->has_budget && !model->price)
-		return limits_unpriced(x, key, no);
-	limits_estimate(x, key, model);
+	if (x->limits.has_budget && !model->price)
+		return limits_unpriced(x, no);
+	limits_estimate(x, model);
 	const struct limits_now now = limits_now_of(x);
 	enum limits_verdict v = limits_look_once(x, &now, wish, no);
 	/* What was stale is looked up anew at once. */

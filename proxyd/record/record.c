@@ -27,8 +27,7 @@ static void record_text(char *field, size_t size, struct bf_slice text)
 /* What is recorded, and what has limits: the sweep must find either. */
 static bool record_wanted(const struct exchange *x)
 {
-	return x->worker->config->client.enable_logging ||
-	       (x->virtual_key && x->virtual_key->limit_count > 0);
+	return x->worker->config->client.enable_logging || x->limits.count > 0;
 }
 
 /* The primary's row is of the request, also when its limits let only a fallback be called; a later
@@ -68,8 +67,9 @@ static void record_fill(struct exchange *x)
 	record_text(r->model, sizeof(r->model), x->model);
 	if (!x->virtual_key)
 		return;
-	record_text(r->virtual_key_id, sizeof(r->virtual_key_id), x->virtual_key->conf->id);
-	record_text(r->virtual_key_name, sizeof(r->virtual_key_name), x->virtual_key->conf->name);
+	record_text(r->virtual_key_id, sizeof(r->virtual_key_id), x->virtual_key->conf->own.id);
+	record_text(r->virtual_key_name, sizeof(r->virtual_key_name),
+		    x->virtual_key->conf->own.name);
 }
 
 static void record_gauge(const struct worker *w)

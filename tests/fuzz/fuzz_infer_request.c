@@ -174,7 +174,8 @@ static void look_at(const struct world *w, struct exchange *x, struct seen *s)
 }
 
 static const struct bf_limit tokens = {.quantity = BF_QUANTITY_TOKENS, .max = 1000};
-static const struct bf_plan_key limited = {.limits = &tokens, .limit_count = 1};
+static const struct bf_limit *const limited_items[] = {&tokens};
+static const struct bf_plan_key limited = {.always = {limited_items, 1, false}};
 
 static void read_as(struct world *w, const struct route *route, struct seen *s, const uint8_t *data,
 		    size_t size, size_t step)

@@ -81,11 +81,11 @@ static void so_many_are_told(void **state)
 	    (struct bf_conf_rate_limit){.id = BF_SLICE_LIT("rl"), .concurrent_max_limit = 1};
 	for (unsigned i = 0; i < MANY; i++) {
 		(void)snprintf(names[i], sizeof(names[i]), "sk-bf-%u", i);
-		many[i] = (struct bf_conf_virtual_key){.id = bf_slice_from(names[i]),
-						       .name = bf_slice_from(names[i]),
+		many[i] = (struct bf_conf_virtual_key){.own.id = bf_slice_from(names[i]),
+						       .own.name = bf_slice_from(names[i]),
 						       .value = bf_slice_from(names[i]),
 						       .is_active = true,
-						       .rate_limit_id = BF_SLICE_LIT("rl")};
+						       .own.rate_limit_id = BF_SLICE_LIT("rl")};
 	}
 	h.config.governance.virtual_keys = (struct bf_array){many, MANY};
 	h.config.governance.rate_limits = (struct bf_array){rate_limits, 1};
