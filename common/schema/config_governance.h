@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/base/slice.h"
+#include "common/schema/config_prices.h"
 #include "common/schema/field.h"
 
 /* What its owner may spend in a window. Amounts are nano-dollars. */
@@ -109,35 +110,6 @@ struct bf_conf_virtual_key {
 	int64_t expires_at_ms;                /* since 1970; 0: never */
 	bool delete_after_expire;
 	int32_t disable_content_logging; /* enum bf_tristate; unset: as the client block says */
-};
-
-enum bf_price_match {
-	BF_PRICE_EXACT,
-	BF_PRICE_WILDCARD, /* '*' stands for any text */
-};
-
-/* Dollars per token, as integers of 1e-12. */
-struct bf_conf_price {
-	int64_t input_cost_per_token_pusd;
-	int64_t output_cost_per_token_pusd;
-	int64_t cache_read_input_token_cost_pusd; /* BF_PRICE_AS_INPUT: as any input; the loader
-						     writes that price instead */
-};
-
-#define BF_PRICE_AS_INPUT (-1)
-
-enum bf_price_scope {
-	BF_PRICE_GLOBAL,
-	BF_PRICE_PROVIDER,
-};
-
-struct bf_conf_pricing_override {
-	struct bf_slice id, name;
-	int32_t scope_kind;          /* enum bf_price_scope */
-	struct bf_slice provider_id; /* scope_kind provider: its name; empty: global */
-	int32_t match_type;          /* enum bf_price_match */
-	struct bf_slice pattern;     /* of the model's name, without the provider */
-	struct bf_conf_price pricing_patch;
 };
 
 struct bf_conf_governance {

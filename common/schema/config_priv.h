@@ -29,6 +29,7 @@ extern const struct bf_table bf_client_table;
 extern const struct bf_table bf_provider_table;
 extern const struct bf_table bf_network_table;
 extern const struct bf_table bf_governance_table;
+extern const struct bf_table bf_pricing_override_table; /* of governance.pricing_overrides */
 extern const struct bf_table bf_config_store_table;
 extern const struct bf_table bf_logs_store_table;
 extern const struct bf_table bf_supervisor_table;
@@ -60,6 +61,8 @@ void bf_networks_settle(struct bf_whole *w);
 
 /* Ids and values of keys, budgets to their owners. Also when the file has errors. */
 void bf_governance_complete(struct bf_whole *w);
+/* Its part about prices. */
+void bf_prices_complete(struct bf_whole *w);
 /* Its part that moves budgets. */
 void bf_budgets_complete(struct bf_whole *w);
 /* What of its windows has no effect. Only when it has no errors. */

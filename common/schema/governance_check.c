@@ -80,26 +80,3 @@ int bf_rate_limit_check(const void *object, struct bf_err *err)
 				  "concurrent_max_limit, or remove it");
 	return 0;
 }
-
-int bf_pricing_override_check(const void *object, struct bf_err *err)
-{
-	const struct bf_conf_pricing_override *o = object;
-	bool has_star = o->pattern.len && memchr(o->pattern.ptr, '*', o->pattern.len);
-
-	if (o->scope_kind == BF_PRICE_PROVIDER && o->provider_id.len == 0)
-		return bf_err_set(err, BF_E_MISSING,
-				  "scope_kind: provider needs provider_id: add the provider's "
-				  "name");
-	if (o->scope_kind == BF_PRICE_GLOBAL && o->provider_id.len)
-		return bf_err_set(err, BF_E_STATE,
-				  "provider_id is for scope_kind: provider: write that, or remove "
-				  "it");
-	if (o->pattern.len == 0)
-		return bf_err_set(err, BF_E_MISSING,
-				  "pattern is empty: write the model's name, or * with match_type: "
-				  "wildcard");
-	if (o->match_type == BF_PRICE_EXACT && has_star)
-		return bf_err_set(err, BF_E_STATE,
-				  "a pattern with * needs match_type: wildcard: add it");
-	return 0;
-}
