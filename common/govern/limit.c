@@ -1,7 +1,7 @@
 /*
  * One limit: its window, its identity, which window a moment lies in. Called for every admission
- * (the epoch), and by plan.c. Must never let an identity depend on what a person may tune, nor on
- * the machine.
+ * (the epoch), and by plan_owner.c. Must never let an identity depend on what a person may tune,
+ * nor on the machine.
  */
 #include "common/govern/plan.h"
 

@@ -70,6 +70,8 @@ struct bf_plan_owner {
 	uint32_t rate_count; /* of them; budgets follow */
 };
 
+struct bf_plan_index; /* by where a request goes */
+
 struct bf_plan_provider_config {
 	const struct bf_conf_provider_config *conf;
 	struct bf_plan_owner own;
@@ -99,6 +101,7 @@ struct bf_plan_key {
 	/* What it meets wherever it goes: the whole path unless providers, models or provider
 	 * configs have limits. */
 	struct bf_plan_path always;
+	unsigned targets; /* which kinds of targets have limits of its own: plan_index.c */
 };
 
 struct bf_plan {
@@ -111,24 +114,40 @@ struct bf_plan {
 	uint32_t model_config_count;
 	const struct bf_plan_owner *providers; /* one for each of governance.providers */
 	bool by_target;                        /* some limits depend on where a request goes */
+	unsigned targets;                      /* as those of a key, for everybody */
+	const struct bf_plan_index *index;
 };
 
 /*
- * 0; BF_E_LIMIT for a key with more than BF_PLAN_LIMITS_PER_REQUEST limits, BF_E_DUPLICATE for two
- * limits of one identity and for two budgets of a key with windows of one length, BF_E_UNKNOWN for
- * a rate limit that does not exist, BF_E_RANGE, BF_E_SYNTAX and BF_E_STATE for windows, -ENOMEM;
- * err names the key and how to mend it. The loader of the configuration asks the same through
- * bf_plan_check, so a child never sees a no.
+ * 0; BF_E_LIMIT where a request may meet more than BF_PLAN_LIMITS_PER_REQUEST limits,
+ * BF_E_DUPLICATE for two limits of one identity and for two budgets of an owner with windows of one
+ * length, BF_E_UNKNOWN for a rate limit, team, customer or key that does not exist, BF_E_RANGE,
+ * BF_E_SYNTAX and BF_E_STATE for windows, -ENOMEM; err names the owner and how to mend it. The
+ * loader of the configuration asks the same through bf_plan_check, so a child never sees a no.
  */
 int bf_plan_make(struct bf_plan *ret_plan, const struct bf_config *config, struct bf_arena *arena,
 		 struct bf_err *err);
 
+/* The most that a plan takes of its arena, and the most limits that it can have. */
+struct bf_plan_size {
+	uint64_t bytes, limits;
+};
+
+struct bf_plan_size bf_plan_worst(const struct bf_conf_governance *governance);
+
 /*
- * The limits of a request of a key (NULL: without one) to a provider for a model: those of the
- * provider, of models (provider and model, then model, then "*"), of the key's provider config, the
- * key, its team, its customer; requests, tokens and concurrent requests of these in the order of
- * reference section 3.3, budgets likewise. Refers to plan, or to arena where it depends on the
- * target. 0 or -ENOMEM.
+ * The limits of a request of a key (NULL: without one) to a provider for a model, in the order in
+ * which they are decided; each owner's rates are its limits of requests, tokens and concurrent
+ * requests:
+ * 1. the provider's rates, then its budgets;
+ * 2. models of everybody: this provider and model, this model at any provider, this provider and
+ *    "*", "*" alone: rates, then budgets, of one after the other;
+ * 3. the rates of the provider config, then those of the key;
+ * 4. the budgets of the provider config, of the key, its team, its customer;
+ * 5. models of this key, as 2;
+ * 6. the rates of the customer, then those of the team.
+ * Without a key it meets 1 and 2. Models are compared by bf_model_is(). Refers to plan, or to arena
+ * where it depends on the target. 0 or -ENOMEM.
  */
 int bf_plan_path(const struct bf_plan *plan, const struct bf_plan_key *key,
 		 struct bf_slice provider, struct bf_slice model, struct bf_arena *arena,
@@ -138,9 +157,14 @@ int bf_plan_path(const struct bf_plan *plan, const struct bf_plan_key *key,
 const struct bf_plan_provider_config *bf_plan_provider_config(const struct bf_plan_key *key,
 							      struct bf_slice provider);
 
+/* A model's name without its provider's: of "openai/gpt-4o" at openai "gpt-4o", elsewhere all. */
+struct bf_slice bf_model_bare(struct bf_slice model, struct bf_slice provider);
+/* Are these one model at this provider? With its name or without, in any case of letters. */
+bool bf_model_is(struct bf_slice a, struct bf_slice b, struct bf_slice provider);
+
 /* Which part of an owner is wrong. */
 enum bf_plan_part {
-	BF_PLAN_OWNER,      /* all of it: too many limits */
+	BF_PLAN_OWNER,      /* all of it: too many limits, or one that another has, or whom it names */
 	BF_PLAN_RATE_LIMIT, /* its rate_limit_id */
 	BF_PLAN_REQUESTS,   /* the limit of requests in its rate limit */
 	BF_PLAN_TOKENS,
@@ -154,11 +178,12 @@ struct bf_plan_fault {
 	uint32_t key;   /* of a provider config: index of the virtual key */
 	enum bf_plan_part part;
 	uint32_t budget;  /* BF_PLAN_BUDGET: index into the owner's budgets */
-	const char *text; /* what is wrong and how to mend it; does not name the owner */
+	const char *text; /* what is wrong and how to mend it; need not name the owner */
 };
 
 struct bf_plan_report {
-	void (*told)(void *ctx, const struct bf_plan_fault *fault); /* the first of each owner */
+	/* The first of each owner; paths and identities only if all owners are well. */
+	void (*told)(void *ctx, const struct bf_plan_fault *fault);
 	void *ctx;
 };
 

@@ -310,8 +310,9 @@ static void identities_are_their_own(void **state)
 	assert_true(plan.limits[0].identity != plan.limits[1].identity);
 	keys[1].own.id = keys[0].own.id;
 	assert_int_equal(bf_plan_make(&plan, &config, &arena, &err), BF_E_DUPLICATE);
-	assert_string_equal(err.text, "governance.virtual_keys: a limit \"r\" of the same identity "
-				      "stands there twice: give keys and limits ids of their own");
+	assert_string_equal(err.text, "governance.virtual_keys: \"a\": its limit \"r\" has the "
+				      "identity of one of virtual_key \"a\": give owners and "
+				      "limits ids of their own");
 	assert_int_equal(bf_plan_check(&config, &arena, &(struct bf_plan_report){tell, &told}),
 			 BF_E_DUPLICATE);
 }
