@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "common/base/clock.h"
+#include "proxyd/gate/decide.h"
 #include "shm/health.h"
 
 #define GOVERN_PLAN_MAX    (1u << 30) /* of 10,000 keys with all budgets that they may have: 70 MB */
@@ -103,6 +104,28 @@ static int govern_no(struct exchange *x, enum shm_metric reason, struct infer_er
 	return infer_fail(e, http_status, type, "%s", text);
 }
 
+static int govern_unknown(struct exchange *x, struct infer_error *e)
+{
+	return govern_no(x, SHM_M_KEYS_UNKNOWN, e, 401, "virtual_key_not_found",
+			 "this virtual key does not exist");
+}
+
+/* By the wall clock as the request began. A key that is to be deleted when it expires is gone then.
+ */
+static int govern_state(struct exchange *x, const struct bf_conf_virtual_key *key,
+			struct infer_error *e)
+{
+	enum decide_state state = decide_state(key, x->started_wall_ns / 1000000);
+	char text[DECIDE_TEXT];
+
+	if (state == DECIDE_IN_FORCE)
+		return 0;
+	if (state == DECIDE_EXPIRED && key->delete_after_expire)
+		return govern_unknown(x, e);
+	decide_state_text(key, state, text);
+	return govern_no(x, SHM_M_KEYS_BLOCKED, e, 403, "virtual_key_blocked", text);
+}
+
 int govern_key(struct exchange *x, struct infer_error *e)
 {
 	const struct governance *g = x->worker->governance;
@@ -118,13 +141,5 @@ int govern_key(struct exchange *x, struct infer_error *e)
 				 "a virtual key is required: send it as x-bf-vk, or as the API key "
 				 "if it begins with sk-bf-");
 	x->virtual_key = vkey_find(&g->keys, given);
-	if (!x->virtual_key)
-		return govern_no(x, SHM_M_KEYS_UNKNOWN, e, 401, "virtual_key_not_found",
-				 "this virtual key does not exist");
-	if (x->virtual_key->conf->is_active)
-		return 0;
-	worker_count(x->worker, SHM_M_KEYS_BLOCKED);
-	return infer_fail(e, 403, "virtual_key_blocked", "virtual key \"%.*s\" is not active",
-			  (int)BF_MIN(x->virtual_key->conf->own.name.len, 100u),
-			  x->virtual_key->conf->own.name.ptr);
+	return x->virtual_key ? govern_state(x, x->virtual_key->conf, e) : govern_unknown(x, e);
 }

@@ -173,8 +173,10 @@ void record_progress(struct exchange *x, uint64_t prompt_tokens, uint64_t comple
 bool record_wants_content(const struct exchange *x)
 {
 	const struct bf_conf_client *c = &x->worker->config->client;
+	int32_t own = x->virtual_key ? x->virtual_key->conf->disable_content_logging : BF_TRI_UNSET;
+	bool disabled = own == BF_TRI_UNSET ? c->disable_content_logging : own == BF_TRI_TRUE;
 
-	return c->enable_logging && !c->disable_content_logging;
+	return c->enable_logging && !disabled;
 }
 
 static int record_push_body(struct exchange *x, enum shm_content_kind kind, struct bf_slice body)

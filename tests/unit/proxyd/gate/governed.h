@@ -58,6 +58,7 @@ static inline void govern_house(const struct limits_of *of)
 	    .own.name = BF_SLICE_LIT("team a"),
 	    .value = BF_SLICE_LIT("sk-bf-a"),
 	    .is_active = true,
+	    .allow_all_providers = true,
 	    .own.rate_limit_id = BF_SLICE_LIT("rl"),
 	    .own.budgets = {budgets, of->budget_nusd ? 1 : 0},
 	};
@@ -67,6 +68,7 @@ static inline void govern_house(const struct limits_of *of)
 	virtual_keys[2] = (struct bf_conf_virtual_key){.own.id = BF_SLICE_LIT("vk-c"),
 						       .own.name = BF_SLICE_LIT("team c"),
 						       .value = BF_SLICE_LIT("legacy"),
+						       .allow_all_providers = true,
 						       .is_active = true};
 	prices[0] = (struct bf_conf_pricing_override){
 	    .pattern = BF_SLICE_LIT("m"), .pricing_patch = {1000, 2000, BF_PRICE_AS_INPUT}};
