@@ -254,7 +254,8 @@ static int make_tables(struct limits *l, struct bf_err *err)
 	l->places = calloc((size_t)l->plan.limit_count + 1, sizeof(*l->places));
 	l->open = calloc((size_t)l->plan.limit_count + 1, sizeof(*l->open));
 	l->by_place = calloc(SHM_METERS, sizeof(*l->by_place));
-	if (!l->places || !l->open || !l->by_place || fold_init(&l->fold, l->seg) < 0)
+	if (!l->places || !l->open || !l->by_place || owners_init(&l->owners, &l->plan) < 0 ||
+	    fold_init(&l->fold, l->seg) < 0)
 		return bf_err_set(err, -ENOMEM, "limits: out of memory");
 	l->fold.window_of = window_of;
 	l->fold.owner = l;
@@ -267,7 +268,7 @@ int limits_start(struct limits *l, struct shm_segment *seg, struct store *store,
 	struct bf_err ignored = {0};
 	int r;
 
-	*l = (struct limits){.seg = seg, .store = store, .proc_slot = proc_slot};
+	*l = (struct limits){.seg = seg, .store = store, .config = config, .proc_slot = proc_slot};
 	bf_arena_init(&l->arena, ARENA_BYTES);
 	r = bf_plan_make(&l->plan, config, &l->arena, err);
 	if (r == 0)
@@ -276,6 +277,7 @@ int limits_start(struct limits *l, struct shm_segment *seg, struct store *store,
 		limits_done(l);
 		return r;
 	}
+	store->owners = &l->owners;
 	l->unplaced = l->plan.limit_count;
 	count_classes(l);
 	claim_all(l);
@@ -297,6 +299,9 @@ size_t limits_memory(void)
 
 void limits_done(struct limits *l)
 {
+	if (l->store)
+		l->store->owners = NULL;
+	owners_done(&l->owners);
 	fold_done(&l->fold);
 	free(l->places);
 	free(l->open);

@@ -135,6 +135,18 @@ static int open_stores(struct bf_child *child, struct bf_err *err)
 	return r;
 }
 
+/* Some keys may have their own word about it. */
+static bool keeps_content(const struct bf_config *c)
+{
+	const struct bf_conf_virtual_key *keys = c->governance.virtual_keys.items;
+
+	for (uint32_t i = 0; i < c->governance.virtual_keys.count; i++) {
+		if (keys[i].disable_content_logging == BF_TRI_FALSE)
+			return true;
+	}
+	return !c->client.disable_content_logging;
+}
+
 static int writerd_start(struct bf_child *child, struct bf_err *err)
 {
 	struct writerd *w = child->daemon;
@@ -158,8 +170,7 @@ static int writerd_start(struct bf_child *child, struct bf_err *err)
 	if (limits_start(&w->limits, &w->seg, w->store, c, child->proc_slot, err) < 0)
 		return err->code;
 	turn_start(&w->turn, child->loop, &w->seg, w->store, child->proc_slot, child->doorbell_fd,
-		   w->store_path && !c->client.disable_content_logging,
-		   c->logs_store.retention_days);
+		   w->store_path && keeps_content(c), c->logs_store.retention_days);
 	w->turn.sweep.on_freed = control_slot_freed;
 	w->turn.sweep.owner = child;
 	w->turn.limits = &w->limits;
@@ -182,8 +193,8 @@ static void writerd_stop(struct bf_child *child)
 	if (left)
 		bf_log(BF_LOG_WARN, "rows_left", "rows=%llu effect=%s", (unsigned long long)left,
 		       bf_log_quote("they stay in the segment for the next writerd"));
-	w->store->ops->close(w->store);
 	limits_done(&w->limits);
+	w->store->ops->close(w->store);
 }
 
 static bool is_reader(int argc, char **argv)
