@@ -13,8 +13,9 @@ static const char *samples_of(int (*write)(const struct worker *w, struct bf_buf
 	return bf_buf_slice(&out).ptr;
 }
 
-#define LABELS(limit, quantity, window)                                          \
-	"{virtual_key_id=\"vk-a\",virtual_key_name=\"team a\",limit_id=\"" limit \
+#define LABELS(limit, quantity, window)                                             \
+	"{owner=\"virtual_key\",owner_id=\"vk-a\",owner_name=\"team "               \
+	"a\",virtual_key_id=\"vk-a\",virtual_key_name=\"team a\",limit_id=\"" limit \
 	"\",quantity=\"" quantity "\",window=\"" window "\"} "
 
 static void held_and_settled_are_told_apart(void **state)
