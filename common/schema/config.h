@@ -149,6 +149,7 @@ struct bf_config {
 	struct bf_conf_client client;
 	struct bf_array providers; /* of struct bf_conf_provider */
 	struct bf_conf_governance governance;
+	struct bf_conf_pricing pricing; /* framework.pricing */
 	struct bf_conf_store config_store;
 	struct bf_conf_store logs_store;
 	struct bf_conf_supervisor supervisor;

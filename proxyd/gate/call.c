@@ -11,6 +11,7 @@
 #include "common/base/rand.h"
 #include "proxyd/gate/call_priv.h"
 #include "proxyd/gate/decide.h"
+#include "proxyd/gate/limits.h"
 #include "proxyd/gate/relay.h"
 
 /* ---- choice of the first key of a target */
@@ -49,6 +50,8 @@ void call_set_key(struct call *call)
 	const struct bf_conf_provider_key *keys = call->p->conf->keys.items;
 
 	call->x->key = call->retry.key < 0 ? NULL : &keys[call->retry.key];
+	if (call->x->worker->governance)
+		limits_rekey(call->x);
 }
 
 /* The provider's keys that x's virtual key may use; NULL: any. */

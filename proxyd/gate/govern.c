@@ -34,14 +34,17 @@ int govern_open(struct worker *w, struct bf_err *err)
 	bool keyed =
 	    config->governance.virtual_keys.count > 0 || config->client.enforce_auth_on_inference;
 
-	if (!keyed && config->governance.pricing_overrides.count == 0)
+	if (!keyed && config->governance.pricing_overrides.count == 0 &&
+	    config->pricing.sheet.entries.count == 0 &&
+	    config->governance.unpriced_models != BF_UNPRICED_DEFAULT_PRICE)
 		return 0;
 	w->governance = calloc(1, sizeof(*w->governance));
 	if (!w->governance)
 		return bf_err_sys(err, -ENOMEM, "governance");
 	w->governance->keyed = keyed;
 	bf_arena_init(&w->governance->arena, GOVERN_PLAN_MAX);
-	tariff_open(&w->governance->tariff, &config->governance);
+	if (tariff_open(&w->governance->tariff, config, &w->governance->arena) < 0)
+		return bf_err_sys(err, -ENOMEM, "prices");
 	shm_meter_enter(&w->meters, w->seg, w->proc_slot);
 	return govern_plan(w->governance, config, err);
 }
@@ -63,10 +66,14 @@ void govern_beat(struct worker *w)
 {
 	const struct governance *g = w->governance;
 
-	if (g)
-		shm_health_set(w->seg, w->proc_slot, SHM_H_MODEL_UNPRICED,
-			       g->unpriced_mono_ms &&
-				   bf_mono_ms() - g->unpriced_mono_ms < GOVERN_UNPRICED_MS);
+	if (!g)
+		return;
+	shm_health_set(w->seg, w->proc_slot, SHM_H_MODEL_UNPRICED,
+		       g->unpriced_mono_ms &&
+			   bf_mono_ms() - g->unpriced_mono_ms < GOVERN_UNPRICED_MS);
+	shm_health_set(w->seg, w->proc_slot, SHM_H_MODEL_UNCHARGED,
+		       g->uncharged_mono_ms &&
+			   bf_mono_ms() - g->uncharged_mono_ms < GOVERN_UNPRICED_MS);
 }
 
 bool govern_limits(const struct exchange *x)

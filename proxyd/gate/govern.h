@@ -29,7 +29,8 @@ struct governance {
 	struct govern_place *places; /* one for each of plan.limits */
 	struct tariff tariff;
 	bool keyed; /* requests are asked for their virtual key; else there are only prices */
-	int64_t unpriced_mono_ms; /* when a call was last refused for want of a price; 0: never */
+	int64_t unpriced_mono_ms;  /* when a call was last refused for want of a price; 0: never */
+	int64_t uncharged_mono_ms; /* when one was let through all the same */
 };
 
 /*

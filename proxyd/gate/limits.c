@@ -11,7 +11,6 @@
 #include "common/base/clock.h"
 #include "proxyd/gate/limits_text.h"
 
-#define PUSD_PER_NUSD   1000
 #define LIMITS_NO_RETRY BF_SLICE_LIT("x-should-retry: false\r\n") /* the SDKs know it */
 
 static const enum shm_metric refusal_counters[] = {
@@ -41,14 +40,20 @@ static int64_t maximum_of(const struct exchange *x, const struct bf_limit *limit
 	return place->meter != SHM_METER_NOWHERE ? place->max : limit->max;
 }
 
-uint64_t limits_tokens_for(const struct exchange *x, int64_t nusd)
+uint64_t limits_output_within(const struct exchange *x, int64_t nusd)
 {
-	int64_t pusd = x->spend.price->output_cost_per_token_pusd;
-	int64_t most = BF_MIN(nusd, SHM_METER_AMOUNT_MAX);
+	uint64_t prompt = x->spend.prompt_tokens, low = 0, high = ESTIMATE_TOKENS_MAX;
 
-	if (pusd <= 0)
-		return ESTIMATE_TOKENS_MAX;
-	return most > 0 ? (uint64_t)(most * PUSD_PER_NUSD / pusd) : 0;
+	/* The more tokens, the higher may the price of all of them be: no division tells. */
+	while (low < high) {
+		uint64_t middle = high - (high - low) / 2;
+
+		if (exchange_bound_nusd(x, prompt, middle) <= nusd)
+			low = middle;
+		else
+			high = middle - 1;
+	}
+	return low;
 }
 
 /* What a limit could give to the answer alone, if nothing of it were used. */
@@ -61,7 +66,7 @@ static uint64_t output_room(const struct exchange *x, const struct bf_limit *lim
 		return left > (int64_t)s->prompt_tokens ? (uint64_t)left - s->prompt_tokens : 0;
 	if (limit->quantity != BF_QUANTITY_NUSD || s->nusd <= left)
 		return s->output_tokens;
-	return limits_tokens_for(x, left - exchange_cost_nusd(x, s->prompt_tokens, 0, 0) - 1);
+	return limits_output_within(x, left);
 }
 
 static struct estimate_asked asked_of(const struct exchange *x)
@@ -92,14 +97,14 @@ static void limits_estimate(struct exchange *x, const struct tariff_model *model
 
 	s->prompt_tokens = e.prompt_tokens;
 	s->output_tokens = e.output_tokens;
-	s->nusd = exchange_cost_nusd(x, s->prompt_tokens, s->output_tokens, 0);
+	s->nusd = exchange_bound_nusd(x, s->prompt_tokens, s->output_tokens);
 	s->last = s->over = false;
 	for (uint32_t k = 0; !s->bounded && k < x->limits.count; k++)
 		output = BF_MIN(output, output_room(x, x->limits.items[k]));
 	if (output == s->output_tokens)
 		return;
 	s->output_tokens = output;
-	s->nusd = exchange_cost_nusd(x, s->prompt_tokens, output, 0);
+	s->nusd = exchange_bound_nusd(x, s->prompt_tokens, output);
 }
 
 static int64_t amount_of(const struct exchange *x, enum bf_quantity quantity)
@@ -170,7 +175,7 @@ static enum limits_verdict limits_unpriced(struct exchange *x, struct limits_ref
 	no->of_target = true;
 	(void)snprintf(no->text, sizeof(no->text),
 		       "%s has a budget, and no price is known of model \"%.*s\" at provider "
-		       "\"%.*s\": add one to governance.pricing_overrides",
+		       "\"%.*s\": add one to governance.pricing_overrides or to the price sheet",
 		       budget_owner(x, owner), (int)BF_MIN(x->model.len, 80u), x->model.ptr,
 		       (int)BF_MIN(x->provider.len, 32u), x->provider.ptr);
 	return LIMITS_REFUSED;
@@ -352,19 +357,20 @@ enum limits_verdict limits_look(struct exchange *x, struct limits_wish *wish,
 				struct limits_refusal *no)
 {
 	struct governance *g = x->worker->governance;
-	const struct tariff_model *model = tariff_of(&g->tariff, x->provider, x->model);
+	const struct tariff_model *model = limits_model(x);
 
 	wish->n = 0;
 	*no = (struct limits_refusal){0};
-	x->spend.price = model->price;
 	x->spend.lines = (struct bf_slice){NULL, 0};
+	if (!limits_price(x, model))
+		return limits_no_memory(x, no);
 	if (bf_plan_path(&g->plan, x->virtual_key, x->provider, x->model, &x->arena, &x->limits) <
 	    0)
 		return limits_no_memory(x, no);
+	if (!x->spend.price && limits_uncharged(x))
+		return limits_unpriced(x, no);
 	if (x->limits.count == 0)
 		return LIMITS_OK;
-	if (x->limits.has_budget && !model->price)
-		return limits_unpriced(x, no);
 	limits_estimate(x, model);
 	const struct limits_now now = limits_now_of(x);
 	enum limits_verdict v = limits_look_once(x, &now, wish, no);
@@ -394,11 +400,9 @@ enum limits_verdict limits_take(struct exchange *x, struct limits_wish *wish,
 void limits_learn(const struct exchange *x)
 {
 	const struct estimate_asked asked = asked_of(x);
-	struct governance *g = x->worker->governance;
 
 	if (x->spend.metered && !(x->record.flags & SHM_USAGE_ESTIMATED))
-		estimate_learn(&tariff_of(&g->tariff, x->provider, x->model)->lengths, &asked,
-			       x->record.completion_tokens);
+		estimate_learn(&limits_model(x)->lengths, &asked, x->record.completion_tokens);
 }
 
 void limits_tell(struct exchange *x)

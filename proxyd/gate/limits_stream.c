@@ -8,7 +8,7 @@
 static enum shm_meter_verdict stream_extend(struct exchange *x, uint64_t more, unsigned *ret_which)
 {
 	struct exchange_spend *s = &x->spend;
-	int64_t nusd = exchange_cost_nusd(x, s->prompt_tokens, s->output_tokens + more, 0);
+	int64_t nusd = exchange_bound_nusd(x, s->prompt_tokens, s->output_tokens + more);
 	int64_t amounts[SHM_METERS_PER_REQUEST];
 	enum shm_meter_verdict v;
 
@@ -55,12 +55,8 @@ static uint64_t stream_room(const struct exchange *x, const struct bf_limit *lim
 		return room > 0 ? (uint64_t)room : 0;
 	if (limit->quantity != BF_QUANTITY_NUSD)
 		return ESTIMATE_TOKENS_MAX;
-	tokens = limits_tokens_for(x, room);
-	/* Rounding may ask for a nano-dollar more. */
-	if (tokens > 0 &&
-	    exchange_cost_nusd(x, s->prompt_tokens, s->output_tokens + tokens, 0) - s->nusd > room)
-		tokens--;
-	return tokens;
+	tokens = limits_output_within(x, s->nusd + BF_MAX(room, (int64_t)0));
+	return tokens > s->output_tokens ? tokens - s->output_tokens : 0;
 }
 
 /* What all of them have left, and which has least. */

@@ -118,9 +118,10 @@ bool record_open(struct exchange *x)
 		if (x->inflight < 0)
 			return false;
 		if (x->spend.price)
-			shm_inflight_price(w->seg, w->proc_slot, x->inflight,
-					   x->spend.price->input_cost_per_token_pusd,
-					   x->spend.price->output_cost_per_token_pusd);
+			shm_inflight_price(
+			    w->seg, w->proc_slot, x->inflight,
+			    bf_price_rate(x->spend.price, BF_PRICE_INPUT, x->spend.tier, 0),
+			    bf_price_rate(x->spend.price, BF_PRICE_OUTPUT, x->spend.tier, 0));
 	}
 	x->admitted = true;
 	w->inflight++;
