@@ -43,7 +43,11 @@ struct bf_conf_owner {
 	bool calendar_aligned;         /* of all its windows of a day and more */
 	struct bf_slice rate_limit_id; /* empty: none */
 	struct bf_array budgets;       /* of struct bf_conf_budget */
-	struct bf_array budget;        /* older form: one of them; empty after loading */
+	/* Other forms of these; empty after loading: */
+	struct bf_array budget;     /* one of budgets */
+	struct bf_slice budget_id;  /* of one of governance.budgets that is this owner's */
+	struct bf_array rate_limit; /* one of struct bf_conf_rate_limit; rate_limit_id names it
+				       after loading */
 };
 
 struct bf_conf_customer {
@@ -92,12 +96,6 @@ struct bf_conf_provider_limits {
 	struct bf_conf_owner own; /* name: the provider's; id: the same after loading */
 };
 
-enum bf_tristate {
-	BF_TRI_UNSET,
-	BF_TRI_FALSE,
-	BF_TRI_TRUE,
-};
-
 struct bf_conf_virtual_key {
 	struct bf_conf_owner own;
 	struct bf_slice value; /* secret */
@@ -105,7 +103,9 @@ struct bf_conf_virtual_key {
 	bool is_active;
 	struct bf_slice team_id, customer_id; /* at most one; a team's customer counts too */
 	struct bf_array provider_configs;     /* of struct bf_conf_provider_config */
-	bool allow_all_providers;             /* those without a provider config too */
+	bool allow_all_providers;             /* those without a provider config too; after loading
+						 also true of a key without any, unless the file
+						 says version: 2 or false */
 	struct bf_array mcp_configs;          /* of struct bf_conf_mcp_config */
 	int64_t expires_at_ms;                /* since 1970; 0: never */
 	bool delete_after_expire;
@@ -118,9 +118,12 @@ struct bf_conf_governance {
 	struct bf_array virtual_keys;      /* of struct bf_conf_virtual_key */
 	struct bf_array model_configs;     /* of struct bf_conf_model_config */
 	struct bf_array providers;         /* of struct bf_conf_provider_limits */
-	struct bf_array rate_limits;       /* of struct bf_conf_rate_limit */
+	struct bf_array rate_limits;       /* of struct bf_conf_rate_limit; after loading also those
+					      that stood at their owners */
 	struct bf_array budgets;           /* of struct bf_conf_budget; empty after loading: each
 					      stands at its owner */
 	struct bf_array pricing_overrides; /* of struct bf_conf_pricing_override; which one counts:
-					      common/govern/price.h */
+					      common/govern/price_book.h */
+	int32_t unpriced_models;           /* enum bf_unpriced: those without a price */
+	struct bf_conf_price default_price; /* for BF_UNPRICED_DEFAULT_PRICE */
 };

@@ -38,6 +38,8 @@ static int default_field(const struct bf_field *f, void *slot, struct bf_arena *
 {
 	if (f->type == BF_T_OBJECT)
 		return bf_table_defaults(f->sub, slot, arena);
+	if (f->flags & BF_OR_NULL)
+		*(int64_t *)slot = -1;
 	if (!f->dflt)
 		return 0;
 	if (f->type == BF_T_STRINGS)

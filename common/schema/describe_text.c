@@ -29,6 +29,10 @@ static const char *type_name(const struct bf_field *f)
 		return "size";
 	case BF_T_DECIMAL:
 		return "decimal number";
+	case BF_T_TIME:
+		return "time";
+	case BF_T_TRISTATE:
+		return "true or false";
 	case BF_T_STRING:
 		return "string";
 	case BF_T_SECRET:

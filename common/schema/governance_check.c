@@ -2,7 +2,7 @@
  * Single entries of the governance block and their texts: the checks and settle functions of
  * config_governance.c, called by the decoder. Must never show the value of a key.
  */
-#include <inttypes.h>
+#include <string.h>
 
 #include "common/base/wall.h"
 #include "common/base/window.h"
@@ -63,7 +63,7 @@ static int check_pair(const char *what, int64_t max, struct bf_slice reset, stru
 	return 0;
 }
 
-int bf_rate_limit_check(const void *object, struct bf_err *err)
+int bf_inline_rate_limit_check(const void *object, struct bf_err *err)
 {
 	const struct bf_conf_rate_limit *l = object;
 	int r = check_pair("request", l->request_max_limit, l->request_reset_duration, err);
@@ -72,11 +72,62 @@ int bf_rate_limit_check(const void *object, struct bf_err *err)
 		r = check_pair("token", l->token_max_limit, l->token_reset_duration, err);
 	if (r < 0)
 		return r;
-	if (l->id.len == 0)
-		return bf_err_set(err, BF_E_MISSING, "its id is empty: give it one");
 	if (!l->request_max_limit && !l->token_max_limit && !l->concurrent_max_limit)
 		return bf_err_set(err, BF_E_MISSING,
 				  "limits nothing: give request_max_limit, token_max_limit or "
 				  "concurrent_max_limit, or remove it");
+	return 0;
+}
+
+int bf_rate_limit_check(const void *object, struct bf_err *err)
+{
+	const struct bf_conf_rate_limit *l = object;
+	int r = bf_inline_rate_limit_check(object, err);
+
+	if (r == 0 && l->id.len == 0)
+		return bf_err_set(err, BF_E_MISSING, "its id is empty: give it one");
+	return r;
+}
+
+int bf_virtual_key_check(const void *object, struct bf_err *err)
+{
+	const struct bf_conf_virtual_key *key = object;
+
+	if (key->team_id.len && key->customer_id.len)
+		return bf_err_set(err, BF_E_STATE,
+				  "has team_id and customer_id: keep one of them; the customer of "
+				  "its team counts anyway");
+	return 0;
+}
+
+int bf_model_config_check(const void *object, struct bf_err *err)
+{
+	const struct bf_conf_model_config *m = object;
+
+	if (m->scope == BF_MODEL_VIRTUAL_KEY && m->scope_id.len == 0)
+		return bf_err_set(
+		    err, BF_E_MISSING,
+		    "scope: virtual_key needs scope_id: add the id of the virtual key");
+	if (m->scope == BF_MODEL_GLOBAL && m->scope_id.len)
+		return bf_err_set(err, BF_E_STATE,
+				  "scope_id is for scope: virtual_key: write that, or remove it");
+	return 0;
+}
+
+int bf_settle_model_name(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err)
+{
+	(void)arena;
+	if (text->len == 0)
+		return bf_err_set(err, BF_E_SYNTAX, "is empty: name a model, or \"*\" for all");
+	if (bf_slice_starts(*text, BF_SLICE_LIT("regex:")))
+		return bf_err_set(err, BF_E_SYNTAX,
+				  "\"%.80s\": regular expressions are not part of this build: name "
+				  "each model, or \"*\" for all",
+				  text->ptr);
+	if (text->len > 1 && memchr(text->ptr, '*', text->len))
+		return bf_err_set(err, BF_E_SYNTAX,
+				  "\"%.80s\" is a pattern, and only whole names are matched: name "
+				  "each model, or \"*\" for all",
+				  text->ptr);
 	return 0;
 }

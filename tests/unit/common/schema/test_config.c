@@ -19,7 +19,7 @@ static void each_key(const struct bf_table *table, const char *prefix, bool skip
 		(void)snprintf(name, sizeof(name), "%s%s%s", prefix, prefix[0] ? "." : "", f->name);
 		fn(f, name, ctx);
 		/* What is below another name stands below the first one too. */
-		if (!f->sub || (f->flags & BF_HIDDEN))
+		if (!f->sub || (f->flags & (BF_HIDDEN | BF_INTERNAL)))
 			continue;
 		size_t used = strlen(name);
 		(void)snprintf(name + used, sizeof(name) - used, "%s",
@@ -36,6 +36,7 @@ static size_t size_of(const struct bf_field *f)
 	case BF_T_BOOL:
 		return sizeof(bool);
 	case BF_T_ENUM:
+	case BF_T_TRISTATE:
 		return sizeof(int32_t);
 	case BF_T_STRING:
 	case BF_T_SECRET:
@@ -53,6 +54,7 @@ static size_t size_of(const struct bf_field *f)
 	case BF_T_DURATION:
 	case BF_T_SIZE:
 	case BF_T_DECIMAL:
+	case BF_T_TIME:
 	case BF_T_COUNT:
 		break;
 	}

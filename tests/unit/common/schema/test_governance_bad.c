@@ -52,10 +52,6 @@ static void bad_keys(void **state)
 	    {"  virtual_keys: [{name: a, value: b, rate_limit_id: none}]",
 	     "x.yaml:2:53: error: governance.virtual_keys[0].rate_limit_id: no rate limit has the "
 	     "id \"none\": add it to governance.rate_limits, or remove rate_limit_id\n"},
-	    {"  virtual_keys: [{name: a, value: b, team_id: t}]",
-	     "x.yaml:2:38: error: governance.virtual_keys[0].team_id is not part of this build and "
-	     "would not be enforced: remove it, or list \"governance.virtual_keys.team_id\" in "
-	     "supervisor.accept_unbuilt to start without it\n"},
 	    {"  virtual_keys: [{name: a, value: b, allow_all_providers: true, "
 	     "delete_after_expire: false, expires_at: ~, provider_configs: []}]",
 	     ""},
@@ -103,7 +99,7 @@ static void bad_rate_limits(void **state)
 	     "x.yaml:2:56: error: the rate limit id \"r\" stands in line 2 already: every rate "
 	     "limit needs its own\n"},
 	    {"  rate_limits: [{id: r, concurrent_max_limit: 1, token_current_usage: 7}]",
-	     "x.yaml:2:17: warning: governance.rate_limits[0]: no virtual key names \"r\" as its "
+	     "x.yaml:2:17: warning: governance.rate_limits[0]: nobody names \"r\" as its "
 	     "rate_limit_id: it limits nothing\n"
 	     "x.yaml:2:50: warning: governance.rate_limits[0].token_current_usage is not part of "
 	     "this build and has no effect\n"},
@@ -183,26 +179,11 @@ static void bad_owners(void **state)
 {
 	static const struct bad cases[] = {
 	    {"  budgets: [{max_limit: 1, reset_duration: 1d}]",
-	     "x.yaml:2:13: error: governance.budgets[0]: names no owner: add virtual_key_id\n"},
+	     "x.yaml:2:13: error: governance.budgets[0]: names no owner: add virtual_key_id, "
+	     "team_id, customer_id, provider_config_id or model_config_id\n"},
 	    {"  budgets: [{max_limit: 1, reset_duration: 1d, virtual_key_id: x}]",
 	     "x.yaml:2:64: error: governance.budgets[0].virtual_key_id: no virtual key has the id "
-	     "\"x\": give the key that id, or mend this one\n"},
-	    {"  budgets: [{max_limit: 1, reset_duration: 1d, team_id: x}]",
-	     "x.yaml:2:48: error: governance.budgets[0].team_id is not part of this build and "
-	     "would "
-	     "not be enforced: remove it, or list \"governance.budgets.team_id\" in "
-	     "supervisor.accept_unbuilt to start without it\n"},
-	    {"  budgets: [{max_limit: 1, reset_duration: 1d, team_id: x}]\n"
-	     "supervisor: {accept_unbuilt: [governance.budgets.team_id]}",
-	     "x.yaml:2:48: warning: governance.budgets[0].team_id is not part of this build and is "
-	     "not enforced (accepted by supervisor.accept_unbuilt)\n"},
-	    {"  virtual_keys: [{id: k, name: a, value: b}]\n"
-	     "  budgets: [{max_limit: 1, reset_duration: 1d, team_id: x, virtual_key_id: k}]\n"
-	     "supervisor: {accept_unbuilt: [governance.budgets.team_id]}",
-	     "x.yaml:3:13: error: governance.budgets[0]: has more than one owner: keep "
-	     "virtual_key_id alone\n"
-	     "x.yaml:3:48: warning: governance.budgets[0].team_id is not part of this build and is "
-	     "not enforced (accepted by supervisor.accept_unbuilt)\n"},
+	     "\"x\": give it to one, or mend this one\n"},
 	    /* Where a budget stands is where it is spoken of. */
 	    {"  virtual_keys: [{id: k, name: a, value: b, budget: {max_limit: 1, reset_duration: "
 	     "1d}}]\n"
