@@ -121,7 +121,7 @@ static void refused_by_name(void **state)
 	static const char *const texts[][2] = {
 	    {"provider=x", "provider: no such"},
 	    {"=x", ": no such"},
-	    {"user_ids=x", "team_ids: no such"},
+	    {"user_ids=x", "user_ids: no such"},
 	    {"limit", "limit: must be"},
 	    {"limit=0", "limit: must be"},
 	    {"limit=1001", "limit: must be"},
