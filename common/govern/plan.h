@@ -159,8 +159,12 @@ const struct bf_plan_provider_config *bf_plan_provider_config(const struct bf_pl
 
 /* A model's name without its provider's: of "openai/gpt-4o" at openai "gpt-4o", elsewhere all. */
 struct bf_slice bf_model_bare(struct bf_slice model, struct bf_slice provider);
-/* Are these one model at this provider? With its name or without, in any case of letters. */
-bool bf_model_is(struct bf_slice a, struct bf_slice b, struct bf_slice provider);
+/*
+ * Whether a configuration that names a model means one that is asked of a provider: with that
+ * provider's name or without, in any case of letters; a name without a slash also means those that
+ * others prefix ("gpt-4o" is "openai/gpt-4o" at openrouter).
+ */
+bool bf_model_is(struct bf_slice named, struct bf_slice model, struct bf_slice provider);
 
 /* Which part of an owner is wrong. */
 enum bf_plan_part {

@@ -27,17 +27,19 @@ struct witness {
 	uint32_t count;
 };
 
+/* Whoever asks may put prefixes before a name, so any text may be a bare model: those that somebody
+ * named meet the most, with the limits of the rest of their names if they hold a slash. */
 static void look(const struct bf_plan *plan, struct witness *worst, struct bf_slice provider,
 		 struct bf_slice model)
 {
-	const struct plan_names names = plan_names_of(provider, model);
+	const struct plan_names names = plan_names_of(provider, bf_model_bare(model, provider));
 	struct plan_lane lane = {.room = 0};
 
 	plan_lane_lay(&lane, plan, worst->key, &names);
-	if (lane.count < worst->count)
+	if (lane.count <= worst->count)
 		return;
 	worst->provider = provider;
-	worst->model = model;
+	worst->model = names.model;
 	worst->count = lane.count;
 }
 
@@ -55,7 +57,7 @@ static int compare_providers(const void *va, const void *vb)
 static uint64_t places_most(const struct bf_conf_governance *g)
 {
 	const struct bf_conf_virtual_key *keys = g->virtual_keys.items;
-	uint64_t most = 1 + (uint64_t)g->providers.count + g->model_configs.count;
+	uint64_t most = 1 + (uint64_t)plan_index_entries(g);
 
 	for (uint32_t k = 0; k < g->virtual_keys.count; k++)
 		most += keys[k].provider_configs.count;
@@ -64,20 +66,16 @@ static uint64_t places_most(const struct bf_conf_governance *g)
 
 static void list_providers(const struct plan_maker *m, struct places *p)
 {
-	const struct bf_conf_provider_limits *limits = m->governance->providers.items;
-	const struct bf_conf_model_config *models = m->governance->model_configs.items;
-	const struct bf_conf_virtual_key *keys = m->governance->virtual_keys.items;
+	const struct bf_plan_index *index = m->plan->index;
 	uint32_t n = 1;
 
-	for (uint32_t i = 0; i < m->governance->providers.count; i++)
-		p->providers[n++] = limits[i].own.name;
-	for (uint32_t i = 0; i < m->governance->model_configs.count; i++)
-		p->providers[n++] = models[i].provider;
-	for (uint32_t k = 0; k < m->governance->virtual_keys.count; k++) {
-		const struct bf_conf_provider_config *c = keys[k].provider_configs.items;
+	for (uint32_t i = 0; i < index->entry_count; i++)
+		p->providers[n++] = index->entries[i].provider;
+	for (uint32_t k = 0; k < m->plan->key_count; k++) {
+		const struct bf_plan_key *key = &m->plan->keys[k];
 
-		for (uint32_t i = 0; i < keys[k].provider_configs.count; i++)
-			p->providers[n++] = c[i].provider;
+		for (uint32_t i = 0; i < key->conf->provider_configs.count; i++)
+			p->providers[n++] = key->provider_configs[i].conf->provider;
 	}
 	qsort(p->providers, n, sizeof(*p->providers), compare_providers);
 	p->count = 1;
@@ -88,7 +86,7 @@ static void list_providers(const struct plan_maker *m, struct places *p)
 
 static int make_places(const struct plan_maker *m, struct places *ret_places)
 {
-	const struct bf_conf_model_config *models = m->governance->model_configs.items;
+	const struct bf_plan_index *index = m->plan->index;
 	size_t most = places_most(m->governance);
 	struct places p = {.providers = bf_arena_alloc(m->arena, most * sizeof(*p.providers)),
 			   .models = bf_arena_alloc(m->arena, most * sizeof(*p.models))};
@@ -99,97 +97,118 @@ static int make_places(const struct plan_maker *m, struct places *ret_places)
 	for (uint32_t i = 0; i < p.count; i++) {
 		struct witness worst = {.key = NULL};
 
-		for (uint32_t k = 0; k < m->governance->model_configs.count; k++)
-			if (models[k].scope != BF_MODEL_VIRTUAL_KEY)
-				look(m->plan, &worst, p.providers[i], models[k].model_name);
+		for (uint32_t k = 0; k < index->entry_count; k++)
+			if (index->entries[k].scope == 0)
+				look(m->plan, &worst, p.providers[i], index->entries[k].model);
 		p.models[i] = worst.model;
 	}
 	*ret_places = p;
 	return 0;
 }
 
-/* A model that neither the key nor everybody has limits of meets no more than these do. */
+static void look_everywhere(const struct bf_plan *plan, struct witness *worst,
+			    const struct places *p, struct bf_slice model)
+{
+	for (uint32_t i = 0; i < p->count; i++)
+		look(plan, worst, p->providers[i], model);
+}
+
+/* A model of the key's own, and those of everybody's that are this one with a prefix. */
+static void look_around(const struct bf_plan *plan, struct witness *worst, const struct places *p,
+			struct bf_slice model)
+{
+	const struct bf_slice nobody = {NULL, 0};
+	const struct bf_plan_index *index = plan->index;
+
+	look_everywhere(plan, worst, p, model);
+	for (uint32_t i = 0; i < index->entry_count; i++)
+		if (index->entries[i].scope == 0 &&
+		    bf_model_is(model, index->entries[i].model, nobody))
+			look_everywhere(plan, worst, p, index->entries[i].model);
+}
+
+/* A model of which the key has no limits meets no more than the worst of everybody's. */
 static struct witness worst_of(const struct bf_plan *plan, const struct places *p,
 			       const struct bf_plan_key *key)
 {
 	struct witness worst = {.key = key};
+	struct plan_place places[PLAN_PLACES_MAX];
 
-	for (uint32_t i = 0; i < p->count; i++) {
+	for (uint32_t i = 0; i < p->count; i++)
 		look(plan, &worst, p->providers[i], p->models[i]);
-		for (uint32_t k = 0; key && k < key->model_config_count; k++)
-			look(plan, &worst, p->providers[i],
-			     key->model_configs[k]->conf->model_name);
+	for (uint32_t k = 0; key && k < key->model_config_count; k++) {
+		unsigned count = plan_places_of(key->model_configs[k]->conf, places);
+
+		for (unsigned i = 0; i < count; i++)
+			look_around(plan, &worst, p, places[i].model);
 	}
 	return worst;
 }
 
 /* ---- what maxima tell */
 
+static uint32_t limits_at(const struct bf_plan *plan, uint32_t scope, enum plan_target target,
+			  struct bf_slice provider, struct bf_slice model)
+{
+	const struct plan_names names = plan_names_of(provider, model);
+	struct plan_lane lane = {.room = 0};
+
+	plan_lane_target(&lane, plan->index, scope, target, &names);
+	return lane.count;
+}
+
+static uint32_t sum_of(const uint32_t most[PLAN_TARGET_COUNT + 1])
+{
+	uint32_t sum = 0;
+
+	for (unsigned t = 0; t <= PLAN_TARGET_COUNT; t++)
+		sum += most[t];
+	return sum;
+}
+
 static uint32_t most_of_everybody(const struct bf_plan *plan)
 {
-	uint32_t most = 0;
+	const struct bf_plan_index *index = plan->index;
+	uint32_t most[PLAN_TARGET_COUNT + 1] = {0};
 
-	for (unsigned t = 0; t < PLAN_TARGET_COUNT; t++)
-		most += plan->index->worst[t];
-	return most;
+	for (uint32_t i = 0; i < index->entry_count; i++) {
+		const struct plan_entry *e = &index->entries[i];
+
+		if (e->scope == 0)
+			most[e->target] = BF_MAX(
+			    most[e->target], limits_at(plan, 0, e->target, e->provider, e->model));
+	}
+	return sum_of(most);
+}
+
+static void add_most(const struct bf_plan *plan, uint32_t scope,
+		     const struct bf_conf_model_config *conf, uint32_t most[PLAN_TARGET_COUNT + 1])
+{
+	struct plan_place places[PLAN_PLACES_MAX];
+	unsigned count = plan_places_of(conf, places);
+
+	for (unsigned i = 0; i < count; i++) {
+		uint32_t limits =
+		    limits_at(plan, scope, places[i].target, places[i].provider, places[i].model);
+
+		most[places[i].target] = BF_MAX(most[places[i].target], limits);
+	}
 }
 
 static uint32_t most_of_key(const struct bf_plan *plan, const struct bf_plan_key *key)
 {
 	uint32_t scope = (uint32_t)(key - plan->keys) + 1;
-	uint32_t most[PLAN_TARGET_CONFIG + 1] = {0}, sum = key->always.count;
+	uint32_t most[PLAN_TARGET_COUNT + 1] = {0};
 
 	for (uint32_t i = 0; i < key->conf->provider_configs.count; i++)
 		most[PLAN_TARGET_CONFIG] =
 		    BF_MAX(most[PLAN_TARGET_CONFIG], key->provider_configs[i].own.limit_count);
-	for (uint32_t i = 0; i < key->model_config_count; i++) {
-		const struct bf_conf_model_config *conf = key->model_configs[i]->conf;
-		struct plan_names names = plan_names_of(conf->provider, conf->model_name);
-		enum plan_target target = plan_target_of(conf);
-		const struct plan_entry *e = plan_index_find(plan->index, scope, target, &names);
-		uint32_t limits = 0;
-
-		for (; e; e = plan_index_next(plan->index, e))
-			limits += e->own->limit_count;
-		most[target] = BF_MAX(most[target], limits);
-	}
-	for (unsigned t = 0; t < BF_ARRAY_LEN(most); t++)
-		sum += most[t];
-	return sum;
+	for (uint32_t i = 0; i < key->model_config_count; i++)
+		add_most(plan, scope, key->model_configs[i]->conf, most);
+	return key->always.count + sum_of(most);
 }
 
 /* ---- saying so */
-
-static bool same_owner(const struct bf_limit *a, const struct bf_limit *b)
-{
-	return a->owner == b->owner && bf_slice_eq(a->owner_id, b->owner_id);
-}
-
-/* "3 of team \"blue\", 40 of virtual_key \"Key\"", as many as fit. */
-static void name_owners(char *text, size_t size, const struct bf_limit *const *items,
-			uint32_t count)
-{
-	size_t at = 0;
-
-	for (uint32_t i = 0; i < count && at < size; i++) {
-		uint32_t n = 0, first = i;
-		struct bf_slice name = items[i]->owner_name;
-
-		for (uint32_t k = 0; k < count; k++) {
-			bool same = same_owner(items[i], items[k]);
-
-			n += same;
-			first = same ? BF_MIN(first, k) : first;
-		}
-		if (first != i)
-			continue;
-		if (name.len == 0)
-			name = items[i]->owner_id;
-		at += (size_t)snprintf(text + at, size - at, "%s%" PRIu32 " of %s \"%.*s\"",
-				       at ? ", " : "", n, bf_owner_name(items[i]->owner),
-				       (int)BF_MIN(name.len, 40u), name.len ? name.ptr : "");
-	}
-}
 
 static const char *quoted(const char *what, struct bf_slice name, char out[64])
 {
@@ -208,7 +227,7 @@ static int tell(struct plan_maker *m, const struct witness *worst)
 	char owners[300], provider[64], model[64];
 
 	plan_lane_lay(&lane, m->plan, worst->key, &names);
-	name_owners(owners, sizeof(owners), items, BF_MIN(lane.count, lane.room));
+	plan_name_owners(owners, sizeof(owners), items, BF_MIN(lane.count, lane.room));
 	if (worst->key)
 		m->fault = (struct bf_plan_fault){.owner = BF_OWNER_VIRTUAL_KEY,
 						  .index = (uint32_t)(worst->key - m->plan->keys)};

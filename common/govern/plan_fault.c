@@ -2,6 +2,9 @@
  * What is wrong with a plan, and at whom. Called while one is made. Must never stop a check that
  * wants to know of everything.
  */
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "common/base/macros.h"
 #include "common/govern/plan_priv.h"
 
@@ -132,4 +135,33 @@ int plan_say(const struct plan_maker *m, int code, struct bf_err *err)
 				  BF_SLICE_FMT(name), m->err.text);
 	return bf_err_set(err, code, "governance.%s: \"%.*s\": %s", lists[m->fault.owner],
 			  BF_SLICE_FMT(name), m->err.text);
+}
+
+static bool same_owner(const struct bf_limit *a, const struct bf_limit *b)
+{
+	return a->owner == b->owner && bf_slice_eq(a->owner_id, b->owner_id);
+}
+
+void plan_name_owners(char *text, size_t size, const struct bf_limit *const *items, uint32_t count)
+{
+	size_t at = 0;
+
+	for (uint32_t i = 0; i < count && at < size; i++) {
+		uint32_t n = 0, first = i;
+		struct bf_slice name = items[i]->owner_name;
+
+		for (uint32_t k = 0; k < count; k++) {
+			bool same = same_owner(items[i], items[k]);
+
+			n += same;
+			first = same ? BF_MIN(first, k) : first;
+		}
+		if (first != i)
+			continue;
+		if (name.len == 0)
+			name = items[i]->owner_id;
+		at += (size_t)snprintf(text + at, size - at, "%s%" PRIu32 " of %s \"%.*s\"",
+				       at ? ", " : "", n, bf_owner_name(items[i]->owner),
+				       (int)BF_MIN(name.len, 40u), name.len ? name.ptr : "");
+	}
 }

@@ -11,15 +11,30 @@
 
 struct bf_slice bf_model_bare(struct bf_slice model, struct bf_slice provider)
 {
-	if (provider.len == 0 || model.len <= provider.len || model.ptr[provider.len] != '/' ||
-	    !bf_slice_starts_nocase(model, provider))
-		return model;
-	return (struct bf_slice){model.ptr + provider.len + 1, model.len - provider.len - 1};
+	while (provider.len && model.len > provider.len && model.ptr[provider.len] == '/' &&
+	       bf_slice_starts_nocase(model, provider)) {
+		model.ptr += provider.len + 1;
+		model.len -= provider.len + 1;
+	}
+	return model;
 }
 
-bool bf_model_is(struct bf_slice a, struct bf_slice b, struct bf_slice provider)
+/* Of "vendor/name" the name; empty when there is no slash. */
+static struct bf_slice last_of(struct bf_slice model)
 {
-	return bf_slice_eq_nocase(bf_model_bare(a, provider), bf_model_bare(b, provider));
+	const char *slash = model.len ? memrchr(model.ptr, '/', model.len) : NULL;
+
+	if (!slash)
+		return (struct bf_slice){NULL, 0};
+	return (struct bf_slice){slash + 1, model.len - (size_t)(slash + 1 - model.ptr)};
+}
+
+bool bf_model_is(struct bf_slice named, struct bf_slice model, struct bf_slice provider)
+{
+	struct bf_slice bare = bf_model_bare(model, provider), last = last_of(bare);
+
+	named = bf_model_bare(named, provider);
+	return bf_slice_eq_nocase(named, bare) || (last.len && bf_slice_eq_nocase(named, last));
 }
 
 /* FNV-1a over eight bytes at a time of names whose case does not matter; what it takes for equal
@@ -38,11 +53,16 @@ static uint64_t hash_name(struct bf_slice name)
 	return hash;
 }
 
-struct plan_names plan_names_of(struct bf_slice provider, struct bf_slice model)
+struct plan_names plan_names_of(struct bf_slice provider, struct bf_slice bare_model)
 {
-	struct bf_slice bare = bf_model_bare(model, provider);
+	struct bf_slice last = last_of(bare_model);
 
-	return (struct plan_names){provider, bare, hash_name(provider), hash_name(bare)};
+	return (struct plan_names){.provider = provider,
+				   .model = bare_model,
+				   .last = last,
+				   .provider_hash = hash_name(provider),
+				   .model_hash = hash_name(bare_model),
+				   .last_hash = last.len ? hash_name(last) : 0};
 }
 
 /* ---- targets */
@@ -108,6 +128,11 @@ const struct plan_entry *plan_index_find(const struct bf_plan_index *index, uint
 
 /* ---- making it */
 
+uint32_t plan_index_entries(const struct bf_conf_governance *g)
+{
+	return PLAN_PLACES_MAX * g->model_configs.count + g->providers.count;
+}
+
 uint32_t plan_index_slots(uint32_t entries)
 {
 	uint32_t slots = 16;
@@ -123,7 +148,7 @@ static void insert(struct bf_plan_index *index, uint32_t scope, enum plan_target
 {
 	struct plan_entry *e = &index->entries[index->entry_count];
 	uint64_t hash = hash_target(scope, target, names);
-	uint32_t s = slot_of(index, hash, scope, target, names), limits = 0;
+	uint32_t s = slot_of(index, hash, scope, target, names);
 
 	*e = (struct plan_entry){.hash = hash,
 				 .scope = scope,
@@ -133,34 +158,45 @@ static void insert(struct bf_plan_index *index, uint32_t scope, enum plan_target
 				 .model = names->model,
 				 .own = own};
 	index->slots[s] = ++index->entry_count;
-	for (const struct plan_entry *of = e; scope == 0 && of; of = plan_index_next(index, of))
-		limits += of->own->limit_count;
-	index->worst[target] = BF_MAX(index->worst[target], limits);
 }
 
-enum plan_target plan_target_of(const struct bf_conf_model_config *conf)
+unsigned plan_places_of(const struct bf_conf_model_config *conf,
+			struct plan_place ret_places[PLAN_PLACES_MAX])
 {
-	if (bf_slice_is(conf->model_name, "*"))
-		return conf->provider.len ? PLAN_TARGET_ANY_MODEL_AT : PLAN_TARGET_ANY_MODEL;
-	return conf->provider.len ? PLAN_TARGET_MODEL_AT : PLAN_TARGET_MODEL;
+	struct bf_slice model = bf_model_bare(conf->model_name, conf->provider), prefix;
+	bool any = bf_slice_is(conf->model_name, "*"), at = conf->provider.len > 0;
+	const char *slash = model.len ? memchr(model.ptr, '/', model.len) : NULL;
+
+	ret_places[0] =
+	    (struct plan_place){any ? (at ? PLAN_TARGET_ANY_MODEL_AT : PLAN_TARGET_ANY_MODEL)
+				    : (at ? PLAN_TARGET_MODEL_AT : PLAN_TARGET_MODEL),
+				conf->provider, model};
+	if (at || !slash)
+		return 1;
+	prefix = (struct bf_slice){model.ptr, (size_t)(slash - model.ptr)};
+	ret_places[1] =
+	    (struct plan_place){PLAN_TARGET_MODEL_AT, prefix, bf_model_bare(model, prefix)};
+	return 2;
 }
 
 static void insert_model(struct plan_maker *m, struct bf_plan_index *index,
 			 const struct bf_plan_model_config *model)
 {
-	const struct bf_conf_model_config *conf = model->conf;
-	struct plan_names names = plan_names_of(conf->provider, conf->model_name);
-	enum plan_target target = plan_target_of(conf);
-	uint32_t k;
+	struct plan_place places[PLAN_PLACES_MAX];
+	unsigned count = plan_places_of(model->conf, places);
+	unsigned *targets = &m->plan->targets;
+	uint32_t scope = 0;
 
-	if (conf->scope != BF_MODEL_VIRTUAL_KEY) {
-		m->plan->targets |= 1u << target;
-		insert(index, 0, target, &names, &model->own);
-		return;
+	if (model->conf->scope == BF_MODEL_VIRTUAL_KEY) {
+		scope = plan_ids_find(&m->keys, model->conf->scope_id) + 1;
+		targets = &m->plan->keys[scope - 1].targets;
 	}
-	k = plan_ids_find(&m->keys, conf->scope_id);
-	m->plan->keys[k].targets |= 1u << target;
-	insert(index, k + 1, target, &names, &model->own);
+	for (unsigned i = 0; i < count; i++) {
+		struct plan_names names = plan_names_of(places[i].provider, places[i].model);
+
+		*targets |= 1u << places[i].target;
+		insert(index, scope, places[i].target, &names, &model->own);
+	}
 }
 
 static void insert_providers(struct plan_maker *m, struct bf_plan_index *index)
@@ -214,7 +250,7 @@ static int list_models(struct plan_maker *m)
 
 int plan_index_make(struct plan_maker *m)
 {
-	uint32_t most = m->governance->model_configs.count + m->governance->providers.count;
+	uint32_t most = plan_index_entries(m->governance);
 	struct bf_plan_index *index = bf_arena_alloc(m->arena, sizeof(*index));
 	uint32_t slots = plan_index_slots(most);
 

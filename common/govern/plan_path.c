@@ -38,16 +38,26 @@ static void lay_budgets(struct plan_lane *lane, const struct bf_plan_owner *own)
 	lane->has_budget = true;
 }
 
-static void lay_target(struct plan_lane *lane, const struct bf_plan_index *index, uint32_t scope,
-		       enum plan_target target, const struct plan_names *names)
+static void lay_chain(struct plan_lane *lane, const struct bf_plan_index *index,
+		      const struct plan_entry *e)
 {
-	const struct plan_entry *e = plan_index_find(index, scope, target, names);
-
 	for (; e; e = plan_index_next(index, e)) {
 		lay_rates(lane, e->own);
 		lay_budgets(lane, e->own);
 		lane->by_target = true;
 	}
+}
+
+void plan_lane_target(struct plan_lane *lane, const struct bf_plan_index *index, uint32_t scope,
+		      enum plan_target target, const struct plan_names *names)
+{
+	struct plan_names last;
+
+	lay_chain(lane, index, plan_index_find(index, scope, target, names));
+	if (target > PLAN_TARGET_MODEL || names->last.len == 0)
+		return;
+	last = plan_names_last(names);
+	lay_chain(lane, index, plan_index_find(index, scope, target, &last));
 }
 
 static void lay_models(struct plan_lane *lane, const struct bf_plan_index *index, uint32_t scope,
@@ -56,7 +66,7 @@ static void lay_models(struct plan_lane *lane, const struct bf_plan_index *index
 	unsigned left = targets & PLAN_TARGETS_OF_MODELS;
 
 	for (; left; left &= left - 1)
-		lay_target(lane, index, scope, (enum plan_target)__builtin_ctz(left), names);
+		plan_lane_target(lane, index, scope, (enum plan_target)__builtin_ctz(left), names);
 }
 
 static void lay_key(struct plan_lane *lane, const struct bf_plan *plan,
@@ -87,7 +97,7 @@ void plan_lane_lay(struct plan_lane *lane, const struct bf_plan *plan,
 		   const struct bf_plan_key *key, const struct plan_names *names)
 {
 	if (plan->targets & 1u << PLAN_TARGET_PROVIDER)
-		lay_target(lane, plan->index, 0, PLAN_TARGET_PROVIDER, names);
+		plan_lane_target(lane, plan->index, 0, PLAN_TARGET_PROVIDER, names);
 	lay_models(lane, plan->index, 0, plan->targets, names);
 	if (key)
 		lay_key(lane, plan, key, names);
@@ -105,7 +115,7 @@ int bf_plan_path(const struct bf_plan *plan, const struct bf_plan_key *key,
 	*ret_path = key ? key->always : (struct bf_plan_path){NULL, 0, false};
 	if (!plan->targets && !(key && key->targets))
 		return 0;
-	names = plan_names_of(provider, model);
+	names = plan_names_of(provider, bf_model_bare(model, provider));
 	plan_lane_lay(&lane, plan, key, &names);
 	if (!lane.by_target)
 		return 0;

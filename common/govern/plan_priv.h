@@ -64,6 +64,9 @@ int plan_say(const struct plan_maker *m, int code, struct bf_err *err);
 /* Turns the fault to whoever has this limit. */
 void plan_seat_of(struct plan_maker *m, const struct bf_limit *limit);
 
+/* "3 of team \"blue\", 40 of virtual_key \"Key\"": as many as fit. */
+void plan_name_owners(char *text, size_t size, const struct bf_limit *const *items, uint32_t count);
+
 /* ---- plan_owner.c */
 
 /* Who gets limits, and the rows that these are about. */
@@ -112,28 +115,49 @@ struct bf_plan_index {
 	uint32_t entry_count;
 	uint32_t *slots; /* 1 + first entry of a chain; 0: free */
 	uint32_t slot_mask;
-	uint32_t worst[PLAN_TARGET_COUNT]; /* most limits of one target, of everybody's */
 };
 
-/* The two names, hashed once for all lookups of a request. */
+/* Names, hashed once for all lookups of a request. */
 struct plan_names {
 	struct bf_slice provider, model;
-	uint64_t provider_hash, model_hash;
+	struct bf_slice last; /* of a model "vendor/name" the name; else empty */
+	uint64_t provider_hash, model_hash, last_hash;
 };
 
+/* The most entries and slots of a configuration. */
+uint32_t plan_index_entries(const struct bf_conf_governance *governance);
 uint32_t plan_index_slots(uint32_t entries);
 int plan_index_make(struct plan_maker *m);
-struct plan_names plan_names_of(struct bf_slice provider, struct bf_slice model);
-/* The first of a target's owners; NULL: it has none. */
+/* Of a bare model of this provider's. */
+struct plan_names plan_names_of(struct bf_slice provider, struct bf_slice bare_model);
+/* The first of a target's owners; NULL: it has none. Those of names->last are another target. */
 const struct plan_entry *plan_index_find(const struct bf_plan_index *index, uint32_t scope,
 					 enum plan_target target, const struct plan_names *names);
+/* The same names with names->last as the model. */
+static inline struct plan_names plan_names_last(const struct plan_names *names)
+{
+	return (struct plan_names){.provider = names->provider,
+				   .model = names->last,
+				   .provider_hash = names->provider_hash,
+				   .model_hash = names->last_hash};
+}
 static inline const struct plan_entry *plan_index_next(const struct bf_plan_index *index,
 						       const struct plan_entry *entry)
 {
 	return entry->next ? &index->entries[entry->next - 1] : NULL;
 }
 
-enum plan_target plan_target_of(const struct bf_conf_model_config *conf);
+/* Where a model configuration applies: at one target, or, when it names "openai/gpt-4o" of any
+ * provider, also at openai's gpt-4o. No request meets both. */
+struct plan_place {
+	enum plan_target target;
+	struct bf_slice provider, model;
+};
+
+#define PLAN_PLACES_MAX 2u
+
+unsigned plan_places_of(const struct bf_conf_model_config *conf,
+			struct plan_place ret_places[PLAN_PLACES_MAX]);
 
 /* ---- plan_path.c */
 
@@ -145,6 +169,10 @@ struct plan_lane {
 	bool by_target; /* some of it depends on the target */
 };
 
+/* The limits of one target. */
+void plan_lane_target(struct plan_lane *lane, const struct bf_plan_index *index, uint32_t scope,
+		      enum plan_target target, const struct plan_names *names);
+/* All of them. */
 void plan_lane_lay(struct plan_lane *lane, const struct bf_plan *plan,
 		   const struct bf_plan_key *key, const struct plan_names *names);
 /* What keys meet always. 0 or -ENOMEM. */

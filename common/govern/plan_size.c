@@ -50,7 +50,7 @@ struct plan_counts plan_counts_of(const struct bf_conf_governance *g)
 		(void)add_limits_of(&keys[k].provider_configs,
 				    sizeof(struct bf_conf_provider_config), &n.limits);
 	}
-	n.slots = plan_index_slots(g->model_configs.count + g->providers.count);
+	n.slots = plan_index_slots(plan_index_entries(g));
 	return n;
 }
 
@@ -65,7 +65,6 @@ _Static_assert(offsetof(struct bf_conf_provider_limits, own) == 0 &&
 struct bf_plan_size bf_plan_worst(const struct bf_conf_governance *g)
 {
 	const struct plan_counts n = plan_counts_of(g);
-	uint64_t targets = (uint64_t)g->model_configs.count + g->providers.count;
 	uint64_t ids = (uint64_t)g->rate_limits.count + g->teams.count + g->customers.count +
 		       g->virtual_keys.count;
 	uint64_t owners = (uint64_t)g->providers.count + g->teams.count + g->customers.count;
@@ -76,7 +75,8 @@ struct bf_plan_size bf_plan_worst(const struct bf_conf_governance *g)
 		     g->model_configs.count * sizeof(struct bf_plan_model_config) +
 		     n.configs * sizeof(struct bf_plan_provider_config) +
 		     n.keys * sizeof(struct bf_plan_key) + n.limits * sizeof(struct bf_limit) +
-		     sizeof(struct bf_plan_index) + targets * sizeof(struct plan_entry) +
+		     sizeof(struct bf_plan_index) +
+		     (uint64_t)plan_index_entries(g) * sizeof(struct plan_entry) +
 		     n.slots * sizeof(uint32_t) +
 		     /* Lists of models, of what keys meet always, of limits by identity. */
 		     ((uint64_t)g->model_configs.count + n.always + n.limits) * sizeof(void *) +
