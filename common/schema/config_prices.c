@@ -107,6 +107,8 @@ static const struct bf_field price_fields[] = {
 const struct bf_table bf_price_fields_table = {
     .name = "governance.pricing_overrides.pricing_patch",
     .size = sizeof(struct bf_conf_price),
+    /* Not every kind has every rate: BF_PRICE_NOT_GIVEN. */
+    .blank = 0xff,
     BF_ROWS(price_fields),
     .doc = "What a model costs.",
 };

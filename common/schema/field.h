@@ -125,6 +125,7 @@ struct bf_table {
 	const struct bf_field *fields;
 	size_t size;          /* sizeof the C struct */
 	uint16_t field_count; /* at most BF_TABLE_MAX_FIELDS */
+	uint8_t blank;        /* what bytes are that no field describes: 0, or 0xff for -1 */
 	/* Checks that need more than one field. Returns 0 or fills err with what is wrong and how
 	 * to mend it. */
 	int (*check)(const void *object, struct bf_err *err);
