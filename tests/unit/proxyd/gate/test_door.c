@@ -1,4 +1,5 @@
 /* One door: no route reaches a provider but through admission, whatever is added to the table. */
+#include "proxyd/gate/explain.h"
 #include "proxyd/gate/health.h"
 #include "proxyd/gate/infer.h"
 #include "proxyd/gate/logs.h"
@@ -11,8 +12,8 @@ static struct shm_usage_record rows[8];
 
 /* What these tell they know by themselves. Whoever adds one here has looked whom it asks. */
 static void (*const local_handlers[])(struct exchange *x) = {
-    health_answer, health_answer_live, health_answer_ready, logs_list,
-    logs_show,     metrics_answer,     models_answer,       models_answer_one,
+    explain_answer, health_answer,  health_answer_live, health_answer_ready, logs_list,
+    logs_show,      metrics_answer, models_answer,      models_answer_one,
 };
 
 static bool is_local(const struct route *route)
