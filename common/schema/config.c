@@ -280,6 +280,14 @@ static const struct bf_field config_fields[] = {
      .audience = BF_FOR_SUPERVISOR,
      .reload = BF_RELOAD_LIVE,
      .doc = "SHA-256 of the file."},
+    {.name = "governance_bytes",
+     .type = BF_T_UINT,
+     BF_FIELD(bf_config, governance_bytes),
+     .max = INT64_MAX,
+     .flags = BF_INTERNAL,
+     .audience = BF_FOR_SUPERVISOR,
+     .reload = BF_RELOAD_LIVE,
+     .doc = "Memory for limits."},
 };
 
 const struct bf_table bf_config_table = {

@@ -157,6 +157,8 @@ struct bf_config {
 	struct bf_array unbuilt; /* of struct bf_slice: keys of Bifrost's that were named and have
 				    no effect here */
 	struct bf_slice config_hash; /* hex SHA-256 of the file */
+	uint64_t governance_bytes;   /* the most that keys, owners and limits take in a process that
+					has them; for who is not to see them */
 	/* For compatibility of files: */
 	struct bf_slice schema_url; /* "$schema", for editors */
 	uint64_t
@@ -169,7 +171,8 @@ extern const struct bf_table bf_config_table;
  * The most memory that one of so many workers can take under this configuration, in bytes, beside
  * its part of the segment: bodies and answers each within server.body_memory in buffers that grow
  * by doubling, every connection with a full header section and its pipelined bytes, requests that
- * run or wait, connections to providers, and 8 MiB of caches. The parts are in proxyd/README.md.
+ * run or wait, connections to providers, limits, and 8 MiB of caches. The parts are in
+ * proxyd/README.md.
  */
 uint64_t bf_config_worker_worst_bytes(const struct bf_config *config, uint32_t workers);
 

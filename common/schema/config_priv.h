@@ -73,6 +73,8 @@ void bf_prices_complete(struct bf_whole *w);
 void bf_budgets_complete(struct bf_whole *w);
 /* What of its windows has no effect. Only when it has no errors. */
 void bf_windows_warn(struct bf_whole *w);
+/* What a process with limits takes for them at most: worst_case.c. */
+uint64_t bf_governance_worst_bytes(const struct bf_conf_governance *governance);
 /* The node of governance.NAME. */
 const struct bf_node *bf_governance_block(const struct bf_whole *w, const char *name);
 /* Does it stand there, and is it not null? */
