@@ -11,8 +11,10 @@
 #include "proxyd/gate/decide.h"
 #include "shm/health.h"
 
-#define GOVERN_PLAN_MAX    (1u << 30) /* of 10,000 keys with all budgets that they may have: 70 MB */
+#define GOVERN_PLAN_MAX    (1u << 30)
 #define GOVERN_UNPRICED_MS 60000
+
+_Static_assert(sizeof(struct govern_place) == 48, "common/schema/worst_case.c counts so much");
 
 static int govern_plan(struct governance *g, const struct bf_config *config, struct bf_err *err)
 {
@@ -28,15 +30,23 @@ static int govern_plan(struct governance *g, const struct bf_config *config, str
 	return 0;
 }
 
+/* Is there anything that costs, or anything that limits those without a key? */
+static bool govern_others(const struct bf_config *config)
+{
+	const struct bf_conf_governance *g = &config->governance;
+
+	return g->pricing_overrides.count > 0 || config->pricing.sheet.entries.count > 0 ||
+	       g->unpriced_models == BF_UNPRICED_DEFAULT_PRICE || g->providers.count > 0 ||
+	       g->model_configs.count > 0;
+}
+
 int govern_open(struct worker *w, struct bf_err *err)
 {
 	const struct bf_config *config = w->config;
 	bool keyed =
 	    config->governance.virtual_keys.count > 0 || config->client.enforce_auth_on_inference;
 
-	if (!keyed && config->governance.pricing_overrides.count == 0 &&
-	    config->pricing.sheet.entries.count == 0 &&
-	    config->governance.unpriced_models != BF_UNPRICED_DEFAULT_PRICE)
+	if (!keyed && !govern_others(config))
 		return 0;
 	w->governance = calloc(1, sizeof(*w->governance));
 	if (!w->governance)

@@ -141,7 +141,7 @@ void limits_busy(struct exchange *x, struct limits_refusal *no)
 {
 	*no = (struct limits_refusal){0};
 	(void)limits_not_now(x, SHM_M_LIMIT_TOO_BUSY, "limits_busy",
-			     "the limits of this virtual key are in use by too many at once; try "
+			     "the limits of this request are in use by too many at once; try "
 			     "again",
 			     no);
 }
@@ -238,6 +238,15 @@ static struct bf_slice limits_lines(struct exchange *x, const struct limits_wish
 	return limits_text_lines(text, &left[BF_QUANTITY_REQUESTS], &left[BF_QUANTITY_TOKENS]);
 }
 
+/* Whether another provider or model may be within its limits. Requests of a key are the same of
+ * every model. */
+static bool limits_are_of_target(const struct bf_limit *limit)
+{
+	return limit->quantity == BF_QUANTITY_TOKENS || limit->quantity == BF_QUANTITY_NUSD ||
+	       limit->owner == BF_OWNER_PROVIDER || limit->owner == BF_OWNER_MODEL_CONFIG ||
+	       limit->owner == BF_OWNER_PROVIDER_CONFIG;
+}
+
 static enum limits_verdict limits_used_up(struct exchange *x, struct limits_wish *wish,
 					  unsigned which, struct limits_refusal *no)
 {
@@ -253,9 +262,7 @@ static enum limits_verdict limits_used_up(struct exchange *x, struct limits_wish
 	no->lines = limits_lines(x, wish, &now, false);
 	if (no->retry_after_s == 0)
 		no->lines = limits_text_merge(&x->arena, LIMITS_NO_RETRY, no->lines);
-	/* Requests are the same of every model. */
-	no->of_target =
-	    limit->quantity == BF_QUANTITY_TOKENS || limit->quantity == BF_QUANTITY_NUSD;
+	no->of_target = limits_are_of_target(limit);
 	return LIMITS_REFUSED;
 }
 
@@ -344,8 +351,7 @@ static enum limits_verdict limits_look_once(struct exchange *x, const struct lim
 
 	if (!limits_wants(x, now, wish))
 		return limits_not_now(x, SHM_M_LIMIT_NOT_READY, "limits_not_ready",
-				      "the limits of this virtual key are being loaded; try again",
-				      no);
+				      "the limits of this request are being loaded; try again", no);
 	enum shm_meter_verdict v =
 	    shm_meter_look(x->worker->seg, wish->wants, wish->n, &which, wish->room);
 	if (v == SHM_METER_OK)
