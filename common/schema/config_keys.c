@@ -115,6 +115,7 @@ static const struct bf_field virtual_key_fields[] = {
      .dflt = "true",
      .audience = FOR_PROXYD_WRITERD,
      .doc = "Whether the key may be used; false answers 403."},
+    BF_OWN_LIMITS(bf_conf_virtual_key),
     {.name = "team_id",
      .type = BF_T_STRING,
      BF_FIELD(bf_conf_virtual_key, team_id),
@@ -167,7 +168,6 @@ static const struct bf_field virtual_key_fields[] = {
      .audience = FOR_PROXYD_WRITERD,
      .doc = "Keep prompts and answers of its requests out of the rows, or in them; absent: as "
 	    "client.disable_content_logging says."},
-    BF_OWN_LIMITS(bf_conf_virtual_key),
 };
 
 const struct bf_table bf_virtual_key_table = {

@@ -73,11 +73,15 @@ static void a_good_one(void **state)
 	assert_int_equal(rate->token_max_limit, 1000);
 	assert_int_equal(rate->concurrent_max_limit, 5);
 	assert_int_equal(rate->request_max_limit, 0);
-	assert_int_equal(price[0].pricing_patch.input_cost_per_token_pusd, 150000);
-	assert_int_equal(price[0].pricing_patch.output_cost_per_token_pusd, 600000);
-	assert_int_equal(price[0].pricing_patch.cache_read_input_token_cost_pusd, 0);
+	assert_int_equal(price[0].pricing_patch.token_pusd[BF_PRICE_INPUT][BF_RATE_PLAIN], 150000);
+	assert_int_equal(price[0].pricing_patch.token_pusd[BF_PRICE_OUTPUT][BF_RATE_PLAIN], 600000);
+	assert_int_equal(price[0].pricing_patch.token_pusd[BF_PRICE_CACHE_READ][BF_RATE_PLAIN], 0);
+	/* One that has no key. */
+	assert_int_equal(price[0].pricing_patch.token_pusd[BF_PRICE_CACHE_WRITE][BF_RATE_FLEX],
+			 BF_PRICE_NOT_GIVEN);
 	assert_int_equal(price[0].id.len, 36);
-	assert_int_equal(price[1].pricing_patch.cache_read_input_token_cost_pusd, 2000000);
+	assert_int_equal(price[1].pricing_patch.token_pusd[BF_PRICE_CACHE_READ][BF_RATE_PLAIN],
+			 BF_PRICE_NOT_GIVEN);
 	assert_int_equal(price[1].scope_kind, BF_PRICE_GLOBAL);
 	bed_done(&b);
 }

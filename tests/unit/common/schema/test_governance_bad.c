@@ -210,9 +210,7 @@ static void bad_prices(void **state)
 	     "x.yaml:2:23: error: governance.pricing_overrides[0]: \"pricing_patch\" is missing: "
 	     "add "
 	     "it\n"},
-	    {PRICE("pattern: m, ", ""),
-	     "x.yaml:2:45: error: governance.pricing_overrides[0].pricing_patch: "
-	     "\"output_cost_per_token\" is missing: add it\n"},
+	    {PRICE("pattern: m, ", ""), ""},
 	    {PRICE("pattern: m, ", "output_cost_per_token: 1e-13"),
 	     "x.yaml:2:112: error: "
 	     "governance.pricing_overrides[0].pricing_patch.output_cost_per_token: must be a "
@@ -231,36 +229,28 @@ static void bad_prices(void **state)
 	     "model's name, or * with match_type: wildcard\n"},
 	    {PRICE("pattern: m, scope_kind: provider, ", "output_cost_per_token: 0"),
 	     "x.yaml:2:23: error: governance.pricing_overrides[0]: scope_kind: provider needs "
-	     "provider_id: add the provider's name\n"},
+	     "provider_id: add it\n"},
 	    {PRICE("pattern: m, provider_id: mock, ", "output_cost_per_token: 0"),
-	     "x.yaml:2:23: error: governance.pricing_overrides[0]: provider_id is for scope_kind: "
-	     "provider: write that, or remove it\n"},
+	     "x.yaml:2:23: error: governance.pricing_overrides[0]: scope_kind: global has no "
+	     "provider_id: remove it, or write the scope that has one\n"},
 	    {PRICE("pattern: m, scope_kind: provider, provider_id: nobody, ",
 		   "output_cost_per_token: 0"),
 	     "x.yaml:2:80: warning: governance.pricing_overrides[0].provider_id: no provider has "
 	     "the "
 	     "name \"nobody\": the price is never used\n"},
 	    {PRICE("pattern: m, scope_kind: virtual_key, ", "output_cost_per_token: 0"),
-	     "x.yaml:2:57: error: governance.pricing_overrides[0].scope_kind: virtual_key is not "
-	     "part "
-	     "of this build: use global\n"},
+	     "x.yaml:2:23: error: governance.pricing_overrides[0]: scope_kind: virtual_key needs "
+	     "virtual_key_id: add it\n"},
 	    {PRICE("pattern: m, match_type: regex, ", "output_cost_per_token: 0"),
 	     "x.yaml:2:57: error: governance.pricing_overrides[0].match_type: must be one of "
 	     "exact, "
 	     "wildcard, not \"regex\"\n"},
 	    {PRICE("pattern: m, request_types: [chat], ", "output_cost_per_token: 0"),
-	     "x.yaml:2:45: error: governance.pricing_overrides[0].request_types is not part of "
-	     "this "
-	     "build and would not be enforced: remove it, or list "
-	     "\"governance.pricing_overrides.request_types\" in supervisor.accept_unbuilt to start "
-	     "without it\n"},
+	     "x.yaml:2:61: error: governance.pricing_overrides[0].request_types[0]: must be one of "
+	     "chat_completion, text_completion, responses, embedding, not \"chat\"\n"},
 	    {PRICE("pattern: m, ", "output_cost_per_token: 0, cost_per_request: 0"), ""},
 	    {PRICE("pattern: m, ", "output_cost_per_token: 0, output_cost_per_token_flex: 0.1"),
-	     "x.yaml:2:115: error: "
-	     "governance.pricing_overrides[0].pricing_patch.output_cost_per_token_flex is not part "
-	     "of this build and would not be enforced: remove it, or list "
-	     "\"governance.pricing_overrides.pricing_patch.output_cost_per_token_flex\" in "
-	     "supervisor.accept_unbuilt to start without it\n"},
+	     ""},
 	};
 
 	(void)state;

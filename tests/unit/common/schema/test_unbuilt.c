@@ -45,7 +45,8 @@ static void tuning_is_a_warning_and_counted(void **state)
 			 "providers: {mock: {prompt_cache: {auto_inject: true}}}\n"),
 	    "x.yaml:1:10: warning: client.initial_pool_size is not part of this build and has no "
 	    "effect\n"
-	    "x.yaml:2:13: warning: framework.pricing is not part of this build and has no effect\n"
+	    "x.yaml:2:23: warning: framework.pricing.pricing_sync_interval is not part of this "
+	    "build and has no effect\n"
 	    "x.yaml:3:20: warning: providers.mock.prompt_cache is not part of this build and has "
 	    "no effect\n");
 	assert_int_equal(b.result, 0);
