@@ -132,6 +132,8 @@ static int infer_tape(struct exchange *x, const struct provider_set *set, struct
 		return -1;
 	if (govern_limits(x))
 		infer_length(x, &tape);
+	if (x->worker->governance)
+		infer_tier(x, &tape);
 	return infer_stream(x, &tape, e);
 }
 

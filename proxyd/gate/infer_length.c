@@ -85,3 +85,12 @@ void infer_length(struct exchange *x, const struct bf_json_tape *t)
 	else if (x->route->object == SHM_OBJECT_EMBEDDING)
 		length_prompts(&x->spend, t, bf_json_member(t, 0, "input"));
 }
+
+void infer_tier(struct exchange *x, const struct bf_json_tape *t)
+{
+	uint32_t i = bf_json_member(t, 0, "service_tier");
+
+	if (i != BF_JSON_NONE && t->tokens[i].type == BF_JSON_STRING)
+		x->spend.tier = bf_service_tier_of(
+		    (struct bf_slice){t->text.ptr + t->tokens[i].start, t->tokens[i].len});
+}
