@@ -92,6 +92,8 @@ static int open_db(struct store_sqlite *s, struct bf_err *err)
 {
 	int r = sqlite_db_open(s->path, &schema_logs, &s->db, err);
 
+	if (r == 0 && charged_open(s->db) != SQLITE_OK)
+		r = sqlite_db_err(s->db, &schema_logs, s->path, err);
 	for (int i = 0; i < ST_COUNT && r == 0; i++) {
 		if (sqlite3_prepare_v3(s->db, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT,
 				       &s->statements[i], NULL) != SQLITE_OK)

@@ -13,6 +13,9 @@ struct charged {
 	sqlite3_stmt *statements[CHARGED_FILTERS];
 };
 
+/* Once for a connection, first. A code of SQLite. */
+int charged_open(sqlite3 *db);
+
 /* What rows were charged of a quantity (enum bf_quantity) from a moment until before another, both
  * as row_time() writes them. A code of SQLite; ret_sum only with SQLITE_OK. */
 int charged_sum(struct charged *c, sqlite3 *db, const struct bf_limit_rows *rows, uint32_t quantity,
