@@ -281,6 +281,44 @@ static void neither_more_nor_less(void **state)
 	assert_true(refused > 100 && close > 100);
 }
 
+/* The longest path is that of a name with a prefix, which is nobody's longest alone. */
+static void names_with_prefixes(void **state)
+{
+	struct bf_conf_model_config configs[] = {
+	    {.own = with("v/m", 15), .model_name = TEXT("v/m"), .provider = TEXT("q")},
+	    {.own = with("n", 20), .model_name = TEXT("n")},
+	    {.own = with("own", 15),
+	     .model_name = TEXT("m"),
+	     .scope = BF_MODEL_VIRTUAL_KEY,
+	     .scope_id = TEXT("k")},
+	    {.own = with("again", 0),
+	     .model_name = TEXT("m"),
+	     .scope = BF_MODEL_VIRTUAL_KEY,
+	     .scope_id = TEXT("k")},
+	};
+	struct bf_conf_virtual_key key = {.own = with("k", 11)};
+	struct bf_config config = {
+	    .governance = {.model_configs = {configs, 4}, .virtual_keys = {&key, 1}}};
+	struct told told = checked(&config, BF_E_LIMIT);
+
+	(void)state;
+	assert_non_null(strstr(told.text, "provider \"q\" for model \"v/m\" meets 41"));
+	key.own.budgets.count = 10;
+	(void)checked(&config, 0);
+	/* At the provider of its prefix a name is the rest. */
+	key.own.budgets.count = 11;
+	configs[0].provider = BF_SLICE_LIT("p");
+	configs[2].model_name = BF_SLICE_LIT("p/m");
+	told = checked(&config, BF_E_LIMIT);
+	assert_non_null(strstr(told.text, "provider \"p\" for model \"v/m\" meets 41"));
+	/* Where it meets those of the rest too. */
+	configs[3].own.budgets.count = 15;
+	config.governance.model_configs.items = &configs[2];
+	config.governance.model_configs.count = 2;
+	told = checked(&config, BF_E_LIMIT);
+	assert_non_null(strstr(told.text, "any provider for model \"p/m\" meets 41"));
+}
+
 /* ---- room */
 
 static void plans_fit_in_what_is_said(void **state)
@@ -400,9 +438,13 @@ static void thousands(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(a_key_and_whom_it_belongs_to), TEST(without_a_key),
-	    TEST(neither_more_nor_less),        TEST(plans_fit_in_what_is_said),
-	    TEST(memory_that_is_out),           TEST(thousands),
+	    TEST(a_key_and_whom_it_belongs_to),
+	    TEST(without_a_key),
+	    TEST(neither_more_nor_less),
+	    TEST(names_with_prefixes),
+	    TEST(plans_fit_in_what_is_said),
+	    TEST(memory_that_is_out),
+	    TEST(thousands),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
