@@ -100,32 +100,25 @@ static void warn_owner(struct bf_whole *w, const struct bf_owner_ref *owner, con
 		bf_owner_path(owner, path), text);
 }
 
-/* Each is told once, at the first owner that it is true of. */
+/* Told once, at the first owner that it is true of. */
 static void warn_owners(struct bf_whole *w)
 {
 	const struct bf_config *c = w->config;
-	bool told_store = c->logs_store.enabled && c->client.enable_logging;
-	bool told_price = w->config->governance.pricing_overrides.count > 0;
 
+	if (c->logs_store.enabled && c->client.enable_logging)
+		return;
 	for (uint32_t i = 0; i < w->owners->count; i++) {
 		const struct bf_owner_ref *owner = &w->owners->items[i];
-		bool has_budget = owner->own->budgets.count > 0;
 
-		if (!told_store && (has_budget || owner->own->rate_limit_id.len)) {
-			warn_owner(w, owner,
-				   c->logs_store.enabled
-				       ? "has limits, and client.enable_logging is false: what was "
-					 "used is forgotten when everything restarts"
-				       : "has limits, and logs_store.enabled is false: what was "
-					 "used is forgotten when everything restarts");
-			told_store = true;
-		}
-		if (!told_price && has_budget) {
-			warn_owner(w, owner,
-				   "has a budget, and governance.pricing_overrides holds no price: "
-				   "all its requests will be refused; add prices");
-			told_price = true;
-		}
+		if (!owner->own->budgets.count && !owner->own->rate_limit_id.len)
+			continue;
+		warn_owner(w, owner,
+			   c->logs_store.enabled
+			       ? "has limits, and client.enable_logging is false: what was used is "
+				 "forgotten when everything restarts"
+			       : "has limits, and logs_store.enabled is false: what was used is "
+				 "forgotten when everything restarts");
+		return;
 	}
 }
 

@@ -211,7 +211,7 @@ static void settle_config(struct bf_whole *w, const struct bf_owner_ref *owner)
 	/* Of one without keys none can be chosen. */
 	if (p && p->keys.count == 0 && c->key_ids.count == 0)
 		allow_all(w, &c->key_ids);
-	else
+	else if (p)
 		settle_list(w, owner, "key_ids", &c->key_ids, "key of its provider");
 }
 

@@ -188,9 +188,6 @@ static void bad_owners(void **state)
 	    {"  virtual_keys: [{id: k, name: a, value: b, budget: {max_limit: 1, reset_duration: "
 	     "1d}}]\n"
 	     "  budgets: [{max_limit: 1, reset_duration: 24h, virtual_key_id: k}]",
-	     "x.yaml:2:18: warning: governance.virtual_keys[0]: has a budget, and "
-	     "governance.pricing_overrides holds no price: all its requests will be refused; add "
-	     "prices\n"
 	     "x.yaml:3:44: error: governance.virtual_keys[0].budgets: \"24h\" is the window of "
 	     "another budget of this key too: keep the lower one\n"},
 	};

@@ -322,6 +322,31 @@ static void what_is_warned_of(void **state)
 		 "restarts\n");
 }
 
+/* Of all that one request may meet: its key, team and customer, wherever it goes. */
+static void too_many_limits_on_a_path(void **state)
+{
+	char yaml[8192];
+	size_t used = 0;
+
+	(void)state;
+	used += (size_t)snprintf(yaml, sizeof(yaml),
+				 "governance:\n" PRICE "  customers: [{id: c, name: c}]\n"
+				 "  teams: [{id: t, name: t, customer_id: c}]\n"
+				 "  virtual_keys: [{id: k, name: a, value: b, team_id: t}]\n"
+				 "  budgets:\n");
+	for (unsigned i = 1; i <= 41; i++)
+		used += (size_t)snprintf(yaml + used, sizeof(yaml) - used,
+					 "    - {max_limit: 1, reset_duration: %us, %s}\n", i,
+					 i <= 20   ? "customer_id: c"
+					 : i <= 30 ? "team_id: t"
+						   : "virtual_key_id: k");
+	(void)snprintf(yaml + used, sizeof(yaml) - used, MOCK);
+	bed_says(yaml,
+		 "x.yaml:5:18: error: governance.virtual_keys[0]: a request to any provider for "
+		 "any model meets 41 limits, and at most 40 can be decided at once: remove some of "
+		 "11 of virtual_key \"a\", 10 of team \"t\", 20 of customer \"c\"\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -330,6 +355,7 @@ int main(void)
 	    cmocka_unit_test(bad_model_configs_and_providers),
 	    cmocka_unit_test(bad_owners_of_budgets),
 	    cmocka_unit_test(what_is_warned_of),
+	    cmocka_unit_test(too_many_limits_on_a_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
