@@ -168,7 +168,7 @@ bool bf_model_is(struct bf_slice named, struct bf_slice model, struct bf_slice p
 
 /* Which part of an owner is wrong. */
 enum bf_plan_part {
-	BF_PLAN_OWNER,      /* all of it: too many limits, or one that another has, or whom it names */
+	BF_PLAN_OWNER, /* all of it: too many limits, or one that another has, or whom it names */
 	BF_PLAN_RATE_LIMIT, /* its rate_limit_id */
 	BF_PLAN_REQUESTS,   /* the limit of requests in its rate limit */
 	BF_PLAN_TOKENS,

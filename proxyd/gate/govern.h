@@ -35,7 +35,8 @@ struct governance {
 
 /*
  * Hangs itself into w->governance, and takes the identity of w over in the meters. Nothing, and 0,
- * when the configuration has neither keys nor prices nor limits. -ENOMEM, or what bf_plan_make says.
+ * when the configuration has neither keys nor prices nor limits. -ENOMEM, or what bf_plan_make
+ * says.
  */
 int govern_open(struct worker *w, struct bf_err *err);
 void govern_close(struct worker *w);

@@ -298,7 +298,7 @@ static void names_with_prefixes(void **state)
 	};
 	struct bf_conf_virtual_key key = {.own = with("k", 11)};
 	struct bf_config config = {
-	    .governance = {.model_configs = {configs, 4}, .virtual_keys = {&key, 1}}};
+	    .governance = {.model_configs = {configs, 3}, .virtual_keys = {&key, 1}}};
 	struct told told = checked(&config, BF_E_LIMIT);
 
 	(void)state;
