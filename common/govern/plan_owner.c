@@ -3,6 +3,7 @@
  * depend on where in its list an owner stands.
  */
 #include <inttypes.h>
+#include <stddef.h>
 
 #include "common/base/macros.h"
 #include "common/govern/limit_priv.h"
@@ -22,6 +23,10 @@ const char *bf_owner_name(enum bf_owner owner)
 	return names[owner];
 }
 
+_Static_assert(offsetof(struct bf_conf_model_config, own) == 0 &&
+		   offsetof(struct bf_conf_provider_config, own) == 0,
+	       "what owners have comes first");
+
 static const char *const nouns[] = {
     [BF_OWNER_PROVIDER] = "provider",
     [BF_OWNER_MODEL_CONFIG] = "model",
@@ -30,6 +35,18 @@ static const char *const nouns[] = {
     [BF_OWNER_TEAM] = "team",
     [BF_OWNER_CUSTOMER] = "customer",
 };
+
+/* For people. Those that no file names are called what they are about. */
+static struct bf_slice called(const struct plan_owned *o)
+{
+	if (o->conf->name.len)
+		return o->conf->name;
+	if (o->kind == BF_OWNER_MODEL_CONFIG)
+		return ((const struct bf_conf_model_config *)o->conf)->model_name;
+	if (o->kind == BF_OWNER_PROVIDER_CONFIG)
+		return ((const struct bf_conf_provider_config *)o->conf)->provider;
+	return o->conf->id;
+}
 
 static struct bf_limit *add(struct plan_maker *m, const struct plan_owned *o,
 			    struct bf_plan_owner *own, enum bf_quantity quantity, int64_t max,
@@ -43,7 +60,7 @@ static struct bf_limit *add(struct plan_maker *m, const struct plan_owned *o,
 				   .owner = o->kind,
 				   .rows = o->rows,
 				   .owner_id = o->conf->id,
-				   .owner_name = o->conf->name,
+				   .owner_name = called(o),
 				   .limit_id = id};
 	return limit;
 }

@@ -112,6 +112,22 @@ static void explain_decide(struct explain_target *t, const struct exchange *x)
 	decide_text(x->virtual_key->conf, x->provider, x->model, why, t->verdict.text);
 }
 
+/* Whose budget needs a price. */
+static void explain_unpriced(struct explain_target *t, const struct exchange *x)
+{
+	const struct bf_limit *of = x->limits.items[0];
+
+	for (uint32_t k = 0; k < x->limits.count; k++) {
+		if (x->limits.items[k]->quantity == BF_QUANTITY_NUSD)
+			of = x->limits.items[k];
+	}
+	explain_say(&t->verdict, 403, "model_unpriced",
+		    "%s \"%.*s\" has a budget, and no price is known of model \"%.*s\" at provider "
+		    "\"%.*s\": add one to governance.pricing_overrides or to the price sheet",
+		    limits_text_owner(of), (int)BF_MIN(of->owner_name.len, 64u), of->owner_name.ptr,
+		    (int)BF_MIN(x->model.len, 64u), x->model.ptr, BF_SLICE_FMT(x->provider));
+}
+
 /* What it costs, and whose limits it meets. False: no memory. */
 static bool explain_spend(const struct explain *e, struct explain_target *t, struct exchange *x)
 {
@@ -125,16 +141,10 @@ static bool explain_spend(const struct explain *e, struct explain_target *t, str
 	s->output_tokens = e->max_tokens;
 	s->nusd = exchange_bound_nusd(x, s->prompt_tokens, s->output_tokens);
 	t->priced = s->price != NULL;
-	t->budgeted = x->limits.has_budget;
 	t->nusd = s->nusd;
-	if (!t->priced && t->budgeted && t->verdict.http_status == 200 &&
+	if (!t->priced && x->limits.has_budget && t->verdict.http_status == 200 &&
 	    g->tariff.config->governance.unpriced_models != BF_UNPRICED_WARN)
-		explain_say(&t->verdict, 403, "model_unpriced",
-			    "a budget counts, and no price is known of model \"%.*s\" at provider "
-			    "\"%.*s\": add one to governance.pricing_overrides or to the price "
-			    "sheet",
-			    (int)BF_MIN(x->model.len, 64u), x->model.ptr,
-			    BF_SLICE_FMT(x->provider));
+		explain_unpriced(t, x);
 	return explain_limits(t, x);
 }
 

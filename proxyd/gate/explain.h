@@ -33,7 +33,7 @@ struct explain_target {
 	struct exchange_target target;
 	const struct bf_conf_provider *provider;
 	struct key_set keys; /* that might serve it */
-	bool priced, budgeted;
+	bool priced;
 	uint64_t tokens;
 	int64_t nusd;
 	struct explain_limit *limits;

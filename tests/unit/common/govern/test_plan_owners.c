@@ -137,6 +137,21 @@ static void identities_for_ever(void **state)
 	}
 }
 
+/* The names that the loader gives to these two do not travel to children. */
+static void those_without_names_are_called_what_they_are_about(void **state)
+{
+	(void)state;
+	house.models[1].own.name = house.configs[1].own.name = (struct bf_slice){NULL, 0};
+	struct bf_plan plan = made();
+
+	for (uint32_t n = 0; n < 2; n++) {
+		assert_true(
+		    bf_slice_is(limit_of(&plan, BF_OWNER_MODEL_CONFIG, n)->owner_name, "p/GPT"));
+		assert_true(
+		    bf_slice_is(limit_of(&plan, BF_OWNER_PROVIDER_CONFIG, n)->owner_name, "p"));
+	}
+}
+
 static void same_rows(const struct bf_limit_rows *a, struct bf_limit_rows b)
 {
 	assert_true(bf_slice_eq(a->virtual_key_id, b.virtual_key_id));
@@ -343,9 +358,13 @@ static void all_are_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(identities_for_ever),        TEST(rows_that_limits_are_about),
-	    TEST(every_fault_of_every_owner), TEST(who_is_named_and_not_there),
-	    TEST(nobody_has_anothers_meter),  TEST(all_are_told),
+	    TEST(those_without_names_are_called_what_they_are_about),
+	    TEST(identities_for_ever),
+	    TEST(rows_that_limits_are_about),
+	    TEST(every_fault_of_every_owner),
+	    TEST(who_is_named_and_not_there),
+	    TEST(nobody_has_anothers_meter),
+	    TEST(all_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
