@@ -20,8 +20,10 @@
 #define POOL_IDLE_MAX  64u
 #define UPSTREAM_BYTES (2048u + TLS_BYTES)
 
-#define PLACE_BYTES 48u /* where the meter of a limit stands */
-#define KEY_BYTES   16u /* slots of a key's value, of which the table has two to four */
+/* An entry of the price sheet with its three names and its places in the index. */
+#define SHEET_ENTRY_BYTES (sizeof(struct bf_conf_sheet_price) + 3u * 257u + 12u * 8u)
+#define PLACE_BYTES       48u /* where the meter of a limit stands */
+#define KEY_BYTES         16u /* slots of a key's value, of which the table has two to four */
 
 static uint64_t share(uint64_t of_node, uint32_t workers)
 {
@@ -54,7 +56,8 @@ uint64_t bf_config_worker_worst_bytes(const struct bf_config *config, uint32_t w
 	uint64_t requests = BF_MIN(s->max_connections, REQUESTS_MAX);
 	uint64_t bytes = BUFFERS_OF_BODIES * s->body_memory_bytes +
 			 s->max_connections * connection + requests * REQUEST_BYTES + CACHE_BYTES +
-			 TAPE_BYTES + config->governance_bytes;
+			 TAPE_BYTES + config->governance_bytes +
+			 config->pricing.sheet.models * SHEET_ENTRY_BYTES;
 
 	for (uint32_t i = 0; i < config->providers.count; i++)
 		bytes += upstream_bytes(&providers[i], workers);
