@@ -12,11 +12,21 @@
 
 #define WHERE_MAX (BF_OWNER_PATH_MAX + 64)
 
+static const char *did_you_mean(struct bf_whole *w, const struct bf_nearest *nearest,
+				const char *otherwise)
+{
+	const char *text = NULL;
+
+	if (nearest->best.ptr)
+		text = bf_arena_printf(w->arena, ": did you mean \"%.*s\"?",
+				       BF_SLICE_FMT(nearest->best));
+	return text ? text : otherwise;
+}
+
 const char *bf_hint(struct bf_whole *w, const struct bf_refs *refs, struct bf_slice wanted,
 		    const char *otherwise)
 {
 	struct bf_nearest nearest;
-	const char *text = NULL;
 
 	/* Nobody will see it: do not search for a million of them. */
 	if (w->diags->error_count > BF_DIAGS_MAX)
@@ -26,10 +36,7 @@ const char *bf_hint(struct bf_whole *w, const struct bf_refs *refs, struct bf_sl
 	for (size_t i = 0; i < refs->count; i++)
 		if (refs->items[i].node && bf_slice_is(refs->items[i].node->key, "id"))
 			bf_nearest_offer(&nearest, refs->items[i].text);
-	if (nearest.best.ptr)
-		text = bf_arena_printf(w->arena, ": did you mean \"%.*s\"?",
-				       BF_SLICE_FMT(nearest.best));
-	return text ? text : otherwise;
+	return did_you_mean(w, &nearest, otherwise);
 }
 
 /* A list of the wrong kind was reported by the decoder; what names its entries is only an echo. */
@@ -94,22 +101,20 @@ static void check_provider(struct bf_whole *w, const struct bf_owner_ref *owner,
 			   struct bf_slice name)
 {
 	const struct bf_conf_provider *items = w->config->providers.items;
+	uint32_t count = w->config->providers.count;
 	char path[BF_OWNER_PATH_MAX];
-	const char *hint = ": add it to providers, or remove this";
 	struct bf_nearest nearest;
 
 	/* Without any, that is what is wrong. */
-	if (name.len == 0 || w->config->providers.count == 0 || find_provider(w, name))
+	if (name.len == 0 || count == 0 || find_provider(w, name))
 		return;
 	bf_nearest_init(&nearest, name);
-	for (uint32_t i = 0; i < w->config->providers.count; i++)
+	for (uint32_t i = 0; i < count && w->diags->error_count <= BF_DIAGS_MAX; i++)
 		bf_nearest_offer(&nearest, items[i].name);
-	if (nearest.best.ptr)
-		hint = bf_arena_printf(w->arena, ": did you mean \"%.*s\"?",
-				       BF_SLICE_FMT(nearest.best));
 	bf_diag(w->diags, BF_DIAG_ERROR, bf_pos_of(owner->node, member),
 		"%s.%s: no provider has the name \"%.*s\"%s", bf_owner_path(owner, path), member,
-		BF_SLICE_FMT(name), hint ? hint : "");
+		BF_SLICE_FMT(name),
+		did_you_mean(w, &nearest, ": add it to providers, or remove this"));
 }
 
 static void check_rate(struct bf_whole *w, const struct bf_owner_ref *owner,
@@ -129,17 +134,26 @@ static void check_rate(struct bf_whole *w, const struct bf_owner_ref *owner,
 
 /* ---- provider configs */
 
-static bool has_key(const struct bf_conf_provider *p, struct bf_slice name,
-		    struct bf_nearest *nearest)
+static bool has_key(const struct bf_conf_provider *p, struct bf_slice name)
 {
 	const struct bf_conf_provider_key *keys = p->keys.items;
 
-	for (uint32_t i = 0; i < p->keys.count; i++) {
+	for (uint32_t i = 0; i < p->keys.count; i++)
 		if (bf_slice_eq(keys[i].id, name) || bf_slice_eq(keys[i].name, name))
 			return true;
-		bf_nearest_offer(nearest, keys[i].name);
-	}
 	return false;
+}
+
+static const char *key_hint(struct bf_whole *w, const struct bf_conf_provider *p,
+			    struct bf_slice name)
+{
+	const struct bf_conf_provider_key *keys = p->keys.items;
+	struct bf_nearest nearest;
+
+	bf_nearest_init(&nearest, name);
+	for (uint32_t i = 0; i < p->keys.count && w->diags->error_count <= BF_DIAGS_MAX; i++)
+		bf_nearest_offer(&nearest, keys[i].name);
+	return did_you_mean(w, &nearest, ": add it to its keys, or remove this");
 }
 
 static void check_key_ids(struct bf_whole *w, const struct bf_owner_ref *owner,
@@ -147,27 +161,20 @@ static void check_key_ids(struct bf_whole *w, const struct bf_owner_ref *owner,
 {
 	const struct bf_conf_provider_config *c = (struct bf_conf_provider_config *)owner->own;
 	const struct bf_node *list = bf_node_member(owner->node, "key_ids");
+	bool is_list = list && list->type == BF_NODE_LIST;
+	const struct bf_node *node = is_list ? list->first : list;
 	const struct bf_slice *ids = c->key_ids.items;
 	char path[BF_OWNER_PATH_MAX];
 
-	for (uint32_t i = 0; i < c->key_ids.count; i++) {
-		bool is_list = list && list->type == BF_NODE_LIST;
-		struct bf_nearest nearest;
-		const char *hint = NULL;
-
-		bf_nearest_init(&nearest, ids[i]);
+	for (uint32_t i = 0; i < c->key_ids.count; i++, node = node ? node->next : NULL) {
 		/* One of the wrong type was reported by the decoder. */
-		if (!ids[i].ptr || bf_slice_is(ids[i], "*") || has_key(p, ids[i], &nearest))
+		if (!ids[i].ptr || bf_slice_is(ids[i], "*") || has_key(p, ids[i]))
 			continue;
-		if (nearest.best.ptr)
-			hint = bf_arena_printf(w->arena, ": did you mean \"%.*s\"?",
-					       BF_SLICE_FMT(nearest.best));
-		bf_diag(w->diags, BF_DIAG_ERROR,
-			bf_node_pos(is_list ? bf_node_child(list, i) : list),
+		bf_diag(w->diags, BF_DIAG_ERROR, bf_node_pos(node),
 			"%s.key_ids[%" PRIu32 "]: the provider \"%.*s\" has no key with the id or "
 			"name \"%.*s\"%s",
 			bf_owner_path(owner, path), i, BF_SLICE_FMT(c->provider),
-			BF_SLICE_FMT(ids[i]), hint ? hint : ": add it to its keys, or remove this");
+			BF_SLICE_FMT(ids[i]), key_hint(w, p, ids[i]));
 	}
 }
 

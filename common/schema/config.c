@@ -213,9 +213,11 @@ static const struct bf_field config_fields[] = {
      .max = 2,
      .dflt = "2",
      .reload = BF_RELOAD_LIVE,
-     .doc = "Meaning of an empty list of models in a key: 1 all models; 2 it is refused, because "
-	    "Bifrost denies "
-	    "all models there."},
+     .doc =
+	 "Meaning of lists that are empty. Models of a provider's key: all in 1; refused in 2, "
+	 "because Bifrost denies all models there. allowed_models and key_ids of a provider "
+	 "config: all in 1, none in 2. provider_configs of a virtual key: all providers in 1, none "
+	 "in 2, and all when the file names no version."},
     {.name = "server",
      .type = BF_T_OBJECT,
      BF_FIELD(bf_config, server),
