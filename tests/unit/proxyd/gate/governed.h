@@ -71,9 +71,11 @@ static inline void govern_house(const struct limits_of *of)
 						       .allow_all_providers = true,
 						       .is_active = true};
 	prices[0] = (struct bf_conf_pricing_override){
-	    .pattern = BF_SLICE_LIT("m"), .pricing_patch = bf_price_of(1000, 2000, BF_PRICE_NOT_GIVEN)};
+	    .pattern = BF_SLICE_LIT("m"),
+	    .pricing_patch = bf_price_of(1000, 2000, BF_PRICE_NOT_GIVEN)};
 	prices[1] = (struct bf_conf_pricing_override){
-	    .pattern = BF_SLICE_LIT("m2"), .pricing_patch = bf_price_of(500, 1000, BF_PRICE_NOT_GIVEN)};
+	    .pattern = BF_SLICE_LIT("m2"),
+	    .pricing_patch = bf_price_of(500, 1000, BF_PRICE_NOT_GIVEN)};
 	g->virtual_keys = (struct bf_array){virtual_keys, 3};
 	g->rate_limits = (struct bf_array){rate_limits, 1};
 	g->pricing_overrides = (struct bf_array){prices, 2};
