@@ -262,35 +262,6 @@ static int make_tables(struct limits *l, struct bf_err *err)
 	return 0;
 }
 
-int limits_start(struct limits *l, struct shm_segment *seg, struct store *store,
-		 const struct bf_config *config, uint32_t proc_slot, struct bf_err *err)
-{
-	struct bf_err ignored = {0};
-	int r;
-
-	*l = (struct limits){.seg = seg, .store = store, .config = config, .proc_slot = proc_slot};
-	bf_arena_init(&l->arena, ARENA_BYTES);
-	r = bf_plan_make(&l->plan, config, &l->arena, err);
-	if (r == 0)
-		r = make_tables(l, err);
-	if (r < 0) {
-		limits_done(l);
-		return r;
-	}
-	store->owners = &l->owners;
-	l->unplaced = l->plan.limit_count;
-	count_classes(l);
-	claim_all(l);
-	open_fresh(l);
-	/* Those of a writerd before us may be waiting for their end. */
-	l->retired_left = true;
-	l->retire_at_ms = bf_mono_ms() + config->supervisor.drain_timeout_ms + RETIRE_MARGIN_MS;
-	/* A store that refuses now is mended later, and asked again. */
-	(void)limits_keep(l, &ignored);
-	limits_second(l);
-	return 0;
-}
-
 size_t limits_memory(void)
 {
 	return SHM_METERS * sizeof(uint32_t) + FOLD_SUMS_MAX * sizeof(struct fold_sum) +
@@ -343,7 +314,7 @@ static void keep_words_young(struct limits *l)
 	}
 }
 
-void limits_second(struct limits *l)
+static void look_after(struct limits *l)
 {
 	int64_t now_ms = bf_mono_ms();
 
@@ -355,13 +326,47 @@ void limits_second(struct limits *l)
 		l->retired_left = shm_meter_collect(l->seg) > 0;
 		l->collect_at_ms = now_ms + COLLECT_EVERY_MS;
 	}
-	if (l->unplaced > 0) {
-		claim_all(l);
-		open_fresh(l);
-	}
 	if (now_ms >= l->janitor_at_ms) {
 		keep_words_young(l);
 		l->janitor_at_ms = now_ms + JANITOR_EVERY_MS;
 	}
 	tell_state(l);
+}
+
+int limits_start(struct limits *l, struct shm_segment *seg, struct store *store,
+		 const struct bf_config *config, uint32_t proc_slot, struct bf_err *err)
+{
+	struct bf_err ignored = {0};
+	int r;
+
+	*l = (struct limits){.seg = seg, .store = store, .config = config, .proc_slot = proc_slot};
+	bf_arena_init(&l->arena, ARENA_BYTES);
+	r = bf_plan_make(&l->plan, config, &l->arena, err);
+	if (r == 0)
+		r = make_tables(l, err);
+	if (r < 0) {
+		limits_done(l);
+		return r;
+	}
+	store->owners = &l->owners;
+	l->unplaced = l->plan.limit_count;
+	count_classes(l);
+	claim_all(l);
+	open_fresh(l);
+	/* Those of a writerd before us may be waiting for their end. */
+	l->retired_left = true;
+	l->retire_at_ms = bf_mono_ms() + config->supervisor.drain_timeout_ms + RETIRE_MARGIN_MS;
+	/* A store that refuses now is mended later, and asked again. */
+	(void)limits_keep(l, &ignored);
+	look_after(l);
+	return 0;
+}
+
+void limits_second(struct limits *l)
+{
+	if (l->unplaced > 0) {
+		claim_all(l);
+		open_fresh(l);
+	}
+	look_after(l);
 }

@@ -3,6 +3,7 @@
  * ones; with --role=reader it is reader.c instead. Started by the supervisor only; must never be
  * needed for a request to succeed.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,6 +23,7 @@
 #include "writerd/store_null.h"
 #include "writerd/store_sqlite.h"
 #include "writerd/store_sqlite_config.h"
+#include "writerd/store_sqlite_pace.h"
 #include "writerd/writerd.h"
 
 #define STOP_LIMIT_MS 20000 /* of an ordered stop: the supervisor waits */
@@ -54,12 +56,38 @@ static void beat(struct bf_child *child)
 	shm_metric_add(&w->seg, child->proc_slot, SHM_M_LOG_LINES_LOST, bf_log_take_lost());
 }
 
+/* Takes as long as it takes: who watches us was told that we are ready, and sees us beat. */
+static void migrate(struct writerd *w)
+{
+	int64_t began_ms = bf_mono_ms();
+	struct bf_err err = {0};
+	int r = w->store->ops->mend(w->store, &err);
+
+	w->store_is_old = false;
+	if (r == 0)
+		r = limits_keep(&w->limits, &err);
+	if (r == 0)
+		bf_log(BF_LOG_INFO, "store_migrated", "ms=%lld",
+		       (long long)(bf_mono_ms() - began_ms));
+	else
+		bf_log(BF_LOG_ERROR, "store_not_migrated", "reason=%s effect=%s",
+		       bf_log_quote(err.text),
+		       bf_log_quote("rows wait in the segment and it is tried again"));
+}
+
 static void on_second(struct bf_child *child)
 {
 	struct writerd *w = child->daemon;
 
+	if (w->store_is_old)
+		migrate(w);
 	turn_second(&w->turn);
 	limits_second(&w->limits);
+}
+
+static void beat_alive(void *child)
+{
+	beat(child);
 }
 
 static int choose_paths(struct bf_child *child, struct bf_err *err)
@@ -125,8 +153,10 @@ static int open_stores(struct bf_child *child, struct bf_err *err)
 	if (r == 0 && w->store_path)
 		r = store_sqlite_open(w->store_path, w->node_id, &w->store, err);
 	/* A lock ends: rows wait in the segment meanwhile, as for a store that fails later. */
-	if (r == BF_E_TIMEOUT && w->store) {
-		bf_log(BF_LOG_WARN, "store_locked", "reason=%s effect=%s", bf_log_quote(err->text),
+	if ((r == BF_E_TIMEOUT || r == -EAGAIN) && w->store) {
+		w->store_is_old = r == -EAGAIN;
+		bf_log(BF_LOG_WARN, w->store_is_old ? "store_old" : "store_locked",
+		       "reason=%s effect=%s", bf_log_quote(err->text),
 		       bf_log_quote("rows wait in the segment and it is tried again"));
 		r = 0;
 	}
@@ -176,6 +206,7 @@ static int writerd_start(struct bf_child *child, struct bf_err *err)
 	w->turn.limits = &w->limits;
 	w->turn.intake.fold = w->turn.sweep.fold = &w->limits.fold;
 	child->on_second = on_second;
+	sqlite_pace_alive(beat_alive, child);
 	bf_log(BF_LOG_INFO, "writerd_started", "store=%s node_id=%s memory_bytes=%zu",
 	       bf_log_quote(w->store_path ? w->store_path : "off"), w->node_id,
 	       sizeof(*w) + 2 * (size_t)SHM_CONTENT_MAX_BYTES + limits_memory());

@@ -88,9 +88,10 @@ static void close_db(struct store_sqlite *s)
 	sqlite_db_close(&s->db);
 }
 
-static int open_db(struct store_sqlite *s, struct bf_err *err)
+static int open_db(struct store_sqlite *s, bool quickly, struct bf_err *err)
 {
-	int r = sqlite_db_open(s->path, &schema_logs, &s->db, err);
+	int r = quickly ? sqlite_db_open_quickly(s->path, &schema_logs, &s->db, err)
+			: sqlite_db_open(s->path, &schema_logs, &s->db, err);
 
 	if (r == 0 && charged_open(s->db) != SQLITE_OK)
 		r = sqlite_db_err(s->db, &schema_logs, s->path, err);
@@ -413,7 +414,7 @@ static int sqlite_mend(struct store *base, struct bf_err *err)
 	if (s->db && (s->last_code == BF_E_FULL || s->last_code == BF_E_TIMEOUT))
 		return 0;
 	close_db(s);
-	return open_db(s, err);
+	return open_db(s, false, err);
 }
 
 static void sqlite_close(struct store *base)
@@ -451,8 +452,8 @@ int store_sqlite_open(const char *path, const char *node_id, struct store **ret_
 	}
 	s->base.ops = &ops;
 	(void)strncpy(s->node_id, node_id, sizeof(s->node_id) - 1);
-	r = open_db(s, err);
-	if (r < 0 && r != BF_E_TIMEOUT) {
+	r = open_db(s, true, err);
+	if (r < 0 && r != BF_E_TIMEOUT && r != -EAGAIN) {
 		sqlite_close(&s->base);
 		return r;
 	}
