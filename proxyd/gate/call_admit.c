@@ -51,7 +51,7 @@ static enum decide_verdict admit_decide(const struct exchange *x)
 {
 	enum decide_verdict why;
 
-	if (!x->virtual_key)
+	if (!x->virtual_key || decide_is_free(x->virtual_key->conf))
 		return DECIDE_ALLOWED;
 	why = decide_target(x->virtual_key->conf, x->provider, x->model);
 	if (why == DECIDE_ALLOWED && x->call->verdict == PROVIDER_KEY_BLOCKED)

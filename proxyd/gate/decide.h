@@ -33,6 +33,12 @@ enum decide_verdict {
 	DECIDE_COUNT,
 };
 
+/* It may go anywhere with anything: what most keys are, told without a call. */
+static inline bool decide_is_free(const struct bf_conf_virtual_key *key)
+{
+	return key->provider_configs.count == 0 && key->allow_all_providers;
+}
+
 enum decide_verdict decide_target(const struct bf_conf_virtual_key *key, struct bf_slice provider,
 				  struct bf_slice model);
 /* The ids and names of the provider's keys that it may use; NULL: any. */
