@@ -132,7 +132,7 @@ int bf_owners_collect(struct bf_whole *w)
 	struct bf_owners *o = bf_arena_alloc(w->arena, sizeof(*o));
 	size_t most = count_configs(keys);
 
-	for (int kind = 0; kind < BF_OWNER_COUNT; kind++)
+	for (enum bf_owner kind = 0; kind < BF_OWNER_COUNT; kind++)
 		if (kind != BF_OWNER_PROVIDER_CONFIG)
 			most += list_of(w, kind)->count;
 	if (o) {
@@ -144,7 +144,7 @@ int bf_owners_collect(struct bf_whole *w)
 		return -1;
 	}
 	w->owners = o;
-	for (int kind = 0; kind < BF_OWNER_COUNT; kind++) {
+	for (enum bf_owner kind = 0; kind < BF_OWNER_COUNT; kind++) {
 		o->first[kind] = o->count;
 		if (kind == BF_OWNER_PROVIDER_CONFIG)
 			add_configs(w);
@@ -158,7 +158,7 @@ int bf_owners_collect(struct bf_whole *w)
 
 void bf_owners_done(struct bf_whole *w)
 {
-	for (int kind = 0; w->owners && kind < BF_OWNER_COUNT; kind++)
+	for (enum bf_owner kind = 0; w->owners && kind < BF_OWNER_COUNT; kind++)
 		bf_refs_done(&w->owners->ids[kind]);
 }
 
@@ -341,7 +341,7 @@ void bf_owners_name(struct bf_whole *w)
 		name_owner(w, &o->items[i]);
 	for (uint32_t i = 0; i < o->count; i++)
 		name_owner(w, &o->items[i]);
-	for (int kind = 0; kind < BF_OWNER_COUNT; kind++) {
+	for (enum bf_owner kind = 0; kind < BF_OWNER_COUNT; kind++) {
 		uint32_t errors = w->diags->error_count;
 
 		check_names(w, kind);
