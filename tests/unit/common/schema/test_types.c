@@ -64,7 +64,7 @@ static void texts(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < BF_ARRAY_LEN(times); i++) {
-		for (int style = BF_TEXT_PLAIN; style <= BF_TEXT_RESOLVED; style++) {
+		for (enum bf_text_style style = BF_TEXT_PLAIN; style <= BF_TEXT_RESOLVED; style++) {
 			int r = parse(&fields[0], times[i].text, style, &thing, &err);
 
 			assert_int_equal(r == 0, times[i].at_ms >= 0);
