@@ -163,6 +163,23 @@ def test_keys_have_prices_of_their_own(gateway, mockllm):  # noqa: F811
     assert [round(row["cost"] * 10**9) for row in rows(gw, 4)] == [30000, 40000, 11000, 40000]
 
 
+def test_the_key_that_answered_has_the_price(gateway, mockllm):  # noqa: F811
+    """The first key is refused by the provider: what was reserved was for the dearer one."""
+    mock, model = mockllm(), "m;words=10/1;deny=sk-a"
+    price = {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6}
+    provider = custom(mock) | {"keys": [{"name": "a", "id": "pa", "value": "sk-a", "weight": 1000},
+                                        {"name": "b", "id": "pb", "value": "sk-b", "weight": 0.000001}]}
+    gw = ready(gateway(workers=1, config={
+        "providers": {"p": provider}, "governance": {"virtual_keys": [BUDGET], "pricing_overrides": [
+            {"name": "all", "pattern": model, "pricing_patch": price},
+            {"name": "b", "scope_kind": "provider_key", "provider_key_id": "pb", "pattern": model,
+             "pricing_patch": {"output_cost_per_token": 5e-6, "input_cost_per_token": 2e-6}}]}}).start())
+    assert ask(gw, "p", {"model": model})[0] == 200
+    row = rows(gw, 1)[0]
+    assert row["selected_key_name"] == "b" and round(row["cost"] * 10**9) == 10 * 2000 + 5000
+    wait_for("the budget", lambda: used(gw) == 25000)
+
+
 def check(folder, config):
     file = Path(folder) / "bifrost.yaml"
     file.write_text(json.dumps({"providers": {"mock": {}}, **config}))

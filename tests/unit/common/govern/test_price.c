@@ -234,6 +234,22 @@ static void the_bound_holds(void **state)
 	}
 }
 
+static void the_higher_of_two_bounds(void **state)
+{
+	struct bf_conf_price a = bf_price_of(1000, 2000, NONE), b = bf_price_of(3000, 1000, NONE);
+	struct bf_price_bound both, other;
+
+	(void)state;
+	b.token_pusd[BF_PRICE_OUTPUT][BF_RATE_ABOVE_200K] = 9000;
+	b.request_pusd = 5000;
+	bf_price_bound_of(&a, &both);
+	bf_price_bound_of(&b, &other);
+	bf_price_bound_widen(&both, &other);
+	assert_int_equal(bf_price_bound_nusd(&both, 1, 1), 3 + 2 + 5);
+	assert_int_equal(bf_price_bound_nusd(&both, 0, 200000), 2 * 200000 + 5);
+	assert_int_equal(bf_price_bound_nusd(&both, 0, 200001), 9 * 200001 + 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -245,6 +261,7 @@ int main(void)
 	    cmocka_unit_test(requests_searches_and_what_is_told),
 	    cmocka_unit_test(whole_prices_and_patches),
 	    cmocka_unit_test(the_bound_holds),
+	    cmocka_unit_test(the_higher_of_two_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

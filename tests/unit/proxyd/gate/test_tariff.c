@@ -26,6 +26,13 @@ static const struct bf_conf_price *price_of(const struct tariff_model *m)
 	return m->priced ? bf_price_found_whole(&m->found, &room) : NULL;
 }
 
+static int64_t plain(const struct tariff_model *m, enum bf_price_kind kind)
+{
+	const struct bf_conf_price *price = price_of(m);
+
+	return price ? price->token_pusd[kind][BF_RATE_PLAIN] : -2;
+}
+
 static struct tariff_model *ask(const char *provider_name, const char *model, const char *vk,
 				const char *key)
 {
@@ -130,18 +137,18 @@ static void keys_have_prices_of_their_own(void **state)
 	conf.pricing.sheet.entries = (struct bf_array){sheet, 1};
 	assert_int_equal(tariff_open(&t, &conf, &arena), 0);
 	struct tariff_model *m = ask("p", "m", "", "k1");
-	assert_int_equal(price_of(m)->token_pusd[BF_PRICE_INPUT][BF_RATE_PLAIN], 1000);
+	assert_int_equal(plain(m, BF_PRICE_INPUT), 1000);
 	assert_int_equal(m->bound.input_pusd[0], 9000);
 	assert_int_equal(m->bound.output_pusd[0], 8000);
 	m->lengths.count = 4;
 	m = ask("p", "m", "", "k2");
 	assert_int_equal(m->lengths.count, 0);
-	assert_int_equal(price_of(m)->token_pusd[BF_PRICE_INPUT][BF_RATE_PLAIN], 9000);
-	assert_int_equal(price_of(m)->token_pusd[BF_PRICE_OUTPUT][BF_RATE_PLAIN], 8000);
+	assert_int_equal(plain(m, BF_PRICE_INPUT), 9000);
+	assert_int_equal(plain(m, BF_PRICE_OUTPUT), 8000);
 	assert_int_equal(m->bound.input_pusd[0], 9000);
 	m = ask("p", "m", "vk", "k2");
-	assert_int_equal(price_of(m)->token_pusd[BF_PRICE_INPUT][BF_RATE_PLAIN], 1);
-	assert_int_equal(price_of(m)->token_pusd[BF_PRICE_CACHE_READ][BF_RATE_PLAIN], 9);
+	assert_int_equal(plain(m, BF_PRICE_INPUT), 1);
+	assert_int_equal(plain(m, BF_PRICE_CACHE_READ), 9);
 	/* k1 has a price, k2 with the only key's patch has none for what is written. */
 	conf.governance.pricing_overrides = (struct bf_array){overrides + 1, 1};
 	conf.pricing.sheet.entries.count = 0;
