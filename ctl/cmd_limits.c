@@ -1,5 +1,5 @@
 /*
- * bifrostctl limits: the limits of virtual keys and how they stand, asked of writerd page by page;
+ * bifrostctl limits: all limits and how they stand, asked of writerd page by page;
  * and the word of a person that the wall clock is right. Must never show half of a JSON document.
  */
 #include <inttypes.h>
@@ -13,6 +13,7 @@
 
 #define OUTPUT_BYTES (64u << 20)
 #define AMOUNT_LEN   32
+#define OWNER_MAX    32
 
 struct listing {
 	struct bf_msg_limits page;
@@ -41,12 +42,26 @@ static const char *moment(int64_t ms, char out[AMOUNT_LEN])
 	return out;
 }
 
+/* What a person reads: the key of a provider config is not part of its name. */
+static void print_owner(FILE *out, const struct bf_msg_limit *l)
+{
+	bool of_key = bf_slice_is(l->owner, "virtual_key");
+
+	ctl_print_text(out, l->owner);
+	(void)fputc(' ', out);
+	ctl_print_text(out, l->owner_name.len ? l->owner_name : l->owner_id);
+	if (of_key || l->virtual_key_id.len == 0)
+		return;
+	(void)fputs(" of ", out);
+	ctl_print_text(out, l->virtual_key_name.len ? l->virtual_key_name : l->virtual_key_id);
+}
+
 static void print_limit(FILE *out, const struct bf_msg_limit *l)
 {
 	char used[AMOUNT_LEN], held[AMOUNT_LEN], max[AMOUNT_LEN], left[AMOUNT_LEN];
 	char start[AMOUNT_LEN], end[AMOUNT_LEN];
 
-	ctl_print_text(out, l->virtual_key_name.len ? l->virtual_key_name : l->virtual_key_id);
+	print_owner(out, l);
 	(void)fputs("  ", out);
 	ctl_print_text(out, l->limit_id);
 	(void)fputs("  ", out);
@@ -82,9 +97,9 @@ static int on_page(struct ctl *ctl, const struct bf_frame *f, void *user)
 	return r;
 }
 
-static int ask_pages(struct ctl *ctl, struct listing *l, const char *key)
+static int ask_pages(struct ctl *ctl, struct listing *l, const struct bf_msg_limits_get *what)
 {
-	struct bf_msg_limits_get get = {.virtual_key = bf_slice_from(key ? key : "")};
+	struct bf_msg_limits_get get = *what;
 	int r;
 
 	do {
@@ -134,7 +149,12 @@ static int end_json(struct ctl *ctl, struct listing *l, int code)
 	return CTL_OK;
 }
 
-static int list(struct ctl *ctl, const char *key)
+static bool is_any(const struct bf_msg_limits_get *get)
+{
+	return get->virtual_key.len == 0 && get->owner.len == 0;
+}
+
+static int list(struct ctl *ctl, const struct bf_msg_limits_get *what)
 {
 	struct listing l = {.shown = 0};
 	int r;
@@ -144,11 +164,12 @@ static int list(struct ctl *ctl, const char *key)
 	bf_jw_object(&l.json);
 	bf_jw_key(&l.json, "limits");
 	bf_jw_array(&l.json);
-	r = ask_pages(ctl, &l, key);
+	r = ask_pages(ctl, &l, what);
 	if (ctl->json)
 		r = end_json(ctl, &l, r);
 	else if (r == CTL_OK && l.shown == 0)
-		(void)fputs("no limits are configured\n", ctl->out);
+		(void)fputs(is_any(what) ? "no limits are configured\n" : "it has no limits\n",
+			    ctl->out);
 	if (r == CTL_OK && !ctl->json)
 		say_clock(ctl, &l);
 	bf_buf_done(&l.buf);
@@ -166,18 +187,53 @@ static int accept_clock(struct ctl *ctl)
 	return r;
 }
 
+/* KIND or KIND:WHICH; the kinds are writerd's. */
+static bool split_owner(const char *text, struct bf_msg_limits_get *get)
+{
+	const char *colon = strchr(text, ':');
+
+	get->owner = (struct bf_slice){text, colon ? (size_t)(colon - text) : strlen(text)};
+	if (colon)
+		get->owner_id = bf_slice_from(colon + 1);
+	return get->owner.len && get->owner.len <= OWNER_MAX && (!colon || get->owner_id.len) &&
+	       get->owner_id.len <= BF_LIMITS_MAX_TEXT;
+}
+
+/* Of one key, as a word or an option, and of one owner; CTL_USAGE with its line. */
+static int read_filter(struct ctl *ctl, struct ctl_args *args, struct bf_msg_limits_get *get)
+{
+	const char *owner = NULL, *key = NULL, *word;
+	int with_owner = ctl_args_value(args, "--owner", &owner);
+	int with_key = ctl_args_value(args, "--virtual-key", &key);
+	int r;
+
+	word = ctl_args_operand(args);
+	r = ctl_no_more(ctl, args);
+	if (r != CTL_OK)
+		return r;
+	if (with_owner < 0 || (owner && !split_owner(owner, get)))
+		return ctl_fail(ctl, CTL_USAGE,
+				"--owner is KIND or KIND:ID, such as team or team:blue; KIND is "
+				"provider, model_config, provider_config, virtual_key, team or "
+				"customer");
+	if (word && key)
+		return ctl_fail(ctl, CTL_USAGE, "KEY and --virtual-key say the same: give one");
+	key = word ? word : key;
+	if (with_key < 0 || (key && (strlen(key) > BF_LIMITS_MAX_TEXT || key[0] == '\0')))
+		return ctl_fail(ctl, CTL_USAGE, "KEY is the id or the name of a virtual key");
+	get->virtual_key = bf_slice_from(key ? key : "");
+	return CTL_OK;
+}
+
 int ctl_limits(struct ctl *ctl, struct ctl_args *args)
 {
+	struct bf_msg_limits_get get = {.from = 0};
 	bool accept = ctl_args_flag(args, "--accept-clock");
-	const char *key = accept ? NULL : ctl_args_operand(args);
-	int r = ctl_no_more(ctl, args);
+	int r = accept ? ctl_no_more(ctl, args) : read_filter(ctl, args, &get);
 
+	if (r == CTL_OK)
+		r = ctl_connect(ctl);
 	if (r != CTL_OK)
 		return r;
-	if (key && (strlen(key) > BF_LIMITS_MAX_TEXT || key[0] == '\0'))
-		return ctl_fail(ctl, CTL_USAGE, "KEY is the id or the name of a virtual key");
-	r = ctl_connect(ctl);
-	if (r != CTL_OK)
-		return r;
-	return accept ? accept_clock(ctl) : list(ctl, key);
+	return accept ? accept_clock(ctl) : list(ctl, &get);
 }

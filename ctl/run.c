@@ -27,8 +27,9 @@ const struct ctl_command ctl_commands[] = {
     {"drain", "[--off]", "finish what runs and take no new work; --off takes work again", true,
      ctl_drain},
     {"limits", "[KEY]",
-     "show the limits of virtual keys and how they stand; --accept-clock: the clock is right", true,
-     ctl_limits},
+     "show limits and how they stand; --owner team:blue: those of an owner; --accept-clock: the "
+     "clock is right",
+     true, ctl_limits},
     {"trace", "[--count N]",
      "show the control messages that pass, secrets masked, until interrupted", true, ctl_trace},
     {"dump", "", "show the shared segment, also that of a node that is down", true, ctl_dump},

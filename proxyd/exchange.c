@@ -141,9 +141,22 @@ int exchange_add_body(struct exchange *x, const char *bytes, size_t len)
 int64_t exchange_cost_nusd(const struct exchange *x, uint64_t prompt, uint64_t completion,
 			   uint64_t cached)
 {
+	struct bf_price_usage usage = x->paid;
+	int64_t nusd = usage.reported_nusd;
+
+	usage.prompt_tokens = prompt;
+	usage.completion_tokens = completion;
+	usage.cached_read = cached;
+	if (x->spend.price)
+		nusd = bf_price_cost_nusd(x->spend.price, &usage);
+	return BF_MIN(nusd, SHM_METER_AMOUNT_MAX);
+}
+
+int64_t exchange_bound_nusd(const struct exchange *x, uint64_t prompt, uint64_t completion)
+{
 	int64_t nusd = 0;
 
 	if (x->spend.price)
-		nusd = bf_price_cost_nusd(x->spend.price, prompt, completion, cached);
+		nusd = bf_price_bound_nusd(&x->spend.bound, prompt, completion);
 	return BF_MIN(nusd, SHM_METER_AMOUNT_MAX);
 }

@@ -17,11 +17,11 @@
 #include "common/base/buf.h"
 #include "common/base/rand.h"
 #include "common/base/slice.h"
+#include "common/govern/plan.h"
+#include "common/govern/price.h"
 #include "shm/usage.h"
 
-struct bf_conf_price;
 struct bf_conf_provider_key;
-struct bf_plan_key;
 struct call;
 struct exchange;
 struct route;
@@ -129,13 +129,15 @@ struct exchange_edit {
 
 /* What the present target may spend of the virtual key's limits. */
 struct exchange_spend {
-	const struct bf_conf_price *price; /* of the target; NULL: unknown */
+	const struct bf_conf_price *price; /* of the target and its key; NULL: unknown */
+	struct bf_price_bound bound;       /* of it; what is reserved is at most this */
 	/* Asked for, read only for keys with limits: */
 	bool bounded; /* the client gave a maximum of output tokens: */
 	uint64_t max_tokens;
 	uint32_t choices;                     /* 0: not said */
 	uint32_t prompts;                     /* that each get answers; 0: one */
 	uint32_t listed_tokens, listed_bytes; /* given as numbers */
+	enum bf_service_tier tier;            /* asked for; read of every request with a price */
 	/* Reserved, while metered: */
 	bool metered; /* x->inflight holds reservations */
 	bool last;    /* there was no more to be had: what is reserved is all */
@@ -177,7 +179,11 @@ struct exchange {
 	const struct bf_conf_provider_key *key;
 	struct bf_slice pin_key_name, pin_key_id; /* x-bf-api-key, x-bf-api-key-id; or empty */
 	const struct bf_plan_key *virtual_key;    /* who asks; NULL: no key was given */
+	struct bf_plan_path limits; /* of the present target; in the plan or the arena */
 	struct exchange_spend spend;
+	/* What the provider says about the cost of this attempt, beside the record's tokens: the
+	 * provider begins it with spend.tier and fills it. */
+	struct bf_price_usage paid;
 	/*
 	 * What the gate found in the body, whose tape does not outlive its reading: the value of
 	 * `model` (its text is x->model, which changes with the target), the member `fallbacks`,
@@ -250,10 +256,12 @@ void exchange_free_spares(struct worker *w);
  * (BF_E_FULL); -ENOMEM. */
 int exchange_add_body(struct exchange *x, const char *bytes, size_t len);
 
-/* Nano-dollars at the price of x's present target, at most what a meter takes at once; 0: it has
- * none. */
+/* What so many tokens and x->paid cost, as the provider says or at the price of x's present target:
+ * nano-dollars, at most what a meter takes at once; 0: it has no price. */
 int64_t exchange_cost_nusd(const struct exchange *x, uint64_t prompt, uint64_t completion,
 			   uint64_t cached);
+/* The most that so many tokens can cost there, which is what is reserved. */
+int64_t exchange_bound_nusd(const struct exchange *x, uint64_t prompt, uint64_t completion);
 
 /* The one place that changes x->state; asserts that the step is legal. */
 void exchange_set_state(struct exchange *x, enum exchange_state next);

@@ -21,6 +21,7 @@
 #include "common/schema/describe.h"
 #include "common/schema/load.h"
 #include "supervisor/config_certs.h"
+#include "supervisor/config_sheet.h"
 
 #define BUNDLE_FD        3
 #define MEMORY_MAX_BYTES ((rlim_t)512 << 20)
@@ -123,6 +124,8 @@ static int write_all(int fd, struct bf_slice bytes)
 	return 0;
 }
 
+static const char *installed_sheet = "";
+
 /* One load, with everything it needs and leaves behind. */
 struct job {
 	struct bf_arena arena;
@@ -164,6 +167,10 @@ static void job_run(struct job *job, const char *name, int fd)
 	r = bf_diags_print(&diags, &job->text);
 	if (r == 0 && job->result == 0) {
 		r = config_certs_check(&job->config, name, &job->text);
+		job->result = r > 0 ? BF_E_SYNTAX : 0;
+	}
+	if (r >= 0 && job->result == 0) {
+		r = config_sheet_load(&job->config, name, installed_sheet, &job->arena, &job->text);
 		job->result = r > 0 ? BF_E_SYNTAX : 0;
 	}
 	if (r < 0 && job->result == 0)
@@ -282,6 +289,7 @@ int main(int argc, char **argv)
 	(void)signal(SIGPIPE, SIG_IGN);
 	/* Run by descriptor, its name would be a number. */
 	(void)prctl(PR_SET_NAME, "bifrost-config", 0, 0, 0);
+	installed_sheet = config_sheet_find();
 	if (limit_self(&err) < 0)
 		return fail(BF_EXIT_FAILED, &err);
 	if (operand && strcmp(mode, "--serve") == 0)

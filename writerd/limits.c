@@ -254,38 +254,11 @@ static int make_tables(struct limits *l, struct bf_err *err)
 	l->places = calloc((size_t)l->plan.limit_count + 1, sizeof(*l->places));
 	l->open = calloc((size_t)l->plan.limit_count + 1, sizeof(*l->open));
 	l->by_place = calloc(SHM_METERS, sizeof(*l->by_place));
-	if (!l->places || !l->open || !l->by_place || fold_init(&l->fold, l->seg) < 0)
+	if (!l->places || !l->open || !l->by_place || owners_init(&l->owners, &l->plan) < 0 ||
+	    fold_init(&l->fold, l->seg) < 0)
 		return bf_err_set(err, -ENOMEM, "limits: out of memory");
 	l->fold.window_of = window_of;
 	l->fold.owner = l;
-	return 0;
-}
-
-int limits_start(struct limits *l, struct shm_segment *seg, struct store *store,
-		 const struct bf_config *config, uint32_t proc_slot, struct bf_err *err)
-{
-	struct bf_err ignored = {0};
-	int r;
-
-	*l = (struct limits){.seg = seg, .store = store, .proc_slot = proc_slot};
-	bf_arena_init(&l->arena, ARENA_BYTES);
-	r = bf_plan_make(&l->plan, config, &l->arena, err);
-	if (r == 0)
-		r = make_tables(l, err);
-	if (r < 0) {
-		limits_done(l);
-		return r;
-	}
-	l->unplaced = l->plan.limit_count;
-	count_classes(l);
-	claim_all(l);
-	open_fresh(l);
-	/* Those of a writerd before us may be waiting for their end. */
-	l->retired_left = true;
-	l->retire_at_ms = bf_mono_ms() + config->supervisor.drain_timeout_ms + RETIRE_MARGIN_MS;
-	/* A store that refuses now is mended later, and asked again. */
-	(void)limits_keep(l, &ignored);
-	limits_second(l);
 	return 0;
 }
 
@@ -297,6 +270,9 @@ size_t limits_memory(void)
 
 void limits_done(struct limits *l)
 {
+	if (l->store)
+		l->store->owners = NULL;
+	owners_done(&l->owners);
 	fold_done(&l->fold);
 	free(l->places);
 	free(l->open);
@@ -338,7 +314,7 @@ static void keep_words_young(struct limits *l)
 	}
 }
 
-void limits_second(struct limits *l)
+static void look_after(struct limits *l)
 {
 	int64_t now_ms = bf_mono_ms();
 
@@ -350,13 +326,47 @@ void limits_second(struct limits *l)
 		l->retired_left = shm_meter_collect(l->seg) > 0;
 		l->collect_at_ms = now_ms + COLLECT_EVERY_MS;
 	}
-	if (l->unplaced > 0) {
-		claim_all(l);
-		open_fresh(l);
-	}
 	if (now_ms >= l->janitor_at_ms) {
 		keep_words_young(l);
 		l->janitor_at_ms = now_ms + JANITOR_EVERY_MS;
 	}
 	tell_state(l);
+}
+
+int limits_start(struct limits *l, struct shm_segment *seg, struct store *store,
+		 const struct bf_config *config, uint32_t proc_slot, struct bf_err *err)
+{
+	struct bf_err ignored = {0};
+	int r;
+
+	*l = (struct limits){.seg = seg, .store = store, .config = config, .proc_slot = proc_slot};
+	bf_arena_init(&l->arena, ARENA_BYTES);
+	r = bf_plan_make(&l->plan, config, &l->arena, err);
+	if (r == 0)
+		r = make_tables(l, err);
+	if (r < 0) {
+		limits_done(l);
+		return r;
+	}
+	store->owners = &l->owners;
+	l->unplaced = l->plan.limit_count;
+	count_classes(l);
+	claim_all(l);
+	open_fresh(l);
+	/* Those of a writerd before us may be waiting for their end. */
+	l->retired_left = true;
+	l->retire_at_ms = bf_mono_ms() + config->supervisor.drain_timeout_ms + RETIRE_MARGIN_MS;
+	/* A store that refuses now is mended later, and asked again. */
+	(void)limits_keep(l, &ignored);
+	look_after(l);
+	return 0;
+}
+
+void limits_second(struct limits *l)
+{
+	if (l->unplaced > 0) {
+		claim_all(l);
+		open_fresh(l);
+	}
+	look_after(l);
 }

@@ -14,6 +14,7 @@
 #include "common/ipc/messages.h"
 #include "shm/wall.h"
 #include "writerd/fold.h"
+#include "writerd/owners.h"
 #include "writerd/store.h"
 
 #define LIMITS_NOT_PLACED UINT32_MAX
@@ -30,9 +31,11 @@ struct limits {
 	uint32_t proc_slot;
 	struct bf_arena arena; /* of the plan */
 	struct bf_plan plan;
-	uint32_t *places;   /* of each limit: its meter, LIMITS_NOT_PLACED */
-	bool *open;         /* each: others find its meter */
-	uint32_t *by_place; /* SHM_METERS: 1 + number of the limit; 0: no limit of the plan */
+	const struct bf_config *config;
+	struct owners owners; /* of rows that the store writes */
+	uint32_t *places;     /* of each limit: its meter, LIMITS_NOT_PLACED */
+	bool *open;           /* each: others find its meter */
+	uint32_t *by_place;   /* SHM_METERS: 1 + number of the limit; 0: no limit of the plan */
 	struct fold fold;
 	struct limits_class classes[SHM_WALL_CLASSES];
 	uint32_t unplaced, crowded; /* crowded: of them, for want of a place */
@@ -44,7 +47,8 @@ struct limits {
 
 /*
  * Makes the plan and places it as far as segment and store allow; limits_second() goes on with the
- * rest. 0, -ENOMEM, or what bf_plan_make says. config must outlive it.
+ * rest. 0, -ENOMEM, or what bf_plan_make says. config must outlive it, and so must the store,
+ * which until limits_done() gives its rows the owners that the plan says.
  */
 int limits_start(struct limits *l, struct shm_segment *seg, struct store *store,
 		 const struct bf_config *config, uint32_t proc_slot, struct bf_err *err);
@@ -66,7 +70,8 @@ size_t limits_memory(void);
 void limits_second(struct limits *l);
 
 /*
- * One page of BF_MSG_LIMITS: ret_page->items are in arena. 0, BF_E_UNKNOWN (no such key), -ENOMEM.
+ * One page of BF_MSG_LIMITS: ret_page->items are in arena. 0, BF_E_UNKNOWN (no such key or owner),
+ * -ENOMEM.
  */
 int limits_page(const struct limits *l, const struct bf_msg_limits_get *ask,
 		struct bf_msg_limits *ret_page, struct bf_arena *arena, struct bf_err *err);

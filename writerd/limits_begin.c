@@ -39,7 +39,7 @@ int limits_begin(const struct limits *l, const struct bf_limit *limit, struct li
 		return BF_MIN(r, 0);
 	/* Later rows are of a clock that was set back since. */
 	if (ops->charged)
-		r = ops->charged(l->store, limit->owner_id, limit->quantity,
+		r = ops->charged(l->store, &limit->rows, limit->quantity,
 				 bf_window_start_ms(&limit->window, ret->window),
 				 bf_limit_window_end_ms(limit, ret->window), &sum, err);
 	if (r == 0)
@@ -57,19 +57,19 @@ static const char *text_of(struct bf_slice text, char out[BF_LIMITS_MAX_TEXT + 1
 void limits_begin_tell(struct limits *l, const struct bf_limit *limit,
 		       const struct limits_begin *begin)
 {
-	char key[BF_LIMITS_MAX_TEXT + 1], id[BF_LIMITS_MAX_TEXT + 1], w[BF_LIMITS_MAX_TEXT + 1];
+	char owner[BF_LIMITS_MAX_TEXT + 1], id[BF_LIMITS_MAX_TEXT + 1], w[BF_LIMITS_MAX_TEXT + 1];
 
 	if (!begin->from_rows || l->begun_told > BEGUN_LINES_MAX)
 		return;
 	if (l->begun_told++ == BEGUN_LINES_MAX) {
 		bf_log(BF_LOG_INFO, "limits_begun", "effect=%s",
-		       bf_log_quote("more limits begin with what their keys used; see bifrostctl "
+		       bf_log_quote("more limits begin with what was used; see bifrostctl "
 				    "limits"));
 		return;
 	}
 	bf_log(BF_LOG_INFO, "limit_begun",
-	       "virtual_key_id=%s limit_id=%s quantity=%s window=%s used=%lld",
-	       bf_log_quote(text_of(limit->owner_id, key)),
+	       "owner=%s owner_id=%s limit_id=%s quantity=%s window=%s used=%lld",
+	       bf_owner_name(limit->owner), bf_log_quote(text_of(limit->owner_id, owner)),
 	       bf_log_quote(text_of(limit->limit_id, id)), bf_quantity_name(limit->quantity),
 	       bf_log_quote(text_of(limit->reset, w)), (long long)begin->settled);
 }

@@ -1,7 +1,7 @@
 /*
  * What a meter begins with that nobody counted before: the total of its window or, where another
- * meter counted this window of its key until now (a window, an anchor or an id was changed), the
- * sum of the rows that the key has in it.
+ * meter counted this window until now (a window, an anchor or an id was changed), the sum of what
+ * the rows that the limit is about were charged in it.
  */
 #pragma once
 

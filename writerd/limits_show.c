@@ -3,23 +3,128 @@
  * tells are words that others write.
  */
 #include <errno.h>
+#include <stddef.h>
 
 #include "common/base/clock.h"
 #include "common/base/macros.h"
 #include "common/ipc/messages.h"
 #include "writerd/limits.h"
 
-static struct bf_slice cut(struct bf_slice text, size_t most)
+/* ---- what is asked for */
+
+static bool is_called(const struct bf_conf_owner *own, struct bf_slice what)
 {
-	text.len = BF_MIN(text.len, most);
-	return text;
+	return what.len == 0 || bf_slice_eq(own->id, what) || bf_slice_eq(own->name, what);
 }
 
-static bool is_asked(const struct bf_limit *limit, struct bf_slice key)
+static const struct bf_plan_key *key_of(const struct limits *l, const struct bf_limit *limit)
 {
-	return key.len == 0 || bf_slice_eq(limit->owner_id, key) ||
-	       bf_slice_eq(limit->owner_name, key);
+	const struct bf_plan_key *key =
+	    owners_find(&l->owners, row_id_cut(limit->rows.virtual_key_id));
+
+	/* Rows do not tell keys apart whose long ids begin alike; people do. */
+	return key && bf_slice_eq(key->conf->own.id, limit->rows.virtual_key_id) ? key : NULL;
 }
+
+static struct bf_slice key_name(const struct limits *l, const struct bf_limit *limit)
+{
+	const struct bf_plan_key *key;
+
+	if (limit->owner == BF_OWNER_VIRTUAL_KEY)
+		return limit->owner_name;
+	key = key_of(l, limit);
+	return key ? key->conf->own.name : (struct bf_slice){NULL, 0};
+}
+
+static bool is_asked(const struct limits *l, const struct bf_limit *limit,
+		     const struct bf_msg_limits_get *ask)
+{
+	if (ask->owner.len && !bf_slice_is(ask->owner, bf_owner_name(limit->owner)))
+		return false;
+	if (ask->owner_id.len && !bf_slice_eq(limit->owner_id, ask->owner_id) &&
+	    !bf_slice_eq(limit->owner_name, ask->owner_id))
+		return false;
+	return ask->virtual_key.len == 0 ||
+	       bf_slice_eq(limit->rows.virtual_key_id, ask->virtual_key) ||
+	       bf_slice_eq(key_name(l, limit), ask->virtual_key);
+}
+
+/* All that may own limits begins with what owners have. */
+static bool knows_in(const struct bf_array *list, size_t size, struct bf_slice what)
+{
+	const char *items = list->items;
+
+	for (uint32_t i = 0; i < list->count; i++) {
+		if (is_called((const void *)(items + i * size), what))
+			return true;
+	}
+	return false;
+}
+
+static bool knows_provider_config(const struct bf_array *keys, struct bf_slice what)
+{
+	const struct bf_conf_virtual_key *items = keys->items;
+
+	for (uint32_t i = 0; i < keys->count; i++) {
+		if (knows_in(&items[i].provider_configs, sizeof(struct bf_conf_provider_config),
+			     what))
+			return true;
+	}
+	return false;
+}
+
+static bool knows_owner(const struct limits *l, enum bf_owner owner, struct bf_slice what)
+{
+	const struct bf_conf_governance *g = &l->config->governance;
+	const struct {
+		const struct bf_array *list;
+		size_t size;
+	} lists[BF_OWNER_COUNT] = {
+	    [BF_OWNER_PROVIDER] = {&g->providers, sizeof(struct bf_conf_provider_limits)},
+	    [BF_OWNER_MODEL_CONFIG] = {&g->model_configs, sizeof(struct bf_conf_model_config)},
+	    [BF_OWNER_VIRTUAL_KEY] = {&g->virtual_keys, sizeof(struct bf_conf_virtual_key)},
+	    [BF_OWNER_TEAM] = {&g->teams, sizeof(struct bf_conf_team)},
+	    [BF_OWNER_CUSTOMER] = {&g->customers, sizeof(struct bf_conf_customer)},
+	};
+
+	if (owner == BF_OWNER_PROVIDER_CONFIG)
+		return knows_provider_config(&g->virtual_keys, what);
+	return knows_in(lists[owner].list, lists[owner].size, what);
+}
+
+_Static_assert(offsetof(struct bf_conf_provider_limits, own) == 0 &&
+		   offsetof(struct bf_conf_model_config, own) == 0 &&
+		   offsetof(struct bf_conf_provider_config, own) == 0 &&
+		   offsetof(struct bf_conf_virtual_key, own) == 0 &&
+		   offsetof(struct bf_conf_team, own) == 0 &&
+		   offsetof(struct bf_conf_customer, own) == 0,
+	       "what owners have comes first");
+
+/* Who asks for what is not there would take no answer for no limits. */
+static int check_ask(const struct limits *l, const struct bf_msg_limits_get *ask,
+		     struct bf_err *err)
+{
+	unsigned owner = 0;
+
+	if (ask->virtual_key.len && !knows_owner(l, BF_OWNER_VIRTUAL_KEY, ask->virtual_key))
+		return bf_err_set(err, BF_E_UNKNOWN,
+				  "no virtual key has this id or name: see bifrostctl limits");
+	if (ask->owner.len == 0)
+		return 0;
+	while (owner < BF_OWNER_COUNT && !bf_slice_is(ask->owner, bf_owner_name(owner)))
+		owner++;
+	if (owner == BF_OWNER_COUNT)
+		return bf_err_set(err, BF_E_UNKNOWN,
+				  "no such kind of owner: give provider, model_config, "
+				  "provider_config, virtual_key, team or customer");
+	if (ask->owner_id.len && !knows_owner(l, owner, ask->owner_id))
+		return bf_err_set(err, BF_E_UNKNOWN,
+				  "no %s has this id or name: see bifrostctl limits --owner %s",
+				  bf_owner_name(owner), bf_owner_name(owner));
+	return 0;
+}
+
+/* ---- what is told */
 
 static void tell_numbers(const struct limits *l, uint32_t i, int64_t now_ms,
 			 struct bf_msg_limit *out)
@@ -52,11 +157,16 @@ static void tell(const struct limits *l, uint32_t i, const struct shm_wall *wall
 	int64_t length_ms = bf_limit_length_ms(limit);
 
 	*out = (struct bf_msg_limit){
-	    .virtual_key_id = cut(limit->owner_id, BF_LIMITS_MAX_TEXT),
-	    .virtual_key_name = cut(limit->owner_name, BF_LIMITS_MAX_TEXT),
-	    .limit_id = cut(limit->limit_id, BF_LIMITS_MAX_TEXT),
+	    .owner = bf_slice_from(bf_owner_name(limit->owner)),
+	    .owner_id = row_text_cut(limit->owner_id, BF_LIMITS_MAX_TEXT),
+	    .owner_name = row_text_cut(limit->owner_name, BF_LIMITS_MAX_TEXT),
+	    .virtual_key_id = row_text_cut(limit->rows.virtual_key_id, BF_LIMITS_MAX_TEXT),
+	    .virtual_key_name = row_text_cut(key_name(l, limit), BF_LIMITS_MAX_TEXT),
+	    .provider = row_text_cut(limit->rows.provider, BF_LIMITS_MAX_TEXT),
+	    .model = row_text_cut(limit->rows.model, BF_LIMITS_MAX_TEXT),
+	    .limit_id = row_text_cut(limit->limit_id, BF_LIMITS_MAX_TEXT),
 	    .quantity = bf_slice_from(bf_quantity_name(limit->quantity)),
-	    .window = cut(limit->reset, 32),
+	    .window = row_text_cut(limit->reset, 32),
 	    .max = limit->max,
 	    .frozen = !limit->endless && shm_wall_frozen(wall, length_ms),
 	    .placed = l->open[i],
@@ -64,31 +174,21 @@ static void tell(const struct limits *l, uint32_t i, const struct shm_wall *wall
 	tell_numbers(l, i, shm_wall_ms(wall, bf_boot_ns(), length_ms), out);
 }
 
-static bool knows_key(const struct limits *l, struct bf_slice key)
-{
-	for (uint32_t i = 0; i < l->plan.key_count; i++) {
-		const struct bf_conf_virtual_key *conf = l->plan.keys[i].conf;
-
-		if (bf_slice_eq(conf->id, key) || bf_slice_eq(conf->name, key))
-			return true;
-	}
-	return key.len == 0;
-}
-
 int limits_page(const struct limits *l, const struct bf_msg_limits_get *ask,
 		struct bf_msg_limits *ret_page, struct bf_arena *arena, struct bf_err *err)
 {
 	struct bf_msg_limit *items = bf_arena_alloc(arena, BF_LIMITS_PAGE * sizeof(*items));
 	struct shm_wall wall = shm_wall_read(l->seg);
+	int r;
 	uint32_t n = 0, i = (uint32_t)BF_MIN(ask->from, (uint64_t)l->plan.limit_count);
 
 	if (!items)
 		return bf_err_set(err, -ENOMEM, "out of memory");
-	if (!knows_key(l, ask->virtual_key))
-		return bf_err_set(err, BF_E_UNKNOWN,
-				  "no virtual key has this id or name: see bifrostctl limits");
+	r = check_ask(l, ask, err);
+	if (r < 0)
+		return r;
 	for (; i < l->plan.limit_count && n < BF_LIMITS_PAGE; i++) {
-		if (is_asked(&l->plan.limits[i], ask->virtual_key))
+		if (is_asked(l, &l->plan.limits[i], ask))
 			tell(l, i, &wall, &items[n++]);
 	}
 	*ret_page = (struct bf_msg_limits){

@@ -29,7 +29,7 @@ struct logs_value {
 	" prompt_tokens, completion_tokens, total_tokens, cached_read_tokens,"                     \
 	" nullif(cost_nusd, 0), error_type, error_details, cluster_node_id, worker, crashed,"      \
 	" estimated, truncated, client_gone, content_truncated, virtual_key_id, virtual_key_name," \
-	" charged_tokens, charged_requests"
+	" team_id, team_name, customer_id, customer_name, charged_tokens, charged_requests"
 #define LOGS_JSON_CONTENT "input_history, output_message"
 
 /* One row as an object. fetch gives the value of a column, which lives until the next call. */

@@ -126,6 +126,8 @@ int logs_where_build(struct logs_where *w, const struct bf_msg_logs_query *q)
 	one_of(w, "error_type", &q->error_types);
 	one_of(w, "selected_key_id", &q->selected_key_ids);
 	one_of(w, "virtual_key_id", &q->virtual_key_ids);
+	one_of(w, "team_id", &q->team_ids);
+	one_of(w, "customer_id", &q->customer_ids);
 	equals(w, "request_id", q->request_id);
 	equals(w, "parent_request_id", q->parent_request_id);
 	contains(w, q->content_search);

@@ -9,7 +9,7 @@
 #include "common/ipc/messages.h"
 #include "writerd/row.h"
 
-#define LOGS_SQL_BINDS_MAX 288u /* eight lists of BF_LOGS_MAX_VALUES, and the bounds */
+#define LOGS_SQL_BINDS_MAX 352u /* ten lists of BF_LOGS_MAX_VALUES, and the bounds */
 #define LOGS_SQL_TEXT_MAX  (16u << 10)
 
 struct logs_bind {

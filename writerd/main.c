@@ -3,6 +3,7 @@
  * ones; with --role=reader it is reader.c instead. Started by the supervisor only; must never be
  * needed for a request to succeed.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,6 +23,7 @@
 #include "writerd/store_null.h"
 #include "writerd/store_sqlite.h"
 #include "writerd/store_sqlite_config.h"
+#include "writerd/store_sqlite_pace.h"
 #include "writerd/writerd.h"
 
 #define STOP_LIMIT_MS 20000 /* of an ordered stop: the supervisor waits */
@@ -54,12 +56,38 @@ static void beat(struct bf_child *child)
 	shm_metric_add(&w->seg, child->proc_slot, SHM_M_LOG_LINES_LOST, bf_log_take_lost());
 }
 
+/* Takes as long as it takes: who watches us was told that we are ready, and sees us beat. */
+static void migrate(struct writerd *w)
+{
+	int64_t began_ms = bf_mono_ms();
+	struct bf_err err = {0};
+	int r = w->store->ops->mend(w->store, &err);
+
+	w->store_is_old = false;
+	if (r == 0)
+		r = limits_keep(&w->limits, &err);
+	if (r == 0)
+		bf_log(BF_LOG_INFO, "store_migrated", "ms=%lld",
+		       (long long)(bf_mono_ms() - began_ms));
+	else
+		bf_log(BF_LOG_ERROR, "store_not_migrated", "reason=%s effect=%s",
+		       bf_log_quote(err.text),
+		       bf_log_quote("rows wait in the segment and it is tried again"));
+}
+
 static void on_second(struct bf_child *child)
 {
 	struct writerd *w = child->daemon;
 
+	if (w->store_is_old)
+		migrate(w);
 	turn_second(&w->turn);
 	limits_second(&w->limits);
+}
+
+static void beat_alive(void *child)
+{
+	beat(child);
 }
 
 static int choose_paths(struct bf_child *child, struct bf_err *err)
@@ -125,14 +153,28 @@ static int open_stores(struct bf_child *child, struct bf_err *err)
 	if (r == 0 && w->store_path)
 		r = store_sqlite_open(w->store_path, w->node_id, &w->store, err);
 	/* A lock ends: rows wait in the segment meanwhile, as for a store that fails later. */
-	if (r == BF_E_TIMEOUT && w->store) {
-		bf_log(BF_LOG_WARN, "store_locked", "reason=%s effect=%s", bf_log_quote(err->text),
+	if ((r == BF_E_TIMEOUT || r == -EAGAIN) && w->store) {
+		w->store_is_old = r == -EAGAIN;
+		bf_log(BF_LOG_WARN, w->store_is_old ? "store_old" : "store_locked",
+		       "reason=%s effect=%s", bf_log_quote(err->text),
 		       bf_log_quote("rows wait in the segment and it is tried again"));
 		r = 0;
 	}
 	if (r == 0 && !w->store_path)
 		w->store = store_null_open();
 	return r;
+}
+
+/* Some keys may have their own word about it. */
+static bool keeps_content(const struct bf_config *c)
+{
+	const struct bf_conf_virtual_key *keys = c->governance.virtual_keys.items;
+
+	for (uint32_t i = 0; i < c->governance.virtual_keys.count; i++) {
+		if (keys[i].disable_content_logging == BF_TRI_FALSE)
+			return true;
+	}
+	return !c->client.disable_content_logging;
 }
 
 static int writerd_start(struct bf_child *child, struct bf_err *err)
@@ -158,13 +200,13 @@ static int writerd_start(struct bf_child *child, struct bf_err *err)
 	if (limits_start(&w->limits, &w->seg, w->store, c, child->proc_slot, err) < 0)
 		return err->code;
 	turn_start(&w->turn, child->loop, &w->seg, w->store, child->proc_slot, child->doorbell_fd,
-		   w->store_path && !c->client.disable_content_logging,
-		   c->logs_store.retention_days);
+		   w->store_path && keeps_content(c), c->logs_store.retention_days);
 	w->turn.sweep.on_freed = control_slot_freed;
 	w->turn.sweep.owner = child;
 	w->turn.limits = &w->limits;
 	w->turn.intake.fold = w->turn.sweep.fold = &w->limits.fold;
 	child->on_second = on_second;
+	sqlite_pace_alive(beat_alive, child);
 	bf_log(BF_LOG_INFO, "writerd_started", "store=%s node_id=%s memory_bytes=%zu",
 	       bf_log_quote(w->store_path ? w->store_path : "off"), w->node_id,
 	       sizeof(*w) + 2 * (size_t)SHM_CONTENT_MAX_BYTES + limits_memory());
@@ -182,8 +224,8 @@ static void writerd_stop(struct bf_child *child)
 	if (left)
 		bf_log(BF_LOG_WARN, "rows_left", "rows=%llu effect=%s", (unsigned long long)left,
 		       bf_log_quote("they stay in the segment for the next writerd"));
-	w->store->ops->close(w->store);
 	limits_done(&w->limits);
+	w->store->ops->close(w->store);
 }
 
 static bool is_reader(int argc, char **argv)

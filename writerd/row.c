@@ -66,6 +66,13 @@ size_t row_untorn(const char *text, size_t len)
 	return len;
 }
 
+struct bf_slice row_text_cut(struct bf_slice text, size_t most)
+{
+	if (text.len > most)
+		text.len = row_untorn(text.ptr, most);
+	return text;
+}
+
 /* out has len + 1 bytes. */
 static void copy_field(char *out, const char *field, size_t len)
 {
@@ -208,6 +215,8 @@ void row_render(const struct shm_usage_record *record, struct bf_slice input,
 	copy_field(row->virtual_key_id, record->virtual_key_id, sizeof(record->virtual_key_id));
 	copy_field(row->virtual_key_name, record->virtual_key_name,
 		   sizeof(record->virtual_key_name));
+	row->team_id = row->team_name = row->customer_id = row->customer_name =
+	    (struct bf_slice){NULL, 0};
 	copy_field(row->attempt_trail, record->attempt_trail, sizeof(record->attempt_trail));
 	render_numbers(record, row);
 	render_error(record, row);

@@ -94,6 +94,23 @@ static const struct schema_step logs_steps[] = {
     {6, "charges of keys",
      "CREATE INDEX logs_charges ON logs (virtual_key_id, timestamp, charged_requests,"
      " charged_tokens, cost_nusd) WHERE virtual_key_id IS NOT NULL;"},
+    /*
+     * Rows of before know no team and no customer. What these used is read from their own indexes,
+     * what a provider or a model did from that of all rows, which has their charges too; a limit of
+     * one key at one of them reads the key's charges and the beginnings of its rows.
+     */
+    {7, "owners",
+     "ALTER TABLE logs ADD COLUMN team_id TEXT;"
+     "ALTER TABLE logs ADD COLUMN team_name TEXT;"
+     "ALTER TABLE logs ADD COLUMN customer_id TEXT;"
+     "ALTER TABLE logs ADD COLUMN customer_name TEXT;"
+     "CREATE INDEX logs_team_charges ON logs (team_id, timestamp, charged_requests,"
+     " charged_tokens, cost_nusd) WHERE team_id IS NOT NULL;"
+     "CREATE INDEX logs_customer_charges ON logs (customer_id, timestamp, charged_requests,"
+     " charged_tokens, cost_nusd) WHERE customer_id IS NOT NULL;"
+     "DROP INDEX logs_timestamp_provider_status;"
+     "CREATE INDEX logs_timestamp_provider_status ON logs (timestamp, provider, status, model,"
+     " charged_requests, charged_tokens, cost_nusd);"},
 };
 
 static const struct schema_step config_steps[] = {

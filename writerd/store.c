@@ -5,6 +5,7 @@
 #include "writerd/store.h"
 
 #include "writerd/fold.h"
+#include "writerd/owners.h"
 
 static int append_all(struct store *s, const struct store_item *items, size_t count,
 		      struct row_scratch *scratch, struct fold *fold, unsigned *inserted,
@@ -17,6 +18,7 @@ static int append_all(struct store *s, const struct store_item *items, size_t co
 		bool fresh = false;
 
 		row_render(items[i].record, items[i].input, items[i].output, scratch, &row);
+		owners_fill(s->owners, &row);
 		r = s->ops->append(s, &row, &fresh, err);
 		*inserted += fresh && !s->ops->keeps_nothing;
 		if (fresh && fold)

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "common/base/err.h"
+#include "common/govern/plan.h"
 #include "writerd/row.h"
 
 struct store;
@@ -41,9 +42,9 @@ struct store_ops {
 			 int64_t *ret_settled, struct bf_err *err);
 	int (*newest_total)(struct store *s, uint64_t identity, int64_t least, int64_t most,
 			    int64_t *ret_window, int64_t *ret_settled, struct bf_err *err);
-	/* What the rows of a virtual key were charged from a moment until before another, of one
-	 * quantity (enum bf_quantity). NULL: this store keeps no rows. */
-	int (*charged)(struct store *s, struct bf_slice virtual_key_id, uint32_t quantity,
+	/* What the rows that a limit is about were charged from a moment until before another, of
+	 * one quantity (enum bf_quantity). NULL: this store keeps no rows. */
+	int (*charged)(struct store *s, const struct bf_limit_rows *rows, uint32_t quantity,
 		       int64_t from_ms, int64_t until_ms, int64_t *ret_sum, struct bf_err *err);
 	/* Deletes at most limit of the rows, and of the totals, that are older than before (text of
 	 * row_time), in a transaction of its own. The two newest windows of a meter stay. */
@@ -54,8 +55,11 @@ struct store_ops {
 	void (*close)(struct store *s);
 };
 
+struct owners;
+
 struct store {
 	const struct store_ops *ops;
+	const struct owners *owners; /* whose rows are; NULL: rows have no team and no customer */
 };
 
 struct store_item {

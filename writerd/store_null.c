@@ -57,7 +57,7 @@ struct store *store_null_open(void)
 	    .mend = null_begin,
 	    .close = null_nothing,
 	};
-	static struct store store = {&ops};
+	static struct store store = {.ops = &ops};
 
 	return &store;
 }

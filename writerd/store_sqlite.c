@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "writerd/store_sqlite_charged.h"
 #include "writerd/store_sqlite_db.h"
 
 enum statement {
@@ -20,7 +21,6 @@ enum statement {
 	ST_EXPIRE_TOTALS,
 	ST_ADD_TOTAL,
 	ST_NEWEST_TOTAL,
-	ST_CHARGED,
 	ST_COUNT,
 };
 
@@ -37,11 +37,12 @@ static const char *const statement_text[ST_COUNT] = {
 	 " crashed, estimated, truncated, client_gone, error_details, input_history, "
 	 "output_message, request_id, parent_request_id, stop_reason, fallback_index,"
 	 " selected_key_id, attempt_trail, error_type, content_truncated, "
-	 "virtual_key_id, virtual_key_name, charged_tokens, charged_requests)"
+	 "virtual_key_id, virtual_key_name, charged_tokens, charged_requests, team_id,"
+	 " team_name, customer_id, customer_name)"
 	 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,"
 	 " ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, "
 	 "?36, "
-	 "?37, ?38, ?39) ON "
+	 "?37, ?38, ?39, ?40, ?41, ?42, ?43) ON "
 	 "CONFLICT "
 	 "(id) DO NOTHING"),
     [ST_EXPIRE] =
@@ -59,17 +60,13 @@ static const char *const statement_text[ST_COUNT] = {
 	 " settled = min(settled + excluded.settled, 2305843009213693952) RETURNING settled"),
     [ST_NEWEST_TOTAL] = ("SELECT window, settled FROM meter_totals WHERE identity = ?1"
 			 " AND window BETWEEN ?2 AND ?3 ORDER BY window DESC LIMIT 1"),
-    /* The numbers are enum bf_quantity; a row counts for as much as a meter can be charged. */
-    [ST_CHARGED] = ("SELECT min(coalesce(sum(min(CASE ?2 WHEN 1 THEN charged_requests WHEN 2 THEN"
-		    " charged_tokens WHEN 4 THEN cost_nusd ELSE 0 END, 17592186044416)), 0),"
-		    " 2305843009213693952) FROM logs WHERE virtual_key_id = ?1 AND timestamp >= ?3"
-		    " AND timestamp < ?4"),
 };
 
 struct store_sqlite {
 	struct store base;
 	sqlite3 *db; /* NULL after a failed mend */
 	sqlite3_stmt *statements[ST_COUNT];
+	struct charged charged;
 	int last_code;                     /* of the last failed call; 0 after a good begin */
 	char created_at[ROW_TIME_LEN + 1]; /* of the running transaction */
 	char node_id[BF_UUID_TEXT_LEN + 1];
@@ -87,13 +84,17 @@ static void close_db(struct store_sqlite *s)
 		(void)sqlite3_finalize(s->statements[i]);
 		s->statements[i] = NULL;
 	}
+	charged_done(&s->charged);
 	sqlite_db_close(&s->db);
 }
 
-static int open_db(struct store_sqlite *s, struct bf_err *err)
+static int open_db(struct store_sqlite *s, bool quickly, struct bf_err *err)
 {
-	int r = sqlite_db_open(s->path, &schema_logs, &s->db, err);
+	int r = quickly ? sqlite_db_open_quickly(s->path, &schema_logs, &s->db, err)
+			: sqlite_db_open(s->path, &schema_logs, &s->db, err);
 
+	if (r == 0 && charged_open(s->db) != SQLITE_OK)
+		r = sqlite_db_err(s->db, &schema_logs, s->path, err);
 	for (int i = 0; i < ST_COUNT && r == 0; i++) {
 		if (sqlite3_prepare_v3(s->db, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT,
 				       &s->statements[i], NULL) != SQLITE_OK)
@@ -200,9 +201,9 @@ static void bind_optional(struct binder *b, struct bf_slice text)
 		bind_null(b);
 }
 
-static void bind_filled(struct binder *b, const char *text)
+static void bind_filled(struct binder *b, struct bf_slice text)
 {
-	bind_optional(b, (struct bf_slice){text[0] ? text : NULL, strlen(text)});
+	bind_optional(b, text.len ? text : (struct bf_slice){NULL, 0});
 }
 
 /* In the order of the column list of ST_INSERT. */
@@ -229,30 +230,34 @@ static void bind_row(struct binder *b, const struct store_sqlite *s, const struc
 	bind_int(b, row->total_tokens);
 	bind_int(b, row->cached_tokens);
 	bind_int(b, row->cost_nusd);
-	bind_filled(b, s->node_id);
+	bind_filled(b, bf_slice_from(s->node_id));
 	bind_int(b, row->worker);
 	bind_int(b, row->crashed);
 	bind_int(b, row->estimated);
 	bind_int(b, row->truncated);
 	bind_int(b, row->client_gone);
-	bind_filled(b, row->error_details);
+	bind_filled(b, bf_slice_from(row->error_details));
 	bind_optional(b, row->input);
 	bind_optional(b, row->output);
-	bind_filled(b, row->request_id);
-	bind_filled(b, row->parent_id);
-	bind_filled(b, row->stop_reason);
+	bind_filled(b, bf_slice_from(row->request_id));
+	bind_filled(b, bf_slice_from(row->parent_id));
+	bind_filled(b, bf_slice_from(row->stop_reason));
 	bind_int(b, row->fallback_index);
 	bind_cstr(b, row->key_id);
-	bind_filled(b, row->attempt_trail);
+	bind_filled(b, bf_slice_from(row->attempt_trail));
 	if (row->error_type)
 		bind_cstr(b, row->error_type);
 	else
 		bind_null(b);
 	bind_int(b, row->content_truncated);
-	bind_filled(b, row->virtual_key_id);
-	bind_filled(b, row->virtual_key_name);
+	bind_filled(b, bf_slice_from(row->virtual_key_id));
+	bind_filled(b, bf_slice_from(row->virtual_key_name));
 	bind_int(b, row->charged_tokens);
 	bind_int(b, row->charged_requests);
+	bind_filled(b, row->team_id);
+	bind_filled(b, row->team_name);
+	bind_filled(b, row->customer_id);
+	bind_filled(b, row->customer_name);
 }
 
 static int sqlite_append(struct store *base, const struct row *row, bool *ret_inserted,
@@ -355,27 +360,18 @@ static int64_t ms_to_ns(int64_t ms)
 	return BF_MAX(BF_MIN(ms, INT64_MAX / 1000000), 0) * 1000000;
 }
 
-static int sqlite_charged(struct store *base, struct bf_slice virtual_key_id, uint32_t quantity,
+static int sqlite_charged(struct store *base, const struct bf_limit_rows *rows, uint32_t quantity,
 			  int64_t from_ms, int64_t until_ms, int64_t *ret_sum, struct bf_err *err)
 {
 	struct store_sqlite *s = of(base);
-	struct binder b = {s->statements[ST_CHARGED], 1, SQLITE_OK};
 	char from[ROW_TIME_LEN + 1], until[ROW_TIME_LEN + 1];
-	int64_t numbers[2] = {0, 0};
-	int r;
 
-	/* As rows have it. */
-	if (virtual_key_id.len > ROW_KEY_ID_LEN)
-		virtual_key_id.len = row_untorn(virtual_key_id.ptr, ROW_KEY_ID_LEN);
-	bind_text(&b, virtual_key_id.ptr, virtual_key_id.len);
-	bind_int(&b, quantity);
-	bind_cstr(&b, row_time(ms_to_ns(from_ms), from));
-	bind_cstr(&b, row_time(ms_to_ns(until_ms), until));
-	if (b.error != SQLITE_OK)
+	if (!s->db)
+		return not_open(s, err);
+	if (charged_sum(&s->charged, s->db, rows, quantity, row_time(ms_to_ns(from_ms), from),
+			row_time(ms_to_ns(until_ms), until), ret_sum) != SQLITE_OK)
 		return failed(s, err);
-	r = first_row(s, ST_CHARGED, numbers, err);
-	*ret_sum = numbers[0];
-	return r < 0 ? r : 0;
+	return 0;
 }
 
 static int delete_old(struct store_sqlite *s, enum statement which, const char *before,
@@ -418,7 +414,7 @@ static int sqlite_mend(struct store *base, struct bf_err *err)
 	if (s->db && (s->last_code == BF_E_FULL || s->last_code == BF_E_TIMEOUT))
 		return 0;
 	close_db(s);
-	return open_db(s, err);
+	return open_db(s, false, err);
 }
 
 static void sqlite_close(struct store *base)
@@ -456,8 +452,8 @@ int store_sqlite_open(const char *path, const char *node_id, struct store **ret_
 	}
 	s->base.ops = &ops;
 	(void)strncpy(s->node_id, node_id, sizeof(s->node_id) - 1);
-	r = open_db(s, err);
-	if (r < 0 && r != BF_E_TIMEOUT) {
+	r = open_db(s, true, err);
+	if (r < 0 && r != BF_E_TIMEOUT && r != -EAGAIN) {
 		sqlite_close(&s->base);
 		return r;
 	}

@@ -13,12 +13,14 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
 #include "writerd/row.h"
 #include "writerd/store_sqlite_pace.h"
 
+#define LARGE_BYTES (64 << 20) /* to migrate so many takes about a second */
 #define BUSY_WAIT_MS \
 	500 /* another program holds the lock: short, the loop stands still meanwhile */
 
@@ -244,7 +246,22 @@ static int migrate(sqlite3 *db, const struct schema *schema, const char *path, s
 	return r;
 }
 
-int sqlite_db_open(const char *path, const struct schema *schema, sqlite3 **ret_db,
+static int check_size(const char *path, const struct schema *schema, int64_t version,
+		      struct bf_err *err)
+{
+	struct stat st;
+
+	if (version == 0 || version == (int64_t)schema->count || stat(path, &st) < 0 ||
+	    st.st_size <= LARGE_BYTES)
+		return 0;
+	return bf_err_set(err, -EAGAIN,
+			  "%s: %s: has schema version %lld and %lld MiB: it is brought to version "
+			  "%zu first, which takes a while",
+			  schema->store, path, (long long)version,
+			  (long long)(st.st_size / (1 << 20)), schema->count);
+}
+
+static int open_as(const char *path, const struct schema *schema, bool quickly, sqlite3 **ret_db,
 		   struct bf_err *err)
 {
 	sqlite3 *db = NULL;
@@ -260,6 +277,8 @@ int sqlite_db_open(const char *path, const struct schema *schema, sqlite3 **ret_
 	/* Before the first write: a file that is refused stays as it is. */
 	if (r == 0)
 		r = read_version(db, schema, path, &version, err);
+	if (r == 0 && quickly)
+		r = check_size(path, schema, version, err);
 	if (r == 0)
 		r = set_wal(db, schema, path, err);
 	if (r == 0)
@@ -270,4 +289,16 @@ int sqlite_db_open(const char *path, const struct schema *schema, sqlite3 **ret_
 	}
 	*ret_db = db;
 	return 0;
+}
+
+int sqlite_db_open(const char *path, const struct schema *schema, sqlite3 **ret_db,
+		   struct bf_err *err)
+{
+	return open_as(path, schema, false, ret_db, err);
+}
+
+int sqlite_db_open_quickly(const char *path, const struct schema *schema, sqlite3 **ret_db,
+			   struct bf_err *err)
+{
+	return open_as(path, schema, true, ret_db, err);
 }

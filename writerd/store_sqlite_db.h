@@ -17,6 +17,11 @@
 int sqlite_db_open(const char *path, const struct schema *schema, sqlite3 **ret_db,
 		   struct bf_err *err);
 
+/* The same, but a large file of an older schema is left as it is: -EAGAIN. To migrate it takes
+ * longer than whoever waits for our start has patience. */
+int sqlite_db_open_quickly(const char *path, const struct schema *schema, sqlite3 **ret_db,
+			   struct bf_err *err);
+
 /* Closes and clears; accepts NULL. */
 void sqlite_db_close(sqlite3 **db);
 

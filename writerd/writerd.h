@@ -1,6 +1,7 @@
 /* What the process holds. One instance, made by main.c before the loop starts. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/err.h"
@@ -14,6 +15,7 @@ struct writerd {
 	struct shm_segment seg;
 	struct store *store;     /* NULL before it is open */
 	const char *store_path;  /* NULL: no logs are kept */
+	bool store_is_old;       /* to be migrated once the loop runs */
 	const char *config_path; /* NULL: no config store */
 	struct bf_err refusal;   /* of the configured paths, found out before the sandbox */
 	char node_id[BF_UUID_TEXT_LEN + 1]; /* "": the node has none */

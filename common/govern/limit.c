@@ -1,7 +1,7 @@
 /*
  * One limit: its window, its identity, which window a moment lies in. Called for every admission
- * (the epoch), and by plan.c. Must never let an identity depend on what a person may tune, nor on
- * the machine.
+ * (the epoch), and by plan_owner.c. Must never let an identity depend on what a person may tune,
+ * nor on the machine.
  */
 #include "common/govern/plan.h"
 
@@ -40,7 +40,7 @@ uint64_t bf_limit_identity(const struct bf_limit *limit)
 	const struct bf_window *w = &limit->window;
 	bool rolling = !limit->endless && w->kind == BF_WINDOW_ROLLING;
 	const uint64_t words[] = {
-	    hash_text(bf_slice_from(limit->owner_kind)),
+	    hash_text(bf_slice_from(bf_owner_name(limit->owner))),
 	    hash_text(limit->owner_id),
 	    hash_text(limit->limit_id),
 	    (uint64_t)limit->quantity,

@@ -1,4 +1,4 @@
-/* Between plan.c and limit.c. */
+/* Between limit.c and plan_owner.c. */
 #pragma once
 
 #include "common/govern/plan.h"

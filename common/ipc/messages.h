@@ -59,7 +59,7 @@ enum bf_msg_type {
 #define BF_LOGS_MAX_LIMIT   1000u
 #define BF_LOGS_MAX_VALUES  32u /* of one filter */
 #define BF_LOGS_MAX_TEXT    256u
-#define BF_LIMITS_PAGE      64u
+#define BF_LIMITS_PAGE      32u
 #define BF_LIMITS_MAX_TEXT  128u
 /* Longest piece of a frame that fits into one TRACED message, whose own fields need the rest. */
 #define BF_TRACED_MAX_BYTES (BF_FRAME_MAX - 128u)
@@ -147,7 +147,7 @@ struct bf_msg_logs_query {
 	 * is when no row has it as its id. */
 	struct bf_slice id;
 	struct bf_array providers, models, status, stop_reasons, error_types, objects,
-	    selected_key_ids, virtual_key_ids;
+	    selected_key_ids, virtual_key_ids, team_ids, customer_ids;
 	struct bf_slice parent_request_id; /* "": any */
 	struct bf_slice request_id;        /* "": any; else the client's own */
 	struct bf_slice content_search;    /* "": any; else a piece of the content */
@@ -167,14 +167,21 @@ struct bf_msg_logs_result {
 	uint64_t size; /* bytes of the memfd */
 };
 
+/* All that is given must hold. */
 struct bf_msg_limits_get {
-	struct bf_slice virtual_key; /* its id or name; "": all */
+	struct bf_slice virtual_key; /* limits of its requests alone; its id or name; "": any */
+	struct bf_slice owner;       /* bf_owner_name(); "": any */
+	struct bf_slice owner_id;    /* or name, of such an owner; "": any */
 	uint64_t from;               /* where the page begins: 0, then what the last page said */
 };
 
 /* A limit and its meter. used + held is what the limiter counts. */
 struct bf_msg_limit {
-	struct bf_slice virtual_key_id, virtual_key_name;
+	struct bf_slice owner; /* bf_owner_name() */
+	struct bf_slice owner_id, owner_name;
+	/* What it counts: requests of this key, to this provider, for this model; "": of any. Those
+	 * of a team or customer when it is the owner. */
+	struct bf_slice virtual_key_id, virtual_key_name, provider, model;
 	struct bf_slice limit_id; /* of the budget or rate limit */
 	struct bf_slice quantity; /* bf_quantity_name() */
 	struct bf_slice window;   /* as it was written; "": none */

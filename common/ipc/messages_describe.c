@@ -41,6 +41,8 @@ static const char *type_text(enum bf_field_type type)
 	    [BF_T_DURATION] = "ms",
 	    [BF_T_SIZE] = "size",
 	    [BF_T_DECIMAL] = "decimal",
+	    [BF_T_TIME] = "time",
+	    [BF_T_TRISTATE] = "bool",
 	    [BF_T_STRING] = "string",
 	    [BF_T_SECRET] = "secret",
 	    [BF_T_BYTES] = "bytes",

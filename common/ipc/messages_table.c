@@ -135,6 +135,8 @@ static const struct bf_field logs_query_fields[] = {
     VALUES(bf_msg_logs_query, objects, "any of these object types; none: all"),
     VALUES(bf_msg_logs_query, selected_key_ids, "any of these; none: all"),
     VALUES(bf_msg_logs_query, virtual_key_ids, "any of these; none: all"),
+    VALUES(bf_msg_logs_query, team_ids, "any of these; none: all"),
+    VALUES(bf_msg_logs_query, customer_ids, "any of these; none: all"),
     TEXT(bf_msg_logs_query, parent_request_id, BF_LOGS_MAX_TEXT, "empty: any"),
     TEXT(bf_msg_logs_query, request_id, BF_LOGS_MAX_TEXT, "the client's own; empty: any"),
     TEXT(bf_msg_logs_query, content_search, BF_LOGS_MAX_TEXT,
@@ -168,15 +170,26 @@ static const struct bf_table logs_result =
     TABLE("logs_result", bf_msg_logs_result, logs_result_fields, NULL);
 
 static const struct bf_field limits_get_fields[] = {
-    TEXT(bf_msg_limits_get, virtual_key, BF_LIMITS_MAX_TEXT, "its id or name; empty: all"),
+    TEXT(bf_msg_limits_get, virtual_key, BF_LIMITS_MAX_TEXT,
+	 "limits of its requests alone, by its id or name; empty: any"),
+    TEXT(bf_msg_limits_get, owner, 32, "kind of owner; empty: any"),
+    TEXT(bf_msg_limits_get, owner_id, BF_LIMITS_MAX_TEXT, "its id or name; empty: any"),
     UINT(bf_msg_limits_get, from, "where the page begins: 0, then what the last page said"),
 };
 static const struct bf_table limits_get =
     TABLE("limits_get", bf_msg_limits_get, limits_get_fields, NULL);
 
 static const struct bf_field limit_fields[] = {
-    TEXT(bf_msg_limit, virtual_key_id, BF_LIMITS_MAX_TEXT, "whose limit it is"),
+    TEXT(bf_msg_limit, owner, 32,
+	 "whose limit it is: provider, model_config, provider_config, virtual_key, team or "
+	 "customer"),
+    TEXT(bf_msg_limit, owner_id, BF_LIMITS_MAX_TEXT, "its id"),
+    TEXT(bf_msg_limit, owner_name, BF_LIMITS_MAX_TEXT, "its name"),
+    TEXT(bf_msg_limit, virtual_key_id, BF_LIMITS_MAX_TEXT,
+	 "the key whose requests it counts; empty: of several"),
     TEXT(bf_msg_limit, virtual_key_name, BF_LIMITS_MAX_TEXT, "its name"),
+    TEXT(bf_msg_limit, provider, BF_LIMITS_MAX_TEXT, "to which it counts them; empty: to any"),
+    TEXT(bf_msg_limit, model, BF_LIMITS_MAX_TEXT, "for which it counts them; empty: for any"),
     TEXT(bf_msg_limit, limit_id, BF_LIMITS_MAX_TEXT, "of the budget or rate limit"),
     TEXT(bf_msg_limit, quantity, 32, "requests, tokens, concurrent_requests or cost"),
     TEXT(bf_msg_limit, window, 32, "as it was written; empty: none"),

@@ -1,161 +1,79 @@
 /*
- * What is true of the governance block as a whole: ids, values, which budget belongs to which key,
- * and whether a plan of limits can be made of it. Called by complete.c. Must never show the value
+ * What is true of the governance block as a whole: its parts are put together, then it is asked
+ * whether a plan of limits can be made of it. Called by complete.c. Must never show the value
  * of a key.
  */
 #include <inttypes.h>
 
-#include "common/govern/plan.h"
-#include "common/schema/config_priv.h"
+#include "common/schema/owners.h"
 
 _Static_assert(BF_KEY_BUDGETS_MAX == BF_PLAN_LIMITS_PER_REQUEST,
 	       "a list longer than a plan allows");
 
-/* ---- ids, names and values */
+/* ---- values of keys */
 
-struct key_refs {
-	struct bf_refs names, ids, values;
-};
-
-static void visit_keys(struct bf_whole *w, struct key_refs *refs)
+static void check_values(struct bf_whole *w)
 {
-	for (uint32_t i = 0; i < w->config->governance.virtual_keys.count; i++) {
-		struct bf_conf_virtual_key *key = bf_key_at(w, i);
-		const struct bf_node *node =
-		    bf_node_child(bf_governance_block(w, "virtual_keys"), i);
+	const struct bf_owners *o = w->owners;
+	uint32_t first = o->first[BF_OWNER_VIRTUAL_KEY], end = o->first[BF_OWNER_VIRTUAL_KEY + 1];
+	char path[BF_OWNER_PATH_MAX];
+	struct bf_refs values;
 
-		bf_refs_add(&refs->names, key->name, bf_node_member(node, "name"));
-		bf_refs_add(&refs->values, key->value, bf_node_member(node, "value"));
-		/* One that was made must not be what another was given. */
-		if (key->id.len == 0 && key->name.len)
-			bf_id_derive(w, key->name, &key->id);
-		bf_refs_add(&refs->ids, key->id,
-			    bf_node_member(node, bf_is_given(node, "id") ? "id" : "name"));
+	if (bf_refs_init(w, &values, end - first) < 0)
+		return;
+	for (uint32_t i = first; i < end; i++) {
+		const struct bf_node *node = o->items[i].node;
+
+		bf_refs_add(&values, bf_key_of(&o->items[i])->value, bf_node_member(node, "value"));
 		if (node && node->type == BF_NODE_MAP && !bf_is_given(node, "value"))
 			bf_diag(w->diags, BF_DIAG_ERROR, node->pos,
-				"governance.virtual_keys[%" PRIu32 "]: \"value\" is missing: add a "
-				"secret of its own, best as env.NAME or file.PATH",
-				i);
+				"%s: \"value\" is missing: add a secret of its own, best as "
+				"env.NAME or file.PATH",
+				bf_owner_path(&o->items[i], path));
 	}
-}
-
-static void check_keys(struct bf_whole *w)
-{
-	struct key_refs refs = {.names = {.items = NULL}};
-	size_t count = w->config->governance.virtual_keys.count;
-	uint32_t errors;
-
-	if (bf_refs_init(w, &refs.names, count) == 0 && bf_refs_init(w, &refs.ids, count) == 0 &&
-	    bf_refs_init(w, &refs.values, count) == 0) {
-		visit_keys(w, &refs);
-		bf_refs_check(w, &refs.values, "virtual key", "value", true);
-		errors = w->diags->error_count;
-		bf_refs_check(w, &refs.names, "virtual key", "name", false);
-		/* Of two equal names two equal ids were made. */
-		if (w->diags->error_count == errors)
-			bf_refs_check(w, &refs.ids, "virtual key", "id", false);
-	}
-	bf_refs_done(&refs.names);
-	bf_refs_done(&refs.ids);
-	bf_refs_done(&refs.values);
-}
-
-static void check_rate_limits(struct bf_whole *w)
-{
-	const struct bf_array *list = &w->config->governance.rate_limits;
-	const struct bf_conf_rate_limit *items = list->items;
-	struct bf_refs ids;
-
-	if (bf_refs_init(w, &ids, list->count) < 0)
-		return;
-	for (uint32_t i = 0; i < list->count; i++)
-		bf_refs_add(
-		    &ids, items[i].id,
-		    bf_node_member(bf_node_child(bf_governance_block(w, "rate_limits"), i), "id"));
-	bf_refs_check(w, &ids, "rate limit", "id", false);
-	bf_refs_done(&ids);
-}
-
-static bool has_provider(const struct bf_config *config, struct bf_slice name)
-{
-	const struct bf_conf_provider *items = config->providers.items;
-
-	for (uint32_t i = 0; i < config->providers.count; i++)
-		if (bf_slice_eq(items[i].name, name))
-			return true;
-	return false;
-}
-
-static void visit_price(struct bf_whole *w, struct bf_conf_pricing_override *o, uint32_t i)
-{
-	const struct bf_node *node = bf_node_child(bf_governance_block(w, "pricing_overrides"), i);
-	const struct bf_node *patch = bf_node_member(node, "pricing_patch");
-	struct bf_conf_price *price = &o->pricing_patch;
-
-	if (o->id.len == 0 && o->name.len)
-		bf_id_derive(w, o->name, &o->id);
-	if (!bf_is_given(patch, "cache_read_input_token_cost"))
-		price->cache_read_input_token_cost_pusd = price->input_cost_per_token_pusd;
-	if (o->provider_id.len && !has_provider(w->config, o->provider_id))
-		bf_diag(w->diags, BF_DIAG_WARNING, bf_pos_of(node, "provider_id"),
-			"governance.pricing_overrides[%" PRIu32 "].provider_id: no provider has "
-			"the name \"%.*s\": the price is never used",
-			i, BF_SLICE_FMT(o->provider_id));
-}
-
-static void check_prices(struct bf_whole *w)
-{
-	struct bf_array *list = &w->config->governance.pricing_overrides;
-	struct bf_conf_pricing_override *items = list->items;
-	struct bf_refs names, ids;
-
-	if (bf_refs_init(w, &names, list->count) < 0)
-		return;
-	if (bf_refs_init(w, &ids, list->count) == 0) {
-		for (uint32_t i = 0; i < list->count; i++) {
-			const struct bf_node *node =
-			    bf_node_child(bf_governance_block(w, "pricing_overrides"), i);
-
-			bf_refs_add(&names, items[i].name, bf_node_member(node, "name"));
-			bf_refs_add(&ids, items[i].id, bf_node_member(node, "id"));
-			visit_price(w, &items[i], i);
-		}
-		bf_refs_check(w, &names, "pricing override", "name", false);
-		bf_refs_check(w, &ids, "pricing override", "id", false);
-	}
-	bf_refs_done(&names);
-	bf_refs_done(&ids);
+	bf_refs_check(w, &values, "virtual key", "value", true);
+	bf_refs_done(&values);
 }
 
 void bf_governance_complete(struct bf_whole *w)
 {
-	check_keys(w);
-	check_rate_limits(w);
-	check_prices(w);
+	bf_prices_complete(w);
+	if (bf_owners_collect(w) < 0)
+		return;
+	check_values(w);
+	bf_owners_name(w);
+	bf_rates_complete(w);
+	if (w->owners->rates)
+		bf_references_check(w);
 	bf_budgets_complete(w);
+	bf_owners_done(w);
 }
 
 /* ---- can a plan be made of it? */
 
 static void tell(void *ctx, const struct bf_plan_fault *fault)
 {
-	static const char *const members[] = {[BF_PLAN_KEY] = NULL,
-					      [BF_PLAN_RATE_LIMIT] = "rate_limit_id",
-					      [BF_PLAN_REQUESTS] = "rate_limit_id",
-					      [BF_PLAN_TOKENS] = "rate_limit_id",
-					      [BF_PLAN_BUDGET] = "budgets"};
+	static const char *const members[] = {[BF_PLAN_OWNER] = "",
+					      [BF_PLAN_RATE_LIMIT] = ".rate_limit_id",
+					      [BF_PLAN_REQUESTS] = ".rate_limit_id",
+					      [BF_PLAN_TOKENS] = ".rate_limit_id",
+					      [BF_PLAN_BUDGET] = ".budgets"};
 	struct bf_whole *w = ctx;
+	const struct bf_owner_ref *owner = bf_owner_at(w, fault->owner, fault->key, fault->index);
 	const char *member = members[fault->part];
-	struct bf_pos pos =
-	    bf_node_pos(bf_node_child(bf_governance_block(w, "virtual_keys"), fault->key));
+	struct bf_pos pos = bf_node_pos(owner->node);
+	char path[BF_OWNER_PATH_MAX];
 
+	if (fault->part != BF_PLAN_OWNER && fault->part != BF_PLAN_BUDGET &&
+	    bf_is_given(owner->node, "rate_limit"))
+		member = ".rate_limit";
 	if (fault->part == BF_PLAN_BUDGET)
-		pos = bf_pos_of(bf_budget_node(w, fault->key, fault->budget), "reset_duration");
-	else if (member)
-		pos = bf_pos_of(bf_node_child(bf_governance_block(w, "virtual_keys"), fault->key),
-				member);
-	bf_diag(w->diags, BF_DIAG_ERROR, pos, "governance.virtual_keys[%" PRIu32 "]%s%s: %s",
-		fault->key, member ? "." : "", member ? member : "", fault->text);
+		pos = bf_pos_of(owner->budgets ? owner->budgets[fault->budget] : NULL,
+				"reset_duration");
+	else if (member[0])
+		pos = bf_pos_of(owner->node, member + 1);
+	bf_diag(w->diags, BF_DIAG_ERROR, pos, "%s%s: %s", bf_owner_path(owner, path), member,
+		fault->text);
 }
 
 static void check_plan(struct bf_whole *w)
@@ -168,42 +86,65 @@ static void check_plan(struct bf_whole *w)
 	if (bf_plan_check(w->config, w->arena, &report) == 0 || w->diags->error_count != errors)
 		return;
 	(void)bf_plan_make(&plan, w->config, w->arena, &err);
-	bf_diag(w->diags, BF_DIAG_ERROR, bf_node_pos(bf_governance_block(w, "virtual_keys")), "%s",
+	bf_diag(w->diags, BF_DIAG_ERROR, bf_node_pos(bf_node_member(w->root, "governance")), "%s",
 		err.text);
 }
 
-static void warn_key(struct bf_whole *w, uint32_t key, const char *text)
+/* ---- what has no effect, or more than was meant */
+
+static void warn_owner(struct bf_whole *w, const struct bf_owner_ref *owner, const char *text)
 {
-	bf_diag(w->diags, BF_DIAG_WARNING,
-		bf_node_pos(bf_node_child(bf_governance_block(w, "virtual_keys"), key)),
-		"governance.virtual_keys[%" PRIu32 "]: %s", key, text);
+	char path[BF_OWNER_PATH_MAX];
+
+	bf_diag(w->diags, BF_DIAG_WARNING, bf_node_pos(owner->node), "%s: %s",
+		bf_owner_path(owner, path), text);
 }
 
-/* Each is told once, at the first key that it is true of. */
-static void warn_keys(struct bf_whole *w)
+/* Told once, at the first owner that it is true of. */
+static void warn_owners(struct bf_whole *w)
 {
 	const struct bf_config *c = w->config;
-	bool told_store = c->logs_store.enabled && c->client.enable_logging;
-	bool told_price = w->config->governance.pricing_overrides.count > 0;
 
-	for (uint32_t i = 0; i < w->config->governance.virtual_keys.count; i++) {
-		const struct bf_conf_virtual_key *key = bf_key_at(w, i);
+	if (c->logs_store.enabled && c->client.enable_logging)
+		return;
+	for (uint32_t i = 0; i < w->owners->count; i++) {
+		const struct bf_owner_ref *owner = &w->owners->items[i];
 
-		if (!told_store && (key->budgets.count || key->rate_limit_id.len)) {
-			warn_key(w, i,
-				 c->logs_store.enabled
-				     ? "has limits, and client.enable_logging is false: what was "
-				       "used is forgotten when everything restarts"
-				     : "has limits, and logs_store.enabled is false: what was used "
-				       "is forgotten when everything restarts");
-			told_store = true;
-		}
-		if (!told_price && key->budgets.count) {
-			warn_key(w, i,
-				 "has a budget, and governance.pricing_overrides holds no price: "
-				 "all its requests will be refused; add prices");
-			told_price = true;
-		}
+		if (!owner->own->budgets.count && !owner->own->rate_limit_id.len)
+			continue;
+		warn_owner(w, owner,
+			   c->logs_store.enabled
+			       ? "has limits, and client.enable_logging is false: what was used is "
+				 "forgotten when everything restarts"
+			       : "has limits, and logs_store.enabled is false: what was used is "
+				 "forgotten when everything restarts");
+		return;
+	}
+}
+
+static void warn_member(struct bf_whole *w, const struct bf_owner_ref *owner, const char *member,
+			const char *text)
+{
+	char path[BF_OWNER_PATH_MAX];
+
+	bf_diag(w->diags, BF_DIAG_WARNING, bf_pos_of(owner->node, member), "%s.%s: %s",
+		bf_owner_path(owner, path), member, text);
+}
+
+static void warn_keys(struct bf_whole *w)
+{
+	const struct bf_owners *o = w->owners;
+
+	for (uint32_t i = o->first[BF_OWNER_VIRTUAL_KEY]; i < o->first[BF_OWNER_VIRTUAL_KEY + 1];
+	     i++) {
+		const struct bf_conf_virtual_key *key = bf_key_of(&o->items[i]);
+
+		if (key->mcp_configs.count)
+			warn_member(w, &o->items[i], "mcp_configs",
+				    "has no effect: this build calls no tools");
+		if (key->delete_after_expire && !key->expires_at_ms)
+			warn_member(w, &o->items[i], "delete_after_expire",
+				    "has no effect without expires_at");
 	}
 }
 
@@ -211,22 +152,20 @@ static void warn_unused(struct bf_whole *w)
 {
 	const struct bf_array *list = &w->config->governance.rate_limits;
 	const struct bf_conf_rate_limit *items = list->items;
-	uint32_t keys = w->config->governance.virtual_keys.count;
+	const struct bf_owners *o = w->owners;
 	struct bf_refs used;
 
-	if (bf_refs_init(w, &used, keys) < 0)
+	if (bf_refs_init(w, &used, o->count) < 0)
 		return;
-	for (uint32_t i = 0; i < keys; i++)
-		bf_refs_add(&used, bf_key_at(w, i)->rate_limit_id, NULL);
+	for (uint32_t i = 0; i < o->count; i++)
+		bf_refs_add(&used, o->items[i].own->rate_limit_id, NULL);
 	bf_refs_sort(&used);
 	for (uint32_t i = 0; i < list->count; i++)
 		if (!bf_refs_find(&used, items[i].id))
-			bf_diag(
-			    w->diags, BF_DIAG_WARNING,
-			    bf_node_pos(bf_node_child(bf_governance_block(w, "rate_limits"), i)),
-			    "governance.rate_limits[%" PRIu32 "]: no virtual key names \"%.*s\" "
-			    "as its rate_limit_id: it limits nothing",
-			    i, BF_SLICE_FMT(items[i].id));
+			bf_diag(w->diags, BF_DIAG_WARNING, bf_node_pos(o->rates[i]),
+				"governance.rate_limits[%" PRIu32 "]: nobody names \"%.*s\" as its "
+				"rate_limit_id: it limits nothing",
+				i, BF_SLICE_FMT(items[i].id));
 	bf_refs_done(&used);
 }
 
@@ -238,6 +177,7 @@ void bf_governance_settle(struct bf_whole *w)
 			       : "enforce_governance_header";
 
 	check_plan(w);
+	warn_owners(w);
 	warn_keys(w);
 	warn_unused(w);
 	bf_windows_warn(w);

@@ -6,16 +6,11 @@
 #include <inttypes.h>
 
 #include "common/base/window.h"
-#include "common/schema/config_priv.h"
+#include "common/schema/owners.h"
 
 const struct bf_node *bf_governance_block(const struct bf_whole *w, const char *name)
 {
 	return bf_node_member(bf_node_member(w->root, "governance"), name);
-}
-
-struct bf_conf_virtual_key *bf_key_at(const struct bf_whole *w, uint32_t i)
-{
-	return (struct bf_conf_virtual_key *)w->config->governance.virtual_keys.items + i;
 }
 
 bool bf_is_given(const struct bf_node *entry, const char *member)
@@ -64,7 +59,7 @@ static bool warn_aligned(struct bf_whole *w, const struct written *x)
 	return true;
 }
 
-/* ---- rate limits: each may be that of many keys */
+/* ---- rate limits: each may be that of many owners */
 
 struct rates {
 	struct bf_refs ids;
@@ -76,17 +71,17 @@ struct rates {
 static void warn_lonely(struct bf_whole *w, uint32_t i, bool limited, const char *max,
 			const char *last)
 {
-	const struct bf_node *entry = bf_node_child(bf_governance_block(w, "rate_limits"), i);
+	const struct bf_node *entry = w->owners->rates[i];
 
 	if (!limited && bf_is_given(entry, last))
 		bf_diag(w->diags, BF_DIAG_WARNING, bf_pos_of(entry, last),
 			"%s: has no effect without %s", last, max);
 }
 
-/* With an aligned key. True: one of its windows follows the calendar. */
+/* With an aligned owner. True: one of its windows follows the calendar. */
 static bool warn_rate(struct bf_whole *w, const struct bf_conf_rate_limit *rate, uint32_t i)
 {
-	const struct bf_node *entry = bf_node_child(bf_governance_block(w, "rate_limits"), i);
+	const struct bf_node *entry = w->owners->rates[i];
 	const struct written requests = {entry, rate->request_reset_duration,
 					 "request_reset_duration", "request_last_reset"};
 	const struct written tokens = {entry, rate->token_reset_duration, "token_reset_duration",
@@ -109,27 +104,29 @@ static bool rate_follows(struct bf_whole *w, const struct rates *rates, struct b
 	return told && told->follows;
 }
 
-/* ---- keys */
+/* ---- owners */
 
-static void warn_key(struct bf_whole *w, const struct rates *rates, uint32_t k)
+static void warn_owner(struct bf_whole *w, const struct rates *rates,
+		       const struct bf_owner_ref *owner)
 {
-	const struct bf_conf_virtual_key *key = bf_key_at(w, k);
-	const struct bf_node *node = bf_node_child(bf_governance_block(w, "virtual_keys"), k);
-	const struct bf_conf_budget *budgets = key->budgets.items;
-	bool follows = key->calendar_aligned && rate_follows(w, rates, key->rate_limit_id);
+	const struct bf_conf_owner *own = owner->own;
+	const struct bf_conf_budget *budgets = own->budgets.items;
+	bool follows = own->calendar_aligned && rate_follows(w, rates, own->rate_limit_id);
+	char path[BF_OWNER_PATH_MAX];
 
-	for (uint32_t i = 0; i < key->budgets.count; i++) {
-		const struct written x = {bf_budget_node(w, k, i), budgets[i].reset_duration,
+	for (uint32_t i = 0; i < own->budgets.count; i++) {
+		const struct written x = {owner->budgets[i], budgets[i].reset_duration,
 					  "reset_duration", "last_reset"};
 
-		if (key->calendar_aligned || budgets[i].calendar_aligned)
+		if (own->calendar_aligned || budgets[i].calendar_aligned)
 			follows |= warn_aligned(w, &x);
 	}
-	if (key->calendar_aligned && !follows)
-		bf_diag(w->diags, BF_DIAG_WARNING, bf_pos_of(node, "calendar_aligned"),
-			"governance.virtual_keys[%" PRIu32 "].calendar_aligned: has no effect: no "
-			"window of the key is one of days, weeks, months, quarters or years",
-			k);
+	if (own->calendar_aligned && !follows)
+		bf_diag(w->diags, BF_DIAG_WARNING, bf_pos_of(owner->node, "calendar_aligned"),
+			"%s.calendar_aligned: has no effect: no window of the %s is one of days, "
+			"weeks, months, quarters or years",
+			bf_owner_path(owner, path),
+			owner->kind == BF_OWNER_VIRTUAL_KEY ? "key" : bf_owner_noun(owner->kind));
 }
 
 void bf_windows_warn(struct bf_whole *w)
@@ -149,7 +146,7 @@ void bf_windows_warn(struct bf_whole *w)
 			    "token_last_reset");
 	}
 	bf_refs_sort(&rates.ids);
-	for (uint32_t k = 0; k < w->config->governance.virtual_keys.count; k++)
-		warn_key(w, &rates, k);
+	for (uint32_t i = 0; i < w->owners->count; i++)
+		warn_owner(w, &rates, &w->owners->items[i]);
 	bf_refs_done(&rates.ids);
 }

@@ -213,9 +213,11 @@ static const struct bf_field config_fields[] = {
      .max = 2,
      .dflt = "2",
      .reload = BF_RELOAD_LIVE,
-     .doc = "Meaning of an empty list of models in a key: 1 all models; 2 it is refused, because "
-	    "Bifrost denies "
-	    "all models there."},
+     .doc =
+	 "Meaning of lists that are empty. Models of a provider's key: all in 1; refused in 2, "
+	 "because Bifrost denies all models there. allowed_models and key_ids of a provider "
+	 "config: all in 1, none in 2. provider_configs of a virtual key: all providers in 1, none "
+	 "in 2, and all when the file names no version."},
     {.name = "server",
      .type = BF_T_OBJECT,
      BF_FIELD(bf_config, server),
@@ -241,6 +243,12 @@ static const struct bf_field config_fields[] = {
      .sub = &bf_governance_table,
      .audience = FOR_PROXYD_WRITERD,
      .doc = "Who may use how much."},
+    {.name = "framework",
+     .type = BF_T_OBJECT,
+     BF_FIELD(bf_config, pricing),
+     .sub = &bf_framework_table,
+     .audience = FOR_SUPERVISOR_PROXYD,
+     .doc = "What the gateway knows of models."},
     {.name = "config_store",
      .type = BF_T_OBJECT,
      BF_FIELD(bf_config, config_store),
@@ -274,6 +282,14 @@ static const struct bf_field config_fields[] = {
      .audience = BF_FOR_SUPERVISOR,
      .reload = BF_RELOAD_LIVE,
      .doc = "SHA-256 of the file."},
+    {.name = "governance_bytes",
+     .type = BF_T_UINT,
+     BF_FIELD(bf_config, governance_bytes),
+     .max = INT64_MAX,
+     .flags = BF_INTERNAL,
+     .audience = BF_FOR_SUPERVISOR,
+     .reload = BF_RELOAD_LIVE,
+     .doc = "Memory for limits."},
 };
 
 const struct bf_table bf_config_table = {

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "common/base/slice.h"
+#include "common/schema/config_governance.h"
 #include "common/schema/field.h"
 
 /* Both PEM texts, in whatever way they were named in the file; both empty: plain HTTP. */
@@ -121,80 +122,6 @@ struct bf_conf_provider {
 	struct bf_conf_mock mock_config;
 };
 
-/* What a key may spend in a window. Amounts are nano-dollars. */
-struct bf_conf_budget {
-	struct bf_slice id;
-	int64_t max_limit_nusd;         /* max_limit, in dollars */
-	struct bf_slice reset_duration; /* see common/base/window.h */
-	bool calendar_aligned;          /* here or at the key */
-	uint64_t quarter_start_month;   /* reset_config.quarter_start_month; 1: January */
-	struct bf_slice last_reset; /* RFC 3339; where rolling windows are anchored; empty: 1970 */
-	struct bf_slice virtual_key_id; /* owner; empty after loading */
-};
-
-/* Up to three limits with windows of their own; 0: no such limit. */
-struct bf_conf_rate_limit {
-	struct bf_slice id;
-	int64_t token_max_limit;
-	struct bf_slice token_reset_duration;
-	struct bf_slice token_last_reset;
-	int64_t request_max_limit;
-	struct bf_slice request_reset_duration;
-	struct bf_slice request_last_reset;
-	int64_t concurrent_max_limit; /* ours: requests that run at once; has no window */
-};
-
-struct bf_conf_virtual_key {
-	struct bf_slice id;
-	struct bf_slice name;
-	struct bf_slice value; /* secret */
-	struct bf_slice description;
-	bool is_active;
-	bool calendar_aligned;         /* of all its windows of a day and more */
-	struct bf_slice rate_limit_id; /* empty: none */
-	struct bf_array budgets; /* of struct bf_conf_budget, its own and, after loading, those
-				    of governance.budgets that name it */
-	struct bf_array budget;  /* older form: one of them; empty after loading */
-};
-
-enum bf_price_match {
-	BF_PRICE_EXACT,
-	BF_PRICE_WILDCARD, /* '*' stands for any text */
-};
-
-/* Dollars per token, as integers of 1e-12. */
-struct bf_conf_price {
-	int64_t input_cost_per_token_pusd;
-	int64_t output_cost_per_token_pusd;
-	int64_t cache_read_input_token_cost_pusd; /* BF_PRICE_AS_INPUT: as any input; the loader
-						     writes that price instead */
-};
-
-#define BF_PRICE_AS_INPUT (-1)
-
-enum bf_price_scope {
-	BF_PRICE_GLOBAL,
-	BF_PRICE_PROVIDER,
-};
-
-struct bf_conf_pricing_override {
-	struct bf_slice id, name;
-	int32_t scope_kind;          /* enum bf_price_scope */
-	struct bf_slice provider_id; /* scope_kind provider: its name; empty: global */
-	int32_t match_type;          /* enum bf_price_match */
-	struct bf_slice pattern;     /* of the model's name, without the provider */
-	struct bf_conf_price pricing_patch;
-};
-
-struct bf_conf_governance {
-	struct bf_array virtual_keys;      /* of struct bf_conf_virtual_key */
-	struct bf_array rate_limits;       /* of struct bf_conf_rate_limit */
-	struct bf_array budgets;           /* of struct bf_conf_budget; empty after loading: each
-					      stands at its owner */
-	struct bf_array pricing_overrides; /* of struct bf_conf_pricing_override; which one counts:
-					      common/govern/price.h */
-};
-
 enum bf_store_type {
 	BF_STORE_SQLITE,
 };
@@ -222,6 +149,7 @@ struct bf_config {
 	struct bf_conf_client client;
 	struct bf_array providers; /* of struct bf_conf_provider */
 	struct bf_conf_governance governance;
+	struct bf_conf_pricing pricing; /* framework.pricing */
 	struct bf_conf_store config_store;
 	struct bf_conf_store logs_store;
 	struct bf_conf_supervisor supervisor;
@@ -229,6 +157,8 @@ struct bf_config {
 	struct bf_array unbuilt; /* of struct bf_slice: keys of Bifrost's that were named and have
 				    no effect here */
 	struct bf_slice config_hash; /* hex SHA-256 of the file */
+	uint64_t governance_bytes;   /* the most that keys, owners and limits take in a process that
+					has them; for who is not to see them */
 	/* For compatibility of files: */
 	struct bf_slice schema_url; /* "$schema", for editors */
 	uint64_t
@@ -241,7 +171,8 @@ extern const struct bf_table bf_config_table;
  * The most memory that one of so many workers can take under this configuration, in bytes, beside
  * its part of the segment: bodies and answers each within server.body_memory in buffers that grow
  * by doubling, every connection with a full header section and its pipelined bytes, requests that
- * run or wait, connections to providers, and 8 MiB of caches. The parts are in proxyd/README.md.
+ * run or wait, connections to providers, limits, and 8 MiB of caches. The parts are in
+ * proxyd/README.md.
  */
 uint64_t bf_config_worker_worst_bytes(const struct bf_config *config, uint32_t workers);
 

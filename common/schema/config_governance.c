@@ -1,332 +1,83 @@
 /*
- * The description of the governance block: virtual keys, what they may use, what models cost. Part
- * of the tables of config.c. Only proxyd ever sees the value of a key; writerd makes the same plan
- * of limits and sees the rest.
+ * The description of the governance block: who may use how much, what models cost. Part of the
+ * tables of config.c; its entries are described in config_keys.c, config_owners.c, config_limits.c
+ * and config_prices.c. writerd makes the same plan of limits as proxyd and sees what that needs.
  */
-#include "common/schema/config_priv.h"
-
-#define FOR_PROXYD_WRITERD (BF_FOR_PROXYD | BF_FOR_WRITERD)
-
-#define COUNT_MAX    INT64_C(1000000000000000000) /* below 2^61, what a meter holds */
-#define DOLLARS_MAX  INT64_C(2000000000)
-#define NUSD         INT64_C(1000000000)
-#define PUSD         INT64_C(1000000000000)
-#define ID_MAX       128
-#define DURATION_MAX 64
-
-static const struct bf_field reset_config_fields[] = {
-    {.name = "quarter_start_month",
-     .type = BF_T_UINT,
-     .min = 1,
-     .max = 12,
-     .dflt = "1",
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "Month in which a quarter begins, for windows of 1Q that follow the calendar."},
-};
-
-static const struct bf_table reset_config_table = {
-    .name = "governance.budgets.reset_config",
-    .size = sizeof(uint64_t),
-    BF_ROWS(reset_config_fields),
-    .doc = "How windows follow the calendar.",
-};
-
-static const struct bf_field budget_fields[] = {
-    {.name = "id",
-     .type = BF_T_STRING,
-     BF_FIELD(bf_conf_budget, id),
-     .max = ID_MAX,
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "Identity, unique in the file; made from the key and the window when absent. Another "
-	    "window or id begins with what the rows of the key say was used in it."},
-    {.name = "max_limit",
-     .type = BF_T_DECIMAL,
-     BF_FIELD(bf_conf_budget, max_limit_nusd),
-     .decimals = 9,
-     .min = 0,
-     .max = DOLLARS_MAX * NUSD,
-     .flags = BF_REQUIRED,
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "Dollars that may be spent in a window."},
-    {.name = "reset_duration",
-     .type = BF_T_STRING,
-     BF_FIELD(bf_conf_budget, reset_duration),
-     .max = DURATION_MAX,
-     .settle = bf_settle_window,
-     .flags = BF_REQUIRED,
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "Length of the windows: 30s, 5m, 1h30m, a number of d, w, M (30 days), Q (90 days) or "
-	    "Y (365 days), or daily, weekly, monthly, yearly."},
-    {.name = "calendar_aligned",
-     .type = BF_T_BOOL,
-     BF_FIELD(bf_conf_budget, calendar_aligned),
-     .dflt = "false",
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "Windows are days, weeks from Monday, months, quarters or years of the calendar, in "
-	    "UTC; the number before the unit does not count. Also true when the key says so."},
-    {.name = "reset_config",
-     .type = BF_T_OBJECT,
-     BF_FIELD(bf_conf_budget, quarter_start_month),
-     .sub = &reset_config_table,
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "How windows follow the calendar."},
-    {.name = "last_reset",
-     .type = BF_T_STRING,
-     BF_FIELD(bf_conf_budget, last_reset),
-     .max = DURATION_MAX,
-     .settle = bf_settle_moment,
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "A moment at which a window began, as 2026-11-21T10:00:00Z, for windows that do not "
-	    "follow the calendar; absent: the beginning of 1970."},
-    {.name = "virtual_key_id",
-     .type = BF_T_STRING,
-     BF_FIELD(bf_conf_budget, virtual_key_id),
-     .max = ID_MAX,
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "The id of the virtual key that it limits; within a virtual key that one."},
-};
-
-static const struct bf_table budget_table = {
-    .name = "governance.budgets",
-    .size = sizeof(struct bf_conf_budget),
-    BF_ROWS(budget_fields),
-    .doc = "What may be spent in a window.",
-};
-
-#define LIMIT_MAX(what, member, text)                                                         \
-	{                                                                                     \
-		.name = what "_max_limit", .type = BF_T_INT,                                  \
-		BF_FIELD(bf_conf_rate_limit, member##_max_limit), .min = 0, .max = COUNT_MAX, \
-		.dflt = "0", .audience = FOR_PROXYD_WRITERD, .doc = text,                     \
-	}
-
-#define LIMIT_RESET(what, member, text)                                                 \
-	{                                                                               \
-	    .name = what "_reset_duration",                                             \
-	    .type = BF_T_STRING,                                                        \
-	    BF_FIELD(bf_conf_rate_limit, member##_reset_duration),                      \
-	    .max = DURATION_MAX,                                                        \
-	    .settle = bf_settle_window,                                                 \
-	    .audience = FOR_PROXYD_WRITERD,                                             \
-	    .doc = text,                                                                \
-	},                                                                              \
-	{                                                                               \
-		.name = what "_last_reset", .type = BF_T_STRING,                        \
-		BF_FIELD(bf_conf_rate_limit, member##_last_reset), .max = DURATION_MAX, \
-		.settle = bf_settle_moment, .audience = FOR_PROXYD_WRITERD,             \
-		.doc = "A moment at which a window began, as in budgets.",              \
-	}
-
-static const struct bf_field rate_limit_fields[] = {
-    {.name = "id",
-     .type = BF_T_STRING,
-     BF_FIELD(bf_conf_rate_limit, id),
-     .max = ID_MAX,
-     .flags = BF_REQUIRED,
-     .audience = FOR_PROXYD_WRITERD,
-     .doc =
-	 "Identity, unique in the file. Each key that names it has its limits for itself. Another "
-	 "window or id begins with what the rows of the key say was used in it."},
-    LIMIT_MAX("request", request, "Successful requests in a window; 0: no such limit."),
-    LIMIT_RESET("request", request, "Length of these windows, as in budgets."),
-    LIMIT_MAX("token", token, "Tokens in a window, those of prompt and answer; 0: no such limit."),
-    LIMIT_RESET("token", token, "Length of these windows, as in budgets."),
-    LIMIT_MAX("concurrent", concurrent, "Requests that run at once; 0: no such limit."),
-};
-
-static const struct bf_table rate_limit_table = {
-    .name = "governance.rate_limits",
-    .size = sizeof(struct bf_conf_rate_limit),
-    BF_ROWS(rate_limit_fields),
-    .check = bf_rate_limit_check,
-    .doc = "How much may be asked for.",
-};
-
-static const struct bf_field virtual_key_fields[] = {
-    {.name = "id",
-     .type = BF_T_STRING,
-     BF_FIELD(bf_conf_virtual_key, id),
-     .max = ID_MAX,
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "Identity in rows and of its limits; made from the name when absent."},
-    {.name = "name",
-     .type = BF_T_STRING,
-     BF_FIELD(bf_conf_virtual_key, name),
-     .max = ID_MAX,
-     .flags = BF_REQUIRED,
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "Name of the key, unique in the file; answers about limits show it."},
-    {.name = "value",
-     .type = BF_T_SECRET,
-     BF_FIELD(bf_conf_virtual_key, value),
-     .max = 1024,
-     .settle = bf_settle_virtual_key,
-     .audience = BF_FOR_PROXYD,
-     .doc = "The secret that clients send, as x-bf-vk or where the API of a provider has its key; "
-	    "best as env.NAME or file.PATH. It never goes upstream."},
-    {.name = "description",
-     .type = BF_T_STRING,
-     BF_FIELD(bf_conf_virtual_key, description),
-     .max = 1024,
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "A note for people."},
-    {.name = "is_active",
-     .type = BF_T_BOOL,
-     BF_FIELD(bf_conf_virtual_key, is_active),
-     .dflt = "true",
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "Whether the key may be used; false answers 403."},
-    {.name = "calendar_aligned",
-     .type = BF_T_BOOL,
-     BF_FIELD(bf_conf_virtual_key, calendar_aligned),
-     .dflt = "false",
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "All its windows of a day and more follow the calendar, as in budgets."},
-    {.name = "rate_limit_id",
-     .type = BF_T_STRING,
-     BF_FIELD(bf_conf_virtual_key, rate_limit_id),
-     .max = ID_MAX,
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "The id of a rate limit in rate_limits."},
-    {.name = "budgets",
-     .type = BF_T_LIST,
-     BF_FIELD(bf_conf_virtual_key, budgets),
-     .sub = &budget_table,
-     .max = BF_KEY_BUDGETS_MAX,
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "What may be spent with it, with windows of different lengths; all of them hold."},
-    {.name = "budget",
-     .type = BF_T_LIST,
-     BF_FIELD(bf_conf_virtual_key, budget),
-     .sub = &budget_table,
-     .max = 1,
-     .flags = BF_HIDDEN | BF_OR_ONE,
-     .doc = "A single budget: older form of budgets."},
-};
-
-static const struct bf_table virtual_key_table = {
-    .name = "governance.virtual_keys",
-    .size = sizeof(struct bf_conf_virtual_key),
-    BF_ROWS(virtual_key_fields),
-    .doc = "Keys that clients send, and what they may use.",
-};
-
-#define TOKEN_PRICE(key, member, more, text)                                        \
-	{                                                                           \
-		.name = key, .type = BF_T_DECIMAL, BF_FIELD(bf_conf_price, member), \
-		.decimals = 12, .min = 0, .max = PUSD, .flags = (more),             \
-		.audience = FOR_PROXYD_WRITERD, .doc = text,                        \
-	}
-
-static const struct bf_field price_fields[] = {
-    TOKEN_PRICE("input_cost_per_token", input_cost_per_token_pusd, BF_REQUIRED,
-		"Dollars for a token of a prompt, such as 1.5e-07."),
-    TOKEN_PRICE("output_cost_per_token", output_cost_per_token_pusd, BF_REQUIRED,
-		"Dollars for a token of an answer; 0 for models that only embed."),
-    TOKEN_PRICE("cache_read_input_token_cost", cache_read_input_token_cost_pusd, 0,
-		"Dollars for a token of a prompt that the provider had in its cache; absent: "
-		"input_cost_per_token."),
-};
-
-static const struct bf_table price_table = {
-    .name = "governance.pricing_overrides.pricing_patch",
-    .size = sizeof(struct bf_conf_price),
-    BF_ROWS(price_fields),
-    .doc = "What a token costs.",
-};
-
-/* By enum bf_price_scope and bf_price_match. Other scopes of Bifrost's are refused by name: rows of
- * unbuilt.c. */
-static const char *const scope_kinds[] = {"global", "provider", NULL};
-static const char *const match_types[] = {"exact", "wildcard", NULL};
-
-static const struct bf_field pricing_override_fields[] = {
-    {.name = "id",
-     .type = BF_T_STRING,
-     BF_FIELD(bf_conf_pricing_override, id),
-     .max = ID_MAX,
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "Identity; made from the name when absent."},
-    {.name = "name",
-     .type = BF_T_STRING,
-     BF_FIELD(bf_conf_pricing_override, name),
-     .max = ID_MAX,
-     .flags = BF_REQUIRED,
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "Name of the price, unique in the file."},
-    {.name = "scope_kind",
-     .type = BF_T_ENUM,
-     BF_FIELD(bf_conf_pricing_override, scope_kind),
-     .choices = scope_kinds,
-     .dflt = "global",
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "Where it holds: at every provider, or at the one of provider_id, which counts first."},
-    {.name = "provider_id",
-     .type = BF_T_STRING,
-     BF_FIELD(bf_conf_pricing_override, provider_id),
-     .max = BF_PROVIDER_NAME_MAX,
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "Name of the provider, for scope_kind: provider."},
-    {.name = "match_type",
-     .type = BF_T_ENUM,
-     BF_FIELD(bf_conf_pricing_override, match_type),
-     .choices = match_types,
-     .dflt = "exact",
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "How pattern is compared; exact counts before wildcard, then what stands first."},
-    {.name = "pattern",
-     .type = BF_T_STRING,
-     BF_FIELD(bf_conf_pricing_override, pattern),
-     .max = 256,
-     .flags = BF_REQUIRED,
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "Name of the model, without its provider; in a wildcard * stands for any text."},
-    {.name = "pricing_patch",
-     .type = BF_T_OBJECT,
-     BF_FIELD(bf_conf_pricing_override, pricing_patch),
-     .sub = &price_table,
-     .flags = BF_REQUIRED,
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "What a token costs."},
-};
-
-static const struct bf_table pricing_override_table = {
-    .name = "governance.pricing_overrides",
-    .size = sizeof(struct bf_conf_pricing_override),
-    BF_ROWS(pricing_override_fields),
-    .check = bf_pricing_override_check,
-    .doc = "What models cost.",
-};
+#include "common/schema/config_owners.h"
 
 static const struct bf_field governance_fields[] = {
     {.name = "virtual_keys",
      .type = BF_T_LIST,
      BF_FIELD(bf_conf_governance, virtual_keys),
-     .sub = &virtual_key_table,
+     .sub = &bf_virtual_key_table,
      .max = BF_VIRTUAL_KEYS_MAX,
      .audience = FOR_PROXYD_WRITERD,
      .doc = "Keys that clients send, and what they may use."},
+    {.name = "teams",
+     .type = BF_T_LIST,
+     BF_FIELD(bf_conf_governance, teams),
+     .sub = &bf_team_table,
+     .max = BF_TEAMS_MAX,
+     .audience = FOR_PROXYD_WRITERD,
+     .doc = "Those to whom keys belong."},
+    {.name = "customers",
+     .type = BF_T_LIST,
+     BF_FIELD(bf_conf_governance, customers),
+     .sub = &bf_customer_table,
+     .max = BF_CUSTOMERS_MAX,
+     .audience = FOR_PROXYD_WRITERD,
+     .doc = "Those to whom teams and keys belong."},
+    {.name = "model_configs",
+     .type = BF_T_LIST,
+     BF_FIELD(bf_conf_governance, model_configs),
+     .sub = &bf_model_config_table,
+     .max = BF_MODEL_CONFIGS_MAX,
+     .audience = FOR_PROXYD_WRITERD,
+     .doc = "Limits of models."},
+    {.name = "providers",
+     .type = BF_T_LIST,
+     BF_FIELD(bf_conf_governance, providers),
+     .sub = &bf_provider_limits_table,
+     .max = BF_PROVIDERS_MAX,
+     .audience = FOR_PROXYD_WRITERD,
+     .doc = "Limits of providers."},
     {.name = "rate_limits",
      .type = BF_T_LIST,
      BF_FIELD(bf_conf_governance, rate_limits),
-     .sub = &rate_limit_table,
-     .max = BF_VIRTUAL_KEYS_MAX,
+     .sub = &bf_rate_limit_table,
+     .max = BF_RATE_LIMITS_MAX,
      .audience = FOR_PROXYD_WRITERD,
      .doc = "How much may be asked for, by id."},
     {.name = "budgets",
      .type = BF_T_LIST,
      BF_FIELD(bf_conf_governance, budgets),
-     .sub = &budget_table,
+     .sub = &bf_budget_table,
      .max = BF_BUDGETS_MAX,
      .audience = FOR_PROXYD_WRITERD,
-     .doc = "What may be spent, when it does not stand at its key."},
+     .doc = "What may be spent, when it does not stand at its owner."},
     {.name = "pricing_overrides",
      .type = BF_T_LIST,
      BF_FIELD(bf_conf_governance, pricing_overrides),
-     .sub = &pricing_override_table,
+     .sub = &bf_pricing_override_table,
      .max = BF_PRICES_MAX,
-     .audience = FOR_PROXYD_WRITERD,
-     .doc = "What models cost. A key with a budget can use only models that have a price here."},
+     .audience = BF_FOR_PROXYD,
+     .doc = "What models cost, where it is not as the price sheet says (framework.pricing)."},
+    {.name = "unpriced_models",
+     .type = BF_T_ENUM,
+     BF_FIELD(bf_conf_governance, unpriced_models),
+     .choices = bf_unpriced_choices,
+     .dflt = "deny",
+     .audience = BF_FOR_PROXYD,
+     .doc = "What becomes of a call to a model without a price. deny: it is refused where a budget "
+	    "would have to pay for it, and has no cost elsewhere. warn: it costs nothing, is "
+	    "counted in bifrost_unpriced_calls_total, and health says so. default_price: it costs "
+	    "what default_price says."},
+    {.name = "default_price",
+     .type = BF_T_OBJECT,
+     BF_FIELD(bf_conf_governance, default_price),
+     .sub = &bf_price_fields_table,
+     .audience = BF_FOR_PROXYD,
+     .doc = "For unpriced_models: default_price."},
 };
 
 const struct bf_table bf_governance_table = {

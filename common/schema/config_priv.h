@@ -17,6 +17,13 @@
 #define BF_HEADER_NAMES_MAX   64
 #define BF_EXTRA_HEADERS_MAX  64
 #define BF_VIRTUAL_KEYS_MAX   10000
+#define BF_TEAMS_MAX          10000
+#define BF_CUSTOMERS_MAX      10000
+#define BF_MODEL_CONFIGS_MAX  10000
+#define BF_RATE_LIMITS_MAX    40000
+#define BF_MCP_CONFIGS_MAX    256
+#define BF_MODEL_NAMES_MAX    1024
+#define BF_MODEL_NAME_MAX     256
 #define BF_BUDGETS_MAX        40000
 #define BF_KEY_BUDGETS_MAX    40   /* what can be decided at once: BF_PLAN_LIMITS_PER_REQUEST */
 #define BF_PRICES_MAX         1000 /* looked through for every request of a key with a budget */
@@ -29,6 +36,9 @@ extern const struct bf_table bf_client_table;
 extern const struct bf_table bf_provider_table;
 extern const struct bf_table bf_network_table;
 extern const struct bf_table bf_governance_table;
+extern const struct bf_table bf_pricing_override_table; /* of governance.pricing_overrides */
+extern const char *const bf_unpriced_choices[];
+extern const struct bf_table bf_framework_table;
 extern const struct bf_table bf_config_store_table;
 extern const struct bf_table bf_logs_store_table;
 extern const struct bf_table bf_supervisor_table;
@@ -47,10 +57,7 @@ struct bf_whole {
 	const struct bf_node *root;
 	struct bf_arena *arena;
 	struct bf_diags *diags;
-	/* Where budgets stood: those of the first key in the order of its budgets, then those of
-	 * the second; budgets_of tells where those of a key begin. NULL until they were moved. */
-	const struct bf_node **budgets;
-	uint32_t *budgets_of;
+	struct bf_owners *owners; /* see owners.h; NULL until they were collected */
 };
 
 /* Also when the file has errors. */
@@ -60,19 +67,20 @@ void bf_networks_settle(struct bf_whole *w);
 
 /* Ids and values of keys, budgets to their owners. Also when the file has errors. */
 void bf_governance_complete(struct bf_whole *w);
+/* Its part about prices. */
+void bf_prices_complete(struct bf_whole *w);
 /* Its part that moves budgets. */
 void bf_budgets_complete(struct bf_whole *w);
 /* What of its windows has no effect. Only when it has no errors. */
 void bf_windows_warn(struct bf_whole *w);
+/* What a process with limits takes for them at most: worst_case.c. */
+uint64_t bf_governance_worst_bytes(const struct bf_conf_governance *governance);
 /* The node of governance.NAME. */
 const struct bf_node *bf_governance_block(const struct bf_whole *w, const char *name);
-struct bf_conf_virtual_key *bf_key_at(const struct bf_whole *w, uint32_t i);
 /* Does it stand there, and is it not null? */
 bool bf_is_given(const struct bf_node *entry, const char *member);
 /* Of a member, else of its entry. */
 struct bf_pos bf_pos_of(const struct bf_node *entry, const char *member);
-/* Where a budget of a key stood before; NULL when nobody knows. */
-const struct bf_node *bf_budget_node(const struct bf_whole *w, uint32_t key, uint32_t budget);
 /* Can a plan be made of it? Only when it has none. */
 void bf_governance_settle(struct bf_whole *w);
 
@@ -109,6 +117,10 @@ void bf_whole_is_full(struct bf_whole *w);
 
 /* The checks of entries of the governance block. */
 int bf_rate_limit_check(const void *object, struct bf_err *err);
+/* One that stands at its owner needs no id. */
+int bf_inline_rate_limit_check(const void *object, struct bf_err *err);
+int bf_virtual_key_check(const void *object, struct bf_err *err);
+int bf_model_config_check(const void *object, struct bf_err *err);
 int bf_pricing_override_check(const void *object, struct bf_err *err);
 
 /* The check of bf_provider_table. */
@@ -125,7 +137,11 @@ int bf_settle_cert_pem(struct bf_slice *text, struct bf_arena *arena, struct bf_
 int bf_settle_key_pem(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
 int bf_settle_window(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
 int bf_settle_moment(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
+/* "*", or the whole name of a model. */
+int bf_settle_model_name(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
 int bf_settle_virtual_key(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
+/* A name of bf_price_request_type(). */
+int bf_settle_request_type(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
 int bf_settle_url(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
 
 /* http:// or https://, a host, nothing secret? */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "common/base/err.h"
+#include "common/base/macros.h"
 
 #define EXPONENT_MAX 9999
 
@@ -98,7 +99,14 @@ static int scale(const struct mantissa *m, int64_t shift, bool negative, int64_t
 	return 0;
 }
 
-int bf_decimal_parse(struct bf_slice text, unsigned decimals, int64_t *ret_value)
+/* A decimal number: digits times 10^shift. */
+struct decimal {
+	struct mantissa m;
+	int64_t shift;
+	bool negative;
+};
+
+static int read_decimal(struct bf_slice text, struct decimal *ret)
 {
 	struct reading in = {.text = text};
 	struct mantissa m = {.value = 0};
@@ -119,7 +127,34 @@ int bf_decimal_parse(struct bf_slice text, unsigned decimals, int64_t *ret_value
 		return BF_E_SYNTAX;
 	if (in.at != text.len)
 		return BF_E_SYNTAX;
-	return scale(&m, m.zeros - point + exponent + (int64_t)decimals, negative, ret_value);
+	*ret = (struct decimal){m, m.zeros - point + exponent, negative};
+	return 0;
+}
+
+int bf_decimal_parse(struct bf_slice text, unsigned decimals, int64_t *ret_value)
+{
+	struct decimal d;
+	int r = read_decimal(text, &d);
+
+	return r < 0 ? r : scale(&d.m, d.shift + (int64_t)decimals, d.negative, ret_value);
+}
+
+int bf_decimal_parse_nearest(struct bf_slice text, unsigned decimals, int64_t *ret_value)
+{
+	struct decimal d;
+	int r = read_decimal(text, &d);
+
+	if (r < 0)
+		return r;
+	if (d.m.over)
+		return BF_E_RANGE;
+	bool half = false, some = d.m.value != 0;
+	for (; d.shift + (int64_t)decimals < 0 && d.m.value; d.shift++) {
+		half = d.m.value % 10 >= 5;
+		d.m.value /= 10;
+	}
+	d.m.value += half || (some && d.m.value == 0);
+	return scale(&d.m, BF_MAX(d.shift + (int64_t)decimals, (int64_t)0), d.negative, ret_value);
 }
 
 const char *bf_decimal_format(int64_t value, unsigned decimals, char out[BF_DECIMAL_BYTES])

@@ -14,5 +14,11 @@
  */
 int bf_decimal_parse(struct bf_slice text, unsigned decimals, int64_t *ret_value);
 
+/*
+ * The same for numbers that others wrote, with digits that no such integer has: rounded half up,
+ * and never to 0 unless it is 0.
+ */
+int bf_decimal_parse_nearest(struct bf_slice text, unsigned decimals, int64_t *ret_value);
+
 /* Shortest exact text, without an exponent. Returns out. */
 const char *bf_decimal_format(int64_t value, unsigned decimals, char out[BF_DECIMAL_BYTES]);

@@ -51,6 +51,10 @@ static const char *wanted_kind(const struct bf_field *f)
 		return "a duration such as 30s";
 	case BF_T_SIZE:
 		return "a size such as 10MB";
+	case BF_T_TIME:
+		return "a time such as 2026-11-21T10:00:00Z";
+	case BF_T_TRISTATE:
+		return "true or false";
 	case BF_T_STRING:
 	case BF_T_SECRET:
 	case BF_T_ENUM:
@@ -292,6 +296,8 @@ static void decode_field(struct bf_decoder *d, const struct bf_field *f, const s
 	case BF_T_DURATION:
 	case BF_T_SIZE:
 	case BF_T_DECIMAL:
+	case BF_T_TIME:
+	case BF_T_TRISTATE:
 	case BF_T_STRING:
 	case BF_T_SECRET:
 	case BF_T_BYTES:

@@ -38,6 +38,8 @@ static int default_field(const struct bf_field *f, void *slot, struct bf_arena *
 {
 	if (f->type == BF_T_OBJECT)
 		return bf_table_defaults(f->sub, slot, arena);
+	if (f->flags & BF_OR_NULL)
+		*(int64_t *)slot = -1;
 	if (!f->dflt)
 		return 0;
 	if (f->type == BF_T_STRINGS)
@@ -48,7 +50,7 @@ static int default_field(const struct bf_field *f, void *slot, struct bf_arena *
 
 int bf_table_defaults(const struct bf_table *table, void *object, struct bf_arena *arena)
 {
-	memset(object, 0, table->size);
+	memset(object, table->blank, table->size);
 	if (table->field_count > BF_TABLE_MAX_FIELDS)
 		return BF_E_STATE;
 	for (uint16_t i = 0; i < table->field_count; i++) {

@@ -81,6 +81,11 @@ static void write_number(struct bf_json_writer *w, const struct bf_field *f)
 	pair(w, "type", f->type == BF_T_DECIMAL ? "number" : "integer");
 	number_bounds(w, f);
 	bf_jw_end_object(w);
+	if (!(f->flags & BF_OR_NULL))
+		return;
+	bf_jw_object(w);
+	pair(w, "type", "null");
+	bf_jw_end_object(w);
 }
 
 static void write_choices(struct bf_json_writer *w, const struct bf_field *f)
@@ -99,7 +104,7 @@ static void write_forms(struct bf_json_writer *w, const struct bf_field *f)
 {
 	bf_jw_key(w, "anyOf");
 	bf_jw_array(w);
-	if (f->type == BF_T_BOOL) {
+	if (f->type == BF_T_BOOL || f->type == BF_T_TRISTATE) {
 		bf_jw_object(w);
 		pair(w, "type", "boolean");
 		bf_jw_end_object(w);
@@ -107,6 +112,11 @@ static void write_forms(struct bf_json_writer *w, const struct bf_field *f)
 		write_measure(w, f, "^(0|([0-9]+(\\.[0-9]+)?(ms|s|m|h|d))+)$");
 	} else if (f->type == BF_T_SIZE) {
 		write_measure(w, f, "^[0-9]+([KMGT](i?B)?)?$");
+	} else if (f->type == BF_T_TIME) {
+		bf_jw_object(w);
+		pair(w, "type", "string");
+		pair(w, "format", "date-time");
+		bf_jw_end_object(w);
 	} else if (f->type == BF_T_ENUM) {
 		write_choices(w, f);
 	} else {
@@ -227,6 +237,8 @@ static void write_field(struct bf_json_writer *w, const struct bf_field *f, cons
 	case BF_T_DURATION:
 	case BF_T_SIZE:
 	case BF_T_DECIMAL:
+	case BF_T_TIME:
+	case BF_T_TRISTATE:
 	case BF_T_ENUM:
 	case BF_T_COUNT:
 		write_forms(w, f);

@@ -10,10 +10,24 @@
 struct style {
 	int (*section)(struct bf_buf *out, const char *name, const char *doc);
 	int (*item)(struct bf_buf *out, const char *name, const struct bf_field *f);
+	/* One whose members were described elsewhere. */
+	int (*same)(struct bf_buf *out, const char *name, const char *elsewhere,
+		    const struct bf_field *f);
 	int (*section_end)(struct bf_buf *out);
 };
 
 #define NAME_MAX_BYTES 256
+#define TABLES_MAX     64
+
+struct walk {
+	struct bf_buf *out;
+	const struct style *style;
+	struct described {
+		const struct bf_table *table;
+		char name[NAME_MAX_BYTES];
+	} tables[TABLES_MAX];
+	unsigned count;
+};
 
 static const char *type_name(const struct bf_field *f)
 {
@@ -29,6 +43,10 @@ static const char *type_name(const struct bf_field *f)
 		return "size";
 	case BF_T_DECIMAL:
 		return "decimal number";
+	case BF_T_TIME:
+		return "time";
+	case BF_T_TRISTATE:
+		return "true or false";
 	case BF_T_STRING:
 		return "string";
 	case BF_T_SECRET:
@@ -155,6 +173,14 @@ static int mdoc_item(struct bf_buf *out, const char *name, const struct bf_field
 	return r < 0 ? r : mdoc_sentences(out, reload_text(f));
 }
 
+static int mdoc_same(struct bf_buf *out, const char *name, const char *elsewhere,
+		     const struct bf_field *f)
+{
+	int r = bf_buf_printf(out, ".It Ic %s Pq as %s\n", name, elsewhere);
+
+	return r < 0 || !f->doc ? r : mdoc_sentences(out, f->doc);
+}
+
 static int mdoc_section_end(struct bf_buf *out)
 {
 	return bf_buf_printf(out, ".El\n");
@@ -194,30 +220,54 @@ static int markdown_item(struct bf_buf *out, const char *name, const struct bf_f
 	return r < 0 ? r : bf_buf_printf(out, " %s |\n", reload_text(f));
 }
 
+static int markdown_same(struct bf_buf *out, const char *name, const char *elsewhere,
+			 const struct bf_field *f)
+{
+	int r = bf_buf_printf(out, "| `%s` | as `%s` | | ", name, elsewhere);
+
+	if (r == 0 && f->doc)
+		r = markdown_text(out, f->doc);
+	return r < 0 ? r : bf_buf_printf(out, " |\n");
+}
+
 static int markdown_section_end(struct bf_buf *out)
 {
 	return bf_buf_printf(out, "\n");
 }
 
-static int walk_table(struct bf_buf *out, const struct style *style, const struct bf_table *table,
-		      const char *prefix, bool skip_first);
+static int walk_table(struct walk *w, const struct bf_table *table, const char *prefix,
+		      bool skip_first);
+
+static const struct described *find(const struct walk *w, const struct bf_table *table)
+{
+	for (unsigned i = 0; i < w->count; i++)
+		if (w->tables[i].table == table)
+			return &w->tables[i];
+	return NULL;
+}
 
 /* What stands before the names of a container's members. */
-static int walk_container(struct bf_buf *out, const struct style *style, const struct bf_field *f,
-			  const char *name)
+static int walk_container(struct walk *w, const struct bf_field *f, const char *name)
 {
 	char below[NAME_MAX_BYTES];
 	const char *tail = f->type == BF_T_LIST ? "[]" : f->type == BF_T_MAP ? ".NAME" : "";
+	const struct described *before = find(w, f->sub);
 
 	int n = snprintf(below, sizeof(below), "%s%s", name, tail);
 
 	if (n < 0 || (size_t)n >= sizeof(below))
 		return BF_E_LIMIT;
-	return walk_table(out, style, f->sub, below, f->type == BF_T_MAP);
+	if (before)
+		return w->style->same(w->out, below, before->name, f);
+	if (w->count < TABLES_MAX) {
+		w->tables[w->count].table = f->sub;
+		memcpy(w->tables[w->count++].name, below, sizeof(below));
+	}
+	return walk_table(w, f->sub, below, f->type == BF_T_MAP);
 }
 
-static int walk_table(struct bf_buf *out, const struct style *style, const struct bf_table *table,
-		      const char *prefix, bool skip_first)
+static int walk_table(struct walk *w, const struct bf_table *table, const char *prefix,
+		      bool skip_first)
 {
 	int r = 0;
 
@@ -231,23 +281,24 @@ static int walk_table(struct bf_buf *out, const struct style *style, const struc
 		    snprintf(name, sizeof(name), "%s%s%s", prefix, prefix[0] ? "." : "", f->name);
 		if (n < 0 || (size_t)n >= sizeof(name))
 			return BF_E_LIMIT;
-		r = f->sub ? walk_container(out, style, f, name) : style->item(out, name, f);
+		r = f->sub ? walk_container(w, f, name) : w->style->item(w->out, name, f);
 	}
 	return r;
 }
 
-static int section_of(struct bf_buf *out, const struct style *style, const struct bf_field *f)
+static int section_of(struct walk *w, const struct bf_field *f)
 {
-	int r = style->section(out, f->name, f->sub->doc);
+	int r = w->style->section(w->out, f->name, f->sub->doc);
 
 	if (r == 0)
-		r = walk_container(out, style, f, f->name);
-	return r < 0 ? r : style->section_end(out);
+		r = walk_container(w, f, f->name);
+	return r < 0 ? r : w->style->section_end(w->out);
 }
 
 /* Single keys of the top first, then one section per block. */
 static int describe(const struct bf_table *table, struct bf_buf *out, const struct style *style)
 {
+	struct walk w = {.out = out, .style = style};
 	int r = style->section(out, "Top level", NULL);
 
 	for (uint16_t i = 0; i < table->field_count && r == 0; i++) {
@@ -260,20 +311,21 @@ static int describe(const struct bf_table *table, struct bf_buf *out, const stru
 		r = style->section_end(out);
 	for (uint16_t i = 0; i < table->field_count && r == 0; i++)
 		if (table->fields[i].sub)
-			r = section_of(out, style, &table->fields[i]);
+			r = section_of(&w, &table->fields[i]);
 	return r;
 }
 
 int bf_describe_mdoc(const struct bf_table *table, struct bf_buf *out)
 {
-	static const struct style style = {mdoc_section, mdoc_item, mdoc_section_end};
+	static const struct style style = {mdoc_section, mdoc_item, mdoc_same, mdoc_section_end};
 
 	return describe(table, out, &style);
 }
 
 int bf_describe_markdown(const struct bf_table *table, struct bf_buf *out)
 {
-	static const struct style style = {markdown_section, markdown_item, markdown_section_end};
+	static const struct style style = {markdown_section, markdown_item, markdown_same,
+					   markdown_section_end};
 
 	return describe(table, out, &style);
 }

@@ -52,6 +52,7 @@ static bool fields_equal(const struct bf_field *f, const void *a, const void *b,
 	case BF_T_INT:
 	case BF_T_DURATION:
 	case BF_T_DECIMAL:
+	case BF_T_TIME:
 		return *(const int64_t *)a == *(const int64_t *)b;
 	case BF_T_UINT:
 	case BF_T_SIZE:
@@ -61,6 +62,7 @@ static bool fields_equal(const struct bf_field *f, const void *a, const void *b,
 	case BF_T_BYTES:
 		return bf_slice_eq(*(const struct bf_slice *)a, *(const struct bf_slice *)b);
 	case BF_T_ENUM:
+	case BF_T_TRISTATE:
 		return *(const int32_t *)a == *(const int32_t *)b;
 	case BF_T_STRINGS:
 		return strings_equal(a, b);

@@ -22,10 +22,12 @@ enum bf_field_type {
 			  (0: refused) */
 	BF_T_SIZE,    /* uint64_t bytes; text "10MB"; a bare number counts field->unit_bytes each */
 	BF_T_DECIMAL, /* int64_t counts of 10^-field->decimals: 0.5, 1.5e-07; exact or refused */
-	BF_T_STRING,  /* struct bf_slice, terminated; max = longest length in bytes */
-	BF_T_SECRET,  /* as BF_T_STRING, and printed as "***" everywhere */
-	BF_T_BYTES,   /* struct bf_slice; messages only (msgpack bin) */
-	BF_T_ENUM,    /* int32_t index into choices */
+	BF_T_TIME, /* int64_t milliseconds since 1970; text "2026-11-21T10:00:00Z"; not given: 0 */
+	BF_T_TRISTATE, /* int32_t enum bf_tristate; true or false */
+	BF_T_STRING,   /* struct bf_slice, terminated; max = longest length in bytes */
+	BF_T_SECRET,   /* as BF_T_STRING, and printed as "***" everywhere */
+	BF_T_BYTES,    /* struct bf_slice; messages only (msgpack bin) */
+	BF_T_ENUM,     /* int32_t index into choices */
 	BF_T_STRINGS, /* struct bf_array of struct bf_slice; max = most elements, at most 1024 bytes
 			 each */
 	BF_T_OBJECT,  /* embedded struct, described by sub */
@@ -45,6 +47,12 @@ struct bf_array {
 
 struct bf_conf_pair {
 	struct bf_slice name, value;
+};
+
+enum bf_tristate {
+	BF_TRI_UNSET,
+	BF_TRI_FALSE,
+	BF_TRI_TRUE,
 };
 
 /* Who may see a field: a child's slice holds only the fields of its audience. */
@@ -73,6 +81,7 @@ enum bf_field_flag {
 	    1 << 2, /* never read from a file and in no document; travels between processes */
 	BF_FILE_TEXT = 1 << 3, /* text that starts with '/' is the path of a file with the value */
 	BF_OR_ONE = 1 << 4,    /* of a BF_T_LIST: a mapping stands for a list of one */
+	BF_OR_NULL = 1 << 5,   /* of a number that is never negative: not given, or null, is -1 */
 };
 
 struct bf_table;
@@ -116,6 +125,7 @@ struct bf_table {
 	const struct bf_field *fields;
 	size_t size;          /* sizeof the C struct */
 	uint16_t field_count; /* at most BF_TABLE_MAX_FIELDS */
+	uint8_t blank;        /* what bytes are that no field describes: 0, or 0xff for -1 */
 	/* Checks that need more than one field. Returns 0 or fills err with what is wrong and how
 	 * to mend it. */
 	int (*check)(const void *object, struct bf_err *err);

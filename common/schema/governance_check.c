@@ -2,7 +2,7 @@
  * Single entries of the governance block and their texts: the checks and settle functions of
  * config_governance.c, called by the decoder. Must never show the value of a key.
  */
-#include <inttypes.h>
+#include <string.h>
 
 #include "common/base/wall.h"
 #include "common/base/window.h"
@@ -63,7 +63,7 @@ static int check_pair(const char *what, int64_t max, struct bf_slice reset, stru
 	return 0;
 }
 
-int bf_rate_limit_check(const void *object, struct bf_err *err)
+int bf_inline_rate_limit_check(const void *object, struct bf_err *err)
 {
 	const struct bf_conf_rate_limit *l = object;
 	int r = check_pair("request", l->request_max_limit, l->request_reset_duration, err);
@@ -72,8 +72,6 @@ int bf_rate_limit_check(const void *object, struct bf_err *err)
 		r = check_pair("token", l->token_max_limit, l->token_reset_duration, err);
 	if (r < 0)
 		return r;
-	if (l->id.len == 0)
-		return bf_err_set(err, BF_E_MISSING, "its id is empty: give it one");
 	if (!l->request_max_limit && !l->token_max_limit && !l->concurrent_max_limit)
 		return bf_err_set(err, BF_E_MISSING,
 				  "limits nothing: give request_max_limit, token_max_limit or "
@@ -81,25 +79,55 @@ int bf_rate_limit_check(const void *object, struct bf_err *err)
 	return 0;
 }
 
-int bf_pricing_override_check(const void *object, struct bf_err *err)
+int bf_rate_limit_check(const void *object, struct bf_err *err)
 {
-	const struct bf_conf_pricing_override *o = object;
-	bool has_star = o->pattern.len && memchr(o->pattern.ptr, '*', o->pattern.len);
+	const struct bf_conf_rate_limit *l = object;
+	int r = bf_inline_rate_limit_check(object, err);
 
-	if (o->scope_kind == BF_PRICE_PROVIDER && o->provider_id.len == 0)
-		return bf_err_set(err, BF_E_MISSING,
-				  "scope_kind: provider needs provider_id: add the provider's "
-				  "name");
-	if (o->scope_kind == BF_PRICE_GLOBAL && o->provider_id.len)
+	if (r == 0 && l->id.len == 0)
+		return bf_err_set(err, BF_E_MISSING, "its id is empty: give it one");
+	return r;
+}
+
+int bf_virtual_key_check(const void *object, struct bf_err *err)
+{
+	const struct bf_conf_virtual_key *key = object;
+
+	if (key->team_id.len && key->customer_id.len)
 		return bf_err_set(err, BF_E_STATE,
-				  "provider_id is for scope_kind: provider: write that, or remove "
-				  "it");
-	if (o->pattern.len == 0)
-		return bf_err_set(err, BF_E_MISSING,
-				  "pattern is empty: write the model's name, or * with match_type: "
-				  "wildcard");
-	if (o->match_type == BF_PRICE_EXACT && has_star)
+				  "has team_id and customer_id: keep one of them; the customer of "
+				  "its team counts anyway");
+	return 0;
+}
+
+int bf_model_config_check(const void *object, struct bf_err *err)
+{
+	const struct bf_conf_model_config *m = object;
+
+	if (m->scope == BF_MODEL_VIRTUAL_KEY && m->scope_id.len == 0)
+		return bf_err_set(
+		    err, BF_E_MISSING,
+		    "scope: virtual_key needs scope_id: add the id of the virtual key");
+	if (m->scope == BF_MODEL_GLOBAL && m->scope_id.len)
 		return bf_err_set(err, BF_E_STATE,
-				  "a pattern with * needs match_type: wildcard: add it");
+				  "scope_id is for scope: virtual_key: write that, or remove it");
+	return 0;
+}
+
+int bf_settle_model_name(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err)
+{
+	(void)arena;
+	if (text->len == 0)
+		return bf_err_set(err, BF_E_SYNTAX, "is empty: name a model, or \"*\" for all");
+	if (bf_slice_starts(*text, BF_SLICE_LIT("regex:")))
+		return bf_err_set(err, BF_E_SYNTAX,
+				  "\"%.80s\": regular expressions are not part of this build: name "
+				  "each model, or \"*\" for all",
+				  text->ptr);
+	if (text->len > 1 && memchr(text->ptr, '*', text->len))
+		return bf_err_set(err, BF_E_SYNTAX,
+				  "\"%.80s\" is a pattern, and only whole names are matched: name "
+				  "each model, or \"*\" for all",
+				  text->ptr);
 	return 0;
 }

@@ -2,6 +2,9 @@
  * Objects as JSON, for people and tools: bifrostctl --json, traces, documents. One way only. Must
  * never print a secret.
  */
+#include <stdio.h>
+#include <time.h>
+
 #include "common/base/num.h"
 #include "common/codec/json_writer.h"
 #include "common/schema/decimal.h"
@@ -85,9 +88,38 @@ static void write_hex(struct bf_json_writer *w, struct bf_slice bytes)
 	bf_buf_done(&text);
 }
 
+static void write_tristate(struct bf_json_writer *w, int32_t value)
+{
+	if (value == BF_TRI_UNSET)
+		bf_jw_null(w);
+	else
+		bf_jw_bool(w, value == BF_TRI_TRUE);
+}
+
+static void write_time(struct bf_json_writer *w, int64_t wall_ms)
+{
+	time_t seconds = (time_t)(wall_ms / 1000);
+	char text[96];
+	struct tm tm;
+
+	if (wall_ms <= 0 || !gmtime_r(&seconds, &tm)) {
+		bf_jw_null(w);
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
+		       tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+		       (int)(wall_ms % 1000));
+	bf_jw_cstr(w, text);
+}
+
 static void write_field(struct bf_json_writer *w, const struct bf_field *f, const void *slot)
 {
 	char text[BF_DECIMAL_BYTES];
+
+	if ((f->flags & BF_OR_NULL) && *(const int64_t *)slot == -1) {
+		bf_jw_null(w);
+		return;
+	}
 
 	switch ((enum bf_field_type)f->type) {
 	case BF_T_BOOL:
@@ -108,6 +140,12 @@ static void write_field(struct bf_json_writer *w, const struct bf_field *f, cons
 	case BF_T_DECIMAL:
 		bf_jw_raw(
 		    w, bf_slice_from(bf_decimal_format(*(const int64_t *)slot, f->decimals, text)));
+		break;
+	case BF_T_TIME:
+		write_time(w, *(const int64_t *)slot);
+		break;
+	case BF_T_TRISTATE:
+		write_tristate(w, *(const int32_t *)slot);
 		break;
 	case BF_T_STRING:
 		bf_jw_string(w, *(const struct bf_slice *)slot);

@@ -132,6 +132,7 @@ static void decode_tree(struct bf_decoder *d, const struct bf_tree *tree, struct
 	bf_decode_object(d, &bf_config_table, tree->root, config);
 	bf_unbuilt_settle(d, tree->root, &config->supervisor.accept_unbuilt, &config->unbuilt);
 	bf_config_complete(config, tree->root, d->arena, d->diags);
+	config->governance_bytes = bf_governance_worst_bytes(&config->governance);
 	config->config_hash = hash_of(bytes, d->arena);
 	if (!config->config_hash.ptr)
 		bf_diag(d->diags, BF_DIAG_ERROR, (struct bf_pos){0, 0},

@@ -30,11 +30,36 @@ static int read_number(struct decode *d, const struct bf_field *f, void *slot)
 		return 0;
 	}
 	int64_t value = bf_mp_read_i64(&d->r);
+	bool absent = (f->flags & BF_OR_NULL) && value == -1;
 	if (d->r.error)
 		return d->r.error;
-	if (!bf_field_admits_i64(f, value))
+	if (!absent && !bf_field_admits_i64(f, value))
 		return BF_E_RANGE;
 	*(int64_t *)slot = value;
+	return 0;
+}
+
+static int read_time(struct decode *d, int64_t *slot)
+{
+	int64_t value = bf_mp_read_i64(&d->r);
+
+	if (d->r.error)
+		return d->r.error;
+	if (value < 0)
+		return BF_E_RANGE;
+	*slot = value;
+	return 0;
+}
+
+static int read_tristate(struct decode *d, int32_t *slot)
+{
+	uint64_t value = bf_mp_read_u64(&d->r);
+
+	if (d->r.error)
+		return d->r.error;
+	if (value > BF_TRI_TRUE)
+		return BF_E_RANGE;
+	*slot = (int32_t)value;
 	return 0;
 }
 
@@ -178,6 +203,10 @@ static int read_field(struct decode *d, const struct bf_field *f, void *slot)
 	case BF_T_SIZE:
 	case BF_T_DECIMAL:
 		return read_number(d, f, slot);
+	case BF_T_TIME:
+		return read_time(d, slot);
+	case BF_T_TRISTATE:
+		return read_tristate(d, slot);
 	case BF_T_STRING:
 	case BF_T_SECRET:
 		return read_text(d, f, slot);

@@ -62,6 +62,7 @@ static void write_field(struct bf_mp_writer *w, const struct bf_field *f, const 
 	case BF_T_INT:
 	case BF_T_DURATION:
 	case BF_T_DECIMAL:
+	case BF_T_TIME:
 		bf_mp_write_i64(w, *(const int64_t *)slot);
 		break;
 	case BF_T_UINT:
@@ -77,6 +78,9 @@ static void write_field(struct bf_mp_writer *w, const struct bf_field *f, const 
 		break;
 	case BF_T_ENUM:
 		write_enum(w, f, *(const int32_t *)slot);
+		break;
+	case BF_T_TRISTATE:
+		bf_mp_write_u64(w, (uint64_t) * (const int32_t *)slot);
 		break;
 	case BF_T_STRINGS:
 		write_strings(w, slot);
@@ -97,18 +101,27 @@ static void write_field(struct bf_mp_writer *w, const struct bf_field *f, const 
 	}
 }
 
+/* What is not given is the reader's default. */
+static bool is_written(const struct bf_field *f, const void *object, uint16_t audience)
+{
+	bool given =
+	    !(f->flags & BF_OR_NULL) || *(const int64_t *)bf_field_slot_const(f, object) != -1;
+
+	return given && bf_field_seen_by(f, audience);
+}
+
 static void write_object(struct bf_mp_writer *w, const struct bf_table *table, const void *object,
 			 uint16_t audience)
 {
 	uint32_t count = 0;
 
 	for (uint16_t i = 0; i < table->field_count; i++)
-		count += bf_field_seen_by(&table->fields[i], audience);
+		count += is_written(&table->fields[i], object, audience);
 	bf_mp_write_map(w, count);
 	for (uint16_t i = 0; i < table->field_count; i++) {
 		const struct bf_field *f = &table->fields[i];
 
-		if (!bf_field_seen_by(f, audience))
+		if (!is_written(f, object, audience))
 			continue;
 		bf_mp_write_str(w, bf_slice_from(f->name));
 		write_field(w, f, bf_field_slot_const(f, object), audience);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/base/num.h"
+#include "common/base/wall.h"
 #include "common/schema/decimal.h"
 
 bool bf_field_admits_i64(const struct bf_field *f, int64_t value)
@@ -162,6 +163,27 @@ static int parse_bool(const struct parse *p, void *slot)
 	if (p->style == BF_TEXT_QUOTED || (!value && !is_any_of(p->text, false_words)))
 		return wrong_type(p, "true or false");
 	*(bool *)slot = value;
+	return 0;
+}
+
+static int parse_tristate(const struct parse *p, void *slot)
+{
+	bool value = false;
+	int r = parse_bool(p, &value);
+
+	if (r == 0)
+		*(int32_t *)slot = value ? BF_TRI_TRUE : BF_TRI_FALSE;
+	return r;
+}
+
+static int parse_time(const struct parse *p, void *slot)
+{
+	int64_t value = 0;
+
+	/* 0 stands for a time that was not given. */
+	if (bf_wall_parse_ms(p->text, &value) < 0 || value <= 0)
+		return wrong_type(p, "a time such as 2026-11-21T10:00:00Z");
+	*(int64_t *)slot = value;
 	return 0;
 }
 
@@ -326,6 +348,10 @@ int bf_value_parse(const struct bf_field *f, struct bf_slice text, enum bf_text_
 		return parse_duration(&p, slot);
 	case BF_T_SIZE:
 		return parse_size(&p, slot);
+	case BF_T_TIME:
+		return parse_time(&p, slot);
+	case BF_T_TRISTATE:
+		return parse_tristate(&p, slot);
 	case BF_T_STRING:
 	case BF_T_SECRET:
 		return parse_string(&p, arena, slot);

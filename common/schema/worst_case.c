@@ -2,9 +2,9 @@
  * Worst-case memory of a worker, printed by the supervisor at start. Must follow the bounds that
  * proxyd/README.md lists.
  */
-#include "common/schema/config.h"
-
 #include "common/base/macros.h"
+#include "common/govern/plan.h"
+#include "common/schema/config_priv.h"
 
 #define CONNECTION_BYTES 1024u /* an idle connection */
 #define PIPELINED_BYTES \
@@ -20,6 +20,11 @@
 #define POOL_IDLE_MAX  64u
 #define UPSTREAM_BYTES (2048u + TLS_BYTES)
 
+/* An entry of the price sheet with its three names and its places in the index. */
+#define SHEET_ENTRY_BYTES (sizeof(struct bf_conf_sheet_price) + 3u * 257u + 12u * 8u)
+#define PLACE_BYTES       48u /* where the meter of a limit stands */
+#define KEY_BYTES         16u /* slots of a key's value, of which the table has two to four */
+
 static uint64_t share(uint64_t of_node, uint32_t workers)
 {
 	return (of_node + workers - 1) / workers;
@@ -34,6 +39,13 @@ static uint64_t upstream_bytes(const struct bf_conf_provider *p, uint32_t worker
 	return POOL_BYTES + BF_MIN(used, allowed) * UPSTREAM_BYTES;
 }
 
+uint64_t bf_governance_worst_bytes(const struct bf_conf_governance *governance)
+{
+	struct bf_plan_size plan = bf_plan_worst(governance);
+
+	return plan.bytes + plan.limits * PLACE_BYTES + governance->virtual_keys.count * KEY_BYTES;
+}
+
 uint64_t bf_config_worker_worst_bytes(const struct bf_config *config, uint32_t workers)
 {
 	const struct bf_conf_server *s = &config->server;
@@ -44,7 +56,8 @@ uint64_t bf_config_worker_worst_bytes(const struct bf_config *config, uint32_t w
 	uint64_t requests = BF_MIN(s->max_connections, REQUESTS_MAX);
 	uint64_t bytes = BUFFERS_OF_BODIES * s->body_memory_bytes +
 			 s->max_connections * connection + requests * REQUEST_BYTES + CACHE_BYTES +
-			 TAPE_BYTES;
+			 TAPE_BYTES + config->governance_bytes +
+			 config->pricing.sheet.models * SHEET_ENTRY_BYTES;
 
 	for (uint32_t i = 0; i < config->providers.count; i++)
 		bytes += upstream_bytes(&providers[i], workers);

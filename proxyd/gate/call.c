@@ -10,6 +10,8 @@
 #include "common/base/clock.h"
 #include "common/base/rand.h"
 #include "proxyd/gate/call_priv.h"
+#include "proxyd/gate/decide.h"
+#include "proxyd/gate/limits.h"
 #include "proxyd/gate/relay.h"
 
 /* ---- choice of the first key of a target */
@@ -48,6 +50,18 @@ void call_set_key(struct call *call)
 	const struct bf_conf_provider_key *keys = call->p->conf->keys.items;
 
 	call->x->key = call->retry.key < 0 ? NULL : &keys[call->retry.key];
+	if (call->x->worker->governance)
+		limits_rekey(call->x);
+}
+
+/* The provider's keys that x's virtual key may use; NULL: any. */
+static const struct bf_array *call_key_ids(const struct exchange *x)
+{
+	const struct bf_plan_key *key = x->virtual_key;
+
+	if (!key || key->conf->provider_configs.count == 0)
+		return NULL;
+	return decide_key_ids(key->conf, x->provider);
 }
 
 void call_choose(struct call *call, int64_t now_ms)
@@ -63,8 +77,8 @@ void call_choose(struct call *call, int64_t now_ms)
 	const struct retry_policy policy = {net->max_retries, net->retry_backoff_initial_ms,
 					    net->retry_backoff_max_ms};
 	const struct provider_keys *keys = call_keys(call, &by_hand);
-	call->verdict =
-	    provider_key_candidates(call->p->conf, &keys->usable, x->model, &pin, &candidates);
+	call->verdict = provider_key_candidates_of(call->p->conf, &keys->usable, call_key_ids(x),
+						   x->model, &pin, &candidates);
 	if (call->verdict == PROVIDER_KEY_SOME)
 		key = call_draw(call, keys, &candidates, now_ms);
 	retry_begin(&call->retry, &policy, &candidates, key);

@@ -6,6 +6,7 @@
 #include "common/base/clock.h"
 #include "proxyd/gate/admit.h"
 #include "proxyd/gate/call_priv.h"
+#include "proxyd/gate/decide.h"
 #include "proxyd/gate/limits.h"
 #include "proxyd/gate/relay.h"
 #include "proxyd/record/record.h"
@@ -27,12 +28,47 @@ static enum limits_verdict admit_full(struct exchange *x, struct limits_refusal 
 	return LIMITS_REFUSED;
 }
 
+/* Before its limits: who may not go there learns nothing of them. Another target may be allowed. */
+static enum limits_verdict admit_blocked(struct exchange *x, enum decide_verdict why,
+					 struct limits_refusal *no)
+{
+	static const enum shm_metric counters[DECIDE_COUNT] = {
+	    [DECIDE_NO_PROVIDERS] = SHM_M_PROVIDER_BLOCKED,
+	    [DECIDE_OTHER_PROVIDER] = SHM_M_PROVIDER_BLOCKED,
+	    [DECIDE_MODEL_DENIED] = SHM_M_MODEL_BLOCKED,
+	    [DECIDE_OTHER_MODEL] = SHM_M_MODEL_BLOCKED,
+	    [DECIDE_PROVIDER_KEY] = SHM_M_PROVIDER_KEY_BLOCKED,
+	};
+
+	worker_count(x->worker, counters[why]);
+	*no = (struct limits_refusal){
+	    .http_status = 403, .type = decide_type(why), .of_target = true};
+	decide_text(x->virtual_key->conf, x->provider, x->model, why, no->text);
+	return LIMITS_REFUSED;
+}
+
+static enum decide_verdict admit_decide(const struct exchange *x)
+{
+	enum decide_verdict why;
+
+	if (!x->virtual_key || decide_is_free(x->virtual_key->conf))
+		return DECIDE_ALLOWED;
+	why = decide_target(x->virtual_key->conf, x->provider, x->model);
+	if (why == DECIDE_ALLOWED && x->call->verdict == PROVIDER_KEY_BLOCKED)
+		return DECIDE_PROVIDER_KEY;
+	return why;
+}
+
 /* Room for the row first: what holds reservations can be found after a death. */
 static enum limits_verdict admit_governed(struct exchange *x, struct limits_refusal *no)
 {
+	enum decide_verdict why = admit_decide(x);
 	struct limits_wish wish;
-	enum limits_verdict v = limits_look(x, &wish, no);
+	enum limits_verdict v;
 
+	if (why != DECIDE_ALLOWED)
+		return admit_blocked(x, why, no);
+	v = limits_look(x, &wish, no);
 	if (v != LIMITS_OK)
 		return v;
 	if (!record_open(x))

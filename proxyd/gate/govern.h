@@ -29,12 +29,14 @@ struct governance {
 	struct govern_place *places; /* one for each of plan.limits */
 	struct tariff tariff;
 	bool keyed; /* requests are asked for their virtual key; else there are only prices */
-	int64_t unpriced_mono_ms; /* when a call was last refused for want of a price; 0: never */
+	int64_t unpriced_mono_ms;  /* when a call was last refused for want of a price; 0: never */
+	int64_t uncharged_mono_ms; /* when one was let through all the same */
 };
 
 /*
  * Hangs itself into w->governance, and takes the identity of w over in the meters. Nothing, and 0,
- * when the configuration has neither keys nor prices. -ENOMEM, or what bf_plan_make says.
+ * when the configuration has neither keys nor prices nor limits. -ENOMEM, or what bf_plan_make
+ * says.
  */
 int govern_open(struct worker *w, struct bf_err *err);
 void govern_close(struct worker *w);
@@ -42,12 +44,16 @@ void govern_close(struct worker *w);
 void govern_beat(struct worker *w);
 
 /* Forgets where the meters of these limits stand. */
-void govern_forget(struct governance *g, const struct bf_plan_key *key);
+void govern_forget(struct governance *g, const struct bf_plan_path *path);
 static inline struct govern_place *govern_place(const struct governance *g,
 						const struct bf_limit *limit)
 {
 	return &g->places[limit - g->plan.limits];
 }
+
+/* Whether requests of x's key, or without one, may meet limits at all; of tokens or dollars. */
+bool govern_limits(const struct exchange *x);
+bool govern_counts_tokens(const struct exchange *x);
 
 /* x->virtual_key by the request's headers. 0, or -1 with e: the key lacks, is unknown or blocked.
  * Only with w->governance. */

@@ -105,24 +105,13 @@ static int infer_stream(struct exchange *x, const struct bf_json_tape *t, struct
 	return infer_usage(x, t, e);
 }
 
-static bool counts_tokens(const struct bf_plan_key *key)
-{
-	for (uint32_t i = 0; key && i < key->limit_count; i++) {
-		enum bf_quantity quantity = key->limits[i].quantity;
-
-		if (quantity == BF_QUANTITY_TOKENS || quantity == BF_QUANTITY_NUSD)
-			return true;
-	}
-	return false;
-}
-
 /* What a response in the background takes is told to whoever fetches it, and not here. */
 static int infer_background(const struct exchange *x, const struct bf_json_tape *t,
 			    struct infer_error *e)
 {
 	bool background = false;
 
-	if (x->route->object != SHM_OBJECT_RESPONSES || !counts_tokens(x->virtual_key))
+	if (x->route->object != SHM_OBJECT_RESPONSES || !govern_counts_tokens(x))
 		return 0;
 	if (infer_bool(t, 0, "background", &background, e) < 0)
 		return -1;
@@ -141,8 +130,10 @@ static int infer_tape(struct exchange *x, const struct provider_set *set, struct
 		return -1;
 	if (infer_content(x, &tape, e) < 0 || infer_background(x, &tape, e) < 0)
 		return -1;
-	if (x->virtual_key && x->virtual_key->limit_count > 0 && infer_length(x, &tape, e) < 0)
+	if (govern_limits(x) && infer_length(x, &tape, e) < 0)
 		return -1;
+	if (x->worker->governance)
+		infer_tier(x, &tape);
 	return infer_stream(x, &tape, e);
 }
 

@@ -112,3 +112,12 @@ int infer_length(struct exchange *x, const struct bf_json_tape *t, struct infer_
 		length_prompts(&x->spend, t, bf_json_member(t, 0, "input"));
 	return 0;
 }
+
+void infer_tier(struct exchange *x, const struct bf_json_tape *t)
+{
+	uint32_t i = bf_json_member(t, 0, "service_tier");
+
+	if (i != BF_JSON_NONE && t->tokens[i].type == BF_JSON_STRING)
+		x->spend.tier = bf_service_tier_of(
+		    (struct bf_slice){t->text.ptr + t->tokens[i].start, t->tokens[i].len});
+}

@@ -7,3 +7,5 @@
  * infer_content(). 0, or -1 with e: a length or number of answers that providers may read as they
  * like. */
 int infer_length(struct exchange *x, const struct bf_json_tape *t, struct infer_error *e);
+/* The service tier that is asked for: what it costs there. */
+void infer_tier(struct exchange *x, const struct bf_json_tape *t);

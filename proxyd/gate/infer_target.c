@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "proxyd/gate/infer_edit.h"
+#include "proxyd/gate/infer_weights.h"
 #include "proxyd/gate/route.h"
 
 #define TARGET_NEED_PROVIDER "provider is required in model field (format: provider/model)"
@@ -50,29 +51,52 @@ static int target_check(struct bf_slice name, const char *what, struct infer_err
 	return 0;
 }
 
-/* A name without a provider: the route's own, else the first one that lists the model. */
-static int target_bare(const struct exchange *x, struct bf_slice name,
-		       const struct provider_set *set, struct exchange_target *ret_target,
-		       struct infer_error *e)
+/* A name without a provider: as the key's weights say, else the route's own, else the first one
+ * that lists the model. */
+static int target_bare(struct exchange *x, struct bf_slice name, const struct provider_set *set,
+		       struct infer_choice *ret_choice, struct infer_error *e)
 {
 	const struct bf_slice openai = BF_SLICE_LIT("openai");
-
+	struct exchange_target *first = &ret_choice->targets[0];
 	const struct catalog_entry *listed;
 
-	ret_target->model = name;
+	if (x->virtual_key && x->virtual_key->conf->provider_configs.count) {
+		ret_choice->count =
+		    infer_weights(x, name, set, ret_choice->targets, EXCHANGE_TARGETS_MAX);
+		if (ret_choice->count)
+			return 0;
+	}
+	ret_choice->count = 1;
+	first->model = name;
 	if (x->route->dialect == ERROR_OPENAI && provider_find(set, openai)) {
-		ret_target->provider = openai;
+		first->provider = openai;
 		return 0;
 	}
 	listed = catalog_first(&set->catalog, name);
 	if (!listed)
 		return target_unknown(name, e);
-	ret_target->provider = listed->provider->name;
+	first->provider = listed->provider->name;
+	return 0;
+}
+
+int infer_choose(struct exchange *x, struct bf_slice name, const struct provider_set *set,
+		 struct infer_choice *ret_choice, struct infer_error *e)
+{
+	if (name.len == 0)
+		return infer_invalid(e, "model is required (format: provider/model)");
+	if (target_check(name, "model", e) < 0)
+		return -1;
+	ret_choice->count = 1;
+	if (!target_split(name, set, &ret_choice->targets[0]))
+		return target_bare(x, name, set, ret_choice, e);
+	if (ret_choice->targets[0].model.len == 0)
+		return infer_invalid(
+		    e, "the model is missing behind the provider (format: provider/model)");
 	return 0;
 }
 
 static int target_model(struct exchange *x, const struct bf_json_tape *t,
-			const struct provider_set *set, struct exchange_target *ret_target,
+			const struct provider_set *set, struct infer_choice *ret_choice,
 			struct infer_error *e)
 {
 	uint32_t i = bf_json_member(t, 0, "model");
@@ -86,17 +110,8 @@ static int target_model(struct exchange *x, const struct bf_json_tape *t,
 		return infer_no_memory(e);
 	if (r < 0)
 		return infer_invalid(e, "model must be a string (format: provider/model)");
-	if (name.len == 0)
-		return infer_invalid(e, "model is required (format: provider/model)");
-	if (target_check(name, "model", e) < 0)
-		return -1;
 	infer_edit_model(x, t, i);
-	if (!target_split(name, set, ret_target))
-		return target_bare(x, name, set, ret_target, e);
-	if (ret_target->model.len == 0)
-		return infer_invalid(
-		    e, "the model is missing behind the provider (format: provider/model)");
-	return 0;
+	return infer_choose(x, name, set, ret_choice, e);
 }
 
 /* ---- fallbacks */
@@ -151,32 +166,44 @@ static int fallbacks_fill(struct exchange *x, const struct bf_json_tape *t, uint
 	return 0;
 }
 
+/* The member that lists them, and how many there are. */
+static int fallbacks_find(struct exchange *x, const struct bf_json_tape *t, uint32_t *ret_list,
+			  uint32_t *ret_count, struct infer_error *e)
+{
+	uint32_t list = bf_json_member(t, 0, "fallbacks");
+
+	*ret_list = list;
+	*ret_count = 0;
+	if (list == BF_JSON_NONE)
+		return 0;
+	infer_edit_cut_fallbacks(x, t, list);
+	if (t->tokens[list].type == BF_JSON_NULL)
+		return 0;
+	if (t->tokens[list].type != BF_JSON_ARRAY)
+		return infer_invalid(e, "fallbacks must be an array");
+	*ret_count = t->tokens[list].count;
+	if (*ret_count > EXCHANGE_TARGETS_MAX - 1)
+		return infer_invalid(e, "fallbacks has more than %u entries",
+				     EXCHANGE_TARGETS_MAX - 1);
+	return 0;
+}
+
 int infer_targets(struct exchange *x, const struct bf_json_tape *t, const struct provider_set *set,
 		  struct infer_error *e)
 {
-	struct exchange_target primary = {0};
-	uint32_t list, count = 0;
+	struct infer_choice choice;
+	uint32_t list, count;
 
-	if (target_model(x, t, set, &primary, e) < 0)
+	if (target_model(x, t, set, &choice, e) < 0 || fallbacks_find(x, t, &list, &count, e) < 0)
 		return -1;
-	list = bf_json_member(t, 0, "fallbacks");
-	if (list != BF_JSON_NONE)
-		infer_edit_cut_fallbacks(x, t, list);
-	if (list != BF_JSON_NONE && t->tokens[list].type != BF_JSON_NULL) {
-		if (t->tokens[list].type != BF_JSON_ARRAY)
-			return infer_invalid(e, "fallbacks must be an array");
-		count = t->tokens[list].count;
-		if (count > EXCHANGE_TARGETS_MAX - 1)
-			return infer_invalid(e, "fallbacks has more than %u entries",
-					     EXCHANGE_TARGETS_MAX - 1);
-	}
-	x->targets = bf_arena_alloc(&x->arena, (1 + count) * sizeof(x->targets[0]));
+	/* Its own fallbacks count before those that it was given. */
+	x->target_count = count ? 1 : choice.count;
+	x->targets = bf_arena_alloc(&x->arena, (x->target_count + count) * sizeof(x->targets[0]));
 	if (!x->targets)
 		return infer_no_memory(e);
-	x->targets[0] = primary;
-	x->target_count = 1;
+	memcpy(x->targets, choice.targets, x->target_count * sizeof(x->targets[0]));
 	x->target = 0;
-	x->provider = primary.provider;
-	x->model = primary.model;
+	x->provider = x->targets[0].provider;
+	x->model = x->targets[0].model;
 	return count ? fallbacks_fill(x, t, list, set, e) : 0;
 }

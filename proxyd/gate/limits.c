@@ -11,7 +11,6 @@
 #include "common/base/clock.h"
 #include "proxyd/gate/limits_text.h"
 
-#define PUSD_PER_NUSD   1000
 #define LIMITS_NO_RETRY BF_SLICE_LIT("x-should-retry: false\r\n") /* the SDKs know it */
 
 static const enum shm_metric refusal_counters[] = {
@@ -41,14 +40,20 @@ static int64_t maximum_of(const struct exchange *x, const struct bf_limit *limit
 	return place->meter != SHM_METER_NOWHERE ? place->max : limit->max;
 }
 
-uint64_t limits_tokens_for(const struct exchange *x, int64_t nusd)
+uint64_t limits_output_within(const struct exchange *x, int64_t nusd)
 {
-	int64_t pusd = x->spend.price->output_cost_per_token_pusd;
-	int64_t most = BF_MIN(nusd, SHM_METER_AMOUNT_MAX);
+	uint64_t prompt = x->spend.prompt_tokens, low = 0, high = ESTIMATE_TOKENS_MAX;
 
-	if (pusd <= 0)
-		return ESTIMATE_TOKENS_MAX;
-	return most > 0 ? (uint64_t)(most * PUSD_PER_NUSD / pusd) : 0;
+	/* The more tokens, the higher may the price of all of them be: no division tells. */
+	while (low < high) {
+		uint64_t middle = high - (high - low) / 2;
+
+		if (exchange_bound_nusd(x, prompt, middle) <= nusd)
+			low = middle;
+		else
+			high = middle - 1;
+	}
+	return low;
 }
 
 /* What a limit could give to the answer alone, if nothing of it were used. */
@@ -61,7 +66,7 @@ static uint64_t output_room(const struct exchange *x, const struct bf_limit *lim
 		return left > (int64_t)s->prompt_tokens ? (uint64_t)left - s->prompt_tokens : 0;
 	if (limit->quantity != BF_QUANTITY_NUSD || s->nusd <= left)
 		return s->output_tokens;
-	return limits_tokens_for(x, left - exchange_cost_nusd(x, s->prompt_tokens, 0, 0) - 1);
+	return limits_output_within(x, left);
 }
 
 static struct estimate_asked asked_of(const struct exchange *x)
@@ -83,8 +88,7 @@ static struct estimate_asked asked_of(const struct exchange *x)
  * What the target may take. A guess of ours is never more than a limit could ever give: a small
  * limit would otherwise refuse all who give no maximum. The stream is held to it.
  */
-static void limits_estimate(struct exchange *x, const struct bf_plan_key *key,
-			    const struct tariff_model *model)
+static void limits_estimate(struct exchange *x, const struct tariff_model *model)
 {
 	struct exchange_spend *s = &x->spend;
 	const struct estimate_asked asked = asked_of(x);
@@ -93,14 +97,14 @@ static void limits_estimate(struct exchange *x, const struct bf_plan_key *key,
 
 	s->prompt_tokens = e.prompt_tokens;
 	s->output_tokens = e.output_tokens;
-	s->nusd = exchange_cost_nusd(x, s->prompt_tokens, s->output_tokens, 0);
+	s->nusd = exchange_bound_nusd(x, s->prompt_tokens, s->output_tokens);
 	s->last = s->over = false;
-	for (uint32_t k = 0; !s->bounded && k < key->limit_count; k++)
-		output = BF_MIN(output, output_room(x, &key->limits[k]));
+	for (uint32_t k = 0; !s->bounded && k < x->limits.count; k++)
+		output = BF_MIN(output, output_room(x, x->limits.items[k]));
 	if (output == s->output_tokens)
 		return;
 	s->output_tokens = output;
-	s->nusd = exchange_cost_nusd(x, s->prompt_tokens, output, 0);
+	s->nusd = exchange_bound_nusd(x, s->prompt_tokens, output);
 }
 
 static int64_t amount_of(const struct exchange *x, enum bf_quantity quantity)
@@ -137,24 +141,42 @@ void limits_busy(struct exchange *x, struct limits_refusal *no)
 {
 	*no = (struct limits_refusal){0};
 	(void)limits_not_now(x, SHM_M_LIMIT_TOO_BUSY, "limits_busy",
-			     "the limits of this virtual key are in use by too many at once; try "
+			     "the limits of this request are in use by too many at once; try "
 			     "again",
 			     no);
 }
 
-static enum limits_verdict limits_unpriced(struct exchange *x, const struct bf_plan_key *key,
-					   struct limits_refusal *no)
+static enum limits_verdict limits_no_memory(struct exchange *x, struct limits_refusal *no)
 {
+	return limits_not_now(x, SHM_M_LIMIT_TOO_BUSY, "out_of_memory",
+			      "no memory for the limits of the call", no);
+}
+
+/* Whose budget it is, for people. */
+static const char *budget_owner(const struct exchange *x, char out[96])
+{
+	const struct bf_limit *limit = x->limits.items[x->limits.count - 1];
+
+	for (uint32_t k = x->limits.count; k-- > 0 && limit->quantity != BF_QUANTITY_NUSD;)
+		limit = x->limits.items[k];
+	(void)snprintf(out, 96, "%s \"%.*s\"", limits_text_owner(limit),
+		       (int)BF_MIN(limit->owner_name.len, 64u), limit->owner_name.ptr);
+	return out;
+}
+
+static enum limits_verdict limits_unpriced(struct exchange *x, struct limits_refusal *no)
+{
+	char owner[96];
+
 	worker_count(x->worker, SHM_M_LIMIT_UNPRICED);
 	x->worker->governance->unpriced_mono_ms = bf_mono_ms();
 	no->http_status = 403;
 	no->type = "model_unpriced";
 	no->of_target = true;
 	(void)snprintf(no->text, sizeof(no->text),
-		       "virtual key \"%.*s\" has a budget, and no price is known of model "
-		       "\"%.*s\" at provider \"%.*s\": add one to governance.pricing_overrides",
-		       (int)BF_MIN(key->conf->name.len, 64u), key->conf->name.ptr,
-		       (int)BF_MIN(x->model.len, 80u), x->model.ptr,
+		       "%s has a budget, and no price is known of model \"%.*s\" at provider "
+		       "\"%.*s\": add one to governance.pricing_overrides or to the price sheet",
+		       budget_owner(x, owner), (int)BF_MIN(x->model.len, 80u), x->model.ptr,
 		       (int)BF_MIN(x->provider.len, 32u), x->provider.ptr);
 	return LIMITS_REFUSED;
 }
@@ -196,12 +218,11 @@ static struct limits_left limits_left_of(const struct exchange *x, const struct 
 static struct bf_slice limits_lines(struct exchange *x, const struct limits_wish *wish,
 				    const struct limits_now *now, bool taken)
 {
-	const struct bf_plan_key *key = x->virtual_key;
 	struct limits_left left[BF_QUANTITY_TOKENS + 1] = {0};
 	char *text;
 
 	for (unsigned k = 0; k < wish->n; k++) {
-		const struct bf_limit *limit = &key->limits[k];
+		const struct bf_limit *limit = x->limits.items[k];
 		int64_t room = wish->room[k] - (taken ? wish->wants[k].amount : 0);
 
 		if (limit->quantity > BF_QUANTITY_TOKENS)
@@ -217,10 +238,19 @@ static struct bf_slice limits_lines(struct exchange *x, const struct limits_wish
 	return limits_text_lines(text, &left[BF_QUANTITY_REQUESTS], &left[BF_QUANTITY_TOKENS]);
 }
 
+/* Whether another provider or model may be within its limits. Requests of a key are the same of
+ * every model. */
+static bool limits_are_of_target(const struct bf_limit *limit)
+{
+	return limit->quantity == BF_QUANTITY_TOKENS || limit->quantity == BF_QUANTITY_NUSD ||
+	       limit->owner == BF_OWNER_PROVIDER || limit->owner == BF_OWNER_MODEL_CONFIG ||
+	       limit->owner == BF_OWNER_PROVIDER_CONFIG;
+}
+
 static enum limits_verdict limits_used_up(struct exchange *x, struct limits_wish *wish,
 					  unsigned which, struct limits_refusal *no)
 {
-	const struct bf_limit *limit = &x->virtual_key->limits[which];
+	const struct bf_limit *limit = x->limits.items[which];
 	const struct limits_now now = limits_now_of(x);
 	struct limits_state state;
 
@@ -232,9 +262,7 @@ static enum limits_verdict limits_used_up(struct exchange *x, struct limits_wish
 	no->lines = limits_lines(x, wish, &now, false);
 	if (no->retry_after_s == 0)
 		no->lines = limits_text_merge(&x->arena, LIMITS_NO_RETRY, no->lines);
-	/* Requests are the same of every model. */
-	no->of_target =
-	    limit->quantity == BF_QUANTITY_TOKENS || limit->quantity == BF_QUANTITY_NUSD;
+	no->of_target = limits_are_of_target(limit);
 	return LIMITS_REFUSED;
 }
 
@@ -282,11 +310,9 @@ static bool limits_want(const struct exchange *x, const struct bf_limit *limit,
 
 bool limits_wants(const struct exchange *x, const struct limits_now *now, struct limits_wish *wish)
 {
-	const struct bf_plan_key *key = x->virtual_key;
-
-	wish->n = key->limit_count;
+	wish->n = x->limits.count;
 	for (unsigned k = 0; k < wish->n; k++) {
-		if (!limits_want(x, &key->limits[k], now, &wish->wants[k]))
+		if (!limits_want(x, x->limits.items[k], now, &wish->wants[k]))
 			return false;
 	}
 	return true;
@@ -296,7 +322,7 @@ bool limits_wants(const struct exchange *x, const struct limits_now *now, struct
 static enum limits_verdict limits_stale(struct exchange *x)
 {
 	worker_count(x->worker, SHM_M_LIMIT_STALE);
-	govern_forget(x->worker->governance, x->virtual_key);
+	govern_forget(x->worker->governance, &x->limits);
 	return LIMITS_BUSY;
 }
 
@@ -325,8 +351,7 @@ static enum limits_verdict limits_look_once(struct exchange *x, const struct lim
 
 	if (!limits_wants(x, now, wish))
 		return limits_not_now(x, SHM_M_LIMIT_NOT_READY, "limits_not_ready",
-				      "the limits of this virtual key are being loaded; try again",
-				      no);
+				      "the limits of this request are being loaded; try again", no);
 	enum shm_meter_verdict v =
 	    shm_meter_look(x->worker->seg, wish->wants, wish->n, &which, wish->room);
 	if (v == SHM_METER_OK)
@@ -338,18 +363,21 @@ enum limits_verdict limits_look(struct exchange *x, struct limits_wish *wish,
 				struct limits_refusal *no)
 {
 	struct governance *g = x->worker->governance;
-	const struct bf_plan_key *key = x->virtual_key;
-	const struct tariff_model *model = tariff_of(&g->tariff, x->provider, x->model);
+	const struct tariff_model *model = limits_model(x);
 
 	wish->n = 0;
 	*no = (struct limits_refusal){0};
-	x->spend.price = model->price;
 	x->spend.lines = (struct bf_slice){NULL, 0};
-	if (!key || key->limit_count == 0)
+	if (!limits_price(x, model))
+		return limits_no_memory(x, no);
+	if (bf_plan_path(&g->plan, x->virtual_key, x->provider, x->model, &x->arena, &x->limits) <
+	    0)
+		return limits_no_memory(x, no);
+	if (!x->spend.price && limits_uncharged(x))
+		return limits_unpriced(x, no);
+	if (x->limits.count == 0)
 		return LIMITS_OK;
-	if (key->has_budget && !model->price)
-		return limits_unpriced(x, key, no);
-	limits_estimate(x, key, model);
+	limits_estimate(x, model);
 	const struct limits_now now = limits_now_of(x);
 	enum limits_verdict v = limits_look_once(x, &now, wish, no);
 	/* What was stale is looked up anew at once. */
@@ -378,11 +406,9 @@ enum limits_verdict limits_take(struct exchange *x, struct limits_wish *wish,
 void limits_learn(const struct exchange *x)
 {
 	const struct estimate_asked asked = asked_of(x);
-	struct governance *g = x->worker->governance;
 
 	if (x->spend.metered && !(x->record.flags & SHM_USAGE_ESTIMATED))
-		estimate_learn(&tariff_of(&g->tariff, x->provider, x->model)->lengths, &asked,
-			       x->record.completion_tokens);
+		estimate_learn(&limits_model(x)->lengths, &asked, x->record.completion_tokens);
 }
 
 void limits_tell(struct exchange *x)

@@ -40,6 +40,9 @@ enum limits_verdict limits_look(struct exchange *x, struct limits_wish *ret_wish
 /* Reserves it, in x->inflight: x->metered. On another verdict nothing is reserved. */
 enum limits_verdict limits_take(struct exchange *x, struct limits_wish *wish,
 				struct limits_refusal *ret_no);
+/* x->key is another one of the same provider: its price may be another one too. Needs
+ * w->governance. */
+void limits_rekey(struct exchange *x);
 /* The meters were not to be had in time. */
 void limits_busy(struct exchange *x, struct limits_refusal *ret_no);
 

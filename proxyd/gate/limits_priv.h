@@ -17,8 +17,15 @@ int64_t limits_now_ms(const struct limits_now *now, const struct bf_limit *limit
 int64_t limits_ends_in_ms(const struct exchange *x, const struct bf_limit *limit,
 			  const struct limits_now *now);
 
-/* How many output tokens of x's target this money buys; never negative. */
-uint64_t limits_tokens_for(const struct exchange *x, int64_t nusd);
+/* How many output tokens, beside its prompt, are sure not to cost more than this. */
+uint64_t limits_output_within(const struct exchange *x, int64_t nusd);
+
+/* What is known of x's present target. */
+struct tariff_model *limits_model(const struct exchange *x);
+/* x->spend.price and bound, by unpriced_models where the model has none. False: no memory. */
+bool limits_price(struct exchange *x, const struct tariff_model *model);
+/* Of a target without a price. True: it must not be called; else it was counted. */
+bool limits_uncharged(struct exchange *x);
 
 /* What x's present target wants of each limit of its key. False: a meter is not there yet. */
 bool limits_wants(const struct exchange *x, const struct limits_now *now, struct limits_wish *wish);

@@ -7,14 +7,13 @@
 /* Reserves more output for all limits, or nothing. */
 static enum shm_meter_verdict stream_extend(struct exchange *x, uint64_t more, unsigned *ret_which)
 {
-	const struct bf_plan_key *key = x->virtual_key;
 	struct exchange_spend *s = &x->spend;
-	int64_t nusd = exchange_cost_nusd(x, s->prompt_tokens, s->output_tokens + more, 0);
+	int64_t nusd = exchange_bound_nusd(x, s->prompt_tokens, s->output_tokens + more);
 	int64_t amounts[SHM_METERS_PER_REQUEST];
 	enum shm_meter_verdict v;
 
-	for (uint32_t k = 0; k < key->limit_count; k++) {
-		enum bf_quantity quantity = key->limits[k].quantity;
+	for (uint32_t k = 0; k < x->limits.count; k++) {
+		enum bf_quantity quantity = x->limits.items[k]->quantity;
 
 		amounts[k] = 0;
 		if (quantity == BF_QUANTITY_TOKENS)
@@ -37,7 +36,7 @@ static bool stream_wants(const struct exchange *x, const struct limits_now *now,
 	uint32_t meters[SHM_METERS_PER_REQUEST], epochs[SHM_METERS_PER_REQUEST];
 
 	/* A configuration that is stale would look like nothing left. */
-	govern_forget(x->worker->governance, x->virtual_key);
+	govern_forget(x->worker->governance, &x->limits);
 	if (!limits_wants(x, now, wish))
 		return false;
 	(void)shm_meter_names(&x->worker->meters, x->inflight, meters, epochs);
@@ -56,12 +55,8 @@ static uint64_t stream_room(const struct exchange *x, const struct bf_limit *lim
 		return room > 0 ? (uint64_t)room : 0;
 	if (limit->quantity != BF_QUANTITY_NUSD)
 		return ESTIMATE_TOKENS_MAX;
-	tokens = limits_tokens_for(x, room);
-	/* Rounding may ask for a nano-dollar more. */
-	if (tokens > 0 &&
-	    exchange_cost_nusd(x, s->prompt_tokens, s->output_tokens + tokens, 0) - s->nusd > room)
-		tokens--;
-	return tokens;
+	tokens = limits_output_within(x, s->nusd + BF_MAX(room, (int64_t)0));
+	return tokens > s->output_tokens ? tokens - s->output_tokens : 0;
 }
 
 /* What all of them have left, and which has least. */
@@ -71,7 +66,7 @@ static uint64_t stream_rest(const struct exchange *x, const struct limits_wish *
 	uint64_t rest = ESTIMATE_TOKENS_MAX;
 
 	for (unsigned k = 0; k < wish->n; k++) {
-		const struct bf_limit *limit = &x->virtual_key->limits[k];
+		const struct bf_limit *limit = x->limits.items[k];
 		uint64_t room = stream_room(x, limit, limits_room(x, &wish->wants[k]));
 
 		if (room >= rest)
@@ -103,7 +98,7 @@ static enum shm_meter_verdict stream_extend_by_rest(struct exchange *x, uint64_t
 static void stream_cut(struct exchange *x, const struct limits_wish *wish, unsigned which,
 		       const struct limits_now *now, struct limits_refusal *no)
 {
-	const struct bf_limit *limit = &x->virtual_key->limits[which];
+	const struct bf_limit *limit = x->limits.items[which];
 	int64_t room = wish->n ? limits_room(x, &wish->wants[which]) : 0;
 	const struct limits_state state = limits_state_of(x, limit, room, 0);
 

@@ -83,6 +83,20 @@ static void text_of_requests(const struct bf_limit *limit, const struct limits_s
 		       limit->endless ? "" : " requests per ", BF_SLICE_FMT(limit->reset));
 }
 
+const char *limits_text_owner(const struct bf_limit *limit)
+{
+	static const char *const names[] = {
+	    [BF_OWNER_PROVIDER] = "provider",
+	    [BF_OWNER_MODEL_CONFIG] = "model",
+	    [BF_OWNER_PROVIDER_CONFIG] = "provider of the virtual key",
+	    [BF_OWNER_VIRTUAL_KEY] = "virtual key",
+	    [BF_OWNER_TEAM] = "team",
+	    [BF_OWNER_CUSTOMER] = "customer",
+	};
+
+	return names[limit->owner];
+}
+
 void limits_text_refusal(const struct bf_limit *limit, const struct limits_state *state,
 			 int64_t ends_in_ms, struct limits_refusal *no)
 {
@@ -92,8 +106,8 @@ void limits_text_refusal(const struct bf_limit *limit, const struct limits_state
 	no->http_status = refusals[limit->quantity].http_status;
 	no->type = refusals[limit->quantity].type;
 	no->retry_after_s = state->amount > state->max ? 0 : limits_text_retry_s(limit, ends_in_ms);
-	(void)snprintf(no->text, sizeof(no->text),
-		       "virtual key \"%.*s\": %s: ", (int)BF_MIN(limit->owner_name.len, 100u),
+	(void)snprintf(no->text, sizeof(no->text), "%s \"%.*s\": %s: ", limits_text_owner(limit),
+		       (int)BF_MIN(limit->owner_name.len, 100u),
 		       limit->owner_name.ptr ? limit->owner_name.ptr : "",
 		       refusals[limit->quantity].what);
 	at = strlen(no->text);

@@ -12,6 +12,9 @@ struct limits_state {
 	int64_t amount;    /* what was refused; 0: no request, a stream that ran */
 };
 
+/* Kind of a limit's owner, as people say it: "virtual key". */
+const char *limits_text_owner(const struct bf_limit *limit);
+
 /*
  * "virtual key "x": ...": what was used of what, and what one more would take. What the limit can
  * never give is told as that: retry_after_s is 0.

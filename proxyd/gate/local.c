@@ -99,7 +99,7 @@ int local_check(const struct exchange *x, struct bf_err *err)
 	if (!x->from_loopback)
 		return bf_err_set(
 		    err, BF_E_DENIED,
-		    "the logs hold prompts, so they are only shown to clients on this "
+		    "what is told here, prompts among it, is only for clients on this "
 		    "machine: ask from there, for instance through ssh -L");
 	if (x->method == EXCHANGE_OPTIONS &&
 	    exchange_header(x, "access-control-request-method").ptr)

@@ -239,6 +239,8 @@ static const struct parameter parameters[] = {
     {"objects", AT(objects), read_list, true},
     {"selected_key_ids", AT(selected_key_ids), read_list, true},
     {"virtual_key_ids", AT(virtual_key_ids), read_list, true},
+    {"team_ids", AT(team_ids), read_list, true},
+    {"customer_ids", AT(customer_ids), read_list, true},
     {"request_id", AT(request_id), read_text, false},
     {"parent_request_id", AT(parent_request_id), read_text, false},
     {"content_search", AT(content_search), read_text, false},

@@ -11,34 +11,78 @@
 #include "proxyd/gate/metrics_text.h"
 #include "shm/wall.h"
 
-/* Bytes of a sample beside the names, which may be escaped. */
-#define SAMPLE_FRAME 200u
+/* Bytes of a sample beside the names. */
+#define SAMPLE_FRAME 192u
+
+/* Limits of many keys' requests come before those of one: they are few, and many depend on them. */
+static const struct bf_limit *limit_at(const struct governance *g, uint32_t *cursor)
+{
+	const struct bf_plan *plan = &g->plan;
+
+	for (; *cursor < 2 * plan->limit_count; ++*cursor) {
+		const struct bf_limit *limit = &plan->limits[*cursor % plan->limit_count];
+
+		if ((limit->rows.virtual_key_id.len == 0) == (*cursor < plan->limit_count)) {
+			++*cursor;
+			return limit;
+		}
+	}
+	return NULL;
+}
+
+/* As metrics_label_write() writes it. */
+static size_t escaped(struct bf_slice name)
+{
+	size_t bytes = name.len;
+
+	for (size_t i = 0; i < name.len; i++)
+		bytes += name.ptr[i] == '\n' || name.ptr[i] == '"' || name.ptr[i] == '\\';
+	return bytes;
+}
+
+static size_t sample_bytes(const struct bf_limit *limit)
+{
+	size_t names = limit->owner == BF_OWNER_VIRTUAL_KEY ? 2 : 1;
+
+	return SAMPLE_FRAME + escaped(limit->owner_id) + names * escaped(limit->owner_name) +
+	       escaped(limit->rows.virtual_key_id) + escaped(limit->limit_id) +
+	       escaped(limit->reset);
+}
 
 /* As many as fit, from the first on: the same in all families. */
 static uint32_t limits_told(const struct governance *g)
 {
-	uint32_t n = 0;
+	const struct bf_limit *limit;
+	uint32_t n = 0, cursor = 0;
 	size_t bytes = 0;
 
-	for (; n < g->plan.limit_count && n < METRICS_LIMITS_MAX; n++) {
-		const struct bf_limit *limit = &g->plan.limits[n];
-
-		bytes += SAMPLE_FRAME + 2 * (limit->owner_id.len + limit->owner_name.len +
-					     limit->limit_id.len + limit->reset.len);
+	for (; n < METRICS_LIMITS_MAX && (limit = limit_at(g, &cursor)) != NULL; n++) {
+		bytes += sample_bytes(limit);
 		if (bytes > METRICS_LIMITS_MAX_BYTES)
 			break;
 	}
 	return n;
 }
 
+/* What a limit of something else than a key has no word for is empty, which is as if it were not
+ * there: what selects by virtual_key_name finds what it always found. */
 static int write_labels(struct bf_buf *out, const char *family, const struct bf_limit *limit)
 {
+	const struct bf_slice none = {NULL, 0};
+	bool of_key = limit->owner == BF_OWNER_VIRTUAL_KEY;
 	int r = bf_buf_printf(out, "%s{", family);
 
 	if (r == 0)
-		r = metrics_label_write(out, "virtual_key_id", limit->owner_id);
+		r = metrics_label_write(out, "owner", bf_slice_from(bf_owner_name(limit->owner)));
 	if (r == 0)
-		r = metrics_label_write(out, ",virtual_key_name", limit->owner_name);
+		r = metrics_label_write(out, ",owner_id", limit->owner_id);
+	if (r == 0)
+		r = metrics_label_write(out, ",owner_name", limit->owner_name);
+	if (r == 0)
+		r = metrics_label_write(out, ",virtual_key_id", limit->rows.virtual_key_id);
+	if (r == 0)
+		r = metrics_label_write(out, ",virtual_key_name",
+					of_key ? limit->owner_name : none);
 	if (r == 0)
 		r = metrics_label_write(out, ",limit_id", limit->limit_id);
 	if (r == 0)
@@ -85,11 +129,11 @@ static bool limit_read(const struct worker *w, const struct bf_limit *limit,
 static int write_family(const struct worker *w, struct bf_buf *out, const char *family, bool held)
 {
 	const struct governance *g = w->governance;
-	uint32_t n = g ? limits_told(g) : 0;
+	uint32_t n = g ? limits_told(g) : 0, cursor = 0;
 	int r = 0;
 
-	for (uint32_t i = 0; i < n && r == 0; i++) {
-		const struct bf_limit *limit = &g->plan.limits[i];
+	for (; n > 0 && r == 0; n--) {
+		const struct bf_limit *limit = limit_at(g, &cursor);
 		struct limit_state s;
 
 		if (!limit_read(w, limit, &s))

@@ -1,4 +1,4 @@
-/* How the limits of virtual keys stand, as gauges with the key's and the limit's names. */
+/* How limits stand, as gauges with the owner's and the limit's names. */
 #pragma once
 
 #include "common/base/buf.h"

@@ -9,6 +9,7 @@
 
 #include "common/base/num.h"
 #include "common/codec/json_writer.h"
+#include "proxyd/gate/decide.h"
 #include "proxyd/gate/error.h"
 #include "proxyd/gate/govern.h"
 #include "proxyd/gate/query.h"
@@ -92,6 +93,13 @@ static bool models_read_page(struct exchange *x, struct models_page *ret_page)
 
 /* ---- the list */
 
+/* What a key may not ask it is not shown. */
+static bool models_shows(const struct exchange *x, const struct catalog_entry *entry)
+{
+	return !x->virtual_key || decide_target(x->virtual_key->conf, entry->provider->name,
+						entry->model) == DECIDE_ALLOWED;
+}
+
 /* Writes a page; returns the number of the entry that the next one begins with, 0: none. */
 static uint64_t models_write_page(struct bf_json_writer *j, const struct exchange *x,
 				  const struct models_page *page)
@@ -100,8 +108,9 @@ static uint64_t models_write_page(struct bf_json_writer *j, const struct exchang
 	uint64_t number = 0;
 
 	for (uint32_t i = 0; i < c->count; i++) {
-		if (page->provider.len &&
-		    !bf_slice_eq(page->provider, c->entries[i].provider->name))
+		if ((page->provider.len &&
+		     !bf_slice_eq(page->provider, c->entries[i].provider->name)) ||
+		    !models_shows(x, &c->entries[i]))
 			continue;
 		if (number >= page->from) {
 			if (number - page->from == page->size ||
@@ -183,7 +192,7 @@ void models_answer_one(struct exchange *x)
 		return;
 	}
 	found = models_find(w->providers, id);
-	if (!found) {
+	if (!found || !models_shows(x, found)) {
 		gate_refuse(x, 404, "model_not_found", "The model '%.*s' does not exist",
 			    (int)BF_MIN(id.len, 256u), id.ptr);
 		return;

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "proxyd/gate/explain.h"
 #include "proxyd/gate/health.h"
 #include "proxyd/gate/infer.h"
 #include "proxyd/gate/local.h"
@@ -38,6 +39,7 @@ const struct route gate_routes[] = {
     ROUTE_GET("/health", UNIFIED, health_answer),
     ROUTE_GET("/api/logs", UNIFIED, logs_list),
     ROUTE_GET("/api/logs/", UNIFIED, logs_show),
+    ROUTE_GET("/api/governance/explain", UNIFIED, explain_answer),
     ROUTE_GET("/live", UNIFIED, health_answer_live),
     ROUTE_GET("/ready", UNIFIED, health_answer_ready),
     ROUTE_GET("/metrics", UNIFIED, metrics_answer),

@@ -4,23 +4,27 @@
  */
 #pragma once
 
-#include "common/schema/config.h"
+#include "common/govern/price_book.h"
 #include "proxyd/gate/estimate.h"
 
 #define TARIFF_SETS     64u
 #define TARIFF_WAYS     4u
-#define TARIFF_NAME_MAX 128u /* provider and model together; longer ones are not remembered */
+#define TARIFF_NAME_MAX 192u /* all names together; longer ones are not remembered */
 
 struct tariff_model {
 	uint64_t used; /* turn of the last use; 0: free */
 	uint32_t name_len;
 	char name[TARIFF_NAME_MAX];
-	const struct bf_conf_price *price; /* NULL: unknown */
+	bool priced; /* whatever key of the provider's is taken */
+	struct bf_price_found found;
+	struct bf_price_bound bound; /* over all of them */
 	struct estimate_lengths lengths;
 };
 
 struct tariff {
-	const struct bf_conf_governance *conf;
+	const struct bf_config *config;
+	struct bf_price_book book;
+	struct bf_price_bound default_bound; /* of governance.default_price */
 	uint8_t secret[16];
 	uint64_t turn;
 	struct tariff_model *last; /* most requests are for the model of the one before */
@@ -28,7 +32,8 @@ struct tariff {
 	struct tariff_model models[TARIFF_SETS][TARIFF_WAYS];
 };
 
-void tariff_open(struct tariff *t, const struct bf_conf_governance *conf);
+/* The index of the price sheet lies in the arena. 0 or -ENOMEM. */
+int tariff_open(struct tariff *t, const struct bf_config *config, struct bf_arena *arena);
 
-/* Never NULL; valid until the next call. */
-struct tariff_model *tariff_of(struct tariff *t, struct bf_slice provider, struct bf_slice model);
+/* Never NULL; valid until the next call. The ids of keys count only where overrides name some. */
+struct tariff_model *tariff_of(struct tariff *t, const struct bf_price_query *query);

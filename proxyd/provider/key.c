@@ -114,6 +114,36 @@ enum provider_key_verdict provider_key_candidates(const struct bf_conf_provider 
 									   : PROVIDER_KEY_NONE;
 }
 
+struct key_set provider_keys_listed(const struct bf_conf_provider *p, const struct bf_array *ids)
+{
+	const struct bf_conf_provider_key *keys = p->keys.items;
+	const struct bf_slice *list = ids->items;
+	struct key_set set = {{0}};
+
+	for (uint32_t i = 0; i < p->keys.count && i < KEY_MAX; i++) {
+		for (uint32_t k = 0; k < ids->count; k++) {
+			if (bf_slice_eq(list[k], keys[i].id) || bf_slice_eq(list[k], keys[i].name))
+				key_set_add(&set, (int)i);
+		}
+	}
+	return set;
+}
+
+enum provider_key_verdict
+provider_key_candidates_of(const struct bf_conf_provider *p, const struct key_set *usable,
+			   const struct bf_array *ids, struct bf_slice model,
+			   const struct provider_key_pin *pin, struct key_set *ret_keys)
+{
+	enum provider_key_verdict all = provider_key_candidates(p, usable, model, pin, ret_keys);
+	struct key_set listed;
+
+	if (!ids || all != PROVIDER_KEY_SOME)
+		return all;
+	listed = provider_keys_listed(p, ids);
+	*ret_keys = key_set_common(ret_keys, &listed);
+	return key_set_next(ret_keys, 0) >= 0 ? PROVIDER_KEY_SOME : PROVIDER_KEY_BLOCKED;
+}
+
 /* ---- who does */
 
 static int draw_coolest(const struct key_set *from, const int64_t *cooling_until)

@@ -41,6 +41,16 @@ static inline struct key_set key_set_minus(const struct key_set *a, const struct
 	return s;
 }
 
+/* Those of a that are in b too. */
+static inline struct key_set key_set_common(const struct key_set *a, const struct key_set *b)
+{
+	struct key_set s;
+
+	for (unsigned i = 0; i < KEY_MAX / 64; i++)
+		s.words[i] = a->words[i] & b->words[i];
+	return s;
+}
+
 static inline unsigned key_set_count(const struct key_set *s)
 {
 	unsigned n = 0;
@@ -67,6 +77,7 @@ enum provider_key_verdict {
 	PROVIDER_KEY_NONE,        /* none is enabled, usable and admits the model */
 	PROVIDER_KEY_PIN_UNKNOWN, /* the request names a key that the provider does not have */
 	PROVIDER_KEY_PIN_UNFIT,   /* that key is off, unusable, or does not admit the model */
+	PROVIDER_KEY_BLOCKED,     /* those that would serve are not for who asks */
 };
 
 /* A key that the request insists on; both empty: any. The id wins. */
@@ -85,6 +96,14 @@ enum provider_key_verdict provider_key_candidates(const struct bf_conf_provider 
 						  struct bf_slice model,
 						  const struct provider_key_pin *pin,
 						  struct key_set *ret_keys);
+/* The keys whose id or name is in a list of struct bf_slice. */
+struct key_set provider_keys_listed(const struct bf_conf_provider *p, const struct bf_array *ids);
+/* The same for who may use only the keys of a list (NULL: any), also when one is pinned:
+ * PROVIDER_KEY_BLOCKED when only the list speaks against those that there are. */
+enum provider_key_verdict
+provider_key_candidates_of(const struct bf_conf_provider *p, const struct key_set *usable,
+			   const struct bf_array *ids, struct bf_slice model,
+			   const struct provider_key_pin *pin, struct key_set *ret_keys);
 /*
  * One of the keys. Of those that do not cool, by weight; keys of weight 0 serve only when all have
  * weight 0. When all cool, the one that is first to be up again. cooling: by index, 0 for a key

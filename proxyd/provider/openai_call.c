@@ -92,6 +92,15 @@ static void openai_note_stop(struct openai_call *call, struct bf_slice reason)
 	memcpy(r->stop_reason, reason.ptr, BF_MIN(reason.len, sizeof(r->stop_reason)));
 }
 
+/* The tier is as it was asked for while nothing else is told. */
+static void openai_paid(struct exchange *x, const struct openai_said *said)
+{
+	enum bf_service_tier tier = x->paid.tier;
+
+	x->paid = said->paid;
+	x->paid.tier = said->service_tier.len ? bf_service_tier_of(said->service_tier) : tier;
+}
+
 void openai_heard(struct openai_call *call, const struct openai_said *said,
 		  uint64_t completion_tokens)
 {
@@ -102,6 +111,7 @@ void openai_heard(struct openai_call *call, const struct openai_said *said,
 	if (!said->usage || (!said->prompt_known && !said->completion_known))
 		return;
 	call->usage_seen = true;
+	openai_paid(x, said);
 	if (said->prompt_known && said->completion_known)
 		x->record.flags &= ~(uint32_t)SHM_USAGE_ESTIMATED;
 	else
@@ -427,6 +437,7 @@ void openai_call_start(struct provider *p, struct exchange *x)
 
 	x->answer_head = (struct bf_slice){NULL, 0};
 	x->retry_after_s = 0;
+	x->paid = (struct bf_price_usage){.tier = x->spend.tier};
 	if (!openai_family_serves(o->family, x->object)) {
 		openai_refuse_operation(p, x);
 		return;

@@ -9,6 +9,7 @@
 #include "common/base/macros.h"
 #include "common/base/num.h"
 #include "common/codec/json_tape.h"
+#include "proxyd/provider/openai_paid.h"
 
 static bool is_type(const struct bf_json_tape *t, uint32_t i, enum bf_json_type type)
 {
@@ -40,7 +41,7 @@ static bool usage_number(const struct bf_json_tape *t, uint32_t object, const ch
 }
 
 static void read_usage(enum shm_usage_object object, const struct bf_json_tape *t, uint32_t root,
-		       struct openai_said *said)
+		       struct bf_arena *scratch, struct openai_said *said)
 {
 	bool responses = object == SHM_OBJECT_RESPONSES;
 	uint32_t usage = bf_json_member(t, root, "usage");
@@ -58,6 +59,7 @@ static void read_usage(enum shm_usage_object object, const struct bf_json_tape *
 	    t,
 	    bf_json_member(t, usage, responses ? "input_tokens_details" : "prompt_tokens_details"),
 	    "cached_tokens", &said->cached_tokens);
+	openai_paid_read(t, root, usage, scratch, said);
 	if (said->cached_tokens > said->prompt_tokens)
 		said->cached_tokens = said->prompt_tokens;
 }
@@ -310,7 +312,7 @@ bool openai_said_read(enum shm_usage_object object, struct bf_slice json, bool w
 		root = read_event(object, &t, scratch, ret_said);
 	if (!is_type(&t, root, BF_JSON_OBJECT))
 		return true;
-	read_usage(object, &t, root, ret_said);
+	read_usage(object, &t, root, scratch, ret_said);
 	if (object == SHM_OBJECT_RESPONSES)
 		read_response(&t, root, scratch, ret_said);
 	else

@@ -7,6 +7,7 @@
 
 #include "common/base/arena.h"
 #include "common/base/slice.h"
+#include "common/govern/price.h"
 #include "shm/usage.h"
 
 #define OPENAI_TOKENS_MAX 1000000000u /* a larger number is no count of tokens */
@@ -25,6 +26,8 @@ struct openai_said {
 	bool usage;                          /* there is an object of that name */
 	bool prompt_known, completion_known; /* numbers that can be true */
 	uint64_t prompt_tokens, completion_tokens, cached_tokens;
+	struct bf_price_usage paid;   /* what else it says about its cost; no tokens, no tier */
+	struct bf_slice service_tier; /* that it was served at; empty: it does not say */
 	bool alone; /* usage without choices: a chunk that only the asker should see */
 	struct bf_slice stop_reason; /* finish_reason, or status of a response; empty: none */
 	enum openai_verdict verdict;

@@ -34,12 +34,11 @@ static void charge_count(const struct exchange *x)
 static void charge_meters(struct exchange *x)
 {
 	struct worker *w = x->worker;
-	const struct bf_plan_key *key = x->virtual_key;
 	struct shm_usage_record *r = &x->record;
 	int64_t actual[SHM_METERS_PER_REQUEST];
 
-	for (uint32_t k = 0; k < key->limit_count; k++)
-		actual[k] = shm_usage_charge(r, key->limits[k].quantity);
+	for (uint32_t k = 0; k < x->limits.count; k++)
+		actual[k] = shm_usage_charge(r, x->limits.items[k]->quantity);
 	shm_meter_closing(&w->meters, x->inflight, actual);
 	r->meter_count = shm_meter_names(&w->meters, x->inflight, r->meters, r->epochs);
 }

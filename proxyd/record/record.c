@@ -27,8 +27,7 @@ static void record_text(char *field, size_t size, struct bf_slice text)
 /* What is recorded, and what has limits: the sweep must find either. */
 static bool record_wanted(const struct exchange *x)
 {
-	return x->worker->config->client.enable_logging ||
-	       (x->virtual_key && x->virtual_key->limit_count > 0);
+	return x->worker->config->client.enable_logging || x->limits.count > 0;
 }
 
 /* The primary's row is of the request, also when its limits let only a fallback be called; a later
@@ -68,8 +67,9 @@ static void record_fill(struct exchange *x)
 	record_text(r->model, sizeof(r->model), x->model);
 	if (!x->virtual_key)
 		return;
-	record_text(r->virtual_key_id, sizeof(r->virtual_key_id), x->virtual_key->conf->id);
-	record_text(r->virtual_key_name, sizeof(r->virtual_key_name), x->virtual_key->conf->name);
+	record_text(r->virtual_key_id, sizeof(r->virtual_key_id), x->virtual_key->conf->own.id);
+	record_text(r->virtual_key_name, sizeof(r->virtual_key_name),
+		    x->virtual_key->conf->own.name);
 }
 
 static void record_gauge(const struct worker *w)
@@ -118,9 +118,10 @@ bool record_open(struct exchange *x)
 		if (x->inflight < 0)
 			return false;
 		if (x->spend.price)
-			shm_inflight_price(w->seg, w->proc_slot, x->inflight,
-					   x->spend.price->input_cost_per_token_pusd,
-					   x->spend.price->output_cost_per_token_pusd);
+			shm_inflight_price(
+			    w->seg, w->proc_slot, x->inflight,
+			    bf_price_rate(x->spend.price, BF_PRICE_INPUT, x->spend.tier, 0),
+			    bf_price_rate(x->spend.price, BF_PRICE_OUTPUT, x->spend.tier, 0));
 	}
 	x->admitted = true;
 	w->inflight++;
@@ -173,8 +174,10 @@ void record_progress(struct exchange *x, uint64_t prompt_tokens, uint64_t comple
 bool record_wants_content(const struct exchange *x)
 {
 	const struct bf_conf_client *c = &x->worker->config->client;
+	int32_t own = x->virtual_key ? x->virtual_key->conf->disable_content_logging : BF_TRI_UNSET;
+	bool disabled = own == BF_TRI_UNSET ? c->disable_content_logging : own == BF_TRI_TRUE;
 
-	return c->enable_logging && !c->disable_content_logging;
+	return c->enable_logging && !disabled;
 }
 
 static int record_push_body(struct exchange *x, enum shm_content_kind kind, struct bf_slice body)

@@ -36,6 +36,19 @@ def virtual_keys(tight):
             {"requests": (tight, "1h"), "cost": (10**15, "1h")}]
 
 
+def owners():
+    """Whoever else has limits of these keys' requests: a customer of a team of the first two keys and of the last one, the
+    provider, its model "m" for everybody and for one key, and what one key has at the provider."""
+    wide = {"requests": (10**9, "1h"), "tokens": (10**12, "1h"), "cost": (10**15, "1h")}
+    turning = {"tokens": (10**12, "5s"), "cost": (10**15, "1h")}
+    return [("customers", {"id": "c-acme", "name": "acme"}, wide, [3]),
+            ("teams", {"id": "t-blue", "name": "blue", "customer_id": "c-acme"}, wide, [0, 1]),
+            ("providers", {"name": "openai"}, wide | {"concurrent_requests": (10**5, None)}, []),
+            ("model_configs", {"model_name": "M"}, wide, []),
+            ("model_configs", {"model_name": "m", "provider": "openai", "scope": "virtual_key", "scope_id": "vk-0"}, turning, []),
+            ("provider_configs", {"id": "pc-2", "provider": "openai", "allowed_models": ["*"], "key_ids": ["*"]}, turning, [2])]
+
+
 def provider(mock):
     network = {"base_url": mock.url, "allow_private_network": True, "max_retries": 3, "retry_backoff_initial": "20ms",
                "retry_backoff_max": "100ms", "max_conns_per_host": 5000}
@@ -115,8 +128,15 @@ def check_that_it_sees_meters(meters, rows, totals):
     for changed in (rows[:i] + rows[i + 1:], [*rows, rows[i]],
                     [*rows[:i], in_books(rows[i], {"charged_tokens": rows[i]["charged_tokens"] + 1}), *rows[i + 1:]]):
         assert list(wrong_meters(meters, changed, totals))
-    assert list(wrong_meters([in_books(meters[0], {"used": meters[0]["used"] + 1}), *meters[1:]], rows, totals))
-    assert list(wrong_meters([in_books(meters[0], {"held": -1}), *meters[1:]], rows, totals))
+    for i, m in enumerate(meters):
+        others = meters[:i] + meters[i + 1:]
+        if m["window"] != "5s":
+            assert list(wrong_meters([in_books(m, {"used": m["used"] + 1}), *others], rows, totals))
+        assert list(wrong_meters([in_books(m, {"held": -1}), *others], rows, totals))
+    # A row of another team, customer or key: the books of both owners are wrong.
+    i = next(i for i, r in enumerate(rows) if r["team_id"] and r["cost_nusd"])
+    for change in ({"team_id": None}, {"customer_id": None}, {"virtual_key_id": "vk-3"}, {"provider": "other"}):
+        assert list(wrong_meters(meters, [*rows[:i], in_books(rows[i], change), *rows[i + 1:]], totals))
 
 
 def run(gateway, mockllm, loadgen, seconds, share, supervisor):
@@ -124,8 +144,8 @@ def run(gateway, mockllm, loadgen, seconds, share, supervisor):
     mock = mockllm()
     tight = int(LOADS["tight"][0] * share * seconds / 2)
     keys = virtual_keys(tight)
-    gw = gateway(workers=3, config=provider(mock) | governance(keys)).start()
-    wait_for_meters(gw, sum(len(limits) for limits in keys))
+    gw = gateway(workers=3, config=provider(mock) | governance(keys, owners())).start()
+    wait_for_meters(gw, sum(len(limits) for limits in keys) + sum(len(limits) for _, _, limits, _ in owners()))
     loads = [loadgen(f"127.0.0.1:{gw.port}", "--rate", rate * share, "--connections", max(16, rate // 3), "--duration", seconds,
                      "--model", f"openai/{model}", "--request-ids", "--verify", "--timeout", 20, "--header",
                      f"x-bf-vk: {secret(key)}", *more, name=name, prefix=name)
@@ -138,6 +158,8 @@ def run(gateway, mockllm, loadgen, seconds, share, supervisor):
     meters, rows, totals = agreed(gw)
     assert gw.stop() == 0
     check_that_it_sees_meters(meters, rows, totals)
+    kinds = {m["owner"] for m in meters if m["used"]}
+    assert kinds == {"customer", "team", "provider", "model_config", "provider_config", "virtual_key"}, kinds
     used = next(m["used"] for m in meters if m["virtual_key_id"] == "vk-3" and m["quantity"] == "requests")
     assert used == tight, f"{used} requests of a limit of {tight}, and more were asked for"
     print({"meters": len(meters), "windows": max(len(t) for t in totals),

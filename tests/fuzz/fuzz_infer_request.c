@@ -174,7 +174,17 @@ static void look_at(const struct world *w, struct exchange *x, struct seen *s)
 }
 
 static const struct bf_limit tokens = {.quantity = BF_QUANTITY_TOKENS, .max = 1000};
-static const struct bf_plan_key limited = {.limits = &tokens, .limit_count = 1};
+static const struct bf_limit *const limited_items[] = {&tokens};
+
+/* It may ask mock, for bare names too. */
+static struct bf_slice any_name[] = {BF_SLICE_INIT("*")}, denied_names[] = {BF_SLICE_INIT("no/m")};
+static struct bf_conf_provider_config mock_config = {.provider = BF_SLICE_INIT("mock"),
+						     .weight_micro = 1,
+						     .allowed_models = {any_name, 1},
+						     .blacklisted_models = {denied_names, 1},
+						     .key_ids = {any_name, 1}};
+static const struct bf_conf_virtual_key conf = {.provider_configs = {&mock_config, 1}};
+static const struct bf_plan_key limited = {.conf = &conf, .always = {limited_items, 1, false}};
 
 static void read_as(struct world *w, const struct route *route, struct seen *s, const uint8_t *data,
 		    size_t size, size_t step)

@@ -36,6 +36,54 @@ static void require(int condition)
 		abort();
 }
 
+/* Wherever a request may go, what it meets can be decided at once. */
+static void check_paths(const struct bf_plan *plan, const struct bf_config *config,
+			struct bf_arena *arena)
+{
+	const struct bf_conf_provider *providers = config->providers.items;
+	const struct bf_conf_model_config *models = config->governance.model_configs.items;
+	struct bf_plan_path path;
+
+	for (uint32_t i = 0; i < config->providers.count && i < 3; i++) {
+		struct bf_slice model = BF_SLICE_LIT("m");
+
+		if (config->governance.model_configs.count)
+			model = models[i % config->governance.model_configs.count].model_name;
+		for (uint32_t k = 0; k < plan->key_count && k < 3; k++) {
+			require(bf_plan_path(plan, &plan->keys[k], providers[i].name, model, arena,
+					     &path) == 0);
+			require(path.count <= BF_PLAN_LIMITS_PER_REQUEST);
+		}
+		require(bf_plan_path(plan, NULL, providers[i].name, model, arena, &path) == 0);
+		require(path.count <= BF_PLAN_LIMITS_PER_REQUEST);
+	}
+}
+
+/* The loader leaves no name without its owner, and nothing where it does not belong. */
+static void check_owner(const struct bf_conf_owner *own)
+{
+	require(own->id.len > 0);
+	require(own->budget.count == 0 && own->rate_limit.count == 0 && own->budget_id.len == 0);
+}
+
+static void check_owners(const struct bf_conf_governance *g)
+{
+	const struct bf_conf_virtual_key *keys = g->virtual_keys.items;
+	const struct bf_conf_team *teams = g->teams.items;
+
+	require(g->budgets.count == 0);
+	for (uint32_t i = 0; i < g->teams.count; i++)
+		check_owner(&teams[i].own);
+	for (uint32_t i = 0; i < g->virtual_keys.count; i++) {
+		const struct bf_conf_provider_config *configs = keys[i].provider_configs.items;
+
+		check_owner(&keys[i].own);
+		require(keys[i].team_id.len == 0 || keys[i].customer_id.len == 0);
+		for (uint32_t k = 0; k < keys[i].provider_configs.count; k++)
+			check_owner(&configs[k].own);
+	}
+}
+
 static void check_plans(const struct bf_config *a, const struct bf_config *b,
 			struct bf_arena *arena)
 {
@@ -50,6 +98,8 @@ static void check_plans(const struct bf_config *a, const struct bf_config *b,
 		require(x.limits[i].identity == y.limits[i].identity);
 		require(x.limits[i].max == y.limits[i].max);
 	}
+	check_paths(&x, a, arena);
+	check_owners(&a->governance);
 }
 
 static void check_accepted(const struct bf_config *config, struct bf_arena *arena)

@@ -125,7 +125,7 @@ def loadgen(tmp_path):
         one.close()
 
 
-# ---- limits: what a key may use, what its rows were charged, what the meters say
+# ---- limits: who may use what, what rows were charged, what the meters say
 
 PRICE = {"input": 1000, "output": 2000}  # nano-dollars per token
 QUANTITIES = {"requests": "request", "tokens": "token", "concurrent_requests": "concurrent", "cost": "budget"}
@@ -136,32 +136,45 @@ def secret(n):
     return f"sk-bf-00000000-0000-4000-8000-{n:012d}"
 
 
-def governance(keys):
+def limited(owner, limits, rates, name, now):
+    """The owner with these limits, of which its rates go to a rate limit of its own."""
+    rate = {"id": f"rate-{name}"}
+    for quantity, (most, window) in limits.items():
+        word = QUANTITIES[quantity]
+        anchor = {} if window != "1h" else {"last_reset": now} if word == "budget" else {f"{word}_last_reset": now}
+        if word == "budget":
+            owner["budgets"] = [{"id": f"budget-{name}", "max_limit": most / 1e9, "reset_duration": window, **anchor}]
+        else:
+            rate |= {f"{word}_max_limit": most, **({f"{word}_reset_duration": window} if window else {}), **anchor}
+    if len(rate) > 1:
+        owner["rate_limit_id"] = rate["id"]
+        rates.append(rate)
+    return owner
+
+
+def governance(keys, owners=()):
     """The block of these keys: [{quantity: (max, window)}], the max of "cost" in nano-dollars; windows of an hour begin now, so
-    that a test sees none turn."""
+    that a test sees none turn. owners: [(list of the block, its members, limits, keys)]; keys: numbers of those that name it."""
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    virtual, rates = [], []
-    for n, limits in enumerate(keys):
-        rate = {"id": f"rate-{n}"}
-        key = {"id": f"vk-{n}", "name": f"key {n}", "value": secret(n)}
-        for quantity, (most, window) in limits.items():
-            word = QUANTITIES[quantity]
-            anchor = {} if window != "1h" else {"last_reset": now} if word == "budget" else {f"{word}_last_reset": now}
-            if word == "budget":
-                key["budgets"] = [{"id": f"budget-{n}", "max_limit": most / 1e9, "reset_duration": window, **anchor}]
+    rates = []
+    virtual = [limited({"id": f"vk-{n}", "name": f"key {n}", "value": secret(n)}, limits, rates, n, now)
+               for n, limits in enumerate(keys)]
+    others = {}
+    for n, (kind, members, limits, members_of) in enumerate(owners):
+        others.setdefault(kind, []).append(limited(dict(members), limits, rates, f"{kind}-{n}", now))
+        for k in members_of:
+            if kind == "provider_configs":
+                virtual[k].setdefault(kind, []).append(others[kind].pop())
             else:
-                rate |= {f"{word}_max_limit": most, **({f"{word}_reset_duration": window} if window else {}), **anchor}
-        if len(rate) > 1:
-            key["rate_limit_id"] = rate["id"]
-            rates.append(rate)
-        virtual.append(key)
+                virtual[k][f"{kind.removesuffix('s')}_id"] = members["id"]
+    others.pop("provider_configs", None)
     prices = [{"name": "all", "match_type": "wildcard", "pattern": "*", "pricing_patch": {
         "input_cost_per_token": PRICE["input"] / 1e9, "output_cost_per_token": PRICE["output"] / 1e9}}]
-    return {"governance": {"virtual_keys": virtual, "rate_limits": rates, "pricing_overrides": prices}}
+    return {"governance": {"virtual_keys": virtual, "rate_limits": rates, "pricing_overrides": prices, **others}}
 
 
 def meters(gw, *key):
-    """[{virtual_key_id, quantity, used, held, max, ...}]"""
+    """[{owner, owner_id, virtual_key_id, quantity, used, held, max, ...}]"""
     return json.loads(gw.ctl("limits", "--json", *key))["limits"]
 
 
@@ -175,10 +188,19 @@ def wait_for_meters(gw, count):
     return wait_for(f"{count} limits with meters", placed, every=0.05)
 
 
-def charged(rows, key, quantity):
-    """What these rows were charged for a key."""
-    column = {"requests": "charged_requests", "tokens": "charged_tokens", "cost": "cost_nusd"}.get(quantity)
-    return sum(r[column] for r in rows if r["virtual_key_id"] == key) if column else 0
+def is_about(m, row):
+    """Whether the meter counts this row: those of its owner, at its provider, for its model."""
+    owner = m["owner"] if m["owner"] in ("team", "customer") else None
+    return ((not owner or row[f"{owner}_id"] == m["owner_id"])
+            and (not m["virtual_key_id"] or row["virtual_key_id"] == m["virtual_key_id"])
+            and (not m["provider"] or row["provider"].lower() == m["provider"].lower())
+            and (not m["model"] or row["model"].lower() == m["model"].lower()))
+
+
+def charged(rows, m):
+    """What these rows were charged by what a meter counts."""
+    column = {"requests": "charged_requests", "tokens": "charged_tokens", "cost": "cost_nusd"}.get(m["quantity"])
+    return sum(r[column] for r in rows if is_about(m, r)) if column else 0
 
 
 def rows_of(path):
@@ -201,13 +223,16 @@ def totals_of(path):
 
 def wrong_meters(found, rows, totals):
     """What does not agree once nothing runs: meters of long windows, rows, and the store's totals."""
+    sums = []
     for m in found:
-        sum_of_rows = charged(rows, m["virtual_key_id"], m["quantity"])
+        name = f"{m['owner']} {m['owner_id']} {m['quantity']}"
+        sum_of_rows = charged(rows, m)
+        sums += [sum_of_rows] if sum_of_rows else []
         if m["held"] != 0:
-            yield f"{m['virtual_key_id']} {m['quantity']}: {m['held']} held, but nothing runs"
+            yield f"{name}: {m['held']} held, but nothing runs"
         if m["window"] in ("", "1h", "1d") and m["used"] != sum_of_rows:
-            yield f"{m['virtual_key_id']} {m['quantity']}: {m['used']} used, the rows say {sum_of_rows}"
-    sums = sorted(n for n in (charged(rows, m["virtual_key_id"], m["quantity"]) for m in found) if n)
+            yield f"{name}: {m['used']} used, the rows say {sum_of_rows}"
+    sums.sort()
     if sorted(n for n in (sum(t.values()) for t in totals) if n) != sums:
         yield f"totals {totals}, sums of rows {sums}"
 

@@ -10,7 +10,16 @@ from gateway import BUILD, ROOT
 GOOD = """
 client: {enforce_auth_on_inference: false}
 governance:
+  customers: [{id: acme, name: Acme, budgets: [{max_limit: 100, reset_duration: 1M}]}]
+  teams: [{id: shop, name: shop, customer_id: acme, rate_limit_id: usual}]
+  model_configs: [{model_name: m, provider: mock, rate_limit: {request_max_limit: 50, request_reset_duration: 1m}}]
+  providers: [{name: mock, rate_limit_id: usual}]
   virtual_keys:
+    - name: three
+      value: sk-three
+      team_id: shop
+      expires_at: "2036-01-01T00:00:00Z"
+      provider_configs: [{provider: mock, weight: 1, allowed_models: [m]}]
     - {id: vk-1, name: one, value: sk-one, rate_limit_id: usual, budgets: [{max_limit: 10, reset_duration: 1d}]}
     - {name: two, value: sk-two, calendar_aligned: true, budget: {max_limit: 0.5, reset_duration: weekly}}
   rate_limits:
@@ -55,11 +64,13 @@ def test_good_governance_as_yaml_and_as_exported_json(gateway):
                              "token_last_reset": "2026-11-21T10:00:00.123456789+01:00", "request_max_limit": None,
                              "request_reset_duration": None, "request_current_usage": 0, "request_last_reset": None}],
             "budgets": [{"id": "b", "max_limit": 12.5, "reset_duration": "1M", "current_usage": 0, "virtual_key_id": "vk",
-                         "last_reset": "2026-11-01T00:00:00Z", "team_id": None, "override_amount": 0}],
+                         "last_reset": "2026-11-01T00:00:00Z", "team_id": None, "override_amount": 0},
+                        {"id": "of-c", "max_limit": 5, "reset_duration": "1d", "current_usage": 0}],
             "pricing_overrides": [{"id": "p", "name": "p", "scope_kind": "provider", "provider_id": "mock",
                                    "match_type": "exact", "pattern": "m",
                                    "pricing_patch": {"input_cost_per_token": 1.5e-07, "output_cost_per_token": 0.0000006}}],
-            "teams": [], "customers": None},
+            "teams": [{"id": "t", "name": "T", "customer_id": "c", "profile": None, "config": None, "claims": None}],
+            "customers": [{"id": "c", "name": "C", "budget_id": "of-c"}]},
         "providers": {"mock": {}}}
     assert check(gw, json.dumps(exported), "x.json") == ""
 
@@ -95,15 +106,15 @@ BAD = [
      "or remove rate_limit_id"),
     ("virtual_keys: [{%s, is_activ: true}]" % KEY,
      '2:41: error: unknown key "is_activ" in governance.virtual_keys[0]: did you mean "is_active"?'),
-    ("virtual_keys: [{%s, provider_configs: [{provider: openai}]}]" % KEY,
-     f'2:41: error: governance.virtual_keys[0].provider_configs {REFUSED} "governance.virtual_keys.provider_configs" in '
-     "supervisor.accept_unbuilt to start without it"),
+    ("virtual_keys: [{%s, provider_configs: [{provider: mok, allowed_models: ['*']}]}]" % KEY,
+     '2:71: error: governance.virtual_keys[0].provider_configs[0].provider: no provider has the name "mok": did you mean "mock"?'),
     ("virtual_keys: [{%s, allow_all_providers: false}]" % KEY,
-     f'2:41: error: governance.virtual_keys[0].allow_all_providers {REFUSED} "governance.virtual_keys.allow_all_providers" in '
-     "supervisor.accept_unbuilt to start without it"),
-    ("virtual_keys: [{%s, expires_at: '2027-01-01T00:00:00Z'}]" % KEY,
-     f'2:41: error: governance.virtual_keys[0].expires_at {REFUSED} "governance.virtual_keys.expires_at" in '
-     "supervisor.accept_unbuilt to start without it"),
+     "2:18: warning: governance.virtual_keys[0]: has no provider_configs and so may use no provider: add them, or "
+     "allow_all_providers: true"),
+    ("virtual_keys: [{%s, expires_at: never}]" % KEY,
+     '2:53: error: governance.virtual_keys[0].expires_at: must be a time such as 2026-11-21T10:00:00Z, not "never"'),
+    ("virtual_keys: [{%s, team_id: t}]\n  teams: [{name: t}]" % KEY,
+     '2:50: error: governance.virtual_keys[0].team_id: no team has the id "t", but one has the name: give it that id too'),
     ("virtual_keys: [{%s, budget: {max_limit: 1e-10, reset_duration: 1d}}]%s" % (KEY, PRICES),
      "2:61: error: governance.virtual_keys[0].budget[0].max_limit: must be a decimal number with at most 9 decimals, not "
      '"1e-10"'),
@@ -116,12 +127,13 @@ BAD = [
      "calendar_aligned, or write 1d or more"),
     ("virtual_keys: [{%s, budgets: [{max_limit: 1, reset_duration: 1w}, {max_limit: 2, reset_duration: 7d}]}]%s" % (KEY, PRICES),
      '2:118: error: governance.virtual_keys[0].budgets: "7d" is the window of another budget of this key too: keep the lower one'),
-    ("budgets: [{max_limit: 1, reset_duration: 1d}]", "2:13: error: governance.budgets[0]: names no owner: add virtual_key_id"),
+    ("budgets: [{max_limit: 1, reset_duration: 1d}]",
+     "2:13: error: governance.budgets[0]: names no owner: add virtual_key_id, team_id, customer_id, provider_config_id or "
+     "model_config_id"),
     ("budgets: [{max_limit: 1, reset_duration: 1d, virtual_key_id: x}]",
-     '2:64: error: governance.budgets[0].virtual_key_id: no virtual key has the id "x": give the key that id, or mend this one'),
+     '2:64: error: governance.budgets[0].virtual_key_id: no virtual key has the id "x": give it to one, or mend this one'),
     ("budgets: [{max_limit: 1, reset_duration: 1d, customer_id: x}]",
-     f'2:48: error: governance.budgets[0].customer_id {REFUSED} "governance.budgets.customer_id" in supervisor.accept_unbuilt to '
-     "start without it"),
+     '2:61: error: governance.budgets[0].customer_id: no customer has the id "x": give it to one, or mend this one'),
     ("rate_limits: [{id: r}]",
      "2:17: error: governance.rate_limits[0]: limits nothing: give request_max_limit, token_max_limit or concurrent_max_limit, or "
      "remove it"),
@@ -131,18 +143,18 @@ BAD = [
      "2:89: error: governance.rate_limits[0].token_last_reset: must be a time such as 2026-11-21T10:00:00Z, not \"today\""),
     ("rate_limits: [{id: r, request_max_limit: 1.5, request_reset_duration: 1h}]",
      '2:44: error: governance.rate_limits[0].request_max_limit: must be a whole number, not "1.5"'),
-    ("pricing_overrides: [{name: p, pattern: m, pricing_patch: {input_cost_per_token: 1.5e-07}}]",
-     '2:45: error: governance.pricing_overrides[0].pricing_patch: "output_cost_per_token" is missing: add it'),
+    ("pricing_overrides: [{name: p, pattern: m, pricing_patch: {}}]",
+     "2:23: error: governance.pricing_overrides[0]: pricing_patch gives no price: add one, such as input_cost_per_token"),
     ("pricing_overrides: [{name: p, pattern: m, pricing_patch: {input_cost_per_token: 1.55e-12, output_cost_per_token: 0}}]",
      "2:83: error: governance.pricing_overrides[0].pricing_patch.input_cost_per_token: must be a decimal number with at most 12 "
      'decimals, not "1.55e-12"'),
     ("pricing_overrides: [{name: p, pattern: 'm*', pricing_patch: {input_cost_per_token: 0, output_cost_per_token: 0}}]",
      "2:23: error: governance.pricing_overrides[0]: a pattern with * needs match_type: wildcard: add it"),
-    ("pricing_overrides: [{name: p, pattern: m, scope_kind: virtual_key, pricing_patch: {input_cost_per_token: 0, "
-     "output_cost_per_token: 0}}]",
-     "2:57: error: governance.pricing_overrides[0].scope_kind: virtual_key is not part of this build: use global"),
-    ("teams: [{id: t, name: t}]",
-     f'2:3: error: governance.teams {REFUSED} "governance.teams" in supervisor.accept_unbuilt to start without it'),
+    ("pricing_overrides: [{name: p, pattern: m, scope_kind: virtual_key, pricing_patch: {input_cost_per_token: 0}}]",
+     "2:23: error: governance.pricing_overrides[0]: scope_kind: virtual_key needs virtual_key_id: add it"),
+    ("teams: [{id: t}]", '2:11: error: governance.teams[0]: "name" is missing: add it'),
+    ("routing_rules: [{id: t}]",
+     f'2:3: error: governance.routing_rules {REFUSED} "governance.routing_rules" in supervisor.accept_unbuilt to start without it'),
 ]
 
 
@@ -177,6 +189,11 @@ def test_a_changed_limit_rolls_workers_and_store_a_changed_value_the_workers(gat
     gw.ctl("reload")
     middle = gw.pids()
     assert {n for n in middle if middle[n] != before[n]} == {"proxyd.0"}
+    # What a key may use is for workers alone; a limit of a team is for the store too.
+    gw.file.write_text(text.replace("allowed_models: [m]", "allowed_models: [n]"))
+    gw.ctl("reload")
+    between, middle = middle, gw.pids()
+    assert {n for n in middle if middle[n] != between[n]} == {"proxyd.0"}
     gw.file.write_text(text.replace("request_max_limit: 100", "request_max_limit: 200"))
     gw.ctl("reload")
     after = gw.pids()

@@ -432,3 +432,96 @@ def test_totals_outlive_all_processes(house):
     ready(gw.start())
     assert [ask(gw)[0] for _ in range(2)] == [200, 429]
     wait_for("the fold", lambda: limit(gw, "requests")["used"] == 3)
+
+
+# ---- limits that several keys share
+
+RED = "sk-bf-2f1c6a52-red"
+
+
+def family(most=0.25, **team):
+    """Two keys of a team of a customer, and one of nobody; the team may spend so many dollars a day."""
+    keys = [{"id": "vk-a", "name": "team a", "value": SECRET, "team_id": "t-blue"},
+            {"id": "vk-r", "name": "red", "value": RED, "team_id": "t-blue"},
+            {"id": "vk-o", "name": "other", "value": "sk-bf-other"}]
+    return {"virtual_keys": keys, "pricing_overrides": PRICES,
+            "teams": [{"id": "t-blue", "name": "blue", "customer_id": "c-acme",
+                       "budgets": [{"id": "b-blue", "max_limit": most, "reset_duration": "1d"}], **team}],
+            "customers": [{"id": "c-acme", "name": "acme", "budgets": [{"id": "b-acme", "max_limit": 100,
+                                                                        "reset_duration": "1d"}]}]}
+
+
+def owned(gw, owner):
+    """What bifrostctl limits says of the one limit of an owner."""
+    (found,) = json.loads(gw.ctl("limits", "--json", "--owner", owner))["limits"]
+    return found
+
+
+def lose_the_segment(gw):
+    assert gw.stop() == 0
+    for file in gw.runtime.iterdir():
+        if file.is_file():
+            file.unlink()
+    ready(gw.start())
+
+
+def test_a_team_shares_its_budget(house):
+    """Each answer costs 0.070011: three fit, whoever of the two asks; also after everything but the database was lost."""
+    gw, up = house(family())
+    assert [ask(gw, key=key, max_tokens=5)[0] for key in (SECRET, RED)] == [200, 200]
+    rows(gw, 2)
+    wait_for("the fold", lambda: owned(gw, "team:blue")["used"] == 2 * 70011000)
+    lose_the_segment(gw)
+    found = owned(gw, "team:t-blue")
+    assert (found["owner"], found["owner_name"], found["virtual_key_id"], found["used"]) == ("team", "blue", "", 2 * 70011000)
+    assert ask(gw, key=RED, max_tokens=5)[0] == 200
+    for key in (SECRET, RED):
+        message, _ = refused(ask(gw, key=key, max_tokens=5), "/v1", 402, "budget_exceeded", retry_after=...)
+        assert message.startswith('team "blue": ') and "of $0.2500 used or reserved per 1d" in message
+    assert ask(gw, key="sk-bf-other", max_tokens=5)[0] == 200
+    assert len(up.requests) == 4
+    found = rows(gw, 4)
+    assert [(row["team_id"], row["team_name"], row["customer_id"], row["customer_name"]) for row in found] == \
+        3 * [("t-blue", "blue", "c-acme", "acme")] + [(None, None, None, None)]
+    wait_for("the fold", lambda: owned(gw, "team:blue")["used"] == owned(gw, "customer:acme")["used"] == 3 * 70011000)
+    assert owned(gw, "team")["held"] == 0
+
+
+def test_owners_are_shown(house):
+    gw, _ = house(family())
+    for key in (SECRET, RED, "sk-bf-other"):
+        assert ask(gw, key=key, max_tokens=5)[0] == 200
+    rows(gw, 3)
+    for query, count in (("team_ids=t-blue", 2), ("customer_ids=c-acme,nobody", 2), ("team_ids=nobody", 0),
+                         ("team_ids=t-blue&virtual_key_ids=vk-r", 1), ("team_ids=t-blue&virtual_key_ids=vk-o", 0)):
+        shown = gw.request(path=f"/api/logs?{query}")[2]
+        assert shown["pagination"]["total_count"] == count, query
+        assert all((row["team_name"], row["customer_name"]) == ("blue", "acme") for row in shown["logs"])
+    one = gw.request(path="/api/logs?virtual_key_ids=vk-r")[2]["logs"][0]
+    assert gw.request(path=f"/api/logs/{one['id']}")[2]["team_id"] == "t-blue"
+    assert gw.request(path="/api/logs?team_ids=")[0] == 400
+    wait_for("the fold", lambda: owned(gw, "team:blue")["used"] == 2 * 70011000)
+    samples = gw.request(path="/metrics")[2].decode()
+    assert ('bifrost_limit_settled{owner="team",owner_id="t-blue",owner_name="blue",virtual_key_id="",virtual_key_name="",'
+            'limit_id="b-blue",quantity="cost",window="1d"} 0.140022000') in samples
+    assert gw.ctl("limits", "--owner", "team:blue").startswith("team blue  b-blue  cost  used $0.140022000  held $0.0")
+    assert gw.ctl("limits", "red") == "it has no limits\n"
+    nobody = gw.ctl("limits", "--owner", "team:green", check=False)
+    assert nobody.returncode == 3 and "no team has this id or name" in nobody.stderr
+
+
+def test_a_new_owner_begins_with_its_rows(house):
+    """A budget of a model and one of a team that were not there: what was used in their window is used."""
+    rules = family(most=100)
+    gw, _ = house({**rules, "teams": [{**rules["teams"][0], "budgets": []}]})
+    assert [ask(gw, key=key, max_tokens=5)[0] for key in (SECRET, RED, "sk-bf-other")] == [200, 200, 200]
+    rows(gw, 3)
+    rules["model_configs"] = [{"model_name": "M", "budgets": [{"max_limit": 0.25, "reset_duration": "1d"}]}]
+    gw.config["governance"] = rules
+    gw.file.write_text(json.dumps(gw.config, indent=1))
+    gw.ctl("reload")
+    wait_for("the meters", lambda: len(told(gw)) == 3 and all(found["placed"] for found in told(gw)))
+    assert owned(gw, "model_config")["used"] == 3 * 70011000
+    assert owned(gw, "team:blue")["used"] == 2 * 70011000
+    message, _ = refused(ask(gw, key="sk-bf-other", max_tokens=5), "/v1", 402, "budget_exceeded", retry_after=...)
+    assert "used or reserved per 1d" in message

@@ -365,3 +365,37 @@ def test_meters_without_a_store_of_logs(gateway, off):
     for _ in range(5):
         assert chat(gw)[0] == 200
     wait_for("what was used", lambda: by_quantity(gw)["requests"]["used"] == 6 and by_quantity(gw)["requests"]["held"] == 0)
+
+
+def to_older_schema(path, megabytes):
+    """The logs store as the version before owners left it, with so many megabytes of bodies."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for index in ("logs_team_charges", "logs_customer_charges", "logs_timestamp_provider_status"):
+            db.execute(f"DROP INDEX {index}")
+        for column in ("team_id", "team_name", "customer_id", "customer_name"):
+            db.execute(f"ALTER TABLE logs DROP COLUMN {column}")
+        db.execute("CREATE INDEX logs_timestamp_provider_status ON logs (timestamp, provider, status)")
+        db.execute("DELETE FROM schema_migrations WHERE version > 6")
+        db.execute("UPDATE logs SET input_history = zeroblob(? * 1048576) WHERE inc_number = 1", (megabytes,))
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@pytest.mark.parametrize("megabytes", [0, 80])
+def test_an_older_store_is_brought_up_to_date(gateway, megabytes):
+    """A small one at once, a large one while the gateway serves already; no row and nothing that was used is lost."""
+    gw = gateway(workers=1, config=governance()).start()
+    settled_limits(gw, 4)
+    ready(gw)
+    before = agree(gw)
+    gw.stop()
+    (gw.runtime / "segment").unlink()
+    to_older_schema(gw.state / "logs.db", megabytes)
+    gw.start()
+    settled_limits(gw, 4)
+    assert agree(gw) == before
+    ready(gw)
+    assert agree(gw)["requests"] == before["requests"] + 1
+    assert len(gw.events("store_old")) == len(gw.events("store_migrated")) == (1 if megabytes else 0)
+    with database(gw) as db:
+        assert db.execute("SELECT max(version) FROM schema_migrations").fetchone() == (7,)
+    assert gw.request(path="/api/logs?team_ids=none")[2]["pagination"]["total_count"] == 0

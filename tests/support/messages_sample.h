@@ -56,6 +56,8 @@ static inline const void *sample_message(uint16_t type)
 	    .objects = {values, 1},
 	    .selected_key_ids = {values, 1},
 	    .virtual_key_ids = {values, 1},
+	    .team_ids = {values, 2},
+	    .customer_ids = {values, 1},
 	    .parent_request_id = {"p", 1},
 	    .request_id = {"r", 1},
 	    .content_search = {"100%", 4},
@@ -73,10 +75,16 @@ static inline const void *sample_message(uint16_t type)
 	    .ascending = true,
 	};
 	static const struct bf_msg_logs_result logs_result = {70000};
-	static const struct bf_msg_limits_get limits_get = {{"vk-1", 4}, 64};
+	static const struct bf_msg_limits_get limits_get = {
+	    {"vk-1", 4}, {"team", 4}, {"blue", 4}, 64};
 	static struct bf_msg_limit limit_items[] = {
-	    {.virtual_key_id = {"vk-1", 4},
+	    {.owner = {"provider_config", 15},
+	     .owner_id = {"pc-1", 4},
+	     .owner_name = {"openai", 6},
+	     .virtual_key_id = {"vk-1", 4},
 	     .virtual_key_name = {"one", 3},
+	     .provider = {"openai", 6},
+	     .model = {"m", 1},
 	     .limit_id = {"b", 1},
 	     .quantity = {"cost", 4},
 	     .window = {"1h", 2},
@@ -87,7 +95,10 @@ static inline const void *sample_message(uint16_t type)
 	     .end_ms = 1700003600000,
 	     .frozen = true,
 	     .placed = true},
-	    {.virtual_key_id = {"vk-2", 4}, .quantity = {"concurrent_requests", 19}, .max = 1},
+	    {.owner = {"team", 4},
+	     .owner_id = {"t-2", 3},
+	     .quantity = {"concurrent_requests", 19},
+	     .max = 1},
 	};
 	static const struct bf_msg_limits limits = {
 	    64, 5000, {limit_items, BF_ARRAY_LEN(limit_items)}};

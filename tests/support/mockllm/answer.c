@@ -87,6 +87,30 @@ int answer_init(struct answer *a, const struct script *s, const struct ask *ask,
 	return a->stream ? answer_stream_init(a, arena) : 0;
 }
 
+static int usage_number(struct bf_buf *out, const char *key, int64_t value)
+{
+	return value ? bf_buf_printf(out, ",\"%s\":%lld", key, (long long)value) : 0;
+}
+
+/* What else it costs, as OpenRouter and Anthropic tell it. */
+static int usage_paid(const struct script *s, bool responses, struct bf_buf *out)
+{
+	int r = usage_number(out, "num_search_queries", s->searches);
+
+	if (r == 0)
+		r = usage_number(out, "cache_creation_input_tokens", s->written);
+	if (r == 0 && s->cached)
+		r = bf_buf_printf(out, ",\"%s\":{\"cached_tokens\":%lld}",
+				  responses ? "input_tokens_details" : "prompt_tokens_details",
+				  (long long)s->cached);
+	if (r == 0 && s->written_1hr)
+		r = bf_buf_printf(out, ",\"cache_creation\":{\"ephemeral_1h_input_tokens\":%lld}",
+				  (long long)s->written_1hr);
+	if (r == 0 && s->cost_nusd)
+		r = bf_buf_printf(out, ",\"cost\":%llde-9", (long long)s->cost_nusd);
+	return r;
+}
+
 int answer_usage(const struct answer *a, struct bf_buf *out)
 {
 	bool responses = a->ask.kind == ASK_RESPONSES;
@@ -110,8 +134,13 @@ int answer_usage(const struct answer *a, struct bf_buf *out)
 	case SCRIPT_USAGE_COUNT:
 		break;
 	}
-	return bf_buf_printf(out, ",\"usage\":{\"%s\":%llu,\"%s\":%llu,\"total_tokens\":%llu}", in,
-			     p, made, c, p + c);
+	int r = bf_buf_printf(out, ",\"usage\":{\"%s\":%llu,\"%s\":%llu,\"total_tokens\":%llu", in,
+			      p, made, c, p + c);
+	r = r < 0 ? r : usage_paid(&a->script, responses, out);
+	r = r < 0 ? r : bf_buf_append(out, "}", 1);
+	if (r < 0 || a->script.tier == 0)
+		return r;
+	return bf_buf_printf(out, ",\"service_tier\":\"%s\"", script_tiers[a->script.tier]);
 }
 
 #define CREATED "1763700000"

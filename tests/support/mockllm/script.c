@@ -34,6 +34,8 @@ enum kind {
 static const char *const bodies[] = {"json", "text", "empty", NULL};
 static const char *const usages[] = {"right", "none", "wrong", "late", "string", NULL};
 
+const char *const script_tiers[] = {"none", "default", "priority", "flex", "batch", NULL};
+
 struct row {
 	const char *name;
 	enum kind kind;
@@ -79,6 +81,15 @@ static const struct row rows[] = {
      .kind = KIND_CHOICE,
      .offset = offsetof(struct script, usage),
      .choices = usages},
+    NUMBER("cached", cached, 1000000000),
+    NUMBER("written", written, 1000000000),
+    NUMBER("written_1hr", written_1hr, 1000000000),
+    NUMBER("searches", searches, 1000),
+    NUMBER("cost_nusd", cost_nusd, 1ll << 40),
+    {.name = "tier",
+     .kind = KIND_CHOICE,
+     .offset = offsetof(struct script, tier),
+     .choices = script_tiers},
     {.name = "keys", .kind = KIND_KEYS},
     {.name = "deny", .kind = KIND_DENY},
     {.name = "limit", .kind = KIND_LIMIT},

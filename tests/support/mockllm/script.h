@@ -56,9 +56,15 @@ struct script {
 	int64_t echo;       /* 1: a plain answer's text is the last message's */
 	int64_t body;       /* enum script_body */
 	int64_t usage;      /* enum script_usage */
+	int64_t cached, written, written_1hr, searches; /* of the usage; 0: not told */
+	int64_t cost_nusd;                              /* the same */
+	int64_t tier;                                   /* index into script_tiers */
 	struct script_key keys[SCRIPT_KEYS];
 	uint32_t key_count;
 };
+
+/* service_tier of an answer; the first: it says none. */
+extern const char *const script_tiers[];
 
 /* What holds when nothing is said. */
 extern const struct script script_default;

@@ -2,6 +2,9 @@
 #include "tests/unit/ctl/fake_supervisor.h"
 
 static struct bf_msg_limit money = {
+    .owner = {"virtual_key", 11},
+    .owner_id = {"vk-1", 4},
+    .owner_name = {"team \x1b[1m", 9},
     .virtual_key_id = {"vk-1", 4},
     .virtual_key_name = {"team \x1b[1m", 9},
     .limit_id = {"b-1", 3},
@@ -17,7 +20,11 @@ static struct bf_msg_limit money = {
 };
 
 static struct bf_msg_limit at_once = {
+    .owner = {"provider_config", 15},
+    .owner_id = {"pc-1", 4},
+    .owner_name = {"openai", 6},
     .virtual_key_id = {"vk-2", 4},
+    .provider = {"openai", 6},
     .limit_id = {"r-1", 3},
     .quantity = {"concurrent_requests", 19},
     .held = 3,
@@ -60,9 +67,11 @@ static void test_pages(void **state)
 	assert_int_equal(asked[1].from, 64);
 	assert_string_equal(
 	    f->out,
-	    "team ?[1m  b-1  cost  used $1.500000000  held $0.000000007  max $2.000000000  left "
+	    "virtual_key team ?[1m  b-1  cost  used $1.500000000  held $0.000000007  max "
+	    "$2.000000000  left "
 	    "$0.499999993  window 1d 2023-11-15T00:00:00Z to 2023-11-16T00:00:00Z\n"
-	    "vk-2  r-1  concurrent_requests  used 0  held 3  max 3  left 0  OLD CLOCK  NO METER\n"
+	    "provider_config openai of vk-2  r-1  concurrent_requests  used 0  held 3  max 3  left "
+	    "0  OLD CLOCK  NO METER\n"
 	    "the wall clock jumped ahead by 1m30s: windows shorter than that go on by the time of "
 	    "before it; if it is right: bifrostctl limits --accept-clock\n");
 	assert_string_equal(f->err, "");
@@ -84,6 +93,50 @@ static void test_json(void **state)
 	assert_int_equal(n, 90000);
 	assert_true(fake_says(f->out, "\"used\":1500000000"));
 	assert_true(fake_says(f->out, "\"placed\":false"));
+	assert_true(fake_says(f->out, "\"owner\":\"provider_config\",\"owner_id\":\"pc-1\","
+				      "\"owner_name\":\"openai\",\"virtual_key_id\":\"vk-2\""));
+}
+
+static void one_page(struct fake *f)
+{
+	asked_count = 0;
+	fake_greet(f);
+	answer(f, &money, 0, 0);
+	fake_expect_end(f);
+}
+
+static void ask(struct fake *f, const char *a, const char *b, const char *key, const char *owner,
+		const char *owner_id)
+{
+	fake_start(f, one_page);
+	assert_int_equal(fake_ctl(f, "limits", a, b, NULL), CTL_OK);
+	fake_join(f);
+	assert_true(bf_slice_is(asked[0].virtual_key, key));
+	assert_true(bf_slice_is(asked[0].owner, owner));
+	assert_true(bf_slice_is(asked[0].owner_id, owner_id));
+}
+
+static void test_filters(void **state)
+{
+	struct fake *f = *state;
+	char longest[160];
+
+	ask(f, "--owner=team:blue", NULL, "", "team", "blue");
+	ask(f, "--owner", "customer", "", "customer", "");
+	ask(f, "--owner=model_config:a:b", NULL, "", "model_config", "a:b");
+	ask(f, "--virtual-key=one", NULL, "one", "", "");
+	ask(f, "--owner=provider_config", "one", "one", "provider_config", "");
+	memset(longest, 'x', sizeof(longest));
+	memcpy(longest, "--owner=team:", 13);
+	longest[13 + 129] = '\0';
+	assert_int_equal(fake_ctl(f, "limits", longest, NULL, NULL), CTL_USAGE);
+	assert_true(fake_says(f->err, "KIND is provider, model_config"));
+	assert_int_equal(fake_ctl(f, "limits", "--owner=team:", NULL, NULL), CTL_USAGE);
+	assert_int_equal(fake_ctl(f, "limits", "--owner=:blue", NULL, NULL), CTL_USAGE);
+	assert_int_equal(fake_ctl(f, "limits", "--owner", NULL, NULL), CTL_USAGE);
+	assert_int_equal(fake_ctl(f, "limits", "--virtual-key=one", "one", NULL), CTL_USAGE);
+	assert_int_equal(fake_ctl(f, "limits", "--virtual-key=", NULL, NULL), CTL_USAGE);
+	assert_int_equal(fake_ctl(f, "limits", "--accept-clock", "--owner=team", NULL), CTL_USAGE);
 }
 
 static void nothing(struct fake *f)
@@ -118,6 +171,10 @@ static void test_odd_answers(void **state)
 	assert_int_equal(fake_ctl(f, "limits", NULL, NULL, NULL), CTL_OK);
 	fake_join(f);
 	assert_string_equal(f->out, "no limits are configured\n");
+	fake_start(f, nothing);
+	assert_int_equal(fake_ctl(f, "limits", "--owner=team:blue", NULL, NULL), CTL_OK);
+	fake_join(f);
+	assert_string_equal(f->out, "it has no limits\n");
 
 	fake_start(f, half);
 	assert_int_equal(fake_ctl(f, "limits", "--json", NULL, NULL), CTL_REFUSED);
@@ -163,10 +220,8 @@ static void test_accept_clock(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    WITH_FAKE(test_pages),
-	    WITH_FAKE(test_json),
-	    WITH_FAKE(test_odd_answers),
-	    WITH_FAKE(test_accept_clock),
+	    WITH_FAKE(test_pages),       WITH_FAKE(test_json),         WITH_FAKE(test_filters),
+	    WITH_FAKE(test_odd_answers), WITH_FAKE(test_accept_clock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

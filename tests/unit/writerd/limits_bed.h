@@ -73,12 +73,15 @@ static struct bf_conf_rate_limit rates[] = {
      .concurrent_max_limit = 3},
 };
 static struct bf_conf_virtual_key keys[] = {
-    {.id = {"vk-1", 4},
-     .name = {"one", 3},
+    {.own.id = {"vk-1", 4},
+     .own.name = {"one", 3},
      .is_active = true,
-     .rate_limit_id = {"r", 1},
-     .budgets = {budgets, 1}},
-    {.id = {"vk-2", 4}, .name = {"two", 3}, .is_active = true, .rate_limit_id = {"r", 1}},
+     .own.rate_limit_id = {"r", 1},
+     .own.budgets = {budgets, 1}},
+    {.own.id = {"vk-2", 4},
+     .own.name = {"two", 3},
+     .is_active = true,
+     .own.rate_limit_id = {"r", 1}},
 };
 
 static inline struct bf_config config_of(uint32_t key_count)
@@ -143,7 +146,7 @@ static inline void write_row(struct limits *l, uint32_t n, uint32_t tokens)
 	r.tokens_charged = tokens;
 	r.requests_charged = 1;
 	r.cost_nusd = 7;
-	for (uint32_t i = 0; i < l->plan.keys[0].limit_count; i++)
+	for (uint32_t i = 0; i < l->plan.keys[0].own.limit_count; i++)
 		metered_charge(&r, l->places[i], epoch_of(&l->plan.limits[i]));
 	row_scratch_init(&scratch);
 	if (store_write(l->store, &item, 1, &scratch, &l->fold, &inserted, &err) < 0)

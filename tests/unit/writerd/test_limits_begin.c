@@ -112,11 +112,11 @@ static void a_long_id(void **state)
 
 	(void)state;
 	memset(id, 'k', 100);
-	keys[0].id = (struct bf_slice){id, 100};
+	keys[0].own.id = (struct bf_slice){id, 100};
 	charge(1, id, wall_ns, 40);
 	start(&l, &config, store);
 	assert_int_equal(value_of(&l, id, BF_QUANTITY_TOKENS), 40);
-	keys[0].id = (struct bf_slice){"vk-1", 4};
+	keys[0].own.id = (struct bf_slice){"vk-1", 4};
 	limits_done(&l);
 }
 

@@ -63,6 +63,8 @@ static void each_condition_alone(void **state)
 	     " WHERE selected_key_id IN (?1, ?2)"},
 	    {offsetof(struct bf_msg_logs_query, virtual_key_ids),
 	     " WHERE virtual_key_id IN (?1, ?2)"},
+	    {offsetof(struct bf_msg_logs_query, team_ids), " WHERE team_id IN (?1, ?2)"},
+	    {offsetof(struct bf_msg_logs_query, customer_ids), " WHERE customer_id IN (?1, ?2)"},
 	};
 	const struct {
 		size_t offset;
@@ -149,12 +151,13 @@ static void the_longest_search(void **state)
 	for (size_t i = 0; i < BF_ARRAY_LEN(many); i++)
 		many[i] = (struct bf_slice){text, BF_LOGS_MAX_TEXT};
 	q.providers = q.models = q.status = q.stop_reasons = q.error_types = q.objects =
-	    q.selected_key_ids = q.virtual_key_ids = (struct bf_array){many, BF_LOGS_MAX_VALUES};
+	    q.selected_key_ids = q.virtual_key_ids = q.team_ids = q.customer_ids =
+		(struct bf_array){many, BF_LOGS_MAX_VALUES};
 	q.request_id = q.parent_request_id = q.content_search = many[0];
 	q.start_ms = q.end_ms = q.min_latency_us = q.max_latency_us = q.min_tokens = q.max_tokens =
 	    q.min_cost_nusd = q.max_cost_nusd = 1;
 	assert_int_equal(logs_where_build(&w, &q), 0);
-	assert_int_equal(w.bind_count, 8 * BF_LOGS_MAX_VALUES + 11);
+	assert_int_equal(w.bind_count, 10 * BF_LOGS_MAX_VALUES + 11);
 	assert_int_equal(w.binds[w.bind_count - 1].text.len, 2 * BF_LOGS_MAX_TEXT + 2);
 	logs_where_done(&w);
 	q.content_search.len++;

@@ -63,6 +63,31 @@ static void migrations_follow_each_other(void **state)
 	assert_non_null(strstr(err.text, "schema version 2"));
 }
 
+/* Who waits for our start does not wait for that. */
+static void a_large_file_is_migrated_when_there_is_time(void **state)
+{
+	struct bf_err err = {0};
+	sqlite3 *db = NULL;
+
+	(void)state;
+	assert_int_equal(try_open(&one, &err), 0);
+	assert_int_equal(sqlite_db_open_quickly(c.path, &two, &db, &err), 0);
+	sqlite_db_close(&db);
+	assert_int_equal(unlink(c.path), 0);
+	assert_int_equal(try_open(&one, &err), 0);
+	(void)crafted_number(&c, "INSERT INTO a VALUES (zeroblob(68000000))");
+	assert_int_equal(sqlite_db_open_quickly(c.path, &two, &db, &err), -EAGAIN);
+	assert_null(db);
+	assert_non_null(strstr(err.text, "schema version 1 and 64 MiB"));
+	assert_int_equal(crafted_number(&c, "SELECT max(version) FROM schema_migrations"), 1);
+	assert_int_equal(sqlite_db_open_quickly(c.path, &one, &db, &err), 0);
+	sqlite_db_close(&db);
+	assert_int_equal(try_open(&two, &err), 0);
+	assert_int_equal(sqlite_db_open_quickly(c.path, &two, &db, &err), 0);
+	sqlite_db_close(&db);
+	assert_int_equal(crafted_number(&c, "SELECT count(y) FROM a"), 2);
+}
+
 static void a_failing_migration_leaves_the_old_schema(void **state)
 {
 	struct bf_err err = {0};
@@ -191,6 +216,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    DB_TEST(migrations_follow_each_other),
+	    DB_TEST(a_large_file_is_migrated_when_there_is_time),
 	    DB_TEST(a_failing_migration_leaves_the_old_schema),
 	    DB_TEST(errors_are_one_line_with_advice),
 	    DB_TEST(a_moved_file_is_noticed),

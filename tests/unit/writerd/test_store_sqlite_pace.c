@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "common/base/clock.h"
 #include "writerd/priority.h"
 #include "writerd/store_sqlite_pace.h"
 
@@ -123,6 +124,39 @@ static void in_a_hurry_nothing_gives_way(void **state)
 	assert_true(yields_of("DELETE FROM t WHERE a < 0 OR b LIKE '%x%y%z%'") > 0);
 }
 
+static int64_t now_ns;
+
+static int64_t fake_clock(void *unused)
+{
+	(void)unused;
+	return now_ns += INT64_C(200) * 1000000;
+}
+
+static void beat(void *count)
+{
+	++*(unsigned *)count;
+}
+
+/* A beat at every third look: they are 200 ms apart. */
+static void a_long_statement_says_that_it_lives(void **state)
+{
+	static const struct bf_clock_source source = {fake_clock, fake_clock, NULL};
+	unsigned beats = 0, gaps;
+
+	(void)state;
+	bf_clock_set_source(&source);
+	sqlite_pace_alive(beat, &beats);
+	sql("BEGIN");
+	gaps = yields_of(ROWS(2000));
+	assert_true(gaps >= 5);
+	assert_int_equal(beats, gaps / 3);
+	sqlite_pace_alive(NULL, NULL);
+	assert_true(yields_of("DELETE FROM t WHERE a < 0 OR b LIKE '%x%y%z%'") > 0);
+	sql("ROLLBACK");
+	assert_int_equal(beats, gaps / 3);
+	bf_clock_set_source(NULL);
+}
+
 static void what_was_written_is_there(void **state)
 {
 	sqlite3 *again = NULL;
@@ -146,6 +180,7 @@ int main(void)
 	    cmocka_unit_test(short_statements_add_up),
 	    cmocka_unit_test(a_commit_gives_way_at_every_fourth_page),
 	    cmocka_unit_test(in_a_hurry_nothing_gives_way),
+	    cmocka_unit_test(a_long_statement_says_that_it_lives),
 	    cmocka_unit_test(what_was_written_is_there),
 	};
 

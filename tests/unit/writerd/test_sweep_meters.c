@@ -1,24 +1,63 @@
 /*
  * The sweep of a worker that died with meters in every state, killed at its n-th step, for every n.
- * At the end rows, totals and meters say the same: seen <= charged <= reserved, and nothing is
- * held.
+ * A request moves the meters of its key, of the key's team and customer, and of its model. At the
+ * end rows, totals and meters say the same, owner by owner: seen <= charged <= reserved, and
+ * nothing is held.
  */
 #include "tests/unit/writerd/metered.h"
 #include "tests/unit/writerd/stepping.h"
 
 #include "writerd/intake.h"
+#include "writerd/owners.h"
 #include "writerd/sweep.h"
 
 enum {
-	REQUESTS = 100,
-	TOKENS,
-	MONEY,
-	AT_ONCE,
-	METERS = 4
+	METERS = 8,
+	IDENTITY = 100, /* and the number of the meter */
+	EPOCH = 7,
+	EPOCH_TEAM = 0xfffffe, /* windows of another length, about to wrap around */
 };
-enum {
-	EPOCH = 7
+
+#define KEY                                           \
+	{                                             \
+		.virtual_key_id = BF_SLICE_INIT("vk") \
+	}
+#define TEAM                                  \
+	{                                     \
+		.team_id = BF_SLICE_INIT("t") \
+	}
+#define CUSTOMER                                  \
+	{                                         \
+		.customer_id = BF_SLICE_INIT("c") \
+	}
+#define MODEL                                                                  \
+	{                                                                      \
+		.provider = BF_SLICE_INIT("mock"), .model = BF_SLICE_INIT("M") \
+	}
+
+/* sum: of all six requests at the end. */
+static const struct {
+	struct bf_limit_rows rows;
+	enum bf_quantity quantity;
+	uint32_t epoch;
+	int64_t held, more, used, sum;
+} moved[METERS] = {
+    {KEY, BF_QUANTITY_REQUESTS, EPOCH, 1, 0, 1, 5},
+    {KEY, BF_QUANTITY_TOKENS, EPOCH, 100, 50, 30, 340},
+    {KEY, BF_QUANTITY_NUSD, EPOCH, 5000, 1000, 700, 13100},
+    {KEY, BF_QUANTITY_CONCURRENT, 0, 1, 0, 0, 0},
+    {TEAM, BF_QUANTITY_NUSD, EPOCH_TEAM, 5000, 1000, 700, 13100},
+    {CUSTOMER, BF_QUANTITY_NUSD, EPOCH, 5000, 1000, 700, 13100},
+    {CUSTOMER, BF_QUANTITY_REQUESTS, EPOCH_TEAM, 1, 0, 1, 5},
+    {MODEL, BF_QUANTITY_TOKENS, EPOCH, 100, 50, 30, 340},
 };
+
+static struct bf_conf_team team = {.own.id = {"t", 1}};
+static struct bf_conf_customer customer = {.own.id = {"c", 1}};
+static struct bf_conf_virtual_key conf = {.own.id = {"vk", 2}};
+static struct bf_plan_key key = {.conf = &conf, .team_conf = &team, .customer_conf = &customer};
+static const struct bf_plan plan = {.keys = &key, .key_count = 1};
+static struct owners owners;
 
 /* The linker puts these in place of the real ones (see meson.build): a step before and after each
  * change of the segment. */
@@ -127,14 +166,12 @@ static void check_names(struct bed *b, int entry)
 	assert_int_equal(shm_meter_names(&b->w, entry, meters, epochs), METERS);
 	for (unsigned k = 0; k < METERS; k++) {
 		assert_int_equal(meters[k], b->meters[k]);
-		assert_int_equal(epochs[k], k == 3 ? 0 : EPOCH);
+		assert_int_equal(epochs[k], moved[k].epoch);
 	}
 }
 
-/* Holds 1 request, 100 tokens, 5000 nano-dollars. */
 static int hold(struct bed *b, uint32_t n)
 {
-	static const int64_t amounts[METERS] = {1, 100, 5000, 1};
 	struct shm_meter_want wants[METERS];
 	int entry = begin(b, n);
 	unsigned which;
@@ -143,8 +180,8 @@ static int hold(struct bed *b, uint32_t n)
 		wants[k] = (struct shm_meter_want){
 		    .meter = b->meters[k],
 		    .config = shm_meter_config(&b->c.seg, b->meters[k]),
-		    .epoch = k == 3 ? 0 : EPOCH,
-		    .amount = amounts[k],
+		    .epoch = moved[k].epoch,
+		    .amount = moved[k].held,
 		};
 	assert_int_equal(shm_meter_admit(&b->w, entry, wants, METERS, &which), SHM_METER_OK);
 	shm_inflight_progress(&b->c.seg, b->p, entry, 11, 3, SHM_USAGE_STREAM);
@@ -154,8 +191,10 @@ static int hold(struct bed *b, uint32_t n)
 
 static void say_used(struct bed *b, int entry)
 {
-	static const int64_t actual[METERS] = {1, 30, 700, 0};
+	int64_t actual[METERS];
 
+	for (unsigned k = 0; k < METERS; k++)
+		actual[k] = moved[k].used;
 	shm_meter_closing(&b->w, entry, actual);
 }
 
@@ -167,7 +206,7 @@ static void push(struct bed *b, uint32_t n)
 	r.tokens_charged = 30;
 	r.cost_nusd = 700;
 	for (unsigned k = 0; k < METERS; k++)
-		metered_charge(&r, b->meters[k], k == 3 ? 0 : EPOCH);
+		metered_charge(&r, b->meters[k], moved[k].epoch);
 	assert_int_equal(shm_usage_push(&b->c.seg, b->p, &r), 0);
 }
 
@@ -183,15 +222,15 @@ enum state {
 
 static void craft(struct bed *b)
 {
-	static const int64_t more[METERS] = {0, 50, 1000, 0};
+	int64_t more[METERS];
 	unsigned which;
 	int entry;
 
 	crafted_init(&b->c);
-	b->meters[0] = metered_open(&b->c, REQUESTS, BF_QUANTITY_REQUESTS, EPOCH);
-	b->meters[1] = metered_open(&b->c, TOKENS, BF_QUANTITY_TOKENS, EPOCH);
-	b->meters[2] = metered_open(&b->c, MONEY, BF_QUANTITY_NUSD, EPOCH);
-	b->meters[3] = metered_open(&b->c, AT_ONCE, BF_QUANTITY_CONCURRENT, 0);
+	for (unsigned k = 0; k < METERS; k++) {
+		b->meters[k] = metered_open(&b->c, IDENTITY + k, moved[k].quantity, moved[k].epoch);
+		more[k] = moved[k].more;
+	}
 	b->p = crafted_worker(&b->c);
 	shm_meter_enter(&b->w, &b->c.seg, b->p);
 	(void)begin(b, NOT_ADMITTED);
@@ -220,6 +259,7 @@ static void work(void *ctx)
 	struct fold fold;
 	int r = 0;
 
+	store->owners = &owners;
 	metered_fold(&fold, &b->c);
 	intake_init(in, &b->c.seg, store, true);
 	sweep_init(s, &b->c.seg, store, true, BF_ROLE_PROXYD);
@@ -256,15 +296,18 @@ static void check_row(struct bed *b, enum state n, int requests, int tokens, int
 	(void)snprintf(
 	    sql, sizeof(sql),
 	    "SELECT charged_requests = %d AND charged_tokens = %d AND cost_nusd = %d AND "
-	    "virtual_key_id = 'vk' FROM logs WHERE id = '%s'",
+	    "virtual_key_id = 'vk' AND team_id = 't' AND customer_id = 'c' FROM logs WHERE id = "
+	    "'%s'",
 	    requests, tokens, money, id);
 	if (crafted_number(&b->c, sql) != 1)
 		fail_msg("request in state %d: other charges", (int)n);
 }
 
-static void check_meter(struct bed *b, unsigned k, int64_t sum)
+static void check_meter(struct bed *b, struct store *store, unsigned k)
 {
 	struct shm_meter_info info;
+	struct bf_err err = {0};
+	int64_t sum = moved[k].sum, charged = -1;
 	char sql[128];
 
 	assert_true(shm_meter_read(&b->c.seg, b->meters[k], &info));
@@ -272,12 +315,18 @@ static void check_meter(struct bed *b, unsigned k, int64_t sum)
 	assert_int_equal(info.settled, sum);
 	(void)snprintf(sql, sizeof(sql),
 		       "SELECT coalesce(sum(settled), 0) FROM meter_totals WHERE identity = %d",
-		       REQUESTS + (int)k);
+		       IDENTITY + (int)k);
 	assert_int_equal(crafted_number(&b->c, sql), sum);
+	assert_int_equal(store->ops->charged(store, &moved[k].rows, moved[k].quantity, 0, INT64_MAX,
+					     &charged, &err),
+			 0);
+	assert_int_equal(charged, sum);
 }
 
 static void check(struct bed *b)
 {
+	struct store *store = crafted_store(&b->c);
+
 	assert_int_equal(crafted_number(&b->c, "SELECT count(*) FROM logs"), STATES);
 	check_row(b, NOT_ADMITTED, 0, 0, 0);
 	check_row(b, HELD, 1, 100, 5000);
@@ -288,10 +337,9 @@ static void check(struct bed *b)
 	assert_int_equal(crafted_number(&b->c, "SELECT count(*) FROM logs WHERE crashed AND "
 					       "estimated AND completion_tokens IN (1, 3)"),
 			 4);
-	check_meter(b, 0, 5);
-	check_meter(b, 1, 340);
-	check_meter(b, 2, 13100);
-	check_meter(b, 3, 0);
+	for (unsigned k = 0; k < METERS; k++)
+		check_meter(b, store, k);
+	store->ops->close(store);
 	assert_int_equal(crafted_state(&b->c, b->p), SHM_SLOT_FREE);
 }
 
@@ -312,14 +360,16 @@ static void killed_at_every_step(void **state)
 		}
 		/* Shown may be what the killed one could not show any more: limits_start() does. */
 		if (!lived) {
-			for (unsigned k = 0; k < 3; k++) {
+			for (unsigned k = 0; k < METERS; k++) {
 				char sql[128];
 
+				if (moved[k].quantity == BF_QUANTITY_CONCURRENT)
+					continue;
 				(void)snprintf(
 				    sql, sizeof(sql),
 				    "SELECT settled FROM meter_totals WHERE identity = %d",
-				    REQUESTS + (int)k);
-				shm_meter_set_settled(&b.c.seg, b.meters[k], EPOCH,
+				    IDENTITY + (int)k);
+				shm_meter_set_settled(&b.c.seg, b.meters[k], moved[k].epoch,
 						      crafted_number(&b.c, sql));
 			}
 		}
@@ -328,7 +378,7 @@ static void killed_at_every_step(void **state)
 		if (lived)
 			break;
 	}
-	assert_true(kills > 30);
+	assert_true(kills > 40);
 }
 
 static void killed_again_and_again(void **state)
@@ -343,7 +393,7 @@ static void killed_again_and_again(void **state)
 	assert_int_equal(crafted_number(&b.c, "SELECT count(*) FROM logs"), STATES);
 	check_row(&b, EXTENDED, 1, 150, 6000);
 	assert_int_equal(crafted_number(&b.c, "SELECT sum(settled) FROM meter_totals"),
-			 5 + 340 + 13100);
+			 2 * 5 + 2 * 340 + 3 * 13100);
 	assert_int_equal(crafted_state(&b.c, b.p), SHM_SLOT_FREE);
 	crafted_done(&b.c);
 }
@@ -355,5 +405,9 @@ int main(void)
 	    cmocka_unit_test(killed_again_and_again),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = owners_init(&owners, &plan);
+
+	failed = failed ? failed : cmocka_run_group_tests(tests, NULL, NULL);
+	owners_done(&owners);
+	return failed;
 }

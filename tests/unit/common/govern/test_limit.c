@@ -16,7 +16,7 @@ static struct bf_limit limit_of(enum bf_quantity quantity, struct bf_window w)
 {
 	return (struct bf_limit){.quantity = quantity,
 				 .window = w,
-				 .owner_kind = "virtual_key",
+				 .owner = BF_OWNER_VIRTUAL_KEY,
 				 .owner_id = BF_SLICE_LIT("vk-1"),
 				 .limit_id = BF_SLICE_LIT("b-1")};
 }
@@ -70,7 +70,7 @@ static void what_an_identity_depends_on(void **state)
 	b.limit_id = BF_SLICE_LIT("b-2");
 	assert_true(bf_limit_identity(&a) != bf_limit_identity(&b));
 	b = a;
-	b.owner_kind = "team";
+	b.owner = BF_OWNER_TEAM;
 	assert_true(bf_limit_identity(&a) != bf_limit_identity(&b));
 	/* No text runs into the next. */
 	a.owner_id = BF_SLICE_LIT("x"), a.limit_id = BF_SLICE_LIT("yz");

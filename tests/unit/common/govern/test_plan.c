@@ -75,12 +75,12 @@ static void order_of_decision(void **state)
 	    {.id = TEXT("day"), .max_limit_nusd = 20, .reset_duration = TEXT("daily")},
 	};
 	struct bf_conf_virtual_key keys[] = {
-	    {.id = TEXT("one"),
-	     .name = TEXT("One"),
-	     .rate_limit_id = TEXT("a"),
-	     .budgets = {budgets, 3}},
-	    {.id = TEXT("two"), .name = TEXT("Two")},
-	    {.id = TEXT("three"), .name = TEXT("Three"), .rate_limit_id = TEXT("z")},
+	    {.own.id = TEXT("one"),
+	     .own.name = TEXT("One"),
+	     .own.rate_limit_id = TEXT("a"),
+	     .own.budgets = {budgets, 3}},
+	    {.own.id = TEXT("two"), .own.name = TEXT("Two")},
+	    {.own.id = TEXT("three"), .own.name = TEXT("Three"), .own.rate_limit_id = TEXT("z")},
 	};
 	static const struct {
 		const char *id;
@@ -106,14 +106,14 @@ static void order_of_decision(void **state)
 		assert_int_equal(l->max, wanted[i].max);
 		assert_int_equal(l->endless, l->quantity == BF_QUANTITY_CONCURRENT);
 		assert_true(l->identity == bf_limit_identity(l));
-		assert_string_equal(l->owner_kind, "virtual_key");
+		assert_int_equal(l->owner, BF_OWNER_VIRTUAL_KEY);
 	}
-	assert_ptr_equal(plan.keys[0].limits, plan.limits);
-	assert_int_equal(plan.keys[0].limit_count, 6);
-	assert_true(plan.keys[0].has_budget);
-	assert_int_equal(plan.keys[1].limit_count, 0);
-	assert_ptr_equal(plan.keys[2].limits, plan.limits + 6);
-	assert_false(plan.keys[2].has_budget);
+	assert_ptr_equal(plan.keys[0].own.limits, plan.limits);
+	assert_int_equal(plan.keys[0].own.limit_count, 6);
+	assert_true(plan.keys[0].always.has_budget);
+	assert_int_equal(plan.keys[1].own.limit_count, 0);
+	assert_ptr_equal(plan.keys[2].own.limits, plan.limits + 6);
+	assert_false(plan.keys[2].always.has_budget);
 	assert_ptr_equal(plan.keys[2].conf, &keys[2]);
 	assert_true(bf_slice_is(plan.limits[6].owner_name, "Three"));
 	assert_true(bf_slice_is(plan.limits[4].reset, "daily"));
@@ -128,7 +128,7 @@ static void anchors(void **state)
 	static const char *const resets[] = {"2026-11-21T10:00:00Z", "2026-11-21T11:00:00+01:00",
 					     "1970-01-01T00:00:00Z", ""};
 	struct bf_conf_budget budget = {.id = TEXT("b"), .reset_duration = TEXT("1h")};
-	struct bf_conf_virtual_key key = {.id = TEXT("k"), .budgets = {&budget, 1}};
+	struct bf_conf_virtual_key key = {.own.id = TEXT("k"), .own.budgets = {&budget, 1}};
 	struct bf_config config = config_of(&key, 1, NULL, 0);
 	uint64_t first = made(&config).limits[0].identity;
 
@@ -153,10 +153,10 @@ static void calendars(void **state)
 					  .request_reset_duration = TEXT("2w")};
 	struct bf_conf_budget budget = {
 	    .id = TEXT("b"), .reset_duration = TEXT("1Q"), .quarter_start_month = 5};
-	struct bf_conf_virtual_key key = {.id = TEXT("k"),
-					  .calendar_aligned = true,
-					  .rate_limit_id = TEXT("r"),
-					  .budgets = {&budget, 1}};
+	struct bf_conf_virtual_key key = {.own.id = TEXT("k"),
+					  .own.calendar_aligned = true,
+					  .own.rate_limit_id = TEXT("r"),
+					  .own.budgets = {&budget, 1}};
 	struct bf_config config = config_of(&key, 1, &rate, 1);
 	struct bf_plan plan = made(&config);
 
@@ -165,7 +165,7 @@ static void calendars(void **state)
 	assert_int_equal(plan.limits[1].window.kind, BF_WINDOW_ROLLING);
 	assert_int_equal(plan.limits[2].window.kind, BF_WINDOW_QUARTER);
 	assert_int_equal(plan.limits[2].window.quarter_start_month, 5);
-	key.calendar_aligned = false;
+	key.own.calendar_aligned = false;
 	plan = made(&config);
 	assert_int_equal(plan.limits[0].window.kind, BF_WINDOW_ROLLING);
 	assert_int_equal(plan.limits[2].window.kind, BF_WINDOW_ROLLING);
@@ -216,20 +216,20 @@ static void what_is_refused(void **state)
 	    {.id = TEXT("b"), .reset_duration = TEXT("24h")},
 	    {.id = TEXT("c"), .reset_duration = TEXT("1d")},
 	};
-	struct bf_conf_virtual_key key = {.id = TEXT("k"),
-					  .name = TEXT("Key"),
-					  .rate_limit_id = TEXT("x"),
-					  .budgets = {budgets, 2}};
+	struct bf_conf_virtual_key key = {.own.id = TEXT("k"),
+					  .own.name = TEXT("Key"),
+					  .own.rate_limit_id = TEXT("x"),
+					  .own.budgets = {budgets, 2}};
 	struct bf_config config = config_of(&key, 1, &rate, 1);
 
 	(void)state;
 	refused(&config, BF_E_UNKNOWN, BF_PLAN_RATE_LIMIT,
 		"no rate limit has the id \"x\": add it to governance.rate_limits, or remove "
 		"rate_limit_id");
-	key.rate_limit_id = BF_SLICE_LIT("r");
+	key.own.rate_limit_id = BF_SLICE_LIT("r");
 	refused(&config, BF_E_DUPLICATE, BF_PLAN_BUDGET,
 		"\"1d\" is the window of another budget of this key too: keep the lower one");
-	key.budgets.count = 1;
+	key.own.budgets.count = 1;
 	rate.token_max_limit = 1;
 	rate.token_reset_duration = BF_SLICE_LIT("0s");
 	refused(&config, BF_E_RANGE, BF_PLAN_TOKENS,
@@ -258,7 +258,7 @@ static void as_many_as_fit(void **state)
 	    .id = TEXT("r"), .request_max_limit = 1, .request_reset_duration = TEXT("1h")};
 	struct bf_conf_budget budgets[40];
 	struct bf_conf_virtual_key key = {
-	    .id = TEXT("k"), .name = TEXT("Key"), .budgets = {budgets, 40}};
+	    .own.id = TEXT("k"), .own.name = TEXT("Key"), .own.budgets = {budgets, 40}};
 	struct bf_config config = config_of(&key, 1, &rate, 1);
 	char ids[40][8];
 
@@ -272,17 +272,17 @@ static void as_many_as_fit(void **state)
 	assert_int_equal(plan.limit_count, BF_PLAN_LIMITS_PER_REQUEST);
 	for (uint32_t i = 1; i < 40; i++)
 		assert_true(plan.limits[i - 1].window.length_ms < plan.limits[i].window.length_ms);
-	key.rate_limit_id = BF_SLICE_LIT("r");
-	refused(&config, BF_E_LIMIT, BF_PLAN_KEY,
+	key.own.rate_limit_id = BF_SLICE_LIT("r");
+	refused(&config, BF_E_LIMIT, BF_PLAN_OWNER,
 		"has 41 limits: at most 40 can be decided at once: remove budgets");
 }
 
 static void all_are_told(void **state)
 {
 	struct bf_conf_virtual_key keys[3] = {
-	    {.id = TEXT("a"), .rate_limit_id = TEXT("x")},
-	    {.id = TEXT("b")},
-	    {.id = TEXT("c"), .rate_limit_id = TEXT("y")},
+	    {.own.id = TEXT("a"), .own.rate_limit_id = TEXT("x")},
+	    {.own.id = TEXT("b")},
+	    {.own.id = TEXT("c"), .own.rate_limit_id = TEXT("y")},
 	};
 	struct bf_config config = config_of(keys, 3, NULL, 0);
 	struct told told = {.count = 0};
@@ -291,14 +291,15 @@ static void all_are_told(void **state)
 	assert_int_equal(bf_plan_check(&config, &arena, &(struct bf_plan_report){tell, &told}),
 			 BF_E_UNKNOWN);
 	assert_int_equal(told.count, 2);
-	assert_int_equal(told.last.key, 2);
+	assert_int_equal(told.last.index, 2);
 }
 
 static void identities_are_their_own(void **state)
 {
 	struct bf_conf_rate_limit rate = {.id = TEXT("r"), .concurrent_max_limit = 1};
-	struct bf_conf_virtual_key keys[2] = {{.id = TEXT("a"), .rate_limit_id = TEXT("r")},
-					      {.id = TEXT("b"), .rate_limit_id = TEXT("r")}};
+	struct bf_conf_virtual_key keys[2] = {
+	    {.own.id = TEXT("a"), .own.rate_limit_id = TEXT("r")},
+	    {.own.id = TEXT("b"), .own.rate_limit_id = TEXT("r")}};
 	struct bf_config config = config_of(keys, 2, &rate, 1);
 	struct bf_plan plan = made(&config);
 	struct told told = {.count = 0};
@@ -307,10 +308,11 @@ static void identities_are_their_own(void **state)
 	(void)state;
 	/* A shared rate limit is a limit of each. */
 	assert_true(plan.limits[0].identity != plan.limits[1].identity);
-	keys[1].id = keys[0].id;
+	keys[1].own.id = keys[0].own.id;
 	assert_int_equal(bf_plan_make(&plan, &config, &arena, &err), BF_E_DUPLICATE);
-	assert_string_equal(err.text, "governance.virtual_keys: a limit \"r\" of the same identity "
-				      "stands there twice: give keys and limits ids of their own");
+	assert_string_equal(err.text, "governance.virtual_keys: \"a\": its limit \"r\" has the "
+				      "identity of one of virtual_key \"a\": give owners and "
+				      "limits ids of their own");
 	assert_int_equal(bf_plan_check(&config, &arena, &(struct bf_plan_report){tell, &told}),
 			 BF_E_DUPLICATE);
 }
@@ -318,7 +320,7 @@ static void identities_are_their_own(void **state)
 static void memory_that_is_out(void **state)
 {
 	struct bf_conf_rate_limit rate = {.id = TEXT("r"), .concurrent_max_limit = 1};
-	struct bf_conf_virtual_key key = {.id = TEXT("a"), .rate_limit_id = TEXT("r")};
+	struct bf_conf_virtual_key key = {.own.id = TEXT("a"), .own.rate_limit_id = TEXT("r")};
 	struct bf_config config = config_of(&key, 1, &rate, 1);
 	bool whole = false;
 

@@ -5,12 +5,32 @@
 #include "load_bed.h"
 
 #include "common/codec/json_tape.h"
+#include "common/govern/plan.h"
 #include "common/schema/config_priv.h"
 #include "common/schema/describe.h"
 
+/* Tables that were met; NULL instead: each is walked wherever it stands. */
+struct met {
+	const struct bf_table *tables[64];
+	size_t count;
+};
+
+static bool meets_again(struct met *met, const struct bf_table *table)
+{
+	for (size_t i = 0; met && i < met->count; i++)
+		if (met->tables[i] == table)
+			return true;
+	assert_true(!met || met->count < BF_ARRAY_LEN(met->tables));
+	if (met)
+		met->tables[met->count++] = table;
+	return false;
+}
+
 /* Calls fn for every key of a file with its dotted name. */
-static void each_key(const struct bf_table *table, const char *prefix, bool skip_first,
-		     void (*fn)(const struct bf_field *f, const char *name, void *ctx), void *ctx)
+static void each_key_met(struct met *met, const struct bf_table *table, const char *prefix,
+			 bool skip_first,
+			 void (*fn)(const struct bf_field *f, const char *name, void *ctx),
+			 void *ctx)
 {
 	for (uint16_t i = skip_first ? 1 : 0; i < table->field_count; i++) {
 		const struct bf_field *f = &table->fields[i];
@@ -19,15 +39,22 @@ static void each_key(const struct bf_table *table, const char *prefix, bool skip
 		(void)snprintf(name, sizeof(name), "%s%s%s", prefix, prefix[0] ? "." : "", f->name);
 		fn(f, name, ctx);
 		/* What is below another name stands below the first one too. */
-		if (!f->sub || (f->flags & BF_HIDDEN))
+		if (!f->sub || (f->flags & (BF_HIDDEN | BF_INTERNAL)))
 			continue;
 		size_t used = strlen(name);
 		(void)snprintf(name + used, sizeof(name) - used, "%s",
 			       f->type == BF_T_LIST  ? "[]"
 			       : f->type == BF_T_MAP ? ".NAME"
 						     : "");
-		each_key(f->sub, name, f->type == BF_T_MAP, fn, ctx);
+		if (!meets_again(met, f->sub))
+			each_key_met(met, f->sub, name, f->type == BF_T_MAP, fn, ctx);
 	}
+}
+
+static void each_key(const struct bf_table *table, const char *prefix, bool skip_first,
+		     void (*fn)(const struct bf_field *f, const char *name, void *ctx), void *ctx)
+{
+	each_key_met(NULL, table, prefix, skip_first, fn, ctx);
 }
 
 static size_t size_of(const struct bf_field *f)
@@ -36,6 +63,7 @@ static size_t size_of(const struct bf_field *f)
 	case BF_T_BOOL:
 		return sizeof(bool);
 	case BF_T_ENUM:
+	case BF_T_TRISTATE:
 		return sizeof(int32_t);
 	case BF_T_STRING:
 	case BF_T_SECRET:
@@ -53,6 +81,7 @@ static size_t size_of(const struct bf_field *f)
 	case BF_T_DURATION:
 	case BF_T_SIZE:
 	case BF_T_DECIMAL:
+	case BF_T_TIME:
 	case BF_T_COUNT:
 		break;
 	}
@@ -213,7 +242,10 @@ static void the_worst_case_is_told_from_what_was_configured(void **state)
 	    bf_table_decode_mp(&bf_config_table, &own, bf_buf_slice(&out), &b.arena, &err), 0);
 	assert_int_equal(own.providers.count, 2);
 	assert_int_equal(own.server.tls.key.len, 0);
-	uint64_t front = 4 * (200u << 20) + (8u << 20) + (33u << 20) +
+	/* It sees no keys and no limits, and is told what they take. */
+	assert_int_equal(own.governance.virtual_keys.count, 0);
+	assert_true(own.governance_bytes >= bf_plan_worst(&b.config.governance).bytes);
+	uint64_t front = own.governance_bytes + 4 * (200u << 20) + (8u << 20) + (33u << 20) +
 			 10 * (1024u + (80u << 10) + (64u << 10) + (40u << 10) + (16u << 10));
 	/* Shares are rounded up: 4 of 7 with 64 idle ones, 3 of 5. */
 	assert_int_equal(bf_config_worker_worst_bytes(&own, 2),
@@ -238,6 +270,7 @@ static void check_in_text(const struct bf_field *f, const char *name, void *ctx)
 
 static void documents_cover_every_key(void **state)
 {
+	struct met met[2] = {{.count = 0}, {.count = 0}};
 	struct bf_buf mdoc, markdown;
 
 	(void)state;
@@ -247,8 +280,13 @@ static void documents_cover_every_key(void **state)
 	assert_int_equal(bf_describe_markdown(&bf_config_table, &markdown), 0);
 	assert_int_equal(bf_buf_append(&mdoc, "", 1), 0);
 	assert_int_equal(bf_buf_append(&markdown, "", 1), 0);
-	each_key(&bf_config_table, "", false, check_in_text, mdoc.data);
-	each_key(&bf_config_table, "", false, check_in_text, markdown.data);
+	/* What a second place has in common with the first is not written again. */
+	each_key_met(&met[0], &bf_config_table, "", false, check_in_text, mdoc.data);
+	each_key_met(&met[1], &bf_config_table, "", false, check_in_text, markdown.data);
+	assert_non_null(strstr(mdoc.data, ".It Ic governance.teams[].budgets[] Pq as "
+					  "governance.virtual_keys[].budgets[]\n"));
+	assert_non_null(strstr(markdown.data, "| `governance.teams[].budgets[]` | as "
+					      "`governance.virtual_keys[].budgets[]` | | "));
 	assert_null(strstr(mdoc.data, "config_hash"));
 	assert_null(strstr(mdoc.data, "log_retention_days"));
 	assert_non_null(

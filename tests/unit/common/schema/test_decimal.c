@@ -110,12 +110,43 @@ static void every_cut(void **state)
 	}
 }
 
+static void nearest(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t value; /* of two decimals */
+	} cases[] = {
+	    {"0", 0},         {"0.004", 1},
+	    {"0.014", 1},     {"0.015", 2},
+	    {"0.0249999", 2}, {"1e-300", 1},
+	    {"-0.015", -2},   {"-0.001", -1},
+	    {"12.345", 1235}, {"0.995", 100},
+	    {"1e2", 10000},   {"0.000", 0},
+	    {"0e-9", 0},      {"184467440737095516.15e-16", 1845},
+	};
+	int64_t value;
+
+	(void)state;
+	for (size_t i = 0; i < BF_ARRAY_LEN(cases); i++) {
+		assert_int_equal(bf_decimal_parse_nearest(bf_slice_from(cases[i].text), 2, &value),
+				 0);
+		if (value != cases[i].value)
+			fail_msg("%s: %lld", cases[i].text, (long long)value);
+	}
+	assert_true(bf_decimal_parse_nearest(BF_SLICE_LIT("1e40"), 2, &value) == BF_E_RANGE);
+	assert_true(bf_decimal_parse_nearest(BF_SLICE_LIT("1.23456789012345678901234"), 2,
+					     &value) == BF_E_RANGE);
+	assert_true(bf_decimal_parse_nearest(BF_SLICE_LIT("x"), 2, &value) == BF_E_SYNTAX);
+	assert_true(bf_decimal_parse_nearest(BF_SLICE_LIT(""), 2, &value) == BF_E_SYNTAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(parsed),
 	    cmocka_unit_test(both_ways),
 	    cmocka_unit_test(every_cut),
+	    cmocka_unit_test(nearest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

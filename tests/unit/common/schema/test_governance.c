@@ -10,7 +10,7 @@ static const struct bf_conf_virtual_key *key_of(const struct load_bed *b, uint32
 
 static const struct bf_conf_budget *budget_of(const struct load_bed *b, uint32_t key, uint32_t i)
 {
-	return (const struct bf_conf_budget *)key_of(b, key)->budgets.items + i;
+	return (const struct bf_conf_budget *)key_of(b, key)->own.budgets.items + i;
 }
 
 static const char good[] =
@@ -55,7 +55,7 @@ static void a_good_one(void **state)
 	assert_int_equal(g->budgets.count, 0);
 	assert_string_equal(key_of(&b, 0)->value.ptr, "hunter2");
 	assert_true(key_of(&b, 0)->is_active);
-	assert_int_equal(key_of(&b, 0)->budgets.count, 3);
+	assert_int_equal(key_of(&b, 0)->own.budgets.count, 3);
 	assert_string_equal(budget_of(&b, 0, 0)->id.ptr, "day");
 	assert_int_equal(budget_of(&b, 0, 0)->max_limit_nusd, INT64_C(10000000000));
 	assert_string_equal(budget_of(&b, 0, 1)->id.ptr, "month");
@@ -64,20 +64,24 @@ static void a_good_one(void **state)
 	assert_int_equal(budget_of(&b, 0, 2)->max_limit_nusd, INT64_C(2000000000000000000));
 	assert_int_equal(budget_of(&b, 0, 2)->id.len, 36);
 	assert_string_equal(key_of(&b, 1)->value.ptr, "hunter3");
-	assert_int_equal(key_of(&b, 1)->id.len, 36);
+	assert_int_equal(key_of(&b, 1)->own.id.len, 36);
 	assert_false(key_of(&b, 1)->is_active);
-	assert_int_equal(key_of(&b, 1)->budgets.count, 1);
-	assert_int_equal(key_of(&b, 1)->budget.count, 0);
+	assert_int_equal(key_of(&b, 1)->own.budgets.count, 1);
+	assert_int_equal(key_of(&b, 1)->own.budget.count, 0);
 	assert_int_equal(budget_of(&b, 1, 0)->max_limit_nusd, 1);
 	assert_int_equal(budget_of(&b, 1, 0)->quarter_start_month, 2);
 	assert_int_equal(rate->token_max_limit, 1000);
 	assert_int_equal(rate->concurrent_max_limit, 5);
 	assert_int_equal(rate->request_max_limit, 0);
-	assert_int_equal(price[0].pricing_patch.input_cost_per_token_pusd, 150000);
-	assert_int_equal(price[0].pricing_patch.output_cost_per_token_pusd, 600000);
-	assert_int_equal(price[0].pricing_patch.cache_read_input_token_cost_pusd, 0);
+	assert_int_equal(price[0].pricing_patch.token_pusd[BF_PRICE_INPUT][BF_RATE_PLAIN], 150000);
+	assert_int_equal(price[0].pricing_patch.token_pusd[BF_PRICE_OUTPUT][BF_RATE_PLAIN], 600000);
+	assert_int_equal(price[0].pricing_patch.token_pusd[BF_PRICE_CACHE_READ][BF_RATE_PLAIN], 0);
+	/* One that has no key. */
+	assert_int_equal(price[0].pricing_patch.token_pusd[BF_PRICE_CACHE_WRITE][BF_RATE_FLEX],
+			 BF_PRICE_NOT_GIVEN);
 	assert_int_equal(price[0].id.len, 36);
-	assert_int_equal(price[1].pricing_patch.cache_read_input_token_cost_pusd, 2000000);
+	assert_int_equal(price[1].pricing_patch.token_pusd[BF_PRICE_CACHE_READ][BF_RATE_PLAIN],
+			 BF_PRICE_NOT_GIVEN);
 	assert_int_equal(price[1].scope_kind, BF_PRICE_GLOBAL);
 	bed_done(&b);
 }

@@ -45,7 +45,8 @@ static void tuning_is_a_warning_and_counted(void **state)
 			 "providers: {mock: {prompt_cache: {auto_inject: true}}}\n"),
 	    "x.yaml:1:10: warning: client.initial_pool_size is not part of this build and has no "
 	    "effect\n"
-	    "x.yaml:2:13: warning: framework.pricing is not part of this build and has no effect\n"
+	    "x.yaml:2:23: warning: framework.pricing.pricing_sync_interval is not part of this "
+	    "build and has no effect\n"
 	    "x.yaml:3:20: warning: providers.mock.prompt_cache is not part of this build and has "
 	    "no effect\n");
 	assert_int_equal(b.result, 0);
@@ -58,11 +59,10 @@ static void tuning_is_a_warning_and_counted(void **state)
 static void safety_refuses_the_start(void **state)
 {
 	(void)state;
-	bed_says("governance: {customers: [{id: a}]}\n" MOCK,
-		 "x.yaml:1:14: error: governance.customers is not part of this build and would "
-		 "not be enforced: remove it, "
-		 "or list \"governance.customers\" in supervisor.accept_unbuilt to start "
-		 "without it\n");
+	bed_says("governance: {routing_rules: [{id: a}]}\n" MOCK,
+		 "x.yaml:1:14: error: governance.routing_rules is not part of this build and would "
+		 "not be enforced: remove it, or list \"governance.routing_rules\" in "
+		 "supervisor.accept_unbuilt to start without it\n");
 	bed_mentions("auth_config: {is_enabled: true}\n" MOCK,
 		     "auth_config is not part of this build");
 	bed_mentions("guardrails_config: {x: 1}\n" MOCK,
@@ -99,18 +99,18 @@ static void accepted_safety_is_a_warning_and_counted(void **state)
 		assert_int_equal(b.config.unbuilt.count, 1);
 		bed_done(&b);
 	}
-	/* An ancestor does not accept what is below it: teams may come to be named there later. */
-	bed_mentions(
-	    "governance: {teams: [{id: a}]}\nsupervisor: {accept_unbuilt: governance}\n" MOCK,
-	    "error: governance.teams is not part of this build");
+	/* An ancestor does not accept what is below it: rules may come to be named there later. */
+	bed_mentions("governance: {routing_rules: [{id: a}]}\nsupervisor: {accept_unbuilt: "
+		     "governance}\n" MOCK,
+		     "error: governance.routing_rules is not part of this build");
 }
 
 static void stale_entries_are_told(void **state)
 {
 	(void)state;
-	bed_says("supervisor: {accept_unbuilt: [governance.teams, auth_config]}\nauth_config: "
+	bed_says("supervisor: {accept_unbuilt: [governance.projects, auth_config]}\nauth_config: "
 		 "{is_enabled: true}\n" MOCK,
-		 "x.yaml:1:31: warning: supervisor.accept_unbuilt: \"governance.teams\" accepts "
+		 "x.yaml:1:31: warning: supervisor.accept_unbuilt: \"governance.projects\" accepts "
 		 "no key of this file: remove it\n"
 		 "x.yaml:2:1: warning: auth_config is not part of this build and is not enforced "
 		 "(accepted by "
@@ -121,7 +121,7 @@ static void values_that_ask_for_nothing(void **state)
 {
 	(void)state;
 	bed_accepts(
-	    "governance: {virtual_keys: [], teams: [], customers: ~, auth_config: {is_enabled: "
+	    "governance: {virtual_keys: [], teams: [], routing_rules: ~, auth_config: {is_enabled: "
 	    "false, "
 	    "admin_username: x}}\n"
 	    "cluster_config: {enabled: false, region: x}\nplugins: [{name: otel, enabled: false}]\n"
@@ -169,8 +169,9 @@ static void the_table_is_sound(void **state)
 
 static bool is_list(const char *part)
 {
-	static const char *const lists[] = {"keys", "virtual_keys", "budgets", "rate_limits",
-					    "pricing_overrides"};
+	static const char *const lists[] = {
+	    "keys",      "virtual_keys", "budgets",          "rate_limits", "pricing_overrides",
+	    "customers", "teams",        "provider_configs", "mcp_configs", "model_configs"};
 
 	for (size_t i = 0; i < BF_ARRAY_LEN(lists); i++)
 		if (strcmp(part, lists[i]) == 0)
@@ -182,6 +183,7 @@ static bool is_list(const char *part)
 static void write_row(const char *key, char *yaml, size_t size)
 {
 	char copy[160], closers[64] = "";
+	const size_t first = sizeof(closers) - 2;
 	size_t used = 0, depth = sizeof(closers) - 1;
 
 	(void)snprintf(copy, sizeof(copy), "%s", key);
@@ -190,7 +192,7 @@ static void write_row(const char *key, char *yaml, size_t size)
 
 		used += (size_t)snprintf(yaml + used, size - used, "{%s: ", name);
 		closers[--depth] = '}';
-		if (is_list(part)) {
+		if (is_list(part) || (strcmp(part, "providers") == 0 && depth < first)) {
 			used += (size_t)snprintf(yaml + used, size - used, "[");
 			closers[--depth] = ']';
 		}

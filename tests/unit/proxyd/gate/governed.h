@@ -54,24 +54,28 @@ static inline void govern_house(const struct limits_of *of)
 					     .max_limit_nusd = of->budget_nusd,
 					     .reset_duration = BF_SLICE_LIT("1h")};
 	virtual_keys[0] = (struct bf_conf_virtual_key){
-	    .id = BF_SLICE_LIT("vk-a"),
-	    .name = BF_SLICE_LIT("team a"),
+	    .own.id = BF_SLICE_LIT("vk-a"),
+	    .own.name = BF_SLICE_LIT("team a"),
 	    .value = BF_SLICE_LIT("sk-bf-a"),
 	    .is_active = true,
-	    .rate_limit_id = BF_SLICE_LIT("rl"),
-	    .budgets = {budgets, of->budget_nusd ? 1 : 0},
+	    .allow_all_providers = true,
+	    .own.rate_limit_id = BF_SLICE_LIT("rl"),
+	    .own.budgets = {budgets, of->budget_nusd ? 1 : 0},
 	};
-	virtual_keys[1] = (struct bf_conf_virtual_key){.id = BF_SLICE_LIT("vk-b"),
-						       .name = BF_SLICE_LIT("team b"),
+	virtual_keys[1] = (struct bf_conf_virtual_key){.own.id = BF_SLICE_LIT("vk-b"),
+						       .own.name = BF_SLICE_LIT("team b"),
 						       .value = BF_SLICE_LIT("sk-bf-b")};
-	virtual_keys[2] = (struct bf_conf_virtual_key){.id = BF_SLICE_LIT("vk-c"),
-						       .name = BF_SLICE_LIT("team c"),
+	virtual_keys[2] = (struct bf_conf_virtual_key){.own.id = BF_SLICE_LIT("vk-c"),
+						       .own.name = BF_SLICE_LIT("team c"),
 						       .value = BF_SLICE_LIT("legacy"),
+						       .allow_all_providers = true,
 						       .is_active = true};
 	prices[0] = (struct bf_conf_pricing_override){
-	    .pattern = BF_SLICE_LIT("m"), .pricing_patch = {1000, 2000, BF_PRICE_AS_INPUT}};
+	    .pattern = BF_SLICE_LIT("m"),
+	    .pricing_patch = bf_price_of(1000, 2000, BF_PRICE_NOT_GIVEN)};
 	prices[1] = (struct bf_conf_pricing_override){
-	    .pattern = BF_SLICE_LIT("m2"), .pricing_patch = {500, 1000, BF_PRICE_AS_INPUT}};
+	    .pattern = BF_SLICE_LIT("m2"),
+	    .pricing_patch = bf_price_of(500, 1000, BF_PRICE_NOT_GIVEN)};
 	g->virtual_keys = (struct bf_array){virtual_keys, 3};
 	g->rate_limits = (struct bf_array){rate_limits, 1};
 	g->pricing_overrides = (struct bf_array){prices, 2};

@@ -1,4 +1,5 @@
-/* Admission while meters are busy: tried again, given up, and left alone. */
+/* Admission while meters are busy: tried again, given up, and left alone; and of targets that a key
+ * may not use. */
 #include "proxyd/front/conn.h"
 #include "shm/layout.h"
 #include "tests/unit/proxyd/gate/governed.h"
@@ -130,6 +131,138 @@ static void and_end_with_the_primarys_error(void **state)
 	assert_int_equal(leave_governed(fd, rows, 8), 1);
 }
 
+/* ---- targets that a key may not use */
+
+static struct bf_slice any_name[] = {{"*", 1}}, model_m[] = {BF_SLICE_INIT("mock/M")};
+static struct bf_slice later_keys[] = {BF_SLICE_INIT("k2"), BF_SLICE_INIT("k3")};
+static struct bf_conf_provider_config configs[2];
+
+#define ANY  ((struct bf_array){any_name, 1})
+#define M    ((struct bf_array){model_m, 1})
+#define NONE ((struct bf_array){NULL, 0})
+
+/* The key may use mock as the lists say, and everything of `second` or `third`. */
+static void restrict_to(struct bf_array allowed, struct bf_array denied, struct bf_array key_ids,
+			const char *other)
+{
+	configs[0] = (struct bf_conf_provider_config){.provider = BF_SLICE_LIT("mock"),
+						      .weight_micro = BF_WEIGHT_NONE,
+						      .allowed_models = allowed,
+						      .blacklisted_models = denied,
+						      .key_ids = key_ids};
+	configs[1] = (struct bf_conf_provider_config){.provider = bf_slice_from(other),
+						      .weight_micro = BF_WEIGHT_NONE,
+						      .allowed_models = ANY,
+						      .key_ids = ANY};
+	virtual_keys[0].allow_all_providers = false;
+	virtual_keys[0].provider_configs = (struct bf_array){configs, 2};
+}
+
+/* Before the limits: the one of requests is not touched. */
+static void expect_refused(const char *type, const char *part, enum shm_metric counter)
+{
+	int before = metric(counter);
+
+	(void)ask(STEPS(200), KEY_A, false, "");
+	has(" 403 ");
+	has(type);
+	has("virtual key \\\"team a\\\" may not use ");
+	has(part);
+	assert_string_equal(asked, "");
+	assert_int_equal(metric(counter), before + 1);
+	assert_int_equal(counted(BF_QUANTITY_REQUESTS), 0);
+}
+
+static void what_is_not_allowed_is_refused(void **state)
+{
+	(void)state;
+	governed(5, 0, 0, 0);
+	restrict_to(NONE, NONE, ANY, "third");
+	expect_refused("\"type\":\"model_blocked\"", "not in allowed_models", SHM_M_MODEL_BLOCKED);
+	restrict_to(ANY, M, ANY, "third");
+	expect_refused("\"type\":\"model_blocked\"", "in blacklisted_models", SHM_M_MODEL_BLOCKED);
+	restrict_to(M, M, ANY, "third");
+	expect_refused("\"type\":\"model_blocked\"", "in blacklisted_models", SHM_M_MODEL_BLOCKED);
+	restrict_to(M, NONE, NONE, "third");
+	expect_refused("\"type\":\"provider_key_blocked\"", "key_ids", SHM_M_PROVIDER_KEY_BLOCKED);
+	configs[0].provider = BF_SLICE_LIT("openai");
+	expect_refused("\"type\":\"provider_blocked\"", "none of its provider_configs",
+		       SHM_M_PROVIDER_BLOCKED);
+	virtual_keys[0].provider_configs.count = 0;
+	expect_refused("\"type\":\"provider_blocked\"", "it has no provider_configs",
+		       SHM_M_PROVIDER_BLOCKED);
+	virtual_keys[0].allow_all_providers = true;
+	int fd = ask(STEPS(200), KEY_A, false, "");
+	has(" 200 ");
+	assert_int_equal(leave_governed(fd, rows, 8), 1);
+}
+
+/* The request has one row, the fallback's. */
+static void a_fallback_that_is_allowed_is_asked(void **state)
+{
+	(void)state;
+	governed(5, 0, 0, 0);
+	restrict_to(ANY, M, ANY, "third");
+	int fd = ask(STEPS(200), KEY_A, false, FALLBACKS);
+	has(" 200 ");
+	assert_string_equal(asked, "third/k1 ");
+	assert_int_equal(metric(SHM_M_MODEL_BLOCKED), 1);
+	assert_int_equal(metric(SHM_M_PROVIDER_BLOCKED), 1);
+	assert_int_equal(counted(BF_QUANTITY_REQUESTS), 1);
+	assert_int_equal(leave_governed(fd, rows, 8), 1);
+	assert_int_equal(rows[0].fallback_index, 2);
+	assert_string_equal(rows[0].provider, "third");
+}
+
+static void nor_is_a_fallback_that_is_not(void **state)
+{
+	(void)state;
+	governed(5, 0, 0, 0);
+	restrict_to(ANY, NONE, ANY, "third");
+	int fd = ask(STEPS(500, 200), KEY_A, false, FALLBACKS);
+	has(" 200 ");
+	assert_string_equal(asked, "mock/k1 third/k1 ");
+	assert_int_equal(metric(SHM_M_PROVIDER_BLOCKED), 1);
+	(void)close(fd);
+	asked[0] = '\0';
+	/* All are refused: the client hears of the first. */
+	restrict_to(ANY, M, ANY, "nobody");
+	fd = ask(STEPS(200), KEY_A, false, FALLBACKS);
+	has(" 403 ");
+	has("\"type\":\"model_blocked\"");
+	assert_string_equal(asked, "");
+	assert_int_equal(leave_governed(fd, rows, 8), 2);
+}
+
+static void only_its_keys_of_a_provider_are_used(void **state)
+{
+	const struct limits_of of = {.requests = 9};
+
+	(void)state;
+	house(0, 3);
+	govern_house(&of);
+	place_meters();
+	restrict_to(ANY, NONE, (struct bf_array){later_keys, 2}, "third");
+	keys[0][1].weight_micro = 1;
+	(void)ask(STEPS(429, 429), KEY_A, false, "");
+	has(" 429 ");
+	assert_string_equal(asked, "mock/k2 mock/k3 ");
+	asked[0] = '\0';
+	(void)ask(STEPS(200), KEY_A "x-bf-api-key: k3\r\n", false, "");
+	has(" 200 ");
+	assert_string_equal(asked, "mock/k3 ");
+	asked[0] = '\0';
+	(void)ask(STEPS(200), KEY_A "x-bf-api-key-id: k1\r\n", false, "");
+	has(" 403 ");
+	has("\"type\":\"provider_key_blocked\"");
+	assert_string_equal(asked, "");
+	/* Without a virtual key nothing is restricted. */
+	int fd = ask(STEPS(200), "x-bf-api-key-id: k1\r\n", false, "");
+	has(" 200 ");
+	assert_string_equal(asked, "mock/k1 ");
+	assert_int_equal(leave_governed(fd, rows, 8), 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +272,10 @@ int main(void)
 	    cmocka_unit_test(a_worker_that_leaves_tells_who_waits),
 	    cmocka_unit_test(fallbacks_wait_too),
 	    cmocka_unit_test(and_end_with_the_primarys_error),
+	    cmocka_unit_test(what_is_not_allowed_is_refused),
+	    cmocka_unit_test(a_fallback_that_is_allowed_is_asked),
+	    cmocka_unit_test(nor_is_a_fallback_that_is_not),
+	    cmocka_unit_test(only_its_keys_of_a_provider_are_used),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

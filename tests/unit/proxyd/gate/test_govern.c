@@ -39,6 +39,36 @@ static void keys_are_known_or_refused(void **state)
 	assert_string_equal(rows[2].virtual_key_id, "vk-a");
 }
 
+/* By the wall clock; the clock of windows has no say. */
+static void keys_expire(void **state)
+{
+	const struct limits_of none = {0};
+	int64_t now_ms = bf_wall_ms();
+
+	(void)state;
+	house(0, 1);
+	govern_house(&none);
+	virtual_keys[0].expires_at_ms = now_ms + 3600000;
+	(void)ask(STEPS(200), KEY_A, false, "");
+	has(" 200 ");
+	virtual_keys[0].expires_at_ms = now_ms - 1000;
+	(void)ask(STEPS(200), KEY_A, false, "");
+	has(" 403 ");
+	has("\"type\":\"virtual_key_blocked\"");
+	has("virtual key \\\"team a\\\" expired at 2");
+	(void)shm_wall_update(&h.seg, bf_wall_ns() - INT64_C(3600000000000), bf_boot_ns());
+	(void)ask(STEPS(200), KEY_A, false, "");
+	has(" 403 ");
+	/* One that is to be deleted then is gone. */
+	virtual_keys[0].delete_after_expire = true;
+	int fd = ask(STEPS(200), KEY_A, false, "");
+	has(" 401 ");
+	has("\"type\":\"virtual_key_not_found\"");
+	assert_int_equal(metric(SHM_M_KEYS_BLOCKED), 2);
+	assert_int_equal(metric(SHM_M_KEYS_UNKNOWN), 1);
+	assert_int_equal(leave_governed(fd, rows, 8), 1);
+}
+
 static void lists_of_models_need_the_same_key(void **state)
 {
 	static const char *const cases[][2] = {
@@ -92,6 +122,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(keys_are_known_or_refused),
+	    cmocka_unit_test(keys_expire),
 	    cmocka_unit_test(lists_of_models_need_the_same_key),
 	    cmocka_unit_test(a_missing_price_is_loud),
 	};

@@ -148,7 +148,8 @@ static void refuses_what_cannot_be_counted(void **state)
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
 		const struct bf_limit limits[] = {{.quantity = BF_QUANTITY_REQUESTS},
 						  {.quantity = list[i].quantity}};
-		const struct bf_plan_key key = {.limits = limits, .limit_count = 2};
+		const struct bf_limit *const items[] = {&limits[0], &limits[1]};
+		const struct bf_plan_key key = {.always = {items, 2, false}};
 		struct exchange *x = exchange_new(&h.w);
 		struct infer_error e = {0};
 		char text[128];

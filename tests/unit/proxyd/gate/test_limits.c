@@ -199,7 +199,8 @@ static void budgets_need_room_and_a_price(void **state)
 	(void)ask(STEPS(200), KEY_A, false, ",\"max_tokens\":1");
 	has(" 200 ");
 	prices[0].pattern = BF_SLICE_LIT("other");
-	tariff_open(&h.w.governance->tariff, &h.config.governance);
+	assert_int_equal(tariff_open(&h.w.governance->tariff, &h.config, &h.w.governance->arena),
+			 0);
 	int fd = ask(STEPS(200), KEY_A, false, "");
 	has(" 403 ");
 	has("\"type\":\"model_unpriced\"");

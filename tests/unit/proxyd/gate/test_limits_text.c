@@ -15,6 +15,7 @@ static struct bf_limit limit_of(enum bf_quantity quantity, int64_t max)
 {
 	return (struct bf_limit){
 	    .quantity = quantity,
+	    .owner = BF_OWNER_VIRTUAL_KEY,
 	    .max = max,
 	    .window = {.kind = BF_WINDOW_ROLLING, .length_ms = 60000},
 	    .reset = BF_SLICE_LIT("1m"),

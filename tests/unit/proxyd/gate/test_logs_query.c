@@ -82,7 +82,7 @@ static void everything_given(void **state)
 	must("providers=openai,groq&providers=mock&models=a%2Fb&status=error&stop_reasons=stop,"
 	     "length&error_types=provider_timeout&objects=chat.completion&parent_request_id=p%20q&"
 	     "request_id=r%2f1&selected_key_"
-	     "ids=k1&virtual_key_ids=vk-a,vk-b&"
+	     "ids=k1&virtual_key_ids=vk-a,vk-b&team_ids=blue,red&customer_ids=acme&"
 	     "start_time=1700000000&end_time=1700000000500&min_latency=1.5&max_latency=2000&"
 	     "min_tokens=0&max_tokens=9&min_cost=0.000001&max_cost=2&content_search=a+b%25%c3%a9&"
 	     "limit=1000&offset=7&sort_by=cost&order=asc");
@@ -97,6 +97,8 @@ static void everything_given(void **state)
 	assert_true(bf_slice_is(q.request_id, "r/1"));
 	assert_true(bf_slice_is(item(&q.selected_key_ids, 0), "k1"));
 	assert_true(bf_slice_is(item(&q.virtual_key_ids, 1), "vk-b"));
+	assert_true(bf_slice_is(item(&q.team_ids, 1), "red"));
+	assert_true(bf_slice_is(item(&q.customer_ids, 0), "acme"));
 	assert_int_equal(q.start_ms, 1700000000000);
 	assert_int_equal(q.end_ms, 1700000000500);
 	assert_int_equal(q.min_latency_us, 1500);
@@ -119,7 +121,7 @@ static void refused_by_name(void **state)
 	static const char *const texts[][2] = {
 	    {"provider=x", "provider: no such"},
 	    {"=x", ": no such"},
-	    {"team_ids=x", "team_ids: no such"},
+	    {"user_ids=x", "user_ids: no such"},
 	    {"limit", "limit: must be"},
 	    {"limit=0", "limit: must be"},
 	    {"limit=1001", "limit: must be"},

@@ -105,8 +105,8 @@ static void well_formed(const char *text, bool open)
 			samples++;
 		}
 	}
-	/* Ten of the numbers are one family: refusals by reason. */
-	assert_int_equal(families, SHM_METRIC_COUNT - 9 + SHM_HISTOGRAM_COUNT + 12);
+	/* Thirteen of the numbers are one family: refusals by reason. */
+	assert_int_equal(families, SHM_METRIC_COUNT - 12 + SHM_HISTOGRAM_COUNT + 12);
 	assert_true(samples > families);
 	assert_int_equal(open, strcmp(text + strlen(text) - 7, "\n# EOF\n") == 0);
 }

@@ -13,8 +13,9 @@ static const char *samples_of(int (*write)(const struct worker *w, struct bf_buf
 	return bf_buf_slice(&out).ptr;
 }
 
-#define LABELS(limit, quantity, window)                                          \
-	"{virtual_key_id=\"vk-a\",virtual_key_name=\"team a\",limit_id=\"" limit \
+#define LABELS(limit, quantity, window)                                             \
+	"{owner=\"virtual_key\",owner_id=\"vk-a\",owner_name=\"team "               \
+	"a\",virtual_key_id=\"vk-a\",virtual_key_name=\"team a\",limit_id=\"" limit \
 	"\",quantity=\"" quantity "\",window=\"" window "\"} "
 
 static void held_and_settled_are_told_apart(void **state)
@@ -70,7 +71,10 @@ static void so_many_are_told(void **state)
 		MANY = 1200
 	};
 	static struct bf_conf_virtual_key many[MANY];
+	static struct bf_conf_model_config models[MANY];
 	static char names[MANY][16];
+	static struct bf_conf_team team = {
+	    .own = {.id = {"t", 1}, .name = {"blue", 4}, .rate_limit_id = {"rl", 2}}};
 	struct bf_err err = {0};
 	size_t lines = 0;
 
@@ -81,20 +85,35 @@ static void so_many_are_told(void **state)
 	    (struct bf_conf_rate_limit){.id = BF_SLICE_LIT("rl"), .concurrent_max_limit = 1};
 	for (unsigned i = 0; i < MANY; i++) {
 		(void)snprintf(names[i], sizeof(names[i]), "sk-bf-%u", i);
-		many[i] = (struct bf_conf_virtual_key){.id = bf_slice_from(names[i]),
-						       .name = bf_slice_from(names[i]),
+		many[i] = (struct bf_conf_virtual_key){.own.id = bf_slice_from(names[i]),
+						       .own.name = bf_slice_from(names[i]),
 						       .value = bf_slice_from(names[i]),
 						       .is_active = true,
-						       .rate_limit_id = BF_SLICE_LIT("rl")};
+						       .own.rate_limit_id = BF_SLICE_LIT("rl")};
+		models[i] = (struct bf_conf_model_config){.own = many[i].own,
+							  .model_name = BF_SLICE_LIT("m"),
+							  .scope = BF_MODEL_VIRTUAL_KEY,
+							  .scope_id = many[i].own.id};
 	}
+	h.config.governance.model_configs = (struct bf_array){models, MANY};
+	h.config.governance.teams = (struct bf_array){&team, 1};
 	h.config.governance.virtual_keys = (struct bf_array){many, MANY};
 	h.config.governance.rate_limits = (struct bf_array){rate_limits, 1};
 	assert_int_equal(govern_open(&h.w, &err), 0);
 	place_meters();
-	for (const char *at = samples_of(metrics_limits_held); *at; at++)
+	const char *text = samples_of(metrics_limits_held);
+	for (const char *at = text; *at; at++)
 		lines += *at == '\n';
 	assert_int_equal(lines, METRICS_LIMITS_MAX);
-	assert_string_equal(samples_of(metrics_limits_left_out), "bifrost_limits_left_out 200\n");
+	/* Before all keys, of whom each is one of many. */
+	assert_ptr_equal(strstr(text, "bifrost_limit_held{owner=\"team\",owner_id=\"t\","
+				      "owner_name=\"blue\",virtual_key_id=\"\","
+				      "virtual_key_name=\"\",limit_id=\"rl\","),
+			 text);
+	assert_non_null(strstr(text, "bifrost_limit_held{owner=\"model_config\","
+				     "owner_id=\"sk-bf-0\",owner_name=\"sk-bf-0\","
+				     "virtual_key_id=\"sk-bf-0\",virtual_key_name=\"\","));
+	assert_string_equal(samples_of(metrics_limits_left_out), "bifrost_limits_left_out 1401\n");
 	govern_close(&h.w);
 	assert_int_equal(leave(harness_client(&h), rows, 8), 0);
 	bf_buf_done(&out);

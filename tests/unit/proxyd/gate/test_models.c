@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "proxyd/gate/govern.h"
 #include "tests/unit/proxyd/harness.h"
 
 static char answer[2u << 20];
@@ -123,6 +124,39 @@ static void one_model(void **state)
 	harness_close(&h);
 }
 
+/* A key sees what it may ask, and pages are of that. */
+static void what_a_key_may_not_ask_is_not_shown(void **state)
+{
+	static struct bf_slice any[] = {{"*", 1}}, denied[] = {{"M1", 2}};
+	static struct bf_conf_provider_config config = {.provider = BF_SLICE_INIT("mock"),
+							.allowed_models = {any, 1},
+							.blacklisted_models = {denied, 1},
+							.key_ids = {any, 1}};
+	static struct bf_conf_virtual_key key = {.own.id = BF_SLICE_INIT("vk"),
+						 .own.name = BF_SLICE_INIT("vk"),
+						 .value = BF_SLICE_INIT("sk-bf-a"),
+						 .is_active = true,
+						 .provider_configs = {&config, 1}};
+	struct bf_err err = {0};
+	struct harness h;
+
+	(void)state;
+	harness_open(&h, two_keys);
+	h.config.governance.virtual_keys = (struct bf_array){&key, 1};
+	assert_int_equal(govern_open(&h.w, &err), 0);
+	expect(&h, "/v1/models HTTP/1.1\r\nx-bf-vk: sk-bf-a\r\nX: ", OK,
+	       "\"data\":[" ENTRY("mock/a/b c") "," ENTRY("mock/m3") "," ENTRY("mock/echo") "]}");
+	expect(&h, "/v1/models?page_size=2 HTTP/1.1\r\nx-bf-vk: sk-bf-a\r\nX: ", OK,
+	       ENTRY("mock/m3") "],\"next_page_token\":\"2\"}");
+	expect(&h, "/v1/models/mock/m1 HTTP/1.1\r\nx-bf-vk: sk-bf-a\r\nX: ", "HTTP/1.1 404 ",
+	       "model_not_found");
+	expect(&h, "/v1/models/mock/m1", OK, ENTRY("mock/m1"));
+	config.provider = BF_SLICE_LIT("other");
+	expect(&h, "/v1/models HTTP/1.1\r\nx-bf-vk: sk-bf-a\r\nX: ", OK, "\"data\":[]}");
+	govern_close(&h.w);
+	harness_close(&h);
+}
+
 #define MANY_KEYS   256u
 #define MANY_MODELS 1024u
 #define MANY_OWN    24u
@@ -179,6 +213,7 @@ int main(void)
 	    cmocka_unit_test(each_model_is_listed_once),
 	    cmocka_unit_test(pages),
 	    cmocka_unit_test(one_model),
+	    cmocka_unit_test(what_a_key_may_not_ask_is_not_shown),
 	    cmocka_unit_test(long_lists_are_cut_at_the_bound),
 	};
 

@@ -75,6 +75,67 @@ static void keys_that_admit(void **state BF_UNUSED)
 	assert_string_equal(choose(k, 2, "a", 0), "-");
 }
 
+/* Which keys are the virtual key's, by id or name; whatever the list says, they must serve. */
+static void keys_of_a_list(void **state BF_UNUSED)
+{
+	static const struct {
+		const char *ids[3];
+		const char *pin; /* a name; "": none */
+		enum provider_key_verdict verdict;
+		unsigned keys; /* bits */
+	} cases[] = {
+	    {{"one"}, "", PROVIDER_KEY_SOME, 1},
+	    {{"id-2", "one"}, "", PROVIDER_KEY_SOME, 3},
+	    {{"nobody", "three"}, "", PROVIDER_KEY_BLOCKED, 0}, /* three is off */
+	    {{NULL}, "", PROVIDER_KEY_BLOCKED, 0},
+	    {{"one"}, "one", PROVIDER_KEY_SOME, 1},
+	    {{"one"}, "two", PROVIDER_KEY_BLOCKED, 0},
+	    {{"id-2"}, "two", PROVIDER_KEY_SOME, 2},
+	    {{"one"}, "three", PROVIDER_KEY_PIN_UNFIT, 0},
+	    {{"one"}, "nobody", PROVIDER_KEY_PIN_UNKNOWN, 0},
+	};
+	struct bf_conf_provider_key k[3] = {key("one", 1), key("two", 1), key("three", 1)};
+	struct bf_conf_provider p = provider(k, 3);
+	struct bf_slice ids[3];
+	struct key_set usable, set;
+
+	k[1].id = BF_SLICE_LIT("id-2");
+	k[2].enabled = false;
+	usable = provider_keys_usable(&p);
+	for (size_t i = 0; i < BF_ARRAY_LEN(cases); i++) {
+		const struct provider_key_pin pin = {.name = bf_slice_from(cases[i].pin)};
+		struct bf_array list = {ids, 0};
+		while (list.count < 3 && cases[i].ids[list.count]) {
+			ids[list.count] = bf_slice_from(cases[i].ids[list.count]);
+			list.count++;
+		}
+		enum provider_key_verdict verdict =
+		    provider_key_candidates_of(&p, &usable, &list, BF_SLICE_LIT("m"), &pin, &set);
+		if (verdict != cases[i].verdict || set.words[0] != cases[i].keys)
+			fail_msg("case %zu: %d %u", i, (int)verdict, (unsigned)set.words[0]);
+	}
+}
+
+/* No list, or no keys: nothing to restrict. */
+static void no_list_of_keys(void **state BF_UNUSED)
+{
+	struct bf_conf_provider_key k[2] = {key("one", 1), key("two", 1)};
+	struct bf_conf_provider p = provider(k, 2);
+	const struct provider_key_pin pin = {.name = {NULL, 0}};
+	const struct bf_array none = {NULL, 0};
+	struct key_set usable = provider_keys_usable(&p), set;
+
+	assert_int_equal(
+	    provider_key_candidates_of(&p, &usable, NULL, BF_SLICE_LIT("m"), &pin, &set),
+	    PROVIDER_KEY_SOME);
+	assert_int_equal(key_set_count(&set), 2);
+	p = provider(NULL, 0);
+	usable = provider_keys_usable(&p);
+	assert_int_equal(
+	    provider_key_candidates_of(&p, &usable, &none, BF_SLICE_LIT("m"), &pin, &set),
+	    PROVIDER_KEY_NOT_NEEDED);
+}
+
 static void a_server_with_one_model(void **state BF_UNUSED)
 {
 	struct bf_conf_provider_key k[2] = {key("one", 1), key("two", 1)};
@@ -261,6 +322,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(keys_that_admit),
+	    cmocka_unit_test(keys_of_a_list),
+	    cmocka_unit_test(no_list_of_keys),
 	    cmocka_unit_test(a_server_with_one_model),
 	    cmocka_unit_test(keys_by_weight),
 	    cmocka_unit_test(healthy_ones_first_then_the_coolest),

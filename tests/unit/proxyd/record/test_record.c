@@ -132,6 +132,41 @@ static void logging_can_be_off(void **state)
 	}
 }
 
+/* A key's own word counts before the client block's, either way. */
+static void a_key_decides_about_content(void **state)
+{
+	static const struct {
+		bool disabled;
+		enum bf_tristate own;
+		bool wanted;
+	} cases[] = {
+	    {false, BF_TRI_UNSET, true}, {false, BF_TRI_FALSE, true}, {false, BF_TRI_TRUE, false},
+	    {true, BF_TRI_UNSET, false}, {true, BF_TRI_FALSE, true},  {true, BF_TRI_TRUE, false},
+	};
+	struct bf_conf_virtual_key conf = {.is_active = true};
+	const struct bf_plan_key key = {.conf = &conf};
+	struct harness h;
+
+	(void)state;
+	harness_open(&h, NULL);
+	struct exchange *x = exchange_new(&h.w);
+	assert_non_null(x);
+	for (size_t i = 0; i < BF_ARRAY_LEN(cases); i++) {
+		h.config.client.disable_content_logging = cases[i].disabled;
+		conf.disable_content_logging = (int32_t)cases[i].own;
+		x->virtual_key = &key;
+		assert_int_equal(record_wants_content(x), cases[i].wanted);
+		x->virtual_key = NULL;
+		assert_int_equal(record_wants_content(x), !cases[i].disabled);
+	}
+	h.config.client.enable_logging = false;
+	x->virtual_key = &key;
+	conf.disable_content_logging = BF_TRI_FALSE;
+	assert_false(record_wants_content(x));
+	exchange_free(x);
+	harness_close(&h);
+}
+
 static void slow_mock(struct bf_config *config)
 {
 	harness_mock(config)->mock_config.latency_ms = 500;
@@ -356,6 +391,7 @@ int main(void)
 	    cmocka_unit_test(row_says_it_all),
 	    cmocka_unit_test(refused_requests_have_no_row),
 	    cmocka_unit_test(logging_can_be_off),
+	    cmocka_unit_test(a_key_decides_about_content),
 	    cmocka_unit_test(full_ring_refuses_and_loses_nothing),
 	    cmocka_unit_test(rows_are_counted_by_name),
 	    cmocka_unit_test(a_body_that_is_cut_says_so),

@@ -1,0 +1,60 @@
+/*
+ * Which price counts for a model: the price sheet and what the file says over it, found by hash. A
+ * worker makes one at its start, and remembers what it found (proxyd/gate/tariff.h).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/arena.h"
+#include "common/govern/price.h"
+
+struct bf_price_slot {
+	uint32_t tag;   /* of the hash */
+	uint32_t entry; /* 0: free; else 1 + index into the sheet */
+};
+
+struct bf_price_book {
+	const struct bf_conf_governance *conf;
+	const struct bf_conf_sheet_price *entries; /* of the sheet */
+	struct bf_price_slot *slots;               /* a power of two; NULL: there is no sheet */
+	uint32_t mask;
+	bool by_virtual_key, by_provider_key; /* some overrides are for these */
+};
+
+/* Who asks for what. */
+struct bf_price_query {
+	struct bf_slice provider, model;
+	struct bf_slice virtual_key_id, provider_key_id; /* empty: none */
+	enum bf_price_mode mode;
+};
+
+/* Whose prices count: patch's where it gives one, else base's. Either may be NULL. Valid as long as
+ * the configuration. */
+struct bf_price_found {
+	const struct bf_conf_price *base;
+	const struct bf_conf_price *patch;
+};
+
+/* Refers to the configuration; its index lies in the arena. 0 or -ENOMEM. */
+int bf_price_book_open(struct bf_price_book *ret_book, const struct bf_config *config,
+		       struct bf_arena *arena);
+
+/*
+ * The sheet's price is that of the provider and the model; else of the model's name alone; else of
+ * that without what stands before its last '/'; else of the first model of the provider that names
+ * this one as its base_model. An entry without prices has those of its own base_model. What is for
+ * other modes does not count, but text is text: a response is also looked for as a chat.
+ *
+ * Of the overrides that fit the one counts whose scope is the most special; among these an exact
+ * pattern before wildcards; among these the one that stands first.
+ *
+ * False: no price is known, or not all of it (ret_found then tells nothing).
+ */
+bool bf_price_find(const struct bf_price_book *book, const struct bf_price_query *query,
+		   struct bf_price_found *ret_found);
+
+/* The price itself: of one of them, or both together in *room. */
+const struct bf_conf_price *bf_price_found_whole(const struct bf_price_found *found,
+						 struct bf_conf_price *room);

@@ -1,0 +1,325 @@
+/*
+ * The description of prices: what a model costs, what a file says over the price sheet, and the
+ * sheet itself as it travels to the workers. Part of the tables of config.c. Only proxyd sees them.
+ */
+#include "common/schema/config_priv.h"
+
+#define PUSD        INT64_C(1000000000000)
+#define ID_MAX      128
+#define SHEET_NAME  256
+#define SKIPPED_MAX 1000000
+
+#define TOKEN_PRICE(key, kind, rate, text)                                                 \
+	{                                                                                  \
+		.name = (key), .type = BF_T_DECIMAL,                                       \
+		.offset = (uint32_t)offsetof(struct bf_conf_price,                         \
+					     token_pusd[BF_PRICE_##kind][BF_RATE_##rate]), \
+		.decimals = 12, .min = 0, .max = PUSD, .flags = BF_OR_NULL,                \
+		.audience = BF_FOR_PROXYD, .doc = (text),                                  \
+	}
+
+#define OTHER_PRICE(key, member, most, text)                                          \
+	{                                                                             \
+		.name = (key), .type = BF_T_DECIMAL, BF_FIELD(bf_conf_price, member), \
+		.decimals = 12, .min = 0, .max = (most), .flags = BF_OR_NULL,         \
+		.audience = BF_FOR_PROXYD, .doc = (text),                             \
+	}
+
+static const struct bf_field price_fields[] = {
+    TOKEN_PRICE("input_cost_per_token", INPUT, PLAIN,
+		"Dollars for a token of a prompt, such as 1.5e-07."),
+    TOKEN_PRICE("input_cost_per_token_batches", INPUT, BATCHES,
+		"Dollars for a token of a prompt of a batch."),
+    TOKEN_PRICE("input_cost_per_token_priority", INPUT, PRIORITY,
+		"Dollars for a token of a prompt, at the service tier priority."),
+    TOKEN_PRICE("input_cost_per_token_flex", INPUT, FLEX,
+		"Dollars for a token of a prompt, at the service tier flex."),
+    TOKEN_PRICE("input_cost_per_token_above_128k_tokens", INPUT, ABOVE_128K,
+		"Dollars for a token of a prompt, in a request of more than 128,000 tokens."),
+    TOKEN_PRICE("input_cost_per_token_above_200k_tokens", INPUT, ABOVE_200K,
+		"Dollars for a token of a prompt, in a request of more than 200,000 tokens."),
+    TOKEN_PRICE("input_cost_per_token_above_200k_tokens_priority", INPUT, ABOVE_200K_PRIORITY,
+		"Dollars for a token of a prompt, in one of more than 200,000 tokens at the "
+		"service tier priority."),
+    TOKEN_PRICE("input_cost_per_token_above_272k_tokens", INPUT, ABOVE_272K,
+		"Dollars for a token of a prompt, in a request of more than 272,000 tokens."),
+    TOKEN_PRICE("input_cost_per_token_above_272k_tokens_priority", INPUT, ABOVE_272K_PRIORITY,
+		"Dollars for a token of a prompt, in one of more than 272,000 tokens at the "
+		"service tier priority."),
+    TOKEN_PRICE("output_cost_per_token", OUTPUT, PLAIN, "Dollars for a token of an answer."),
+    TOKEN_PRICE("output_cost_per_token_batches", OUTPUT, BATCHES,
+		"Dollars for a token of an answer of a batch."),
+    TOKEN_PRICE("output_cost_per_token_priority", OUTPUT, PRIORITY,
+		"Dollars for a token of an answer, at the service tier priority."),
+    TOKEN_PRICE("output_cost_per_token_flex", OUTPUT, FLEX,
+		"Dollars for a token of an answer, at the service tier flex."),
+    TOKEN_PRICE("output_cost_per_token_above_128k_tokens", OUTPUT, ABOVE_128K,
+		"Dollars for a token of an answer, in a request of more than 128,000 tokens."),
+    TOKEN_PRICE("output_cost_per_token_above_200k_tokens", OUTPUT, ABOVE_200K,
+		"Dollars for a token of an answer, in a request of more than 200,000 tokens."),
+    TOKEN_PRICE("output_cost_per_token_above_200k_tokens_priority", OUTPUT, ABOVE_200K_PRIORITY,
+		"Dollars for a token of an answer, in one of more than 200,000 tokens at the "
+		"service tier priority."),
+    TOKEN_PRICE("output_cost_per_token_above_272k_tokens", OUTPUT, ABOVE_272K,
+		"Dollars for a token of an answer, in a request of more than 272,000 tokens."),
+    TOKEN_PRICE("output_cost_per_token_above_272k_tokens_priority", OUTPUT, ABOVE_272K_PRIORITY,
+		"Dollars for a token of an answer, in one of more than 272,000 tokens at the "
+		"service tier priority."),
+    TOKEN_PRICE("cache_read_input_token_cost", CACHE_READ, PLAIN,
+		"Dollars for a token of a prompt that the provider had in its cache; absent: as "
+		"any token of a prompt."),
+    TOKEN_PRICE("cache_read_input_token_cost_priority", CACHE_READ, PRIORITY,
+		"Dollars for a token of a prompt that the provider had in its cache, at the "
+		"service tier priority."),
+    TOKEN_PRICE("cache_read_input_token_cost_flex", CACHE_READ, FLEX,
+		"Dollars for a token of a prompt that the provider had in its cache, at the "
+		"service tier flex."),
+    TOKEN_PRICE("cache_read_input_token_cost_above_200k_tokens", CACHE_READ, ABOVE_200K,
+		"Dollars for a token of a prompt that the provider had in its cache, in a request "
+		"of more than 200,000 tokens."),
+    TOKEN_PRICE("cache_read_input_token_cost_above_200k_tokens_priority", CACHE_READ,
+		ABOVE_200K_PRIORITY,
+		"Dollars for a token of a prompt that the provider had in its cache, in one of "
+		"more than 200,000 tokens at the service tier priority."),
+    TOKEN_PRICE("cache_read_input_token_cost_above_272k_tokens", CACHE_READ, ABOVE_272K,
+		"Dollars for a token of a prompt that the provider had in its cache, in a request "
+		"of more than 272,000 tokens."),
+    TOKEN_PRICE("cache_read_input_token_cost_above_272k_tokens_priority", CACHE_READ,
+		ABOVE_272K_PRIORITY,
+		"Dollars for a token of a prompt that the provider had in its cache, in one of "
+		"more than 272,000 tokens at the service tier priority."),
+    TOKEN_PRICE("cache_creation_input_token_cost", CACHE_WRITE, PLAIN,
+		"Dollars for a token of a prompt that the provider put into its cache; absent: as "
+		"any token of a prompt."),
+    TOKEN_PRICE("cache_creation_input_token_cost_above_200k_tokens", CACHE_WRITE, ABOVE_200K,
+		"Dollars for a token of a prompt that the provider put into its cache, in a "
+		"request of more than 200,000 tokens."),
+    OTHER_PRICE("cache_creation_input_token_cost_above_1hr", cache_write_1hr_pusd, PUSD,
+		"Dollars for a token that the provider keeps in its cache for an hour; absent: as "
+		"any that it put there."),
+    OTHER_PRICE("cost_per_request", request_pusd, 1000 * PUSD,
+		"Dollars for each request, beside its tokens."),
+    OTHER_PRICE("search_context_cost_per_query", search_pusd, 1000 * PUSD,
+		"Dollars for each search that the provider made for an answer and counted in its "
+		"usage."),
+};
+
+const struct bf_table bf_price_fields_table = {
+    .name = "governance.pricing_overrides.pricing_patch",
+    .size = sizeof(struct bf_conf_price),
+    /* Not every kind has every rate: BF_PRICE_NOT_GIVEN. */
+    .blank = 0xff,
+    BF_ROWS(price_fields),
+    .doc = "What a model costs.",
+};
+
+/* By enum bf_price_scope, bf_price_match, bf_price_mode. */
+static const char *const scope_kinds[] = {"virtual_key_provider_key",
+					  "virtual_key_provider",
+					  "virtual_key",
+					  "provider_key",
+					  "provider",
+					  "global",
+					  NULL};
+static const char *const match_types[] = {"exact", "wildcard", NULL};
+const char *const bf_unpriced_choices[] = {"deny", "warn", "default_price", NULL};
+static const char *const modes[] = {"chat", "completion", "responses", "embedding", "any", NULL};
+
+static const struct bf_field pricing_override_fields[] = {
+    {.name = "id",
+     .type = BF_T_STRING,
+     BF_FIELD(bf_conf_pricing_override, id),
+     .max = ID_MAX,
+     .audience = BF_FOR_PROXYD,
+     .doc = "Identity; made from the name when absent."},
+    {.name = "name",
+     .type = BF_T_STRING,
+     BF_FIELD(bf_conf_pricing_override, name),
+     .max = ID_MAX,
+     .flags = BF_REQUIRED,
+     .audience = BF_FOR_PROXYD,
+     .doc = "Name of the price, unique in the file."},
+    {.name = "scope_kind",
+     .type = BF_T_ENUM,
+     BF_FIELD(bf_conf_pricing_override, scope_kind),
+     .choices = scope_kinds,
+     .dflt = "global",
+     .audience = BF_FOR_PROXYD,
+     .doc = "For whom it holds; who is meant stands in virtual_key_id, provider_key_id and "
+	    "provider_id. The choices stand in the order in which they count; of all overrides "
+	    "that fit a call one counts."},
+    {.name = "virtual_key_id",
+     .type = BF_T_STRING,
+     BF_FIELD(bf_conf_pricing_override, virtual_key_id),
+     .max = ID_MAX,
+     .audience = BF_FOR_PROXYD,
+     .doc = "The id of the virtual key, where scope_kind names one."},
+    {.name = "provider_key_id",
+     .type = BF_T_STRING,
+     BF_FIELD(bf_conf_pricing_override, provider_key_id),
+     .max = ID_MAX,
+     .audience = BF_FOR_PROXYD,
+     .doc = "The id of the provider's key, where scope_kind names one."},
+    {.name = "provider_id",
+     .type = BF_T_STRING,
+     BF_FIELD(bf_conf_pricing_override, provider_id),
+     .max = BF_PROVIDER_NAME_MAX,
+     .audience = BF_FOR_PROXYD,
+     .doc = "Name of the provider, for scope_kind: provider and virtual_key_provider."},
+    {.name = "match_type",
+     .type = BF_T_ENUM,
+     BF_FIELD(bf_conf_pricing_override, match_type),
+     .choices = match_types,
+     .dflt = "exact",
+     .audience = BF_FOR_PROXYD,
+     .doc = "How pattern is compared; exact counts before wildcard, then what stands first."},
+    {.name = "pattern",
+     .type = BF_T_STRING,
+     BF_FIELD(bf_conf_pricing_override, pattern),
+     .max = 256,
+     .flags = BF_REQUIRED,
+     .audience = BF_FOR_PROXYD,
+     .doc = "Name of the model, without its provider; in a wildcard * stands for any text."},
+    {.name = "request_types",
+     .type = BF_T_STRINGS,
+     BF_FIELD(bf_conf_pricing_override, request_types),
+     .max = BF_PRICE_MODES,
+     .settle = bf_settle_request_type,
+     .audience = BF_FOR_PROXYD,
+     .doc = "Only for these: chat_completion, text_completion, responses, embedding; none: for "
+	    "all."},
+    {.name = "pricing_patch",
+     .type = BF_T_OBJECT,
+     BF_FIELD(bf_conf_pricing_override, pricing_patch),
+     .sub = &bf_price_fields_table,
+     .flags = BF_REQUIRED,
+     .audience = BF_FOR_PROXYD,
+     .doc = "What counts instead of what the price sheet says; what is not given here is as "
+	    "there."},
+};
+
+const struct bf_table bf_pricing_override_table = {
+    .name = "governance.pricing_overrides",
+    .size = sizeof(struct bf_conf_pricing_override),
+    BF_ROWS(pricing_override_fields),
+    .check = bf_pricing_override_check,
+    .doc = "What models cost, where it is not as the price sheet says.",
+};
+
+/* ---- the sheet: on its way only */
+
+static const struct bf_field sheet_price_fields[] = {
+    {.name = "key",
+     .type = BF_T_STRING,
+     BF_FIELD(bf_conf_sheet_price, key),
+     .max = SHEET_NAME,
+     .flags = BF_REQUIRED,
+     .audience = BF_FOR_PROXYD},
+    {.name = "provider",
+     .type = BF_T_STRING,
+     BF_FIELD(bf_conf_sheet_price, provider),
+     .max = SHEET_NAME,
+     .audience = BF_FOR_PROXYD},
+    {.name = "base_model",
+     .type = BF_T_STRING,
+     BF_FIELD(bf_conf_sheet_price, base_model),
+     .max = SHEET_NAME,
+     .audience = BF_FOR_PROXYD},
+    {.name = "mode",
+     .type = BF_T_ENUM,
+     BF_FIELD(bf_conf_sheet_price, mode),
+     .choices = modes,
+     .dflt = "any",
+     .audience = BF_FOR_PROXYD},
+    {.name = "price",
+     .type = BF_T_OBJECT,
+     BF_FIELD(bf_conf_sheet_price, price),
+     .sub = &bf_price_fields_table,
+     .audience = BF_FOR_PROXYD},
+};
+
+static const struct bf_table sheet_price_table = {
+    .name = "framework.pricing.sheet.entries",
+    .size = sizeof(struct bf_conf_sheet_price),
+    BF_ROWS(sheet_price_fields),
+};
+
+static const struct bf_field sheet_fields[] = {
+    {.name = "file",
+     .type = BF_T_STRING,
+     BF_FIELD(bf_conf_sheet, file),
+     .max = 4096,
+     .audience = BF_FOR_PROXYD},
+    {.name = "date",
+     .type = BF_T_STRING,
+     BF_FIELD(bf_conf_sheet, date),
+     .max = 64,
+     .audience = BF_FOR_PROXYD},
+    {.name = "models",
+     .type = BF_T_UINT,
+     BF_FIELD(bf_conf_sheet, models),
+     .max = BF_SHEET_ENTRIES_MAX,
+     .dflt = "0",
+     .audience = BF_FOR_PROXYD | BF_FOR_SUPERVISOR,
+     .reload = BF_RELOAD_LIVE},
+    {.name = "skipped",
+     .type = BF_T_UINT,
+     BF_FIELD(bf_conf_sheet, skipped),
+     .max = SKIPPED_MAX,
+     .dflt = "0",
+     .audience = BF_FOR_PROXYD},
+    {.name = "entries",
+     .type = BF_T_LIST,
+     BF_FIELD(bf_conf_sheet, entries),
+     .sub = &sheet_price_table,
+     .max = BF_SHEET_ENTRIES_MAX,
+     .audience = BF_FOR_PROXYD},
+};
+
+static const struct bf_table sheet_table = {
+    .name = "framework.pricing.sheet",
+    .size = sizeof(struct bf_conf_sheet),
+    BF_ROWS(sheet_fields),
+};
+
+static const struct bf_field pricing_fields[] = {
+    {.name = "pricing_file",
+     .type = BF_T_STRING,
+     BF_FIELD(bf_conf_pricing, pricing_file),
+     .max = 1024,
+     .audience = BF_FOR_PROXYD,
+     .doc = "Price sheet: a JSON file that maps \"provider/model\" to prices as in "
+	    "governance.pricing_overrides.pricing_patch, or in the form that LiteLLM publishes. A "
+	    "relative path starts at the folder of this file. Read at the start and at a reload; "
+	    "absent: the sheet that is installed, which says of what date it is."},
+    {.name = "sheet",
+     .type = BF_T_OBJECT,
+     BF_FIELD(bf_conf_pricing, sheet),
+     .sub = &sheet_table,
+     .flags = BF_INTERNAL,
+     .audience = BF_FOR_PROXYD | BF_FOR_SUPERVISOR,
+     .doc = "The price sheet."},
+};
+
+static const struct bf_table pricing_table = {
+    .name = "framework.pricing",
+    .size = sizeof(struct bf_conf_pricing),
+    BF_ROWS(pricing_fields),
+    .doc = "Where prices come from.",
+};
+
+static const struct bf_field framework_fields[] = {
+    {.name = "pricing",
+     .type = BF_T_OBJECT,
+     .offset = 0,
+     .sub = &pricing_table,
+     .audience = BF_FOR_PROXYD | BF_FOR_SUPERVISOR,
+     .doc = "Where prices come from."},
+};
+
+const struct bf_table bf_framework_table = {
+    .name = "framework",
+    .size = sizeof(struct bf_conf_pricing),
+    BF_ROWS(framework_fields),
+    .doc = "What the gateway knows of models.",
+};

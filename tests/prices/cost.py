@@ -1,0 +1,83 @@
+"""What a request costs, worked out again: by the words of the rules, in fractions, sharing nothing with the gateway."""
+
+import json
+from fractions import Fraction
+
+IDENTITY = {"sample_spec", "date", "note"}
+PROVIDERS = {"cohere_chat": "cohere", "vertex_ai": "vertex", "vertex_ai-language-models": "vertex"}
+TEXT = {"chat", "completion", "responses"}
+GRAIN = Fraction(1, 10**12)
+
+
+def nearest(value, grain):
+    """Half up."""
+    return ((value / grain) + Fraction(1, 2)).__floor__()
+
+
+def load(path):
+    """{(provider, model): entry, model: entry} of a sheet in either form."""
+    found = {}
+    for key, entry in json.loads(path.read_text(), parse_float=Fraction, parse_int=Fraction).items():
+        if key in IDENTITY or entry.get("mode") not in TEXT | {"embedding"}:
+            continue
+        head, _, tail = key.partition("/")
+        said = entry.get("provider") or entry.get("litellm_provider")
+        provider = PROVIDERS.get(said, said) or (PROVIDERS.get(head, head) if tail else "")
+        model = tail if tail and PROVIDERS.get(head, head) == provider else key
+        entry = {k: Fraction(nearest(v, GRAIN)) * GRAIN if isinstance(v, Fraction) else v for k, v in entry.items()}
+        found.setdefault((provider, model), entry)
+        found.setdefault(key, entry)
+    return found
+
+
+def entry_of(sheet, provider, model):
+    entry = sheet.get((provider, model)) or sheet.get(model)
+    if entry is None:
+        entry = next(e for k, e in sheet.items() if k[0] == provider and e.get("base_model") == model)
+    if "input_cost_per_token" not in entry and "cost_per_request" not in entry:
+        return entry_of(sheet, provider, entry["base_model"])
+    return entry
+
+
+def rate(entry, field, tier, total):
+    """The rate of a token; None: the entry has no such rate."""
+    if tier == "flex" and field + "_flex" in entry:
+        return entry[field + "_flex"]
+    if tier == "batch" and field + "_batches" in entry:
+        return entry[field + "_batches"]
+    for size in (272, 200, 128):
+        if total > size * 1000:
+            step = f"{field}_above_{size}k_tokens"
+            if tier == "priority" and step + "_priority" in entry:
+                return entry[step + "_priority"]
+            if step in entry:
+                return entry[step]
+    if tier == "priority" and field + "_priority" in entry:
+        return entry[field + "_priority"]
+    return entry.get(field)
+
+
+def cost_nusd(sheet, request):
+    """Nano-dollars, rounded once."""
+    if request.get("cost_nusd", 0) > 0:
+        return request["cost_nusd"]
+    entry = entry_of(sheet, request["provider"], request["model"])
+    tier, prompt, completion = request.get("tier"), request["prompt"], request["completion"]
+
+    def price(field, otherwise=0):
+        value = rate(entry, field, tier, prompt + completion)
+        return otherwise if value is None else value
+
+    read = min(request.get("cached", 0), prompt)
+    written = min(request.get("written", 0), prompt - read)
+    hour = min(request.get("written_1hr", 0), written)
+    searches = entry.get("search_context_cost_per_query") or 0
+    if isinstance(searches, dict):
+        searches = Fraction(nearest(searches["search_context_size_medium"], GRAIN)) * GRAIN
+    plain = price("input_cost_per_token")
+    put = price("cache_creation_input_token_cost", plain)
+    dollars = ((prompt - read - written) * plain + read * price("cache_read_input_token_cost", plain)
+               + (written - hour) * put + hour * entry.get("cache_creation_input_token_cost_above_1hr", put)
+               + completion * price("output_cost_per_token") + request.get("searches", 0) * searches
+               + entry.get("cost_per_request", 0))
+    return nearest(dollars, Fraction(1, 10**9))
