@@ -149,6 +149,10 @@ int64_t exchange_cost_nusd(const struct exchange *x, uint64_t prompt, uint64_t c
 	usage.cached_read = cached;
 	if (x->spend.price)
 		nusd = bf_price_cost_nusd(x->spend.price, &usage);
+	if (x->spend.price && !x->tier_told && x->spend.tier != BF_TIER_STANDARD) {
+		usage.tier = x->spend.tier;
+		nusd = BF_MAX(nusd, bf_price_cost_nusd(x->spend.price, &usage));
+	}
 	return BF_MIN(nusd, SHM_METER_AMOUNT_MAX);
 }
 

@@ -181,9 +181,10 @@ struct exchange {
 	const struct bf_plan_key *virtual_key;    /* who asks; NULL: no key was given */
 	struct bf_plan_path limits; /* of the present target; in the plan or the arena */
 	struct exchange_spend spend;
-	/* What the provider says about the cost of this attempt, beside the record's tokens: the
-	 * provider begins it with spend.tier and fills it. */
+	/* What the provider says about the cost of this attempt, beside the record's tokens; the
+	 * record begins it. */
 	struct bf_price_usage paid;
+	bool tier_told; /* paid.tier is the provider's word, not what was asked for */
 	/*
 	 * What the gate found in the body, whose tape does not outlive its reading: the value of
 	 * `model` (its text is x->model, which changes with the target), the member `fallbacks`,
@@ -192,6 +193,7 @@ struct exchange {
 	struct exchange_edit model_edit, fallbacks_edit, usage_edit;
 	bool wants_stream, wants_usage_chunk;
 	uint32_t stream_events;   /* given to the client before this one; the provider counts */
+	bool forwarded;           /* an event went to the client: no way back */
 	struct bf_uuid id;        /* made at admission; a fallback's row has one of its own */
 	struct bf_uuid first_id;  /* of the primary: what the client is told */
 	struct call *call;        /* attempts; only gate/call looks at it */
@@ -256,8 +258,11 @@ void exchange_free_spares(struct worker *w);
  * (BF_E_FULL); -ENOMEM. */
 int exchange_add_body(struct exchange *x, const char *bytes, size_t len);
 
-/* What so many tokens and x->paid cost, as the provider says or at the price of x's present target:
- * nano-dollars, at most what a meter takes at once; 0: it has no price. */
+/*
+ * What so many tokens and x->paid cost, as the provider says or at the price of x's present target:
+ * nano-dollars, at most what a meter takes at once; 0: it has no price. Where the provider does not
+ * say at which tier it served, a tier that was asked for makes it dearer, never cheaper.
+ */
 int64_t exchange_cost_nusd(const struct exchange *x, uint64_t prompt, uint64_t completion,
 			   uint64_t cached);
 /* The most that so many tokens can cost there, which is what is reserved. */

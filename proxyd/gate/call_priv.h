@@ -37,7 +37,6 @@ struct call {
 	int64_t busy_until_ms; /* admission is tried again until then; 0: it does not wait */
 	/* The relay's, of the present attempt: */
 	bool is_stream; /* the upstream's head said so */
-	bool forwarded; /* an event went to the client: no way back */
 	/* and of the exchange: */
 	bool spoke;       /* something happened since the last look at the clock */
 	int64_t quiet_ms; /* since when nothing did */

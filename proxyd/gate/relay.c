@@ -71,7 +71,7 @@ static void relay_finish(struct exchange *x)
 static void relay_event(struct exchange *x, struct bf_slice logged, struct bf_slice sent)
 {
 	x->call->spoke = true;
-	x->call->forwarded = true;
+	x->forwarded = true;
 	relay_begin(x);
 	relay_keep_for_log(x, logged);
 	x->out->stream_event(x, sent);
@@ -132,7 +132,7 @@ static void relay_tell_failure(struct exchange *x, const struct exchange_outcome
 /* What was collected of an answer that cannot end must not pass for one. */
 static void relay_take_back(struct exchange *x)
 {
-	if (x->call->forwarded || x->answer_status > 299)
+	if (x->forwarded || x->answer_status > 299)
 		return;
 	x->answer_status = 0;
 	bf_buf_clear(&x->answer);
@@ -161,7 +161,7 @@ static void relay_failed(struct exchange *x, const struct exchange_outcome *outc
 	struct exchange_outcome last = *outcome;
 
 	relay_take_back(x);
-	if (x->call->forwarded)
+	if (x->forwarded)
 		call_failed(x, &last);
 	else if (call_again(x, &last))
 		return;

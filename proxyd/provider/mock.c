@@ -261,7 +261,6 @@ static void mock_start(struct provider *p, struct exchange *x)
 		x->sink->on_done(x, &outcome);
 		return;
 	}
-	x->paid = (struct bf_price_usage){.tier = x->spend.tier};
 	x->provider_call = call;
 	x->call_cancel = mock_cancel;
 	x->call_resume = mock_resume;

@@ -92,11 +92,12 @@ static void openai_note_stop(struct openai_call *call, struct bf_slice reason)
 	memcpy(r->stop_reason, reason.ptr, BF_MIN(reason.len, sizeof(r->stop_reason)));
 }
 
-/* The tier is as it was asked for while nothing else is told. */
+/* A tier that was told stays so when a later usage does not repeat it. */
 static void openai_paid(struct exchange *x, const struct openai_said *said)
 {
 	enum bf_service_tier tier = x->paid.tier;
 
+	x->tier_told = x->tier_told || said->service_tier.len;
 	x->paid = said->paid;
 	x->paid.tier = said->service_tier.len ? bf_service_tier_of(said->service_tier) : tier;
 }
@@ -437,7 +438,6 @@ void openai_call_start(struct provider *p, struct exchange *x)
 
 	x->answer_head = (struct bf_slice){NULL, 0};
 	x->retry_after_s = 0;
-	x->paid = (struct bf_price_usage){.tier = x->spend.tier};
 	if (!openai_family_serves(o->family, x->object)) {
 		openai_refuse_operation(p, x);
 		return;

@@ -43,17 +43,20 @@ static void charge_meters(struct exchange *x)
 	r->meter_count = shm_meter_names(&w->meters, x->inflight, r->meters, r->epochs);
 }
 
-void charge_row(struct exchange *x, bool ok)
+void charge_row(struct exchange *x, bool counts)
 {
 	struct shm_usage_record *r = &x->record;
 	uint64_t prompt = charge_tokens(r->prompt_tokens);
 	uint64_t completion = charge_tokens(r->completion_tokens);
 
-	r->cost_nusd = exchange_cost_nusd(x, prompt, completion, charge_tokens(r->cached_tokens));
+	/* What nobody answered has no price of its request either. */
+	if (counts || prompt || completion || x->paid.reported_nusd)
+		r->cost_nusd = exchange_cost_nusd(x, prompt, completion,
+						  charge_tokens(r->cached_tokens));
 	if (!x->spend.metered)
 		return;
 	r->tokens_charged = prompt + completion;
-	r->requests_charged = ok;
+	r->requests_charged = counts;
 	charge_meters(x);
 	charge_count(x);
 }

@@ -11,9 +11,9 @@
 uint64_t charge_tokens(uint64_t n);
 /*
  * The row is complete but for its charges: fills them in, and stores them in the entry, from where
- * a sweep would take them for row and meters alike. Needs w->governance. ok: the request went well,
- * so it counts as one.
+ * a sweep would take them for row and meters alike. Needs w->governance. counts: the request was
+ * served, so it counts as one. What was not, and took nothing, costs nothing.
  */
-void charge_row(struct exchange *x, bool ok);
+void charge_row(struct exchange *x, bool counts);
 /* The row was pushed: the meters are settled. Only while x->spend.metered, which ends here. */
 void charge_settle(struct exchange *x);

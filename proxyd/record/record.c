@@ -24,6 +24,13 @@ static void record_text(char *field, size_t size, struct bf_slice text)
 		memcpy(field, text.ptr, BF_MIN(text.len, size));
 }
 
+/* What an attempt before this one was told is not this one's. */
+static void record_forget_paid(struct exchange *x)
+{
+	x->paid = (struct bf_price_usage){.tier = BF_TIER_STANDARD};
+	x->tier_told = false;
+}
+
 /* What is recorded, and what has limits: the sweep must find either. */
 static bool record_wanted(const struct exchange *x)
 {
@@ -37,6 +44,7 @@ static void record_begin(struct exchange *x)
 	struct shm_usage_record *r = &x->record;
 	char parent[BF_UUID_TEXT_LEN + 1];
 
+	record_forget_paid(x);
 	r->started_wall_ns = x->started_wall_ns;
 	x->row_mono_ns = x->started_mono_ns;
 	r->fallback_index = x->target;
@@ -98,9 +106,18 @@ void record_attempt(struct exchange *x, uint32_t n)
 	record_key(x);
 	r->flags &= SHM_USAGE_STREAM;
 	r->first_byte_us = 0;
+	record_forget_paid(x);
 	if (x->inflight >= 0)
 		shm_inflight_rekey(x->worker->seg, x->worker->proc_slot, x->inflight, r);
 	record_progress(x, 0, 0, 0);
+}
+
+/* Of what is seen when this worker dies. A tier that was asked for does not make it cheaper. */
+static int64_t record_rate(const struct exchange *x, enum bf_price_kind kind)
+{
+	int64_t usual = bf_price_rate(x->spend.price, kind, BF_TIER_STANDARD, 0);
+
+	return BF_MAX(usual, bf_price_rate(x->spend.price, kind, x->spend.tier, 0));
 }
 
 bool record_open(struct exchange *x)
@@ -118,10 +135,9 @@ bool record_open(struct exchange *x)
 		if (x->inflight < 0)
 			return false;
 		if (x->spend.price)
-			shm_inflight_price(
-			    w->seg, w->proc_slot, x->inflight,
-			    bf_price_rate(x->spend.price, BF_PRICE_INPUT, x->spend.tier, 0),
-			    bf_price_rate(x->spend.price, BF_PRICE_OUTPUT, x->spend.tier, 0));
+			shm_inflight_price(w->seg, w->proc_slot, x->inflight,
+					   record_rate(x, BF_PRICE_INPUT),
+					   record_rate(x, BF_PRICE_OUTPUT));
 	}
 	x->admitted = true;
 	w->inflight++;
@@ -312,6 +328,13 @@ static void record_push(struct exchange *x)
 		shm_doorbell_ring(w->seg, w->doorbell_fd);
 }
 
+/* Was a request served? Who hangs up behind the first event has asked one all the same. */
+static bool record_counts(const struct exchange *x, const struct exchange_outcome *o)
+{
+	return !o->error_type ||
+	       (x->forwarded && strcmp(o->error_type, EXCHANGE_CLIENT_GONE) == 0);
+}
+
 void record_close(struct exchange *x, const struct exchange_outcome *outcome)
 {
 	struct worker *w = x->worker;
@@ -320,7 +343,7 @@ void record_close(struct exchange *x, const struct exchange_outcome *outcome)
 	x->admitted = false;
 	record_outcome(x, outcome);
 	if (w->governance)
-		charge_row(x, outcome->error_type == NULL);
+		charge_row(x, record_counts(x, outcome));
 	record_count(w, &x->record);
 	record_observe(w, &x->record);
 	if (x->inflight >= 0) {
