@@ -9,6 +9,8 @@
 #include <stdint.h>
 
 #include "common/ipc/frame.h"
+#include "common/ipc/messages_entity.h"
+#include "common/ipc/messages_logs.h"
 #include "common/schema/field.h"
 
 enum bf_msg_type {
@@ -50,15 +52,23 @@ enum bf_msg_type {
 	BF_MSG_LIMITS_GET = 34,   /* ctl -> writerd */
 	BF_MSG_LIMITS = 35,       /* reply: one page of them */
 	BF_MSG_CLOCK_ACCEPT = 36, /* ctl -> supervisor: the wall clock is right */
-	BF_MSG_TYPE_MAX = 37,
+	/* What is in force (common/snapshot). A base is kept until an overlay of it comes; that
+	 * puts both in force, and is answered when they are it everywhere. */
+	BF_MSG_SNAPSHOT_BASE = 37,    /* writerd -> supervisor */
+	BF_MSG_SNAPSHOT_OVERLAY = 38, /* writerd -> supervisor */
+	BF_MSG_SNAPSHOT_NEXT = 39,    /* supervisor -> proxyd, reader: map it */
+	BF_MSG_SNAPSHOT_TAKEN = 40,   /* reply to these three */
+	BF_MSG_SNAPSHOT_REFUSED = 41, /* reply: whoever refused it has logged why */
+	/* Entities: messages_entity.h. */
+	BF_MSG_ENTITY_CHANGE = 42, /* proxyd -> writerd */
+	BF_MSG_ENTITY_QUERY = 43,  /* proxyd -> reader */
+	BF_MSG_ENTITY_RESULT = 44, /* reply to both: JSON in a sealed memfd */
+	BF_MSG_TYPE_MAX = 45,
 };
 
 #define BF_STATUS_MAX_ITEMS 64u
 #define BF_DIAG_MAX_BYTES   4096u
 #define BF_ERROR_MAX_BYTES  512u
-#define BF_LOGS_MAX_LIMIT   1000u
-#define BF_LOGS_MAX_VALUES  32u /* of one filter */
-#define BF_LOGS_MAX_TEXT    256u
 #define BF_LIMITS_PAGE      32u
 #define BF_LIMITS_MAX_TEXT  128u
 /* Longest piece of a frame that fits into one TRACED message, whose own fields need the rest. */
@@ -130,41 +140,6 @@ struct bf_msg_traced {
 struct bf_msg_error {
 	int64_t code; /* of common/base/errors.def or -errno */
 	struct bf_slice text;
-};
-
-enum bf_logs_sort {
-	BF_LOGS_BY_TIMESTAMP,
-	BF_LOGS_BY_LATENCY,
-	BF_LOGS_BY_TOKENS,
-	BF_LOGS_BY_COST,
-};
-
-#define BF_LOGS_ANY INT64_MIN /* a bound that was not given */
-
-/* Which rows of the logs store: all conditions hold, and one of the values of each list. */
-struct bf_msg_logs_query {
-	/* Not empty: this row with its content, nothing else counts; the newest whose request_id it
-	 * is when no row has it as its id. */
-	struct bf_slice id;
-	struct bf_array providers, models, status, stop_reasons, error_types, objects,
-	    selected_key_ids, virtual_key_ids, team_ids, customer_ids;
-	struct bf_slice parent_request_id; /* "": any */
-	struct bf_slice request_id;        /* "": any; else the client's own */
-	struct bf_slice content_search;    /* "": any; else a piece of the content */
-	int64_t start_ms, end_ms;          /* wall clock; BF_LOGS_ANY */
-	int64_t min_latency_us, max_latency_us;
-	int64_t min_tokens, max_tokens;
-	int64_t min_cost_nusd, max_cost_nusd;
-	uint64_t limit, offset;
-	int32_t sort_by; /* enum bf_logs_sort */
-	bool ascending;
-};
-
-/* Names of enum bf_logs_sort, ended by NULL. */
-extern const char *const bf_logs_sorts[];
-
-struct bf_msg_logs_result {
-	uint64_t size; /* bytes of the memfd */
 };
 
 /* All that is given must hold. */

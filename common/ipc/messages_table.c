@@ -235,6 +235,14 @@ static const struct bf_table limits = TABLE("limits", bf_msg_limits, limits_fiel
 		.is_reply = true                                                      \
 	}
 
+#define SNAPSHOT_REPLY(label)                                                 \
+	{                                                                     \
+		.name = (label), .is_reply = true, .routes = {                \
+			ROUTE(ROLE(PROXYD) | ROLE(READER), ROLE(SUPERVISOR)), \
+			ROUTE(ROLE(SUPERVISOR), ROLE(WRITERD))                \
+		}                                                             \
+	}
+
 static const struct bf_msg_def defs[BF_MSG_TYPE_MAX] = {
     [BF_MSG_HELLO] = {.name = "hello",
 		      .body = &hello,
@@ -264,7 +272,8 @@ static const struct bf_msg_def defs[BF_MSG_TYPE_MAX] = {
     [BF_MSG_ERROR] = {.name = "error",
 		      .body = &error,
 		      .routes = {ROUTE(CHILDREN | ROLE(SUPERVISOR), ROLE(CTL)),
-				 ROUTE(ROLE(READER) | ROLE(SUPERVISOR), ROLE(PROXYD))},
+				 ROUTE(ROLE(READER) | ROLE(WRITERD) | ROLE(SUPERVISOR),
+				       ROLE(PROXYD))},
 		      .is_reply = true},
     [BF_MSG_LOGS_QUERY] = REQUEST("logs_query", &logs_query, ROLE(PROXYD), ROLE(READER)),
     [BF_MSG_LOGS_RESULT] = {.name = "logs_result",
@@ -275,6 +284,27 @@ static const struct bf_msg_def defs[BF_MSG_TYPE_MAX] = {
     [BF_MSG_LIMITS_GET] = REQUEST("limits_get", &limits_get, ROLE(CTL), ROLE(WRITERD)),
     [BF_MSG_LIMITS] = REPLY("limits", &limits, ROLE(WRITERD)),
     [BF_MSG_CLOCK_ACCEPT] = REQUEST("clock_accept", NULL, ROLE(CTL), ROLE(SUPERVISOR)),
+    [BF_MSG_SNAPSHOT_BASE] = {.name = "snapshot_base",
+			      .routes = {ROUTE(ROLE(WRITERD), ROLE(SUPERVISOR))},
+			      .with_fd = true},
+    [BF_MSG_SNAPSHOT_OVERLAY] = {.name = "snapshot_overlay",
+				 .routes = {ROUTE(ROLE(WRITERD), ROLE(SUPERVISOR))},
+				 .with_fd = true},
+    [BF_MSG_SNAPSHOT_NEXT] = {.name = "snapshot_next",
+			      .body = &bf_msg_snapshot_next_table,
+			      .routes = {ROUTE(ROLE(SUPERVISOR), ROLE(PROXYD) | ROLE(READER))},
+			      .with_fd = true},
+    [BF_MSG_SNAPSHOT_TAKEN] = SNAPSHOT_REPLY("snapshot_taken"),
+    [BF_MSG_SNAPSHOT_REFUSED] = SNAPSHOT_REPLY("snapshot_refused"),
+    [BF_MSG_ENTITY_CHANGE] =
+	REQUEST("entity_change", &bf_msg_entity_change_table, ROLE(PROXYD), ROLE(WRITERD)),
+    [BF_MSG_ENTITY_QUERY] =
+	REQUEST("entity_query", &bf_msg_entity_query_table, ROLE(PROXYD), ROLE(READER)),
+    [BF_MSG_ENTITY_RESULT] = {.name = "entity_result",
+			      .body = &bf_msg_entity_result_table,
+			      .routes = {ROUTE(ROLE(WRITERD) | ROLE(READER), ROLE(PROXYD))},
+			      .is_reply = true,
+			      .with_fd = true},
 };
 
 const struct bf_msg_def *bf_msg_def(uint16_t type)

@@ -1,0 +1,70 @@
+/*
+ * The registry of entities: what the management API changes, writerd stores and workers obey. One
+ * row a type; its table of fields is the one that the configuration file has for it. Usage is never
+ * part of an entity.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/slice.h"
+#include "common/schema/field.h"
+
+/* The numbers stand in snapshots and in the store. */
+enum bf_entity_type {
+	BF_ENTITY_CUSTOMER = 1,
+	BF_ENTITY_TEAM = 2,
+	BF_ENTITY_VIRTUAL_KEY = 3,
+	BF_ENTITY_RATE_LIMIT = 4,
+	BF_ENTITY_MODEL_CONFIG = 5,
+	BF_ENTITY_PROVIDER_LIMITS = 6, /* governance of a provider; its id is the provider's name */
+	BF_ENTITY_PRICING_OVERRIDE = 7,
+	BF_ENTITY_PROVIDER = 8,       /* with its keys; its id is its name */
+	BF_ENTITY_PRICING = 9,        /* a model's entry of the price sheet */
+	BF_ENTITY_MODEL_CATALOG = 10, /* what a provider said it has */
+	BF_ENTITY_CLIENT_CONFIG = 11, /* one: "client" */
+	BF_ENTITY_AUTH_CONFIG = 12,   /* one: "auth" */
+	BF_ENTITY_API_KEY = 13,       /* opens the management API */
+	BF_ENTITY_SESSION_END = 14, /* a session that was logged out, until it would have expired */
+	BF_ENTITY_TYPE_MAX = 15,
+};
+
+struct bf_entity_def {
+	const char *name;   /* "virtual_key": in the store, in messages, in answers */
+	const char *plural; /* "virtual_keys": in lists of answers */
+	const struct bf_table *table;
+	uint32_t id_offset,
+	    name_offset; /* of struct bf_slice members; name_offset 0: it has none */
+	bool sealed;     /* holds secrets: its body is encrypted wherever it leaves memory */
+	bool has_secret; /* is found by the hash of a secret that only its holder knows */
+	bool common;     /* every request depends on it: workers take it over as a whole */
+};
+
+/* NULL: there is no such type. */
+const struct bf_entity_def *bf_entity_def(uint32_t type);
+/* By name; 0: there is none. */
+uint32_t bf_entity_type_of(struct bf_slice name);
+
+#define BF_ENTITY_ID_MAX     128u
+#define BF_ENTITY_BODY_MAX   (256u << 10)
+#define BF_ENTITY_SECRET_LEN 32u /* HMAC-SHA256 with the snapshot's pepper */
+
+enum bf_entity_flag {
+	BF_ENTITY_DELETED = 1u << 0,     /* a tombstone: in an overlay it hides the base's */
+	BF_ENTITY_QUARANTINED = 1u << 1, /* names something that does not exist: it is blocked */
+	BF_ENTITY_FROM_FILE = 1u << 2,   /* as the configuration file has it */
+};
+
+/* One entity as it travels. Slices refer to whoever made it. */
+struct bf_entity {
+	uint32_t type;
+	uint32_t flags;   /* enum bf_entity_flag */
+	uint64_t version; /* grows with every change; never reused for an id */
+	int64_t created_ms, updated_ms;
+	struct bf_slice id;
+	struct bf_slice name;  /* for searches; may be empty */
+	struct bf_slice scope; /* by whom it is also found: the key of a model config; else empty */
+	struct bf_slice body;  /* bf_table_encode_mp() of its table, in clear; empty when deleted */
+	uint8_t secret[BF_ENTITY_SECRET_LEN]; /* def->has_secret: of its value; else zero */
+};
