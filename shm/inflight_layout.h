@@ -35,5 +35,5 @@ struct shm_inflight_entry {
 	_Atomic uint32_t key_now;
 	uint8_t reserved1[60];
 	struct shm_inflight_key keys[2];
-	uint8_t reserved2[384];
+	uint8_t reserved2[256];
 };

@@ -29,9 +29,9 @@
 #define SHM_INFLIGHT_WORDS (SHM_INFLIGHT_ENTRIES / 64u)
 
 #define SHM_SIZE(type, size) \
-	_Static_assert(sizeof(struct type) == (size), "layout 3: size of " #type)
+	_Static_assert(sizeof(struct type) == (size), "layout 4: size of " #type)
 #define SHM_AT(type, member, offset) \
-	_Static_assert(offsetof(struct type, member) == (offset), "layout 3: " #type "." #member)
+	_Static_assert(offsetof(struct type, member) == (offset), "layout 4: " #type "." #member)
 
 _Static_assert(sizeof(size_t) == 8, "the segment needs a 64-bit address space");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && sizeof(long long) == 8,
@@ -178,12 +178,12 @@ SHM_AT(shm_inflight_entry, started_wall_ns, 16);
 SHM_AT(shm_inflight_entry, flags, 24);
 SHM_AT(shm_inflight_entry, record, 64);
 SHM_AT(shm_inflight_entry, meter_state, 28);
-SHM_AT(shm_inflight_entry, meters, 1600);
-SHM_AT(shm_inflight_entry, input_pusd, 3200);
-SHM_AT(shm_inflight_entry, reserved_prices, 3216);
-SHM_AT(shm_inflight_entry, key_now, 3392);
-SHM_AT(shm_inflight_entry, keys, 3456);
-SHM_AT(shm_inflight_entry, reserved2, 3712);
+SHM_AT(shm_inflight_entry, meters, 1728);
+SHM_AT(shm_inflight_entry, input_pusd, 3328);
+SHM_AT(shm_inflight_entry, reserved_prices, 3344);
+SHM_AT(shm_inflight_entry, key_now, 3520);
+SHM_AT(shm_inflight_entry, keys, 3584);
+SHM_AT(shm_inflight_entry, reserved2, 3840);
 
 /*
  * How a provider's key fares: the one place that all workers write. Every word is a hint that
@@ -240,11 +240,11 @@ struct shm_store {
 	uint8_t content[SHM_CONTENT_RING_BYTES];
 	struct shm_inflight_entry inflight[SHM_INFLIGHT_ENTRIES];
 };
-SHM_SIZE(shm_store, 144703488);
+SHM_SIZE(shm_store, 153616384);
 SHM_AT(shm_store, usage, 0);
-SHM_AT(shm_store, overflow, 6291456);
-SHM_AT(shm_store, content, 106954752);
-SHM_AT(shm_store, inflight, 111149056);
+SHM_AT(shm_store, overflow, 6815744);
+SHM_AT(shm_store, content, 115867648);
+SHM_AT(shm_store, inflight, 120061952);
 _Static_assert(sizeof(struct shm_store) % SHM_CHUNK_BYTES == 0, "stores are chunk-aligned");
 _Static_assert(offsetof(struct shm_store, overflow) % SHM_CHUNK_BYTES == 0, "chunk-aligned");
 _Static_assert(offsetof(struct shm_store, content) % SHM_CHUNK_BYTES == 0, "chunk-aligned");
@@ -263,7 +263,7 @@ struct shm_layout {
 	struct shm_series_place series_places[SHM_SERIES];
 	struct shm_series_shard series[SHM_PROC_SLOTS];
 };
-SHM_SIZE(shm_layout, UINT64_C(1048576) + 64 * UINT64_C(144703488) + UINT64_C(134217728) + 1114112);
+SHM_SIZE(shm_layout, UINT64_C(1048576) + 64 * UINT64_C(153616384) + UINT64_C(134217728) + 1114112);
 SHM_AT(shm_layout, header, 0);
 SHM_AT(shm_layout, slots, 4096);
 SHM_AT(shm_layout, desks, 65536);

@@ -21,7 +21,7 @@
 #include "shm/ring.h"
 
 /* The least number of records that end where a chunk of pages does. */
-#define USAGE_CHUNK_RECORDS 128u
+#define USAGE_CHUNK_RECORDS 512u
 
 _Static_assert(USAGE_CHUNK_RECORDS *SHM_USAGE_RECORD_BYTES % SHM_CHUNK_BYTES == 0,
 	       "given back by whole pages: none that holds a part of a record still waiting");

@@ -14,9 +14,9 @@
 #include "shm/meter.h"
 #include "shm/segment.h"
 
-#define SHM_USAGE_RECORD_BYTES     1536u
-#define SHM_USAGE_RING_RECORDS     4096u  /* 6 MiB per slot */
-#define SHM_USAGE_OVERFLOW_RECORDS 65536u /* 96 MiB per slot, sparse; given back when drained */
+#define SHM_USAGE_RECORD_BYTES     1664u
+#define SHM_USAGE_RING_RECORDS     4096u  /* 6.5 MiB per slot */
+#define SHM_USAGE_OVERFLOW_RECORDS 65536u /* 104 MiB per slot, sparse; given back when drained */
 
 enum shm_usage_flag {
 	SHM_USAGE_STREAM = 1 << 0,
@@ -73,13 +73,16 @@ struct shm_usage_record {
 	uint64_t tokens_charged; /* cost_nusd for money */
 	uint32_t requests_charged;
 	uint32_t meter_count;
+	/* Of its worker's configuration when it began: whose limits it met. Ids are never longer, a
+	 * name may be. */
 	char virtual_key_id[64];
 	char virtual_key_name[64];
+	char team_id[64], customer_id[64];
 	uint32_t meters[SHM_METERS_PER_REQUEST]; /* places in the segment */
 	uint32_t epochs[SHM_METERS_PER_REQUEST]; /* the window of each that was charged */
 	uint8_t reserved1[56];
 };
-_Static_assert(sizeof(struct shm_usage_record) == SHM_USAGE_RECORD_BYTES, "usage record, layout 3");
+_Static_assert(sizeof(struct shm_usage_record) == SHM_USAGE_RECORD_BYTES, "usage record, layout 4");
 _Static_assert(sizeof(((struct shm_usage_record *)0)->request_id) == 128,
 	       "as long as the longest that the front takes");
 

@@ -254,7 +254,7 @@ static int make_tables(struct limits *l, struct bf_err *err)
 	l->places = calloc((size_t)l->plan.limit_count + 1, sizeof(*l->places));
 	l->open = calloc((size_t)l->plan.limit_count + 1, sizeof(*l->open));
 	l->by_place = calloc(SHM_METERS, sizeof(*l->by_place));
-	if (!l->places || !l->open || !l->by_place || owners_init(&l->owners, &l->plan) < 0 ||
+	if (!l->places || !l->open || !l->by_place || owners_init(&l->owners, &l->config->governance) < 0 ||
 	    fold_init(&l->fold, l->seg) < 0)
 		return bf_err_set(err, -ENOMEM, "limits: out of memory");
 	l->fold.window_of = window_of;

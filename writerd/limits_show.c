@@ -17,23 +17,11 @@ static bool is_called(const struct bf_conf_owner *own, struct bf_slice what)
 	return what.len == 0 || bf_slice_eq(own->id, what) || bf_slice_eq(own->name, what);
 }
 
-static const struct bf_plan_key *key_of(const struct limits *l, const struct bf_limit *limit)
-{
-	const struct bf_plan_key *key =
-	    owners_find(&l->owners, row_id_cut(limit->rows.virtual_key_id));
-
-	/* Rows do not tell keys apart whose long ids begin alike; people do. */
-	return key && bf_slice_eq(key->conf->own.id, limit->rows.virtual_key_id) ? key : NULL;
-}
-
 static struct bf_slice key_name(const struct limits *l, const struct bf_limit *limit)
 {
-	const struct bf_plan_key *key;
-
 	if (limit->owner == BF_OWNER_VIRTUAL_KEY)
 		return limit->owner_name;
-	key = key_of(l, limit);
-	return key ? key->conf->own.name : (struct bf_slice){NULL, 0};
+	return owners_name(&l->owners, BF_OWNER_VIRTUAL_KEY, limit->rows.virtual_key_id);
 }
 
 static bool is_asked(const struct limits *l, const struct bf_limit *limit,

@@ -1,6 +1,7 @@
 /*
- * Whose a row is: the virtual keys of the plan by their ids, so that each row gets its team and its
- * customer by one look. Refers to the plan, which must outlive it.
+ * What owners of rows are called: keys, teams and customers of the configuration by their ids, so
+ * that each row gets the names by one look. Whose it is, the row knows itself. Refers to the
+ * configuration, which must outlive it.
  */
 #pragma once
 
@@ -9,19 +10,27 @@
 #include "common/govern/plan.h"
 #include "writerd/row.h"
 
-struct owners {
-	const struct bf_plan *plan;
-	uint32_t *places; /* 1 + number of the key; 0: none */
+/* Those of one kind. */
+struct owners_index {
+	const struct bf_array *list; /* each element begins with its struct bf_conf_owner */
+	size_t size;                 /* of an element */
+	uint32_t *places;            /* 1 + number of the element; 0: none */
 	uint32_t place_count;
 };
 
+struct owners {
+	struct owners_index kinds[BF_OWNER_COUNT]; /* none of those that are in no row */
+};
+
 /* 0 or -ENOMEM. */
-int owners_init(struct owners *o, const struct bf_plan *plan);
+int owners_init(struct owners *o, const struct bf_conf_governance *governance);
 void owners_done(struct owners *o);
 
-/* id as rows have it: its first bytes when it is longer. NULL: no such key. Of several keys whose
- * ids begin alike for that long, the first. */
-const struct bf_plan_key *owners_find(const struct owners *o, struct bf_slice id);
+/* Empty: there is none of this kind with this id. Of several the first. */
+struct bf_slice owners_name(const struct owners *o, enum bf_owner kind, struct bf_slice id);
 
-/* Team and customer of a rendered row; none (and o may be NULL) when its key is not known. */
+/*
+ * Names of a rendered row's team and customer, and that of its key whole where the record had no
+ * room for it. None (and o may be NULL) of those that the configuration does not know any more.
+ */
 void owners_fill(const struct owners *o, struct row *row);

@@ -175,6 +175,16 @@ static void render_numbers(const struct shm_usage_record *record, struct row *ro
 	row->charged_requests = record->requests_charged;
 }
 
+static void render_owners(const struct shm_usage_record *record, struct row *row)
+{
+	copy_field(row->virtual_key_id, record->virtual_key_id, sizeof(record->virtual_key_id));
+	copy_field(row->team_id, record->team_id, sizeof(record->team_id));
+	copy_field(row->customer_id, record->customer_id, sizeof(record->customer_id));
+	copy_field(row->virtual_key_name, record->virtual_key_name,
+		   sizeof(record->virtual_key_name));
+	row->team_name = row->customer_name = (struct bf_slice){NULL, 0};
+}
+
 /* Whether it was a stream is a column of its own. */
 static const char *object_name(unsigned object)
 {
@@ -212,11 +222,7 @@ void row_render(const struct shm_usage_record *record, struct bf_slice input,
 	copy_field(row->stop_reason, record->stop_reason, sizeof(record->stop_reason));
 	copy_field(row->request_id, record->request_id, sizeof(record->request_id));
 	copy_field(row->parent_id, record->parent_id, sizeof(record->parent_id));
-	copy_field(row->virtual_key_id, record->virtual_key_id, sizeof(record->virtual_key_id));
-	copy_field(row->virtual_key_name, record->virtual_key_name,
-		   sizeof(record->virtual_key_name));
-	row->team_id = row->team_name = row->customer_id = row->customer_name =
-	    (struct bf_slice){NULL, 0};
+	render_owners(record, row);
 	copy_field(row->attempt_trail, record->attempt_trail, sizeof(record->attempt_trail));
 	render_numbers(record, row);
 	render_error(record, row);

@@ -10,8 +10,9 @@
 #include "common/base/slice.h"
 #include "shm/usage.h"
 
-#define ROW_TIME_LEN     24 /* 2026-11-21T10:00:00.123Z */
-#define ROW_KEY_ID_LEN   64 /* of virtual_key_id: the first bytes of a longer one */
+#define ROW_TIME_LEN     24  /* 2026-11-21T10:00:00.123Z */
+#define ROW_OWNER_ID_LEN 64  /* the loader takes no longer ones */
+#define ROW_NAME_LEN     128 /* nor longer names */
 #define ROW_PROVIDER_LEN 32
 #define ROW_MODEL_LEN    96
 #define ROW_ERROR_MAX    1024 /* both texts, every byte escaped, fit */
@@ -30,8 +31,11 @@ struct row {
 	int64_t latency_us, first_byte_us; /* first_byte_us 0: there was none */
 	int64_t prompt_tokens, completion_tokens, total_tokens, cached_tokens;
 	int64_t cost_nusd;
-	char virtual_key_id[ROW_KEY_ID_LEN + 1], virtual_key_name[65];  /* "": none */
-	struct bf_slice team_id, team_name, customer_id, customer_name; /* whole; empty: none */
+	/* "": none */
+	char virtual_key_id[ROW_OWNER_ID_LEN + 1], team_id[ROW_OWNER_ID_LEN + 1],
+	    customer_id[ROW_OWNER_ID_LEN + 1];
+	char virtual_key_name[ROW_NAME_LEN + 1];
+	struct bf_slice team_name, customer_name; /* empty: not known */
 	int64_t charged_tokens, charged_requests; /* what its meters were charged */
 	const char *error_type; /* a class of common/base/error_class.h; NULL: no error */
 	char error_details[ROW_ERROR_MAX]; /* JSON; "" when there was no error */
@@ -47,20 +51,16 @@ void row_scratch_init(struct row_scratch *s);
 void row_scratch_done(struct row_scratch *s);
 
 /*
- * Never fails, whatever the record holds: the worker that wrote it is not trusted. Whose it is
- * stands in the configuration: owners_fill() says it afterwards. Texts are cut at
+ * Never fails, whatever the record holds: the worker that wrote it is not trusted. What its owners
+ * are called stands in the configuration: owners_fill() says it afterwards. Texts are cut at
  * their first NUL and at a torn UTF-8 sequence, numbers are brought into range. input and output
  * may be empty (ptr NULL); the row refers to them or to the scratch until the next call.
  */
 void row_render(const struct shm_usage_record *record, struct bf_slice input,
 		struct bf_slice output, struct row_scratch *scratch, struct row *ret_row);
 
-/* As a field of so many bytes holds it; that of virtual_key_id. */
+/* As a field of so many bytes holds it. */
 struct bf_slice row_text_cut(struct bf_slice text, size_t most);
-static inline struct bf_slice row_id_cut(struct bf_slice id)
-{
-	return row_text_cut(id, ROW_KEY_ID_LEN);
-}
 
 /* Length without a sequence that the last byte leaves unfinished: a text that was cut to its field.
  */

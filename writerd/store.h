@@ -59,7 +59,7 @@ struct owners;
 
 struct store {
 	const struct store_ops *ops;
-	const struct owners *owners; /* whose rows are; NULL: rows have no team and no customer */
+	const struct owners *owners; /* what those are called whose rows are; NULL: not known */
 };
 
 struct store_item {

@@ -254,9 +254,9 @@ static void bind_row(struct binder *b, const struct store_sqlite *s, const struc
 	bind_filled(b, bf_slice_from(row->virtual_key_name));
 	bind_int(b, row->charged_tokens);
 	bind_int(b, row->charged_requests);
-	bind_filled(b, row->team_id);
+	bind_filled(b, bf_slice_from(row->team_id));
 	bind_filled(b, row->team_name);
-	bind_filled(b, row->customer_id);
+	bind_filled(b, bf_slice_from(row->customer_id));
 	bind_filled(b, row->customer_name);
 }
 

@@ -92,9 +92,9 @@ static int bind(sqlite3_stmt *st, const struct bf_slice *texts, unsigned filter,
 int charged_sum(struct charged *c, sqlite3 *db, const struct bf_limit_rows *rows, uint32_t quantity,
 		const char *from, const char *until, int64_t *ret_sum)
 {
-	/* As rows have them. Those of teams and customers are not cut. */
+	/* As rows have them: no id is longer than theirs. */
 	const struct bf_slice texts[BF_ARRAY_LEN(conditions)] = {
-	    row_id_cut(rows->virtual_key_id),
+	    rows->virtual_key_id,
 	    rows->team_id,
 	    rows->customer_id,
 	    row_text_cut(rows->provider, ROW_PROVIDER_LEN),

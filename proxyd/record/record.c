@@ -61,6 +61,17 @@ static void record_begin(struct exchange *x)
 	record_text(r->parent_id, sizeof(r->parent_id), bf_slice_from(parent));
 }
 
+/* Who pays: as this worker's plan has it, which is what the limits go by. */
+static void record_owners(struct shm_usage_record *r, const struct bf_plan_key *key)
+{
+	record_text(r->virtual_key_id, sizeof(r->virtual_key_id), key->conf->own.id);
+	record_text(r->virtual_key_name, sizeof(r->virtual_key_name), key->conf->own.name);
+	if (key->team_conf)
+		record_text(r->team_id, sizeof(r->team_id), key->team_conf->own.id);
+	if (key->customer_conf)
+		record_text(r->customer_id, sizeof(r->customer_id), key->customer_conf->own.id);
+}
+
 static void record_fill(struct exchange *x)
 {
 	struct shm_usage_record *r = &x->record;
@@ -73,11 +84,8 @@ static void record_fill(struct exchange *x)
 	r->incarnation = x->worker->incarnation;
 	record_text(r->provider, sizeof(r->provider), x->provider);
 	record_text(r->model, sizeof(r->model), x->model);
-	if (!x->virtual_key)
-		return;
-	record_text(r->virtual_key_id, sizeof(r->virtual_key_id), x->virtual_key->conf->own.id);
-	record_text(r->virtual_key_name, sizeof(r->virtual_key_name),
-		    x->virtual_key->conf->own.name);
+	if (x->virtual_key)
+		record_owners(r, x->virtual_key);
 }
 
 static void record_gauge(const struct worker *w)
@@ -331,8 +339,7 @@ static void record_push(struct exchange *x)
 /* Was a request served? Who hangs up behind the first event has asked one all the same. */
 static bool record_counts(const struct exchange *x, const struct exchange_outcome *o)
 {
-	return !o->error_type ||
-	       (x->forwarded && strcmp(o->error_type, EXCHANGE_CLIENT_GONE) == 0);
+	return !o->error_type || (x->forwarded && strcmp(o->error_type, EXCHANGE_CLIENT_GONE) == 0);
 }
 
 void record_close(struct exchange *x, const struct exchange_outcome *outcome)

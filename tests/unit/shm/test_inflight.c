@@ -87,12 +87,20 @@ static void swept_record_says_what_happened(void **state)
 
 	r.started_wall_ns = 1000000000;
 	r.flags = SHM_USAGE_STREAM;
+	memset(r.virtual_key_id, 'k', sizeof(r.virtual_key_id));
+	memset(r.virtual_key_name, 'n', sizeof(r.virtual_key_name));
+	memset(r.team_id, 't', sizeof(r.team_id));
+	memset(r.customer_id, 'c', sizeof(r.customer_id));
 	i = shm_inflight_begin(&f->seg, f->p, &r);
 	shm_inflight_progress(&f->seg, f->p, i, 100, 7, SHM_USAGE_STREAM);
 	shm_slot_dead(&f->seg, f->p);
 	assert_int_equal(shm_inflight_sweep(&f->seg, f->p, -5, 3000000000, &got), i);
 	assert_memory_equal(got.id, r.id, 16);
 	assert_string_equal(got.model, r.model);
+	assert_memory_equal(got.virtual_key_id, r.virtual_key_id, sizeof(r.virtual_key_id));
+	assert_memory_equal(got.virtual_key_name, r.virtual_key_name, sizeof(r.virtual_key_name));
+	assert_memory_equal(got.team_id, r.team_id, sizeof(r.team_id));
+	assert_memory_equal(got.customer_id, r.customer_id, sizeof(r.customer_id));
 	assert_int_equal(got.prompt_tokens, 100);
 	assert_int_equal(got.completion_tokens, 12); /* what was there at begin is more */
 	assert_int_equal(got.flags, SHM_USAGE_STREAM | SHM_USAGE_CRASHED | SHM_USAGE_ESTIMATED);

@@ -103,16 +103,16 @@ static void a_changed_window_keeps_what_was_used(void **state)
 	}
 }
 
-/* A row keeps 64 bytes of an id. */
+/* A row keeps the longest id that there is. */
 static void a_long_id(void **state)
 {
-	static char id[101];
+	static char id[ROW_OWNER_ID_LEN + 1];
 	struct bf_config config = config_of(1);
 	struct limits l;
 
 	(void)state;
-	memset(id, 'k', 100);
-	keys[0].own.id = (struct bf_slice){id, 100};
+	memset(id, 'k', ROW_OWNER_ID_LEN);
+	keys[0].own.id = bf_slice_from(id);
 	charge(1, id, wall_ns, 40);
 	start(&l, &config, store);
 	assert_int_equal(value_of(&l, id, BF_QUANTITY_TOKENS), 40);

@@ -78,6 +78,10 @@ static void request(struct limits *l, uint32_t n, uint32_t key, const char *mode
 			       epoch_of(path.items[i]));
 	if (of)
 		memcpy(r.virtual_key_id, of->conf->own.id.ptr, of->conf->own.id.len);
+	if (of && of->team_conf)
+		memcpy(r.team_id, of->team_conf->own.id.ptr, of->team_conf->own.id.len);
+	if (of && of->customer_conf)
+		memcpy(r.customer_id, of->customer_conf->own.id.ptr, of->customer_conf->own.id.len);
 	memset(r.model, 0, sizeof(r.model));
 	memcpy(r.model, model, strlen(model));
 	r.started_wall_ns = wall_ns;

@@ -1,4 +1,4 @@
-/* Whose rows are: found by the id that a row has, whatever it is. */
+/* What those are called whose rows are: by the ids that rows have, whatever these are. */
 #include "tests/unit/writerd/crafted.h"
 
 #include "common/base/macros.h"
@@ -6,118 +6,129 @@
 #include "writerd/store_sqlite_search.h"
 
 #define MANY     10000u
-#define ID_BYTES 128
+#define ID_BYTES 80
 
-static struct bf_conf_team blue = {.own = {.id = {"t-blue", 6}, .name = {"blue", 4}}};
-static struct bf_conf_customer acme = {.own = {.id = {"c-acme", 6}, .name = {"acme", 4}}};
-static struct bf_conf_virtual_key confs[MANY];
-static struct bf_plan_key keys[MANY];
+#define SIXTY "sixty bytes of a name that is longer than a record has room "
+
+static struct bf_conf_team teams[] = {
+    {.own = {.id = {"t-blue", 6}, .name = {"blue", 4}}},
+    {.own = {.id = {"same", 4}, .name = {"a team", 6}}},
+};
+static struct bf_conf_customer customers[] = {
+    {.own = {.id = {"c-acme", 6}, .name = {"acme", 4}}},
+    {.own = {.id = {"same", 4}, .name = {"a customer", 10}}},
+};
+static struct bf_conf_virtual_key keys[MANY];
 static char ids[MANY][ID_BYTES];
 static struct owners owners;
 
-static struct bf_plan plan_of(uint32_t count)
+static struct bf_conf_governance known(uint32_t key_count)
 {
-	for (uint32_t i = 0; i < count; i++) {
-		confs[i].own.id = bf_slice_from(ids[i]);
-		keys[i] = (struct bf_plan_key){.conf = &confs[i]};
-	}
-	return (struct bf_plan){.keys = keys, .key_count = count};
+	for (uint32_t i = 0; i < key_count; i++)
+		keys[i].own = (struct bf_conf_owner){.id = bf_slice_from(ids[i]),
+						     .name = bf_slice_from(ids[i])};
+	return (struct bf_conf_governance){
+	    .teams = {teams, BF_ARRAY_LEN(teams)},
+	    .customers = {customers, BF_ARRAY_LEN(customers)},
+	    .virtual_keys = {keys, key_count},
+	};
 }
 
-static struct row row_of(const char *id)
+/* Filled in place. */
+static void name_row(struct row *row, const char *key_id, const char *key_name, const char *team,
+		     const char *customer)
 {
-	struct row row = {.team_id = {NULL, 0}};
-
-	memcpy(row.virtual_key_id, id, strnlen(id, ROW_KEY_ID_LEN));
-	owners_fill(&owners, &row);
-	return row;
+	memset(row, 0, sizeof(*row));
+	(void)snprintf(row->virtual_key_id, sizeof(row->virtual_key_id), "%s", key_id);
+	(void)snprintf(row->virtual_key_name, sizeof(row->virtual_key_name), "%s", key_name);
+	(void)snprintf(row->team_id, sizeof(row->team_id), "%s", team);
+	(void)snprintf(row->customer_id, sizeof(row->customer_id), "%s", customer);
+	owners_fill(&owners, row);
 }
 
-static void a_row_has_the_owners_of_its_key(void **state)
+static void a_row_has_the_names_of_its_owners(void **state)
 {
-	struct bf_plan plan;
+	struct bf_conf_governance g = known(0);
 	struct row row;
 
 	(void)state;
-	(void)snprintf(ids[0], sizeof(ids[0]), "alone");
-	(void)snprintf(ids[1], sizeof(ids[1]), "of a team");
-	(void)snprintf(ids[2], sizeof(ids[2]), "of a customer");
-	plan = plan_of(3);
-	keys[1].team_conf = &blue;
-	keys[1].customer_conf = &acme;
-	keys[2].customer_conf = &acme;
-	assert_int_equal(owners_init(&owners, &plan), 0);
-	row = row_of("alone");
-	assert_int_equal(row.team_id.len + row.customer_id.len, 0);
-	row = row_of("of a team");
-	assert_true(bf_slice_is(row.team_id, "t-blue") && bf_slice_is(row.team_name, "blue"));
-	assert_true(bf_slice_is(row.customer_id, "c-acme") &&
-		    bf_slice_is(row.customer_name, "acme"));
-	row = row_of("of a customer");
-	assert_int_equal(row.team_id.len + row.team_name.len, 0);
-	assert_true(bf_slice_is(row.customer_id, "c-acme"));
-	row = row_of("of nobody");
-	assert_int_equal(row.team_id.len + row.customer_id.len, 0);
-	row = row_of("");
-	assert_int_equal(row.team_id.len + row.customer_id.len, 0);
+	assert_int_equal(owners_init(&owners, &g), 0);
+	name_row(&row, "", "", "t-blue", "c-acme");
+	assert_true(bf_slice_is(row.team_name, "blue") && bf_slice_is(row.customer_name, "acme"));
+	name_row(&row, "", "", "same", "same");
+	assert_true(bf_slice_is(row.team_name, "a team") &&
+		    bf_slice_is(row.customer_name, "a customer"));
+	name_row(&row, "", "", "", "c-acme");
+	assert_int_equal(row.team_name.len, 0);
+	/* Of a plan before this one: its rows stay its own. */
+	name_row(&row, "gone", "as it was", "t-gone", "T-BLUE");
+	assert_int_equal(row.team_name.len + row.customer_name.len, 0);
+	assert_string_equal(row.team_id, "t-gone");
+	assert_string_equal(row.customer_id, "T-BLUE");
+	assert_string_equal(row.virtual_key_name, "as it was");
 	owners_done(&owners);
-	/* Before there is a plan, and after it. */
-	row = row_of("of a team");
-	assert_int_equal(row.team_id.len, 0);
+	/* Before there is a configuration, and after it. */
+	name_row(&row, "", "", "t-blue", "");
+	assert_int_equal(row.team_name.len, 0);
 	owners_fill(NULL, &row);
-	assert_int_equal(row.team_id.len, 0);
+	assert_int_equal(row.team_name.len, 0);
 }
 
-/* A row keeps 64 bytes of an id, and no half of a letter. */
-static void long_ids(void **state)
+/* The record has 64 bytes of a key's name, and no half of a letter. */
+static void names_that_were_cut_are_whole(void **state)
 {
-	struct bf_plan plan;
-	char cut[ID_BYTES];
+	struct bf_conf_governance g;
+	struct row row;
 
 	(void)state;
-	memset(ids[0], 'k', 100);
-	ids[0][100] = '\0';
-	memset(ids[1], 'l', 63);
-	(void)snprintf(ids[1] + 63, sizeof(ids[1]) - 63, "\xc3\xa9t\xc3\xa9");
-	plan = plan_of(2);
-	keys[0].team_conf = &blue;
-	keys[1].customer_conf = &acme;
-	assert_int_equal(owners_init(&owners, &plan), 0);
-	(void)snprintf(cut, sizeof(cut), "%.64s", ids[0]);
-	assert_true(bf_slice_is(row_of(cut).team_id, "t-blue"));
-	(void)snprintf(cut, sizeof(cut), "%.63s", ids[1]);
-	assert_true(bf_slice_is(row_of(cut).customer_id, "c-acme"));
-	assert_ptr_equal(owners_find(&owners, row_id_cut(confs[1].own.id)), &keys[1]);
-	(void)snprintf(cut, sizeof(cut), "%.63s", ids[0]);
-	assert_int_equal(row_of(cut).team_id.len, 0);
+	(void)snprintf(ids[0], sizeof(ids[0]), "k");
+	(void)snprintf(ids[1], sizeof(ids[1]), "l");
+	g = known(2);
+	keys[0].own.name = BF_SLICE_LIT(SIXTY "for it");
+	keys[1].own.name = BF_SLICE_LIT(SIXTY "of\xf0\x9f\x99\x82");
+	assert_int_equal(owners_init(&owners, &g), 0);
+	name_row(&row, "k", SIXTY "for ", "", "");
+	assert_string_equal(row.virtual_key_name, SIXTY "for it");
+	name_row(&row, "l", SIXTY "of", "", "");
+	assert_string_equal(row.virtual_key_name, SIXTY "of\xf0\x9f\x99\x82");
+	/* What was not cut, or is called otherwise by now, stays. */
+	name_row(&row, "k", "short", "", "");
+	assert_string_equal(row.virtual_key_name, "short");
+	name_row(&row, "l", SIXTY "for ", "", "");
+	assert_string_equal(row.virtual_key_name, SIXTY "for ");
 	owners_done(&owners);
 }
 
 static void each_of_many_is_found(void **state)
 {
-	struct bf_plan plan;
+	struct bf_conf_governance g;
 	struct owners none;
 
 	(void)state;
 	for (uint32_t i = 0; i < MANY; i++)
 		(void)snprintf(ids[i], sizeof(ids[i]), "vk-%u", i / 2 * 2);
-	plan = plan_of(MANY);
-	assert_int_equal(owners_init(&owners, &plan), 0);
-	assert_in_range(owners.place_count, 2 * MANY, 4 * MANY);
+	g = known(MANY);
+	assert_int_equal(owners_init(&owners, &g), 0);
+	assert_in_range(owners.kinds[BF_OWNER_VIRTUAL_KEY].place_count, 2 * MANY, 4 * MANY);
 	/* Twice the same: the first. */
 	for (uint32_t i = 0; i < MANY; i++)
-		assert_ptr_equal(owners_find(&owners, bf_slice_from(ids[i])), &keys[i / 2 * 2]);
-	assert_null(owners_find(&owners, BF_SLICE_LIT("vk-1")));
+		assert_ptr_equal(
+		    owners_name(&owners, BF_OWNER_VIRTUAL_KEY, bf_slice_from(ids[i])).ptr,
+		    ids[i / 2 * 2]);
+	assert_null(owners_name(&owners, BF_OWNER_VIRTUAL_KEY, BF_SLICE_LIT("vk-1")).ptr);
+	assert_null(owners_name(&owners, BF_OWNER_TEAM, BF_SLICE_LIT("vk-2")).ptr);
+	assert_null(owners_name(&owners, BF_OWNER_PROVIDER, BF_SLICE_LIT("vk-2")).ptr);
 	owners_done(&owners);
-	plan = plan_of(0);
-	assert_int_equal(owners_init(&none, &plan), 0);
-	assert_null(owners_find(&none, BF_SLICE_LIT("vk-1")));
+	g = known(0);
+	assert_int_equal(owners_init(&none, &g), 0);
+	assert_null(owners_name(&none, BF_OWNER_VIRTUAL_KEY, BF_SLICE_LIT("vk-2")).ptr);
 	owners_done(&none);
 }
 
 /* ---- in the store */
 
-static void put(struct store *store, uint32_t n, const char *id)
+static void put(struct store *store, uint32_t n, const char *key, const char *team,
+		const char *customer)
 {
 	struct shm_usage_record r = crafted_record(n);
 	const struct store_item item = {.record = &r};
@@ -125,7 +136,9 @@ static void put(struct store *store, uint32_t n, const char *id)
 	struct bf_err err = {0};
 	unsigned inserted = 0;
 
-	memcpy(r.virtual_key_id, id, strnlen(id, sizeof(r.virtual_key_id)));
+	(void)strncpy(r.virtual_key_id, key, sizeof(r.virtual_key_id) - 1);
+	(void)strncpy(r.team_id, team, sizeof(r.team_id) - 1);
+	(void)strncpy(r.customer_id, customer, sizeof(r.customer_id) - 1);
 	row_scratch_init(&scratch);
 	if (store_write(store, &item, 1, &scratch, NULL, &inserted, &err) < 0)
 		fail_msg("%s", err.text);
@@ -165,7 +178,7 @@ static void rows_are_found_by_their_owners(void **state)
 	};
 	static struct bf_slice wanted[] = {{"t-blue", 6}, {"c-acme", 6}};
 	struct bf_msg_logs_query q = any;
-	struct bf_plan plan;
+	struct bf_conf_governance g = known(0);
 	struct store *store;
 	struct search *s;
 	struct crafted c;
@@ -173,17 +186,12 @@ static void rows_are_found_by_their_owners(void **state)
 	(void)state;
 	crafted_init(&c);
 	store = crafted_store(&c);
-	(void)snprintf(ids[0], sizeof(ids[0]), "vk-1");
-	(void)snprintf(ids[1], sizeof(ids[1]), "vk-2");
-	plan = plan_of(2);
-	keys[0].team_conf = &blue;
-	keys[0].customer_conf = keys[1].customer_conf = &acme;
-	assert_int_equal(owners_init(&owners, &plan), 0);
+	assert_int_equal(owners_init(&owners, &g), 0);
 	store->owners = &owners;
-	put(store, 1, "vk-1");
-	put(store, 2, "vk-2");
-	put(store, 3, "vk-3");
-	put(store, 4, "");
+	put(store, 1, "vk-1", "t-blue", "c-acme");
+	put(store, 2, "vk-2", "", "c-acme");
+	put(store, 3, "vk-3", "", "");
+	put(store, 4, "", "", "");
 	s = search_new(c.path, NULL, NULL);
 	q.team_ids = (struct bf_array){wanted, 1};
 	expect(s, &q, 1,
@@ -207,8 +215,8 @@ static void rows_are_found_by_their_owners(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(a_row_has_the_owners_of_its_key),
-	    cmocka_unit_test(long_ids),
+	    cmocka_unit_test(a_row_has_the_names_of_its_owners),
+	    cmocka_unit_test(names_that_were_cut_are_whole),
 	    cmocka_unit_test(each_of_many_is_found),
 	    cmocka_unit_test(rows_are_found_by_their_owners),
 	};

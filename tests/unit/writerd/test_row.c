@@ -175,6 +175,35 @@ static void a_record_of_ones(void **state)
 	row_scratch_done(&scratch);
 }
 
+/* A record has room for whole ids: all of it may be used, and nothing beside it is. */
+static void owners_fill_their_fields(void **state)
+{
+	struct shm_usage_record r = honest();
+	struct row_scratch scratch;
+	struct row row;
+
+	(void)state;
+	row_scratch_init(&scratch);
+	row_render(&r, none, none, &scratch, &row);
+	assert_string_equal(row.virtual_key_id, "");
+	assert_string_equal(row.team_id, "");
+	assert_string_equal(row.customer_id, "");
+	memset(r.virtual_key_id, 'k', sizeof(r.virtual_key_id));
+	memset(r.virtual_key_name, 'n', sizeof(r.virtual_key_name));
+	memset(r.team_id, 't', sizeof(r.team_id));
+	memset(r.customer_id, 'c', sizeof(r.customer_id));
+	row_render(&r, none, none, &scratch, &row);
+	assert_int_equal(strspn(row.virtual_key_id, "k"), ROW_OWNER_ID_LEN);
+	assert_int_equal(strlen(row.virtual_key_id), ROW_OWNER_ID_LEN);
+	assert_int_equal(strspn(row.team_id, "t"), ROW_OWNER_ID_LEN);
+	assert_int_equal(strlen(row.team_id), ROW_OWNER_ID_LEN);
+	assert_int_equal(strspn(row.customer_id, "c"), ROW_OWNER_ID_LEN);
+	assert_int_equal(strlen(row.customer_id), ROW_OWNER_ID_LEN);
+	assert_int_equal(strlen(row.virtual_key_name), sizeof(r.virtual_key_name));
+	assert_int_equal(row.team_name.len + row.customer_name.len, 0);
+	row_scratch_done(&scratch);
+}
+
 static void the_ends_of_time(void **state)
 {
 	char out[ROW_TIME_LEN + 1];
@@ -276,6 +305,7 @@ int main(void)
 	    cmocka_unit_test(cut_contents_are_marked),
 	    cmocka_unit_test(a_record_of_ones),
 	    cmocka_unit_test(the_ends_of_time),
+	    cmocka_unit_test(owners_fill_their_fields),
 	    cmocka_unit_test(a_torn_character_is_left_out),
 	    cmocka_unit_test(nul_bytes_leave_bodies),
 	    cmocka_unit_test(errors_become_json),

@@ -3,7 +3,6 @@
 #include "tests/unit/writerd/crafted.h"
 
 #include "common/base/macros.h"
-#include "writerd/owners.h"
 #include "writerd/store.h"
 #include "writerd/store_sqlite_charged.h"
 
@@ -13,15 +12,15 @@ static struct crafted c;
 static struct store *store;
 static uint32_t written;
 
-static struct bf_conf_team blue = {.own.id = {"t-blue", 6}};
-static struct bf_conf_customer acme = {.own.id = {"c-acme", 6}};
-static struct bf_conf_virtual_key confs[] = {{.own.id = {"vk-1", 4}}, {.own.id = {"vk-2", 4}}};
-static struct bf_plan_key keys[] = {
-    {.conf = &confs[0], .team_conf = &blue, .customer_conf = &acme},
-    {.conf = &confs[1], .customer_conf = &acme},
-};
-static const struct bf_plan plan = {.keys = keys, .key_count = 2};
-static struct owners owners;
+/* Two keys of a customer, one of them of a team. */
+static void own(struct shm_usage_record *r, const char *key)
+{
+	(void)strncpy(r->virtual_key_id, key, sizeof(r->virtual_key_id) - 1);
+	if (strcmp(key, "vk-1") == 0)
+		memcpy(r->team_id, "t-blue", 6);
+	if (strcmp(key, "vk-1") == 0 || strcmp(key, "vk-2") == 0)
+		memcpy(r->customer_id, "c-acme", 6);
+}
 
 static void charge(const char *key, const char *provider, const char *model, uint32_t tokens)
 {
@@ -31,7 +30,7 @@ static void charge(const char *key, const char *provider, const char *model, uin
 	struct bf_err err = {0};
 	unsigned inserted;
 
-	memcpy(r.virtual_key_id, key, strnlen(key, sizeof(r.virtual_key_id)));
+	own(&r, key);
 	memset(r.provider, 0, sizeof(r.provider));
 	memset(r.model, 0, sizeof(r.model));
 	memcpy(r.provider, provider, strnlen(provider, sizeof(r.provider)));
@@ -52,8 +51,6 @@ static int setup(void **state)
 	written = 0;
 	crafted_init(&c);
 	store = crafted_store(&c);
-	assert_int_equal(owners_init(&owners, &plan), 0);
-	store->owners = &owners;
 	return 0;
 }
 
@@ -61,7 +58,6 @@ static int teardown(void **state)
 {
 	(void)state;
 	store->ops->close(store);
-	owners_done(&owners);
 	crafted_done(&c);
 	return 0;
 }

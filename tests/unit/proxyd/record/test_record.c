@@ -167,6 +167,39 @@ static void a_key_decides_about_content(void **state)
 	harness_close(&h);
 }
 
+/* Whose it is, as this worker's plan says: in the row, and in what the sweep would find. */
+static void a_row_has_the_owners_of_its_key(void **state)
+{
+	char id[sizeof(((struct shm_usage_record *)0)->team_id)]; /* as long as they get */
+	struct bf_conf_customer customer = {.own = {.id = {"c", 1}, .name = {"acme", 4}}};
+	struct bf_conf_team team = {.own = {.id = {id, sizeof(id)}, .name = {"blue", 4}}};
+	struct bf_conf_virtual_key conf = {.own = {.id = {id, sizeof(id)}, .name = {"key", 3}}};
+	const struct bf_plan_key keys[] = {
+	    {.conf = &conf, .team_conf = &team, .customer_conf = &customer},
+	    {.conf = &conf, .customer_conf = &customer},
+	};
+	struct harness h;
+
+	(void)state;
+	memset(id, 'k', sizeof(id));
+	harness_open(&h, NULL);
+	for (size_t i = 0; i < BF_ARRAY_LEN(keys); i++) {
+		struct exchange *x = exchange_new(&h.w);
+		assert_non_null(x);
+		x->virtual_key = &keys[i];
+		x->provider = BF_SLICE_LIT("mock");
+		assert_true(record_open(x));
+		assert_memory_equal(x->record.virtual_key_id, id, sizeof(id));
+		assert_string_equal(x->record.virtual_key_name, "key");
+		assert_int_equal(memcmp(x->record.team_id, id, sizeof(id)) == 0, i == 0);
+		assert_int_equal(x->record.team_id[0] == 0, i == 1);
+		assert_string_equal(x->record.customer_id, "c");
+		record_cancel(x);
+		exchange_free(x);
+	}
+	harness_close(&h);
+}
+
 static void slow_mock(struct bf_config *config)
 {
 	harness_mock(config)->mock_config.latency_ms = 500;
@@ -392,6 +425,7 @@ int main(void)
 	    cmocka_unit_test(refused_requests_have_no_row),
 	    cmocka_unit_test(logging_can_be_off),
 	    cmocka_unit_test(a_key_decides_about_content),
+	    cmocka_unit_test(a_row_has_the_owners_of_its_key),
 	    cmocka_unit_test(full_ring_refuses_and_loses_nothing),
 	    cmocka_unit_test(rows_are_counted_by_name),
 	    cmocka_unit_test(a_body_that_is_cut_says_so),
