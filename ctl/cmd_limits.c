@@ -202,24 +202,25 @@ static bool split_owner(const char *text, struct bf_msg_limits_get *get)
 /* Of one key, as a word or an option, and of one owner; CTL_USAGE with its line. */
 static int read_filter(struct ctl *ctl, struct ctl_args *args, struct bf_msg_limits_get *get)
 {
+	static const char owners[] =
+	    "KIND or KIND:ID, such as team or team:blue; KIND is provider, "
+	    "model_config, provider_config, virtual_key, team or customer";
 	const char *owner = NULL, *key = NULL, *word;
-	int with_owner = ctl_args_value(args, "--owner", &owner);
-	int with_key = ctl_args_value(args, "--virtual-key", &key);
-	int r;
+	int r = ctl_option(ctl, args, "--owner", owners, &owner);
 
+	if (r == CTL_OK)
+		r = ctl_option(ctl, args, "--virtual-key", "the id or the name of one", &key);
 	word = ctl_args_operand(args);
-	r = ctl_no_more(ctl, args);
+	if (r == CTL_OK)
+		r = ctl_no_more(ctl, args);
 	if (r != CTL_OK)
 		return r;
-	if (with_owner < 0 || (owner && !split_owner(owner, get)))
-		return ctl_fail(ctl, CTL_USAGE,
-				"--owner is KIND or KIND:ID, such as team or team:blue; KIND is "
-				"provider, model_config, provider_config, virtual_key, team or "
-				"customer");
+	if (owner && !split_owner(owner, get))
+		return ctl_fail(ctl, CTL_USAGE, "--owner is %s", owners);
 	if (word && key)
 		return ctl_fail(ctl, CTL_USAGE, "KEY and --virtual-key say the same: give one");
 	key = word ? word : key;
-	if (with_key < 0 || (key && (strlen(key) > BF_LIMITS_MAX_TEXT || key[0] == '\0')))
+	if (key && (strlen(key) > BF_LIMITS_MAX_TEXT || key[0] == '\0'))
 		return ctl_fail(ctl, CTL_USAGE, "KEY is the id or the name of a virtual key");
 	get->virtual_key = bf_slice_from(key ? key : "");
 	return CTL_OK;

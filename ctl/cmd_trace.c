@@ -24,14 +24,15 @@ static void on_signal(int signo BF_UNUSED)
 
 static int parse_count(struct ctl *ctl, struct ctl_args *args, uint64_t *ret_count)
 {
+	static const char what[] = "a number of frames, 1 or more";
 	const char *text = NULL;
-	int r = ctl_args_value(args, "--count", &text);
+	int r = ctl_option(ctl, args, "--count", what, &text);
 
 	*ret_count = 0;
-	if (r == 0)
-		return CTL_OK;
-	if (r < 0 || bf_parse_u64(bf_slice_from(text), ret_count) < 0 || *ret_count == 0)
-		return ctl_fail(ctl, CTL_USAGE, "--count needs a number of frames, 1 or more");
+	if (r != CTL_OK || !text)
+		return r;
+	if (bf_parse_u64(bf_slice_from(text), ret_count) < 0 || *ret_count == 0)
+		return ctl_fail(ctl, CTL_USAGE, "--count needs %s", what);
 	return CTL_OK;
 }
 

@@ -46,6 +46,13 @@ int ctl_run(int argc, char **argv, FILE *out, FILE *err);
 /* Prints "bifrostctl: TEXT" on err and returns code. */
 int ctl_fail(struct ctl *ctl, int code, const char *fmt, ...) BF_PRINTF(3, 4);
 
+/*
+ * Takes "--name VALUE" or "--name=VALUE" out, if it is there; what names such a value. CTL_USAGE
+ * with its line when there is no value, or when it stands there twice.
+ */
+int ctl_option(struct ctl *ctl, struct ctl_args *args, const char *name, const char *what,
+	       const char **ret_value);
+
 /* Complains about what is left in args; CTL_OK when nothing is. */
 int ctl_no_more(struct ctl *ctl, const struct ctl_args *args);
 

@@ -9,13 +9,16 @@
 
 #include "common/codec/utf8.h"
 
-/* C0, DEL, and C1 in its UTF-8 form (0xC2 0x80..0x9F). */
-static bool is_control(struct bf_slice text, size_t at)
+/* Bytes of the control character there: C0 and DEL one, C1 in its UTF-8 form (0xC2 0x80..0x9F) two;
+ * 0: it is none. */
+static size_t control_len(struct bf_slice text, size_t at)
 {
 	unsigned char c = (unsigned char)text.ptr[at];
-	unsigned char before = at ? (unsigned char)text.ptr[at - 1] : 0;
+	unsigned char next = at + 1 < text.len ? (unsigned char)text.ptr[at + 1] : 0;
 
-	return c < 0x20 || c == 0x7f || (before == 0xc2 && c >= 0x80 && c <= 0x9f);
+	if (c < 0x20 || c == 0x7f)
+		return 1;
+	return c == 0xc2 && next >= 0x80 && next <= 0x9f ? 2 : 0;
 }
 
 void ctl_print_text(FILE *out, struct bf_slice text)
@@ -24,8 +27,11 @@ void ctl_print_text(FILE *out, struct bf_slice text)
 
 	for (size_t i = 0; i < text.len; i++) {
 		unsigned char c = (unsigned char)text.ptr[i];
-		bool plain = !is_control(text, i) && (utf8 || c < 0x80);
+		size_t control = control_len(text, i);
+		bool plain = control == 0 && (utf8 || c < 0x80);
+
 		(void)fputc(plain ? c : '?', out);
+		i += control == 2;
 	}
 }
 

@@ -49,6 +49,19 @@ int ctl_fail(struct ctl *ctl, int code, const char *fmt, ...)
 	return code;
 }
 
+int ctl_option(struct ctl *ctl, struct ctl_args *args, const char *name, const char *what,
+	       const char **ret_value)
+{
+	const char *again;
+	int given = ctl_args_value(args, name, ret_value);
+
+	if (given < 0)
+		return ctl_fail(ctl, CTL_USAGE, "%s needs %s", name, what);
+	if (given && ctl_args_value(args, name, &again) != 0)
+		return ctl_fail(ctl, CTL_USAGE, "%s is given twice", name);
+	return CTL_OK;
+}
+
 int ctl_no_more(struct ctl *ctl, const struct ctl_args *args)
 {
 	if (args->count == 0)
@@ -118,12 +131,8 @@ static int dispatch(struct ctl *ctl, struct ctl_args *args)
 	}
 	ctl->json = ctl_args_flag(args, "--json");
 	ctl->runtime_dir = env && env[0] ? env : DEFAULT_RUNTIME_DIR;
-	int given = ctl_args_value(args, "--runtime-dir", &ctl->runtime_dir);
-	if (given < 0)
-		return ctl_fail(ctl, CTL_USAGE, "--runtime-dir needs a folder");
-	if (given && ctl_args_value(args, "--runtime-dir", &env) != 0)
-		return ctl_fail(ctl, CTL_USAGE, "--runtime-dir is given twice");
-	return run_command(ctl, args);
+	int r = ctl_option(ctl, args, "--runtime-dir", "a folder", &ctl->runtime_dir);
+	return r == CTL_OK ? run_command(ctl, args) : r;
 }
 
 int ctl_run(int argc, char **argv, FILE *out, FILE *err)

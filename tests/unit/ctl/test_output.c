@@ -37,7 +37,8 @@ static void test_control_characters_do_not(void **state BF_UNUSED)
 	/* CSI as one character (U+009B) */
 	prints(BF_SLICE_LIT("a\xc2\x9b"
 			    "2J"),
-	       "a\xc2?2J");
+	       "a?2J");
+	prints(BF_SLICE_LIT("\xc2\x80\xc2\x85n\xc2\x9f"), "??n?");
 	prints(BF_SLICE_LIT("a\xc2\xa0z"), "a\xc2\xa0z");
 	/* Not UTF-8: nothing above ASCII can be trusted. */
 	prints(BF_SLICE_LIT("\xff\x9bz\xc3\xbc"), "??z??");

@@ -31,6 +31,13 @@ static void test_usage_errors(void **state)
 	    {{"trace", "--count", "0"}, "--count needs"},
 	    {{"trace", "--count", "-1"}, "--count needs"},
 	    {{"trace", "--count=x"}, "--count needs"},
+	    {{"trace", "--count=1", "--count=2"}, "--count is given twice"},
+	    {{"limits", "--owner", ""}, "--owner needs"},
+	    {{"limits", "--owner="}, "--owner needs"},
+	    {{"limits", "--owner=team", "--owner", "team"}, "--owner is given twice"},
+	    {{"limits", "--owner=team", "--owner"}, "--owner is given twice"},
+	    {{"limits", "--virtual-key"}, "--virtual-key needs"},
+	    {{"limits", "--virtual-key=a", "--virtual-key=b"}, "--virtual-key is given twice"},
 	    {{"status", "--runtime-dir", "x"}, "--runtime-dir is given twice"},
 	    {{"status", "--runtime-dir"}, "--runtime-dir is given twice"},
 	};
