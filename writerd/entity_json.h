@@ -1,0 +1,34 @@
+/*
+ * Entities as the management API shows them: pure. The one place that writes their JSON, for the
+ * answers of writerd to changes and for those of the reader to questions.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/codec/json_writer.h"
+#include "common/govern/plan.h"
+#include "common/snapshot/entity.h"
+
+/* How a limit stands in its present window, in nano-dollars, tokens or requests. */
+struct entity_usage {
+	int64_t used; /* the sum of the rows */
+	int64_t held; /* reserved, or not yet in a row */
+	int64_t start_ms, end_ms;
+};
+
+struct entity_usages {
+	/* false: no meter counts it: what is known of its usage is left out. owner_id may be that
+	 * of a part of the entity: a provider config of a key. */
+	bool (*of)(void *ctx, struct bf_slice owner_id, struct bf_slice limit_id,
+		   enum bf_quantity quantity, struct entity_usage *ret_usage);
+	void *ctx;
+};
+
+/*
+ * Writes the whole object: every field of its table but secrets (a hint of their end at most),
+ * version, created_at, updated_at. object is what bf_entity_decode() made of e. usages may be NULL.
+ */
+void entity_json(struct bf_json_writer *w, const struct bf_entity_def *def,
+		 const struct bf_entity *e, const void *object, const struct entity_usages *usages);
