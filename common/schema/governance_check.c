@@ -114,9 +114,32 @@ int bf_model_config_check(const void *object, struct bf_err *err)
 	return 0;
 }
 
+static bool is_blank(char ch)
+{
+	return ch == ' ' || ch == '\t' || ch == '\n' || ch == '\r';
+}
+
+/* Blanks around a name are nobody's meaning, and would make it one that is never asked for. */
+static int strip(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err)
+{
+	struct bf_slice bare = *text;
+
+	while (bare.len && is_blank(bare.ptr[0]))
+		bare = (struct bf_slice){bare.ptr + 1, bare.len - 1};
+	while (bare.len && is_blank(bare.ptr[bare.len - 1]))
+		bare.len--;
+	if (bare.len == text->len)
+		return 0;
+	*text = bf_arena_dup(arena, bare);
+	return text->ptr ? 0 : bf_err_set(err, BF_E_LIMIT, "does not fit into memory");
+}
+
 int bf_settle_model_name(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err)
 {
-	(void)arena;
+	int r = strip(text, arena, err);
+
+	if (r < 0)
+		return r;
 	if (text->len == 0)
 		return bf_err_set(err, BF_E_SYNTAX, "is empty: name a model, or \"*\" for all");
 	if (bf_slice_starts(*text, BF_SLICE_LIT("regex:")))

@@ -108,38 +108,6 @@ static bool needs_key(const struct bf_conf_provider *p)
 	       !bf_url_is_loopback(p->network_config.base_url);
 }
 
-/* Names stand for themselves: a pattern would never match, and be listed as a model. */
-static int check_model_names(const struct bf_array *names, uint32_t key, const char *list,
-			     struct bf_err *err)
-{
-	const struct bf_slice *name = names->items;
-
-	for (uint32_t i = 0; i < names->count; i++) {
-		if (bf_slice_is(name[i], "*") || !name[i].len ||
-		    !memchr(name[i].ptr, '*', name[i].len))
-			continue;
-		return bf_err_set(err, BF_E_SYNTAX,
-				  "keys[%u].%s[%u]: \"%.*s\" is a pattern, and only whole names "
-				  "are matched: name each model, or \"*\" for all",
-				  key, list, i, BF_SLICE_FMT(name[i]));
-	}
-	return 0;
-}
-
-static int check_models(const struct bf_conf_provider *p, struct bf_err *err)
-{
-	const struct bf_conf_provider_key *keys = p->keys.items;
-	int r = 0;
-
-	for (uint32_t i = 0; i < p->keys.count && r == 0; i++) {
-		r = check_model_names(&keys[i].models, i, "models", err);
-		if (r == 0)
-			r = check_model_names(&keys[i].blacklisted_models, i, "blacklisted_models",
-					      err);
-	}
-	return r;
-}
-
 static int check_keys(const struct bf_conf_provider *p, struct bf_err *err)
 {
 	const struct bf_conf_provider_key *keys = p->keys.items;
@@ -194,7 +162,5 @@ int bf_provider_check(const void *object, struct bf_err *err)
 		r = check_mock(p, err);
 	if (r == 0)
 		r = check_url(p, err);
-	if (r == 0)
-		r = check_models(p, err);
 	return r < 0 ? r : check_keys(p, err);
 }

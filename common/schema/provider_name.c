@@ -43,6 +43,16 @@ bool bf_provider_kind_is_keyless(enum bf_provider_kind kind)
 	       kind == BF_PROVIDER_SGL;
 }
 
+bool bf_provider_names_vendors(struct bf_slice name)
+{
+	static const uint32_t kinds = 1u << BF_PROVIDER_OPENROUTER | 1u << BF_PROVIDER_GROQ |
+				      1u << BF_PROVIDER_FIREWORKS | 1u << BF_PROVIDER_NEBIUS |
+				      1u << BF_PROVIDER_PARASAIL | 1u << BF_PROVIDER_VLLM |
+				      1u << BF_PROVIDER_SGL;
+
+	return kinds >> bf_provider_kind_of(name) & 1;
+}
+
 bool bf_provider_is_known(struct bf_slice name)
 {
 	return bf_provider_kind_of(name) != BF_PROVIDER_CUSTOM;

@@ -32,5 +32,8 @@ enum bf_provider_kind bf_provider_kind_of(struct bf_slice name);
 /* "custom" for BF_PROVIDER_CUSTOM, which is no name that a file may rely on. */
 const char *bf_provider_kind_name(enum bf_provider_kind kind);
 
+/* Does it put vendors before the names of its models, as in "openai/gpt-4o"? */
+bool bf_provider_names_vendors(struct bf_slice name);
+
 /* Servers of one's own, which seldom ask for a key. */
 bool bf_provider_kind_is_keyless(enum bf_provider_kind kind);

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "common/base/macros.h"
+#include "common/schema/model_list.h"
 
 enum decide_state decide_state(const struct bf_conf_virtual_key *key, int64_t wall_ms)
 {
@@ -31,46 +32,6 @@ const struct bf_conf_provider_config *decide_config(const struct bf_conf_virtual
 	return NULL;
 }
 
-/* "provider/" off the front of a name. */
-static struct bf_slice without(struct bf_slice name, struct bf_slice provider)
-{
-	size_t n = provider.len + 1;
-
-	if (name.len <= n || name.ptr[provider.len] != '/' ||
-	    !bf_slice_starts_nocase(name, provider))
-		return name;
-	return (struct bf_slice){name.ptr + n, name.len - n};
-}
-
-bool decide_is_model(struct bf_slice listed, struct bf_slice provider, struct bf_slice model)
-{
-	const char *slash;
-
-	if (bf_slice_is(listed, "*"))
-		return true;
-	listed = without(listed, provider);
-	model = without(model, provider);
-	if (bf_slice_eq_nocase(listed, model))
-		return true;
-	slash = model.len ? memrchr(model.ptr, '/', model.len) : NULL;
-	if (!slash)
-		return false;
-	/* Only a name without a slash can be the rest of one. */
-	return bf_slice_eq_nocase(
-	    listed, (struct bf_slice){slash + 1, model.len - (size_t)(slash + 1 - model.ptr)});
-}
-
-static bool lists(const struct bf_array *list, struct bf_slice provider, struct bf_slice model)
-{
-	const struct bf_slice *names = list->items;
-
-	for (uint32_t i = 0; i < list->count; i++) {
-		if (decide_is_model(names[i], provider, model))
-			return true;
-	}
-	return false;
-}
-
 enum decide_verdict decide_target(const struct bf_conf_virtual_key *key, struct bf_slice provider,
 				  struct bf_slice model)
 {
@@ -81,10 +42,10 @@ enum decide_verdict decide_target(const struct bf_conf_virtual_key *key, struct 
 	config = decide_config(key, provider);
 	if (!config)
 		return key->allow_all_providers ? DECIDE_ALLOWED : DECIDE_OTHER_PROVIDER;
-	if (lists(&config->blacklisted_models, provider, model))
+	if (bf_models_deny(&config->blacklisted_models, provider, model))
 		return DECIDE_MODEL_DENIED;
-	return lists(&config->allowed_models, provider, model) ? DECIDE_ALLOWED
-							       : DECIDE_OTHER_MODEL;
+	return bf_models_allow(&config->allowed_models, provider, model) ? DECIDE_ALLOWED
+									 : DECIDE_OTHER_MODEL;
 }
 
 const struct bf_array *decide_key_ids(const struct bf_conf_virtual_key *key,

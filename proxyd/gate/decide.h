@@ -48,13 +48,6 @@ const struct bf_array *decide_key_ids(const struct bf_conf_virtual_key *key,
 const struct bf_conf_provider_config *decide_config(const struct bf_conf_virtual_key *key,
 						    struct bf_slice provider);
 
-/*
- * Is this name of a list the model's? Case does not matter, nor does the provider's name in front
- * of either; a name without a vendor is that of any vendor's: "gpt-4o" is openrouter's
- * "openai/gpt-4o" too. "*" is any.
- */
-bool decide_is_model(struct bf_slice listed, struct bf_slice provider, struct bf_slice model);
-
 #define DECIDE_TEXT 320
 
 /* One line for a person: whose fault it is and what to mend. */

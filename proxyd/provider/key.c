@@ -11,20 +11,10 @@
 
 #include "common/base/clock.h"
 #include "common/base/siphash.h"
+#include "common/schema/model_list.h"
 #include "proxyd/worker.h"
 
 /* ---- who may */
-
-static bool list_has(const struct bf_array *list, struct bf_slice model)
-{
-	const struct bf_slice *names = list->items;
-
-	for (uint32_t i = 0; i < list->count; i++) {
-		if (bf_slice_is(names[i], "*") || bf_slice_eq(names[i], model))
-			return true;
-	}
-	return false;
-}
 
 bool provider_key_is_sendable(const struct bf_conf_provider_key *key)
 {
@@ -55,9 +45,10 @@ static bool key_admits(const struct bf_conf_provider *p, const struct bf_conf_pr
 	if (key->vllm.model_name.len && !bf_slice_eq(key->vllm.model_name, model) &&
 	    bf_conf_key_server(p, key) == &key->vllm)
 		return false;
-	if (key->blacklisted_models.count && list_has(&key->blacklisted_models, model))
+	if (key->blacklisted_models.count &&
+	    bf_models_deny(&key->blacklisted_models, p->name, model))
 		return false;
-	return key->models.count == 0 || list_has(&key->models, model);
+	return key->models.count == 0 || bf_models_allow(&key->models, p->name, model);
 }
 
 /* Index of the pinned key; -1: there is none of that id or name. */
@@ -135,11 +126,19 @@ provider_key_candidates_of(const struct bf_conf_provider *p, const struct key_se
 			   const struct provider_key_pin *pin, struct key_set *ret_keys)
 {
 	enum provider_key_verdict all = provider_key_candidates(p, usable, model, pin, ret_keys);
+	bool pinned = pin->id.len || pin->name.len;
 	struct key_set listed;
 
-	if (!ids || all != PROVIDER_KEY_SOME)
+	if (!ids)
 		return all;
 	listed = provider_keys_listed(p, ids);
+	/* Whether there are other keys is nobody's business who may not use them. */
+	if (pinned && !key_set_has(&listed, key_pinned(p, pin))) {
+		*ret_keys = (struct key_set){{0}};
+		return PROVIDER_KEY_BLOCKED;
+	}
+	if (all != PROVIDER_KEY_SOME)
+		return all;
 	*ret_keys = key_set_common(ret_keys, &listed);
 	return key_set_next(ret_keys, 0) >= 0 ? PROVIDER_KEY_SOME : PROVIDER_KEY_BLOCKED;
 }

@@ -98,8 +98,8 @@ enum provider_key_verdict provider_key_candidates(const struct bf_conf_provider 
 						  struct key_set *ret_keys);
 /* The keys whose id or name is in a list of struct bf_slice. */
 struct key_set provider_keys_listed(const struct bf_conf_provider *p, const struct bf_array *ids);
-/* The same for who may use only the keys of a list (NULL: any), also when one is pinned:
- * PROVIDER_KEY_BLOCKED when only the list speaks against those that there are. */
+/* The same for who may use only the keys of a list (NULL: any): PROVIDER_KEY_BLOCKED when only the
+ * list speaks against those that there are, and for any pin that is not in it. */
 enum provider_key_verdict
 provider_key_candidates_of(const struct bf_conf_provider *p, const struct key_set *usable,
 			   const struct bf_array *ids, struct bf_slice model,

@@ -51,8 +51,8 @@ void charge_row(struct exchange *x, bool counts)
 
 	/* What nobody answered has no price of its request either. */
 	if (counts || prompt || completion || x->paid.reported_nusd)
-		r->cost_nusd = exchange_cost_nusd(x, prompt, completion,
-						  charge_tokens(r->cached_tokens));
+		r->cost_nusd =
+		    exchange_cost_nusd(x, prompt, completion, charge_tokens(r->cached_tokens));
 	if (!x->spend.metered)
 		return;
 	r->tokens_charged = prompt + completion;

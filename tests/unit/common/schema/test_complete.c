@@ -281,6 +281,8 @@ static void models_are_no_patterns(void **state)
 	    "providers: {groq: {keys: [{name: a, value: x, models: [m, 'only3*']}]}}\n",
 	    "keys[0].models[1]: \"only3*\" is a pattern, and only whole names are matched: "
 	    "name each model, or \"*\" for all");
+	bed_mentions("providers: {groq: {keys: [{name: a, value: x, models: [m, ' ']}]}}\n",
+		     "keys[0].models[1]: is empty: name a model, or \"*\" for all");
 	bed_mentions("providers: {groq: {keys: [{name: a, value: x}, {name: b, value: y, "
 		     "enabled: false, blacklisted_models: ['**']}]}}\n",
 		     "keys[1].blacklisted_models[0]: \"**\" is a pattern");

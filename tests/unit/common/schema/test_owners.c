@@ -26,7 +26,7 @@ static const char good[] =
     "      disable_content_logging: true\n"
     "      provider_configs:\n"
     "        - {id: pc-1, provider: groq, weight: 0.25, allowed_models: [llama, groq/x],\n"
-    "           blacklisted_models: [y], key_ids: [first, id-2], rate_limit_id: rl,\n"
+    "           blacklisted_models: [' y z '], key_ids: [first, id-2], rate_limit_id: rl,\n"
     "           budgets: [{max_limit: 2, reset_duration: 1d}]}\n"
     "        - {provider: mock, weight: ~, allowed_models: '*',\n"
     "           budget: {max_limit: 3, reset_duration: 1w}}\n"
@@ -184,6 +184,7 @@ static void what_keys_may_use(void **state)
 	assert_int_equal(groq->weight_micro, 250000);
 	assert_int_equal(groq->allowed_models.count, 2);
 	assert_int_equal(groq->blacklisted_models.count, 1);
+	assert_string_equal(AT(groq->blacklisted_models, bf_slice, 0)->ptr, "y z");
 	assert_int_equal(groq->key_ids.count, 2);
 	assert_int_equal(mock->weight_micro, BF_WEIGHT_NONE);
 	assert_int_equal(mock->blacklisted_models.count, 0);

@@ -104,34 +104,6 @@ static void every_pair_of_lists(void **state)
 	}
 }
 
-static const struct {
-	const char *listed, *provider, *model;
-	bool same;
-} names[] = {
-    {"m", "p", "m", true},     {"M-1", "p", "m-1", true},    {"m", "p", "m1", false},
-    {"m1", "p", "m", false},   {"p/m", "p", "m", true},      {"P/m", "p", "m", true},
-    {"m", "p", "p/m", true},   {"q/m", "p", "m", false}, /* another vendor's */
-    {"q/m", "p", "q/m", true}, {"p/q/m", "p", "q/m", true},  {"q/m", "p", "p/q/m", true},
-    {"m", "p", "q/m", true}, /* any vendor's */
-    {"m", "p", "r/q/m", true}, {"q/m", "p", "r/q/m", false}, {"m", "p", "q/mm", false},
-    {"m", "p", "m/q", false},  {"*", "p", "q/m", true},      {"*", "p", "", true},
-    {"m*", "p", "mm", false}, /* no pattern */
-    {"m", "p", "", false},     {"m", "p", "q/", false},      {"p/", "p", "m", false},
-    {"p", "p", "p", true},     {"pm", "p", "m", false},
-};
-
-static void names_of_models(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < BF_ARRAY_LEN(names); i++) {
-		if (decide_is_model(bf_slice_from(names[i].listed),
-				    bf_slice_from(names[i].provider),
-				    bf_slice_from(names[i].model)) != names[i].same)
-			fail_msg("%s at %s: %s", names[i].listed, names[i].provider,
-				 names[i].model);
-	}
-}
-
 static void keys_of_providers(void **state)
 {
 	static struct bf_slice ids[] = {BF_SLICE_INIT("k1"), BF_SLICE_INIT("k2")};
@@ -234,7 +206,6 @@ int main(void)
 	    cmocka_unit_test(without_provider_configs),
 	    cmocka_unit_test(other_providers),
 	    cmocka_unit_test(every_pair_of_lists),
-	    cmocka_unit_test(names_of_models),
 	    cmocka_unit_test(keys_of_providers),
 	    cmocka_unit_test(states_of_keys),
 	    cmocka_unit_test(refusals_name_the_key_and_what_to_mend),

@@ -62,8 +62,13 @@ static void keys_that_admit(void **state BF_UNUSED)
 	k[1].enabled = false;
 	assert_string_equal(choose(k, 2, "a", 12345), "one");
 	assert_string_equal(choose(k, 2, "b", 12345), "-");
+	assert_string_equal(choose(k, 2, "A", 0), "one");
 	k[0].blacklisted_models = (struct bf_array){models_a, 1};
 	assert_string_equal(choose(k, 2, "a", 0), "-");
+	k[0].models = (struct bf_array){models_all, 1};
+	assert_string_equal(choose(k, 2, "b", 0), "one");
+	assert_string_equal(choose(k, 2, "A", 0), "-");
+	assert_string_equal(choose(k, 2, "vendor/a", 0), "-");
 	k[1].enabled = true;
 	k[1].models = (struct bf_array){models_all, 1};
 	assert_string_equal(choose(k, 2, "a", 0), "two");
@@ -91,8 +96,11 @@ static void keys_of_a_list(void **state BF_UNUSED)
 	    {{"one"}, "one", PROVIDER_KEY_SOME, 1},
 	    {{"one"}, "two", PROVIDER_KEY_BLOCKED, 0},
 	    {{"id-2"}, "two", PROVIDER_KEY_SOME, 2},
-	    {{"one"}, "three", PROVIDER_KEY_PIN_UNFIT, 0},
-	    {{"one"}, "nobody", PROVIDER_KEY_PIN_UNKNOWN, 0},
+	    {{"three"}, "three", PROVIDER_KEY_PIN_UNFIT, 0},
+	    /* Of keys that are not for it, it does not learn whether there are such. */
+	    {{"one"}, "three", PROVIDER_KEY_BLOCKED, 0},
+	    {{"one"}, "nobody", PROVIDER_KEY_BLOCKED, 0},
+	    {{NULL}, "nobody", PROVIDER_KEY_BLOCKED, 0},
 	};
 	struct bf_conf_provider_key k[3] = {key("one", 1), key("two", 1), key("three", 1)};
 	struct bf_conf_provider p = provider(k, 3);
