@@ -9,10 +9,11 @@
 
 #include "proxyd/worker.h"
 
+/* One that says nothing is none. */
 static bool header_given(const struct exchange *x, struct bf_slice name)
 {
 	for (uint32_t i = 0; i < x->header_count; i++) {
-		if (bf_slice_eq_nocase(x->headers[i].name, name))
+		if (x->headers[i].value.len && bf_slice_eq_nocase(x->headers[i].name, name))
 			return true;
 	}
 	return false;

@@ -38,6 +38,14 @@ static int target_unknown(struct bf_slice name, struct infer_error *e)
 			     (int)BF_MIN(len, 64u), name.ptr);
 }
 
+/* Some providers take blanks off a name, which lists and limits of ours would not know then. */
+static int target_padded(struct bf_slice name, const char *what, struct infer_error *e)
+{
+	if (name.len == 0 || (name.ptr[0] != ' ' && name.ptr[name.len - 1] != ' '))
+		return 0;
+	return infer_invalid(e, "%s must not begin or end with a blank", what);
+}
+
 /* What no provider has, and what would break lines of logs and metrics. */
 static int target_check(struct bf_slice name, const char *what, struct infer_error *e)
 {
@@ -48,7 +56,23 @@ static int target_check(struct bf_slice name, const char *what, struct infer_err
 		if (ch < ' ' || ch == 0x7f)
 			return infer_invalid(e, "%s must not hold control characters", what);
 	}
-	return 0;
+	return target_padded(name, what, e);
+}
+
+/* Nobody has it: of a key that nobody may serve with it, that is the answer. */
+static int target_nobody(struct exchange *x, struct bf_slice name, struct infer_error *e)
+{
+	const struct bf_plan_key *key = x->virtual_key;
+
+	if (!key || key->conf->provider_configs.count == 0 || key->conf->allow_all_providers ||
+	    infer_weights_admit(key->conf, name))
+		return target_unknown(name, e);
+	worker_count(x->worker, SHM_M_MODEL_BLOCKED);
+	return infer_fail(e, 403, "model_blocked",
+			  "virtual key \"%.*s\" may not use model \"%.*s\": none of its "
+			  "provider_configs admits it",
+			  (int)BF_MIN(key->conf->own.name.len, 48u), key->conf->own.name.ptr,
+			  (int)BF_MIN(name.len, 64u), name.ptr);
 }
 
 /* A name without a provider: as the key's weights say, else the route's own, else the first one
@@ -74,7 +98,7 @@ static int target_bare(struct exchange *x, struct bf_slice name, const struct pr
 	}
 	listed = catalog_first(&set->catalog, name);
 	if (!listed)
-		return target_unknown(name, e);
+		return target_nobody(x, name, e);
 	first->provider = listed->provider->name;
 	return 0;
 }
@@ -92,7 +116,7 @@ int infer_choose(struct exchange *x, struct bf_slice name, const struct provider
 	if (ret_choice->targets[0].model.len == 0)
 		return infer_invalid(
 		    e, "the model is missing behind the provider (format: provider/model)");
-	return 0;
+	return target_padded(ret_choice->targets[0].model, "model", e);
 }
 
 static int target_model(struct exchange *x, const struct bf_json_tape *t,

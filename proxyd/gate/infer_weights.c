@@ -79,6 +79,17 @@ static bool takes_part(const struct exchange *x, const struct provider_set *set,
 	return p && has_key(x, set, p, model);
 }
 
+bool infer_weights_admit(const struct bf_conf_virtual_key *key, struct bf_slice model)
+{
+	const struct bf_conf_provider_config *configs = key->provider_configs.items;
+
+	for (uint32_t i = 0; i < key->provider_configs.count; i++) {
+		if (decide_target(key, configs[i].provider, model) == DECIDE_ALLOWED)
+			return true;
+	}
+	return false;
+}
+
 uint32_t infer_weights(struct exchange *x, struct bf_slice model, const struct provider_set *set,
 		       struct exchange_target *ret_targets, uint32_t max)
 {

@@ -24,3 +24,6 @@ void infer_shares_order(struct infer_share *shares, uint32_t count, uint64_t ran
  */
 uint32_t infer_weights(struct exchange *x, struct bf_slice model, const struct provider_set *set,
 		       struct exchange_target *ret_targets, uint32_t max);
+
+/* Does any of a key's provider configs admit the model, whatever its weight? */
+bool infer_weights_admit(const struct bf_conf_virtual_key *key, struct bf_slice model);

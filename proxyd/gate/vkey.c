@@ -17,14 +17,16 @@
 /* The token behind "Bearer", in whatever case; empty when that is not what it is. */
 static struct bf_slice bearer(struct bf_slice value)
 {
-	const struct bf_slice scheme = BF_SLICE_LIT("bearer ");
+	const struct bf_slice scheme = BF_SLICE_LIT("bearer");
+	size_t skip = scheme.len;
 
 	if (!bf_slice_starts_nocase(value, scheme))
 		return (struct bf_slice){NULL, 0};
-	value = (struct bf_slice){value.ptr + scheme.len, value.len - scheme.len};
-	while (value.len && value.ptr[0] == ' ')
-		value = (struct bf_slice){value.ptr + 1, value.len - 1};
-	return value;
+	while (skip < value.len && (value.ptr[skip] == ' ' || value.ptr[skip] == '\t'))
+		skip++;
+	if (skip == scheme.len)
+		return (struct bf_slice){NULL, 0};
+	return (struct bf_slice){value.ptr + skip, value.len - skip};
 }
 
 /* Where a key may stand, best first; lengths tell nearly all other headers from these. */

@@ -109,8 +109,10 @@ static void three_required(struct bf_config *config)
 
 static void missing_ones_are_named(void **state)
 {
-	const struct exchange_header headers[] = {header("X-App", ""), header("X-Team", "t"),
+	const struct exchange_header headers[] = {header("X-App", "a"), header("X-Team", "t"),
 						  header("x-cost-center", "1")};
+	const struct exchange_header empty[] = {header("X-App", "a"), header("X-Team", ""),
+						header("x-cost-center", "1")};
 	struct infer_error e;
 	struct harness h;
 
@@ -123,6 +125,10 @@ static void missing_ones_are_named(void **state)
 	assert_string_equal(e.text, "missing required headers: x-team, x-cost-center");
 	x->header_count = 3;
 	assert_int_equal(headers_read(x, &e), 0);
+	exchange_free(x);
+	x = with(&h, empty, 3);
+	assert_int_equal(headers_read(x, &e), -1);
+	assert_string_equal(e.text, "missing required headers: x-team");
 	exchange_free(x);
 	harness_close(&h);
 }

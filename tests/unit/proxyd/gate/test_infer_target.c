@@ -75,6 +75,10 @@ static const struct name names[] = {
      "provider is required in model field (format: provider/model); \"no\" is "
      "not a configured provider",
      true},
+    {&unified, " a/x", "model must not begin or end with a blank", true},
+    {&unified, "a/x ", "model must not begin or end with a blank", true},
+    {&unified, "a/ x", "model must not begin or end with a blank", true},
+    {&unified, "x ", "model must not begin or end with a blank", true},
     {&unified, "a/", "the model is missing behind the provider (format: provider/model)", true},
     /* The route's own provider takes what has none. */
     {&openai, "x", "openai x", false},
@@ -180,10 +184,12 @@ static void fallbacks_become_targets(void **state)
 static void too_many_and_wrong_fallbacks(void **state)
 {
 	static const char *const wrong[] = {",\"fallbacks\":{}", ",\"fallbacks\":\"a/x\"",
-					    ",\"fallbacks\":[\"a/\\n\"]"};
+					    ",\"fallbacks\":[\"a/\\n\"]",
+					    ",\"fallbacks\":[\"a/ x\"]"};
 	static const char *const texts[] = {
 	    "fallbacks must be an array", "fallbacks must be an array",
-	    "a model in fallbacks must not hold control characters"};
+	    "a model in fallbacks must not hold control characters",
+	    "a model in fallbacks must not begin or end with a blank"};
 	struct infer_error e;
 	struct exchange *x;
 	struct harness h;
@@ -191,7 +197,7 @@ static void too_many_and_wrong_fallbacks(void **state)
 
 	(void)state;
 	harness_open(&h, three_providers);
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		assert_int_equal(read_model(&h, &x, &unified, "a/x", wrong[i], &e), -1);
 		assert_int_equal(e.http_status, 400);
 		assert_string_equal(e.text, texts[i]);

@@ -196,10 +196,20 @@ static void who_takes_part(void **state)
 	(void)ask_bare(STEPS(500), "", "m", "");
 	assert_string_equal(asked, "mock/k1 ");
 	configs[0].weight_micro = BF_WEIGHT_NONE;
-	int fd = ask_bare(STEPS(500), "", "m", "");
+	(void)ask_bare(STEPS(500), "", "m", "");
 	has(" 400 ");
 	has("provider is required in model field");
 	assert_string_equal(asked, "");
+	/* None of them admits it: that is no question of its name. */
+	for (unsigned i = 0; i < 4; i++)
+		configs[i].allowed_models = (struct bf_array){model_m, 1};
+	(void)ask_bare(STEPS(500), "", "m-2", "");
+	has(" 403 ");
+	has("\"type\":\"model_blocked\"");
+	has("may not use model \\\"m-2\\\": none of its provider_configs admits it");
+	virtual_keys[0].allow_all_providers = true;
+	int fd = ask_bare(STEPS(500), "", "m-2", "");
+	has(" 400 ");
 	assert_int_equal(leave_governed(fd, rows, 8), 5);
 }
 

@@ -36,6 +36,8 @@ static void each_header_may_carry_it(void **state)
 	GIVEN("sk-bf-1", HEADER("x-bf-vk", "sk-bf-1"));
 	GIVEN("sk-bf-1", HEADER("Authorization", "Bearer sk-bf-1"));
 	GIVEN("SK-BF-1", HEADER("authorization", "bearer   SK-BF-1"));
+	GIVEN("sk-bf-1", HEADER("Authorization", "Bearer\tsk-bf-1"));
+	GIVEN("sk-bf-1", HEADER("Authorization", "BEARER \t sk-bf-1"));
 	GIVEN("Sk-Bf-1", HEADER("X-Api-Key", "Sk-Bf-1"));
 	GIVEN("sk-bf-1", HEADER("x-goog-api-key", "sk-bf-1"));
 	GIVEN("sk-bf-1", HEADER("API-KEY", "sk-bf-1"));
@@ -50,6 +52,7 @@ static void other_values_are_no_keys(void **state)
 	GIVEN("", HEADER("Authorization", "Bearer sk-bf"));
 	GIVEN("", HEADER("Authorization", "Bearer"));
 	GIVEN("", HEADER("Authorization", "Bearer "));
+	GIVEN("", HEADER("Authorization", "Bearersk-bf-1"));
 	GIVEN("", HEADER("Authorization", "sk-bf-1"));
 	GIVEN("", HEADER("Authorization", "Basic sk-bf-1"));
 	GIVEN("", HEADER("x-api-key", "sk-1"));
