@@ -179,6 +179,12 @@ bool shm_meter_janitor(struct shm_segment *seg, uint32_t m, uint32_t epoch);
 void shm_meter_set_remote(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t sum);
 void shm_meter_set_allowance(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t sum);
 void shm_meter_set_settled(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t sum);
+/*
+ * writerd: what rows charged in a window that the meter itself never counted, because their workers
+ * did not know it. Bounds what is left as the meter's own value does. A whole sum, not what comes
+ * on top: said again after a death it changes nothing.
+ */
+void shm_meter_set_missed(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t sum);
 
 struct shm_meter_info {
 	uint32_t epoch; /* of the word */
@@ -186,6 +192,16 @@ struct shm_meter_info {
 	int64_t limit;
 	uint32_t settled_epoch;
 	int64_t settled;
+	uint32_t missed_epoch;
+	int64_t missed;
 };
+
+/* What a meter counts in a window: what it holds, what was settled, what it missed. */
+static inline int64_t shm_meter_counted(const struct shm_meter_info *info, uint32_t epoch)
+{
+	return (info->epoch == epoch ? info->value : 0) +
+	       (info->missed_epoch == epoch ? info->missed : 0);
+}
+
 /* false: it moved while it was read, every one of a few times. */
 bool shm_meter_read(const struct shm_segment *seg, uint32_t m, struct shm_meter_info *ret_info);

@@ -40,6 +40,12 @@ void meter_touch(struct shm_segment *seg, uint32_t m, bool restart, uint32_t epo
 	} while (!shm_cas128(&meter->word, &from, next));
 }
 
+static uint32_t flags_of(const struct shm_meter *meter)
+{
+	/* mo: relaxed, the only writer's own word */
+	return atomic_load_explicit(&meter->granted, memory_order_relaxed);
+}
+
 uint32_t shm_meter_configure(struct shm_segment *seg, uint32_t m, int64_t limit, bool granted,
 			     bool restart, uint32_t epoch)
 {
@@ -54,7 +60,9 @@ uint32_t shm_meter_configure(struct shm_segment *seg, uint32_t m, int64_t limit,
 	/* mo: release (both), after the odd version */
 	atomic_store_explicit(&meter->limit, limit, memory_order_release);
 	/* mo: release, as above */
-	atomic_store_explicit(&meter->granted, granted, memory_order_release);
+	atomic_store_explicit(&meter->granted,
+			      (flags_of(meter) & METER_MISSED) | (granted ? METER_GRANTED : 0),
+			      memory_order_release);
 	SHM_KILLPOINT("meter_config_stored");
 	/* mo: release, pairs with room() */
 	atomic_store_explicit(&meter->config, version + 1, memory_order_release);
@@ -68,23 +76,20 @@ void meter_make_stale(struct shm_segment *seg, uint32_t m)
 	struct shm_meter *meter = meter_at(seg, m);
 
 	(void)shm_meter_configure(seg, m,
-				  /* mo: relaxed (both), the only writer's own words */
+				  /* mo: relaxed, the only writer's own word */
 				  atomic_load_explicit(&meter->limit, memory_order_relaxed),
-				  /* mo: relaxed, as above */
-				  atomic_load_explicit(&meter->granted, memory_order_relaxed) != 0,
-				  false, 0);
+				  (flags_of(meter) & METER_GRANTED) != 0, false, 0);
 }
 
 bool shm_meter_configured(const struct shm_segment *seg, uint32_t m, int64_t limit, bool granted)
 {
 	const struct shm_meter *meter = meter_at(seg, m);
 
-	/* mo: relaxed (all three), the only writer's own words */
+	/* mo: relaxed (both), the only writer's own words */
 	return (atomic_load_explicit(&meter->config, memory_order_relaxed) & 1u) == 0 &&
 	       /* mo: relaxed, as above */
 	       atomic_load_explicit(&meter->limit, memory_order_relaxed) == limit &&
-	       /* mo: relaxed, as above */
-	       (atomic_load_explicit(&meter->granted, memory_order_relaxed) != 0) == granted;
+	       ((flags_of(meter) & METER_GRANTED) != 0) == granted;
 }
 
 /* A word of one writer: its version is in hi, so readers see when it moves. */
@@ -117,6 +122,19 @@ void shm_meter_set_settled(struct shm_segment *seg, uint32_t m, uint32_t epoch, 
 	set_side_word(&meter_at(seg, m)->settled, epoch, sum);
 }
 
+void shm_meter_set_missed(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t sum)
+{
+	struct shm_meter *meter = meter_at(seg, m);
+	uint32_t flags = flags_of(meter) & ~METER_MISSED;
+
+	assert(sum >= 0 && sum <= SHM_METER_LIMIT_MAX);
+	set_side_word(&meter->missed, epoch, sum);
+	SHM_KILLPOINT("meter_missed");
+	/* mo: release, pairs with meter_room(): the word before it */
+	atomic_store_explicit(&meter->granted, flags | (sum > 0 ? METER_MISSED : 0),
+			      memory_order_release);
+}
+
 /* Half the way round: what is further behind than this would soon look like ahead. */
 static bool long_idle(uint32_t word_epoch, uint32_t epoch)
 {
@@ -125,14 +143,25 @@ static bool long_idle(uint32_t word_epoch, uint32_t epoch)
 	return behind > METER_EPOCHS / 2 && behind < METER_EPOCHS - METER_AHEAD;
 }
 
+static void janitor_of_sums(struct shm_segment *seg, uint32_t m, uint32_t epoch)
+{
+	struct shm_meter *meter = meter_at(seg, m);
+	struct shm_pair settled = shm_load128(&meter->settled), missed;
+
+	if (settled.lo != 0 && long_idle(meter_hi_epoch(settled.hi), epoch))
+		shm_meter_set_settled(seg, m, epoch, 0);
+	missed = shm_load128(&meter->missed);
+	if (missed.lo != 0 && long_idle(meter_hi_epoch(missed.hi), epoch))
+		shm_meter_set_missed(seg, m, epoch, 0);
+}
+
 bool shm_meter_janitor(struct shm_segment *seg, uint32_t m, uint32_t epoch)
 {
 	const struct shm_meter_writer nobody = {.seg = seg, .p = METER_NOBODY};
 	struct shm_meter *meter = meter_at(seg, m);
-	struct shm_pair from = shm_load128(&meter->word), settled = shm_load128(&meter->settled);
+	struct shm_pair from = shm_load128(&meter->word);
 
-	if (settled.lo != 0 && long_idle(meter_hi_epoch(settled.hi), epoch))
-		shm_meter_set_settled(seg, m, epoch, 0);
+	janitor_of_sums(seg, m, epoch);
 	if (!long_idle(meter_hi_epoch(from.hi), epoch))
 		return false;
 	meter_acknowledge(&nobody, m, from.hi);
@@ -153,9 +182,10 @@ static bool read_whole(const struct shm_u128 *word, struct shm_pair *ret_v)
 bool shm_meter_read(const struct shm_segment *seg, uint32_t m, struct shm_meter_info *ret_info)
 {
 	const struct shm_meter *meter = meter_at(seg, m);
-	struct shm_pair word, settled;
+	struct shm_pair word, settled, missed;
 
-	if (!read_whole(&meter->word, &word) || !read_whole(&meter->settled, &settled))
+	if (!read_whole(&meter->word, &word) || !read_whole(&meter->settled, &settled) ||
+	    !read_whole(&meter->missed, &missed))
 		return false;
 	*ret_info = (struct shm_meter_info){
 	    .epoch = meter_hi_epoch(word.hi),
@@ -164,6 +194,8 @@ bool shm_meter_read(const struct shm_segment *seg, uint32_t m, struct shm_meter_
 	    .limit = atomic_load_explicit(&meter->limit, memory_order_acquire),
 	    .settled_epoch = meter_hi_epoch(settled.hi),
 	    .settled = (int64_t)settled.lo,
+	    .missed_epoch = meter_hi_epoch(missed.hi),
+	    .missed = (int64_t)missed.lo,
 	};
 	return true;
 }

@@ -212,6 +212,7 @@ void shm_meter_load(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t
 	/* What an earlier owner's place knew ends here. */
 	shm_meter_set_remote(seg, m, epoch, 0);
 	shm_meter_set_allowance(seg, m, epoch, 0);
+	shm_meter_set_missed(seg, m, epoch, 0);
 	shm_meter_set_settled(seg, m, epoch, value);
 	SHM_KILLPOINT("meter_load_half");
 	meter_touch(seg, m, true, epoch, value);

@@ -31,8 +31,15 @@ struct shm_meter {
 	_Atomic uint64_t claim;  /* the identity whose place it is; 0: nobody's */
 	_Atomic uint32_t place;  /* enum meter_place */
 	_Atomic uint32_t quantity;
-	uint8_t reserved[24];
+	uint8_t reserved[8];
+	/* charged by rows whose workers did not know this meter; {epoch:24, version:40}. Looked at
+	 * only where `granted` says so: it lies beyond the line that admissions read. */
+	struct shm_u128 missed;
 };
+
+/* What `granted` says. */
+#define METER_GRANTED 1u /* the allowance bounds the limit */
+#define METER_MISSED  2u /* the word `missed` may hold something */
 
 #define SHM_METER_PAGE 32u /* meters to a page of memory */
 

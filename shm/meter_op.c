@@ -96,7 +96,8 @@ static bool side_word(const struct shm_u128 *word, uint32_t epoch, int64_t *ret_
 enum meter_result meter_room(const struct shm_meter *m, uint32_t want, uint32_t epoch,
 			     int64_t *ret_room)
 {
-	int64_t remote = 0, allowance = 0, limit;
+	int64_t remote = 0, allowance = 0, missed = 0, limit;
+	uint32_t granted;
 	/* mo: acquire, pairs with shm_meter_configure(): the limit that belongs to it */
 	uint32_t config = atomic_load_explicit(&m->config, memory_order_acquire);
 
@@ -108,16 +109,19 @@ enum meter_result meter_room(const struct shm_meter *m, uint32_t want, uint32_t 
 	limit = atomic_load_explicit(&m->limit, memory_order_acquire);
 	if (!side_word(&m->remote, epoch, &remote))
 		return METER_OP_BUSY;
-	/* mo: relaxed, written with the configuration */
-	if (atomic_load_explicit(&m->granted, memory_order_relaxed)) {
+	/* mo: acquire, pairs with shm_meter_set_missed(): the word that it speaks of */
+	granted = atomic_load_explicit(&m->granted, memory_order_acquire);
+	if (granted & METER_GRANTED) {
 		if (!side_word(&m->allowance, epoch, &allowance))
 			return METER_OP_BUSY;
 		limit = allowance < limit ? allowance : limit;
 	}
+	if ((granted & METER_MISSED) && !side_word(&m->missed, epoch, &missed))
+		return METER_OP_BUSY;
 	/* mo: relaxed, after the acquire loads above */
 	if (atomic_load_explicit(&m->config, memory_order_relaxed) != config)
 		return METER_OP_BUSY;
-	*ret_room = limit - remote;
+	*ret_room = limit - remote - missed;
 	return METER_OP_DONE;
 }
 

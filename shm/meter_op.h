@@ -90,7 +90,8 @@ void meter_note_done(const struct shm_meter_writer *w);
 
 #define METER_ANY_CONFIG 1u /* odd: no version that a want may name */
 
-/* What a window may hold besides what other nodes used of it; DONE, STALE or BUSY. */
+/* What a window may hold besides what other nodes used of it, and what it missed; DONE, STALE or
+ * BUSY. */
 enum meter_result meter_room(const struct shm_meter *m, uint32_t config, uint32_t epoch,
 			     int64_t *ret_room);
 /* writerd: the same value, or a new window with this one, under a tag of nobody: whoever decided on

@@ -121,8 +121,7 @@ static bool limit_read(const struct worker *w, const struct bf_limit *limit,
 	epoch = (uint32_t)bf_limit_window_counted(limit, info.epoch, ms) & BF_EPOCH_MASK;
 	if (info.settled_epoch == epoch)
 		ret_state->settled = BF_MAX(info.settled, 0);
-	if (info.epoch == epoch)
-		ret_state->held = BF_MAX(info.value - ret_state->settled, 0);
+	ret_state->held = BF_MAX(shm_meter_counted(&info, epoch) - ret_state->settled, 0);
 	return true;
 }
 

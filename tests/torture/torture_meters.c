@@ -29,7 +29,7 @@
 
 struct shared {
 	_Atomic uint32_t now; /* windows that have turned */
-	_Atomic int64_t max[LIMITS];
+	_Atomic int64_t max[LIMITS], missed[LIMITS];
 	_Atomic bool granted[LIMITS], planned[LIMITS];
 	_Atomic uint64_t requests; /* numbers of rows */
 	struct {
@@ -228,6 +228,8 @@ static void reconcile(uint32_t i)
 		}
 		return;
 	}
+	if (m != SHM_METER_NOWHERE)
+		shm_meter_set_missed(&seg, m, epoch, shared->missed[i]);
 	if (m != SHM_METER_NOWHERE && shm_meter_configured(&seg, m, max, granted))
 		return;
 	TORTURE_CHECK(shm_meter_place(&seg, limit->identity, &m, &fresh) == 0, "no place");
@@ -381,6 +383,7 @@ static void change(uint64_t *random)
 		uint32_t epoch = ledger_epoch(i, shared->now);
 		shm_meter_set_remote(&seg, m, epoch, (int64_t)torture_below(random, 8));
 		shm_meter_set_allowance(&seg, m, epoch, limit->most);
+		shared->missed[i] = (int64_t)torture_below(random, 8);
 	}
 }
 

@@ -179,6 +179,34 @@ static void other_nodes_and_grants_bound_what_is_left(void **state)
 	assert_int_equal(admit(3, 1, 52, 1), SHM_METER_REFUSED); /* grants die with their window */
 }
 
+/* Said again it changes nothing; a configuration keeps it; it ends with its window. */
+static void what_was_missed_bounds_what_is_left(void **state)
+{
+	struct fixture *f = *state;
+	struct shm_meter_info info;
+	int64_t more = 10;
+	unsigned which;
+
+	shm_meter_set_missed(&f->seg, 1, 50, 60);
+	shm_meter_set_missed(&f->seg, 1, 50, 60);
+	assert_int_equal(admit(0, 1, 50, 41), SHM_METER_REFUSED);
+	assert_int_equal(admit(0, 1, 50, 35), SHM_METER_OK);
+	assert_int_equal(shm_meter_extend(&writer, 0, &more, &which), SHM_METER_REFUSED);
+	assert_true(shm_meter_read(&f->seg, 1, &info));
+	assert_int_equal(info.value, 35);
+	assert_int_equal(shm_meter_counted(&info, 50), 95);
+	assert_int_equal(shm_meter_counted(&info, 51), 0);
+	assert_true(shm_meter_configured(&f->seg, 1, 100, false));
+	config = shm_meter_configure(&f->seg, 1, 100, true, false, 0);
+	shm_meter_set_allowance(&f->seg, 1, 50, 98);
+	assert_int_equal(admit(1, 1, 50, 4), SHM_METER_REFUSED);
+	assert_int_equal(admit(1, 1, 50, 3), SHM_METER_OK);
+	config = shm_meter_configure(&f->seg, 1, 100, false, false, 0);
+	assert_int_equal(admit(2, 1, 50, 3), SHM_METER_REFUSED);
+	assert_int_equal(admit(2, 1, 50, 2), SHM_METER_OK);
+	assert_int_equal(admit(3, 1, 51, 100), SHM_METER_OK);
+}
+
 static void a_reservation_grows_in_mid_stream(void **state)
 {
 	struct fixture *f = *state;
@@ -385,6 +413,7 @@ int main(void)
 	    METER_TEST(an_old_configuration_is_stale),
 	    METER_TEST(another_owner_never_sees_the_old_ones_settlement),
 	    METER_TEST(other_nodes_and_grants_bound_what_is_left),
+	    METER_TEST(what_was_missed_bounds_what_is_left),
 	    METER_TEST(a_reservation_grows_in_mid_stream),
 	    METER_TEST(charges_follow_the_state),
 	    METER_TEST(what_is_shown_is_what_was_folded),

@@ -181,6 +181,7 @@ static void the_next_owner_of_a_place_knows_nothing_of_the_last(void **state)
 	unsigned which;
 
 	shm_meter_set_remote(&f->seg, m, 7, 9);
+	shm_meter_set_missed(&f->seg, m, 7, 9);
 	shm_meter_set_settled(&f->seg, m, 7, 9);
 	shm_meter_retire(&f->seg, m);
 	assert_int_equal(shm_meter_collect(&f->seg), 0);
@@ -267,17 +268,20 @@ static void a_word_that_nobody_moved_is_turned(void **state)
 
 	(void)shm_meter_configure(&f->seg, m, 10, false, true, 100);
 	shm_meter_set_settled(&f->seg, m, 100, 6);
+	shm_meter_set_missed(&f->seg, m, 100, 5);
 	assert_false(shm_meter_janitor(&f->seg, m, 100));
 	assert_false(shm_meter_janitor(&f->seg, m, 100 + half));
 	assert_false(shm_meter_janitor(&f->seg, m, 100 - METER_AHEAD));
 	assert_true(shm_meter_read(&f->seg, m, &info));
 	assert_int_equal(info.epoch, 100);
 	assert_int_equal(info.settled, 6);
+	assert_int_equal(info.missed, 5);
 	assert_true(shm_meter_janitor(&f->seg, m, 101 + half));
 	assert_true(shm_meter_read(&f->seg, m, &info));
 	assert_int_equal(info.epoch, 101 + half);
 	assert_int_equal(info.settled_epoch, 101 + half);
 	assert_int_equal(info.settled, 0);
+	assert_int_equal(info.missed, 0);
 	assert_false(shm_meter_janitor(&f->seg, m, 101 + half));
 }
 

@@ -100,6 +100,23 @@ static void other_nodes_and_grants_count(void **state)
 	assert_int_equal(room[2], 12);
 }
 
+/* Also where it is more than the limit; an older window's does not count. */
+static void what_was_missed_counts(void **state)
+{
+	struct fixture *f = *state;
+	int64_t room[4];
+	unsigned which = 9;
+
+	shm_meter_set_missed(&f->seg, 10, 7, 4);
+	shm_meter_set_missed(&f->seg, 11, 6, 4);
+	assert_int_equal(look(f, &which, room), SHM_METER_OK);
+	assert_int_equal(room[0], 6);
+	assert_int_equal(room[1], 20);
+	shm_meter_set_missed(&f->seg, 10, 7, 14);
+	assert_int_equal(look(f, &which, room), SHM_METER_REFUSED);
+	assert_int_equal(room[0], -4);
+}
+
 static void stale_and_changing(void **state)
 {
 	struct fixture *f = *state;
@@ -124,6 +141,7 @@ int main(void)
 	    LOOK_TEST(room_of_each_want),
 	    LOOK_TEST(room_follows_what_is_held),
 	    LOOK_TEST(other_nodes_and_grants_count),
+	    LOOK_TEST(what_was_missed_counts),
 	    LOOK_TEST(stale_and_changing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
