@@ -9,6 +9,7 @@ from house import ROOT, finish, tracked
 ROOMS = {
     "common/base": [],
     "common/log": ["common/base"],
+    "common/crypt": ["common/base"],
     "common/codec": ["common/base"],
     # Only the structs of the configuration; the loader asks it back whether a plan can be made.
     "common/govern": ["common/base", "common/schema/config.h", "common/schema/field.h"],
@@ -40,7 +41,7 @@ LIBRARY_HOME = {
     "sqlite3.h": ["writerd/store_sqlite", "tests/", "bench/"],
     "llhttp.h": ["proxyd/front/http1", "proxyd/provider/"],
     "stdatomic.h": ["shm/", "tests/torture/", "tests/unit/shm/", "bench/"],
-    "openssl/": ["tests/support/wire/link", "common/net/tls", "common/schema/", "tests/unit/common/net/test_tls"],
+    "openssl/": ["tests/support/wire/link", "common/crypt/", "common/net/tls", "common/schema/", "tests/unit/common/net/test_tls"],
     "ares.h": ["common/net/resolve"],
     "linux/seccomp.h": ["common/proc/"],
     "linux/landlock.h": ["common/proc/"],
