@@ -239,11 +239,11 @@ static void derive_id(struct bf_whole *w, const struct bf_owner_ref *owner,
 		      struct bf_conf_budget *budget, const struct bf_window *window)
 {
 	int64_t length = window->kind == BF_WINDOW_ROLLING ? window->length_ms : 0;
-	/* Those of keys were made before there were others. */
+	/* Those of keys were made before there were others; no id has a line break. */
 	bool is_key = owner->kind == BF_OWNER_VIRTUAL_KEY;
 	const char *text = bf_arena_printf(
 	    w->arena, "%s%s%.*s/budget/%d/%" PRId64, is_key ? "" : bf_owner_name(owner->kind),
-	    is_key ? "" : "/", BF_SLICE_FMT(owner->own->id), (int)window->kind, length);
+	    is_key ? "" : "\n", BF_SLICE_FMT(owner->own->id), (int)window->kind, length);
 
 	if (text)
 		bf_id_derive(w, bf_slice_from(text), &budget->id);

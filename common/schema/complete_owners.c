@@ -202,15 +202,16 @@ static void split_model(struct bf_whole *w, struct bf_conf_model_config *m)
 	m->model_name = (struct bf_slice){slash + 1, m->model_name.len - len - 1};
 }
 
+/* Ids and names of models may have slashes, names of providers none. */
 static void name_model(struct bf_whole *w, struct bf_conf_model_config *m)
 {
 	split_model(w, m);
 	m->own.name = m->model_name;
 	if (m->own.id.len == 0 && m->model_name.len)
 		derive(w, &m->own,
-		       bf_arena_printf(w->arena, "model_config/%d/%.*s/%.*s/%.*s", (int)m->scope,
-				       BF_SLICE_FMT(m->scope_id), BF_SLICE_FMT(m->provider),
-				       BF_SLICE_FMT(m->model_name)));
+		       bf_arena_printf(w->arena, "model_config/%d/%zu:%.*s/%.*s/%.*s",
+				       (int)m->scope, m->scope_id.len, BF_SLICE_FMT(m->scope_id),
+				       BF_SLICE_FMT(m->provider), BF_SLICE_FMT(m->model_name)));
 }
 
 static void name_config(struct bf_whole *w, const struct bf_owner_ref *owner)

@@ -37,6 +37,7 @@ static const struct bf_field budget_fields[] = {
      .type = BF_T_STRING,
      BF_FIELD(bf_conf_budget, id),
      .max = BF_ID_MAX,
+     .settle = bf_settle_label,
      .audience = FOR_PROXYD_WRITERD,
      .doc = "Identity, unique in the file; made from its owner and the window when absent. "
 	    "Another window or id begins with what the rows of its owner say was used in it."},
@@ -132,6 +133,7 @@ static const struct bf_field rate_limit_fields[] = {
      .type = BF_T_STRING,
      BF_FIELD(bf_conf_rate_limit, id),
      .max = BF_ID_MAX,
+     .settle = bf_settle_label,
      .flags = BF_REQUIRED,
      .audience = FOR_PROXYD_WRITERD,
      .doc = "Identity, unique in the file. Each owner that names it has its limits for itself. "
@@ -152,6 +154,7 @@ static const struct bf_field inline_rate_limit_fields[] = {
      .type = BF_T_STRING,
      BF_FIELD(bf_conf_rate_limit, id),
      .max = BF_ID_MAX,
+     .settle = bf_settle_label,
      .doc = "Identity, unique in the file; made from its owner when absent."},
     LIMIT_ROWS,
 };

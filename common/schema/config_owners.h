@@ -6,7 +6,10 @@
 
 #define FOR_PROXYD_WRITERD (BF_FOR_PROXYD | BF_FOR_WRITERD)
 
-#define BF_ID_MAX 128
+/* A row has whole ids and no longer ones: fields of shm/usage.h. Names are cut there and looked up.
+ */
+#define BF_ID_MAX   64
+#define BF_NAME_MAX 128
 
 extern const struct bf_table bf_budget_table;
 extern const struct bf_table bf_rate_limit_table;
@@ -21,13 +24,14 @@ extern const struct bf_table bf_provider_limits_table;
 #define BF_OWN_ID(type_, text)                                                                \
 	{                                                                                     \
 		.name = "id", .type = BF_T_STRING, BF_FIELD(type_, own.id), .max = BF_ID_MAX, \
-		.audience = FOR_PROXYD_WRITERD, .doc = text,                                  \
+		.settle = bf_settle_label, .audience = FOR_PROXYD_WRITERD, .doc = text,       \
 	}
 
-#define BF_OWN_NAME(type_, text)                                                                  \
-	{                                                                                         \
-		.name = "name", .type = BF_T_STRING, BF_FIELD(type_, own.name), .max = BF_ID_MAX, \
-		.flags = BF_REQUIRED, .audience = FOR_PROXYD_WRITERD, .doc = text,                \
+#define BF_OWN_NAME(type_, text)                                                     \
+	{                                                                            \
+		.name = "name", .type = BF_T_STRING, BF_FIELD(type_, own.name),      \
+		.max = BF_NAME_MAX, .settle = bf_settle_label, .flags = BF_REQUIRED, \
+		.audience = FOR_PROXYD_WRITERD, .doc = text,                         \
 	}
 
 /* What every owner of limits has. */

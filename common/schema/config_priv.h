@@ -132,6 +132,8 @@ int bf_settle_header_name(struct bf_slice *text, struct bf_arena *arena, struct 
 int bf_settle_header_or_all(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
 /* A header that may be sent to a provider beside those of the gateway. */
 int bf_settle_sent_header(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
+/* An id or a name that people read: no control characters. */
+int bf_settle_label(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
 int bf_settle_origin(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
 int bf_settle_cert_pem(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
 int bf_settle_key_pem(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);

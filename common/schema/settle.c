@@ -1,7 +1,7 @@
 /*
- * Single texts that have a form of their own: header names, origins, addresses, PEM. Called by the
- * decoder for every such value, so that the error names its line and column. Must never show a text
- * that may be a secret.
+ * Single texts that have a form of their own: labels, header names, origins, addresses, PEM. Called
+ * by the decoder for every such value, so that the error names its line and column. Must never show
+ * a text that may be a secret.
  */
 #include <string.h>
 #include <strings.h>
@@ -128,6 +128,29 @@ static bool is_default_port(struct bf_slice scheme, uint64_t port)
 {
 	return (port == 443 && bf_slice_is(scheme, "https://")) ||
 	       (port == 80 && bf_slice_is(scheme, "http://"));
+}
+
+/* C0, DEL, and C1 as UTF-8 has it. */
+static bool has_control(struct bf_slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.ptr[i];
+		unsigned char before = i ? (unsigned char)text.ptr[i - 1] : 0;
+
+		if (c < 0x20 || c == 0x7f || (before == 0xc2 && c <= 0x9f))
+			return true;
+	}
+	return false;
+}
+
+int bf_settle_label(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err)
+{
+	(void)arena;
+	if (has_control(*text))
+		return bf_err_set(err, BF_E_SYNTAX,
+				  "has a control character, such as a line break or a tab: remove "
+				  "it");
+	return 0;
 }
 
 /* As browsers send it: lower case, without the scheme's own port. */

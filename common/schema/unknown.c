@@ -34,7 +34,7 @@ static void list_names(const struct bf_table *table, bool skip_first, char *out,
 	for (uint16_t i = skip_first ? 1 : 0; table && i < table->field_count; i++) {
 		const struct bf_field *f = &table->fields[i];
 
-		if (f->flags & (BF_INTERNAL | BF_HIDDEN))
+		if (f->flags & BF_INTERNAL)
 			continue;
 		int n = snprintf(out + used, size - used, "%s%s",
 				 used ? ", " : ": valid here: ", f->name);

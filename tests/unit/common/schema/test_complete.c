@@ -172,6 +172,11 @@ static void key_names_and_ids_are_unique(void **state)
 	bed_mentions("providers:\n  groq: {keys: [{name: a, id: i, value: x}, {name: b, id: i, "
 		     "value: x}]}\n",
 		     "the key id \"i\" stands in line 2 already");
+	bed_mentions("providers: {groq: {keys: [{name: a, id: "
+		     "0123456789abcdef0123456789abcdef0123456789abcdefx, value: x}]}}\n",
+		     "keys[0].id: must have at most 48 bytes, not 49");
+	bed_mentions("providers: {groq: {keys: [{name: \"a\\tb\", value: x}]}}\n",
+		     "keys[0].name: has a control character");
 	/* Derived ids are stable and differ. */
 	assert_string_equal(
 	    bed_load(&a, "providers: {groq: {keys: [{name: a, value: x}, {name: b, value: x}]}}\n"),

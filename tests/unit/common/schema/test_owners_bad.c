@@ -57,6 +57,10 @@ static void bad_customers_and_teams(void **state)
 	    {"  teams: [{name: t, busines_unit_id: x}]",
 	     "x.yaml:2:21: error: unknown key \"busines_unit_id\" in governance.teams[0]: did you "
 	     "mean \"business_unit_id\"?\n"},
+	    {"  teams: [{name: t, nobody: x}]",
+	     "x.yaml:2:21: error: unknown key \"nobody\" in governance.teams[0]: valid here: id, "
+	     "name, customer_id, calendar_aligned, rate_limit_id, budgets, budget, budget_id, "
+	     "rate_limit\n"},
 	    {"  teams: [{name: t, rate_limit_id: r}]",
 	     "x.yaml:2:36: error: governance.teams[0].rate_limit_id: no rate limit has the id "
 	     "\"r\": add it to governance.rate_limits, or remove rate_limit_id\n"},
@@ -64,6 +68,38 @@ static void bad_customers_and_teams(void **state)
 	     "  teams: [{name: t, rate_limit_id: usaul}, {name: s, rate_limit_id: usual}]",
 	     "x.yaml:3:36: error: governance.teams[0].rate_limit_id: no rate limit has the id "
 	     "\"usaul\": did you mean \"usual\"?\n"},
+	};
+
+	(void)state;
+	check_bad(cases, BF_ARRAY_LEN(cases));
+}
+
+#define SIXTEEN    "0123456789abcdef"
+#define SIXTY_FOUR SIXTEEN SIXTEEN SIXTEEN SIXTEEN
+#define LONG_ID(where, col) \
+	"x.yaml:2:" col ": error: governance." where ".id: must have at most 64 bytes, not 65\n"
+#define CONTROL(where, col)                                                                       \
+	"x.yaml:2:" col ": error: governance." where ": has a control character, such as a line " \
+	"break or a tab: remove it\n"
+
+/* What stands in rows, on terminals and in metrics. */
+static void bad_ids_and_names(void **state)
+{
+	static const struct bad cases[] = {
+	    {"  teams: [{name: '" SIXTY_FOUR SIXTY_FOUR "', id: '" SIXTY_FOUR "'}]", ""},
+	    {"  teams: [{id: '" SIXTY_FOUR "x', name: t}]", LONG_ID("teams[0]", "16")},
+	    {"  customers: [{id: '" SIXTY_FOUR "x', name: t}]", LONG_ID("customers[0]", "20")},
+	    {"  virtual_keys: [{id: '" SIXTY_FOUR "x', name: t, value: v}]",
+	     LONG_ID("virtual_keys[0]", "23")},
+	    {"  teams: [{name: \"a\\tb\"}]", CONTROL("teams[0].name", "18")},
+	    {"  teams: [{id: \"a\\nb\", name: t}]", CONTROL("teams[0].id", "16")},
+	    {"  customers: [{name: \"\\x7f\"}]", CONTROL("customers[0].name", "22")},
+	    {"  virtual_keys: [{name: \"\\N\", value: v}]", CONTROL("virtual_keys[0].name", "25")},
+	    {"  rate_limits: [{id: \"\\e[1m\", concurrent_max_limit: 1}]",
+	     CONTROL("rate_limits[0].id", "22")},
+	    {"  teams: [{name: t, budgets: [{id: \"\\u009f\", max_limit: 1, reset_duration: 1d}]}]",
+	     CONTROL("teams[0].budgets[0].id", "36")},
+	    {"  teams: [{name: \"caf\\xe9\\xa0\\u0430\"}]", ""},
 	};
 
 	(void)state;
@@ -217,7 +253,7 @@ static void bad_model_configs_and_providers(void **state)
 	     "provider needs its own\n"},
 	    {"  providers: [{name: groq, id: x}]",
 	     "x.yaml:2:28: error: unknown key \"id\" in governance.providers[0]: valid here: name, "
-	     "calendar_aligned, rate_limit_id, budgets\n"},
+	     "calendar_aligned, rate_limit_id, budgets, budget, budget_id, rate_limit\n"},
 	    {"  providers: {groq: {}}",
 	     "x.yaml:2:14: error: governance.providers: must be a list, not a mapping\n"},
 	};
@@ -351,6 +387,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(bad_customers_and_teams),
+	    cmocka_unit_test(bad_ids_and_names),
 	    cmocka_unit_test(bad_keys),
 	    cmocka_unit_test(bad_model_configs_and_providers),
 	    cmocka_unit_test(bad_owners_of_budgets),

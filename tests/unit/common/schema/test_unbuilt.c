@@ -26,7 +26,8 @@ static void typing_errors_get_a_hint(void **state)
 		 "x.yaml:1:10: error: unknown key \"zzzzzz\" in client: valid here: "
 		 "enable_logging, disable_content_logging, max_request_body_size_mb, "
 		 "drop_excess_requests, allowed_origins, allowed_headers, required_headers, "
-		 "header_filter_config, enforce_auth_on_inference\n");
+		 "header_filter_config, enforce_auth_on_inference, enforce_governance_header, "
+		 "log_retention_days\n");
 	/* Internal fields and the name of a map's entry are no keys. */
 	bed_mentions("config_hash: x\n" MOCK, "unknown key \"config_hash\"");
 	bed_mentions("unbuilt: [x]\n" MOCK, "unknown key \"unbuilt\"");
