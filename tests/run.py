@@ -194,7 +194,7 @@ def pytest(results, folder, files, label, env=None, show=False):
 def build_shipped(results):
     """The programs as the package has them: what the compiler makes of them over all files at once is tested too."""
     daemons = ["bifrost", "bifrostctl", "bifrost-config", *(f"bifrost-{role}d" for role in ("proxy", "writer", "cluster", "discovery"))]
-    support = ["tests/support/fake_child", *(f"tests/support/{name}/{name}" for name in ("mockllm", "loadgen"))]
+    support = ["tests/support/fake_child", "tests/support/pricer", *(f"tests/support/{name}/{name}" for name in ("mockllm", "loadgen"))]
     return build(results, SHIPPED, "-Dbuildtype=release", "-Db_lto=true", "-Ddocs=false", cc="gcc", targets=daemons + support)
 
 
