@@ -122,7 +122,7 @@ static void measure(const char *name, struct bf_slice text, const struct bf_json
 /* A body of a kind; behind the kinds of text come tools, read in full and skimmed. */
 static void measure_kind(size_t k, size_t size)
 {
-	static const char *const names[] = {"tools", NULL};
+	static const struct bf_slice names[] = {BF_SLICE_INIT("tools"), {NULL, 0}};
 	struct bf_json_limits limits = bf_json_default_limits;
 	const char *name = k == BF_ARRAY_LEN(kinds) ? "tools" : "skimmed";
 	struct bf_buf body;

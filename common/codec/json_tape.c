@@ -329,8 +329,8 @@ static bool is_skimmed(const struct bf_json_parser *ps, const struct bf_json_tok
 
 	if (key->escaped)
 		return false;
-	for (const char *const *name = ps->limits->skimmed; *name; name++)
-		if (bf_slice_is(text, *name))
+	for (const struct bf_slice *name = ps->limits->skimmed; name->len; name++)
+		if (bf_slice_eq(text, *name))
 			return true;
 	return false;
 }

@@ -49,9 +49,9 @@ struct bf_json_limits {
 	 * Members of a root object that are not read, where they are containers: one token tells
 	 * type and extent, with count 0 and nothing in it. Of what stands in them strings,
 	 * brackets and depth are checked; not the order of values and commas, nor numbers, nor
-	 * duplicates. Names, then NULL; NULL itself: none.
+	 * duplicates. Names, then an empty one; NULL: none.
 	 */
-	const char *const *skimmed;
+	const struct bf_slice *skimmed;
 };
 
 /* 64 levels, 1,000,000 tokens, duplicates refused. */
@@ -83,6 +83,10 @@ static inline uint32_t bf_json_member(const struct bf_json_tape *t, uint32_t obj
 {
 	return bf_json_find(t, obj, bf_slice_from(key));
 }
+
+/* The same for several members in one walk: ret_values[i] is that of keys[i], or BF_JSON_NONE. */
+void bf_json_find_all(const struct bf_json_tape *t, uint32_t obj, const struct bf_slice *keys,
+		      uint32_t count, uint32_t *ret_values);
 
 /* First child of a container, then its siblings by tokens[i].next; stop at tokens[container].next.
  */

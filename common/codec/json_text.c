@@ -147,6 +147,52 @@ uint32_t bf_json_find(const struct bf_json_tape *t, uint32_t obj, struct bf_slic
 	return found ? (uint32_t)(found - tokens) + 1 : BF_JSON_NONE;
 }
 
+/* A bit for each length; those of longer keys share them. */
+static inline uint64_t length_bit(size_t len)
+{
+	return UINT64_C(1) << (len & 63);
+}
+
+/* The keys that have this text: all of them, as one may be asked for twice. */
+static inline void note_key(struct bf_slice text, uint32_t value, const struct bf_slice *keys,
+			    uint32_t count, uint32_t *values)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (keys[i].len == text.len && memcmp(keys[i].ptr, text.ptr, text.len) == 0)
+			values[i] = value;
+}
+
+static void note_escaped_key(struct bf_slice raw, uint32_t value, const struct bf_slice *keys,
+			     uint32_t count, uint32_t *values)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (bf_json_unescaped_is(raw, keys[i]))
+			values[i] = value;
+}
+
+void bf_json_find_all(const struct bf_json_tape *t, uint32_t obj, const struct bf_slice *keys,
+		      uint32_t count, uint32_t *ret_values)
+{
+	const struct bf_json_token *tokens = t->tokens;
+	uint64_t lengths = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		ret_values[i] = BF_JSON_NONE;
+		lengths |= length_bit(keys[i].len);
+	}
+	if (obj >= t->count || tokens[obj].type != BF_JSON_OBJECT)
+		return;
+	const struct bf_json_token *end = tokens + tokens[obj].next;
+	for (const struct bf_json_token *k = tokens + bf_json_first(obj); k < end;
+	     k = tokens + k[1].next) {
+		uint32_t value = (uint32_t)(k - tokens) + 1;
+		if (BF_UNLIKELY(k->escaped))
+			note_escaped_key(token_text(t, k), value, keys, count, ret_values);
+		else if (lengths & length_bit(k->len))
+			note_key(token_text(t, k), value, keys, count, ret_values);
+	}
+}
+
 struct bf_slice bf_json_raw(const struct bf_json_tape *t, uint32_t index)
 {
 	if (index >= t->count)

@@ -39,7 +39,10 @@ int infer_no_memory(struct infer_error *e)
 
 /* Schemas are the bulk of many bodies, and what is wrong in them is the provider's to say: only
  * where they end matters here. */
-static const char *const infer_unread[] = {"tools", "functions", "response_format", NULL};
+static const struct bf_slice infer_unread[] = {BF_SLICE_INIT("tools"),
+					       BF_SLICE_INIT("functions"),
+					       BF_SLICE_INIT("response_format"),
+					       {NULL, 0}};
 
 static int infer_parse(const struct exchange *x, struct bf_json_tape *ret_tape,
 		       struct infer_error *e)
@@ -63,12 +66,10 @@ static int infer_parse(const struct exchange *x, struct bf_json_tape *ret_tape,
 	return infer_no_memory(e);
 }
 
-/* An optional boolean member; absent and null leave *ret_value alone. */
-static int infer_bool(const struct bf_json_tape *t, uint32_t obj, const char *key, bool *ret_value,
+/* An optional boolean; absent and null leave *ret_value alone. */
+static int infer_bool(const struct bf_json_tape *t, uint32_t i, const char *key, bool *ret_value,
 		      struct infer_error *e)
 {
-	uint32_t i = bf_json_member(t, obj, key);
-
 	if (i == BF_JSON_NONE || t->tokens[i].type == BF_JSON_NULL)
 		return 0;
 	if (bf_json_bool(t, i, ret_value) < 0)
@@ -77,14 +78,16 @@ static int infer_bool(const struct bf_json_tape *t, uint32_t obj, const char *ke
 }
 
 /* How a stream is told to report its usage; only these two objects have the option. */
-static int infer_usage(struct exchange *x, const struct bf_json_tape *t, struct infer_error *e)
+static int infer_usage(struct exchange *x, const struct infer_body *b, struct infer_error *e)
 {
-	uint32_t options = bf_json_member(t, 0, "stream_options");
+	const struct bf_json_tape *t = &b->tape;
+	uint32_t options = b->at[INFER_STREAM_OPTIONS];
 
-	if (options != BF_JSON_NONE && t->tokens[options].type != BF_JSON_NULL) {
+	if (infer_member_given(b, INFER_STREAM_OPTIONS)) {
 		if (t->tokens[options].type != BF_JSON_OBJECT)
 			return infer_invalid(e, "stream_options must be an object");
-		if (infer_bool(t, options, "include_usage", &x->wants_usage_chunk, e) < 0)
+		if (infer_bool(t, bf_json_member(t, options, "include_usage"), "include_usage",
+			       &x->wants_usage_chunk, e) < 0)
 			return -1;
 	}
 	if (x->wants_stream && !x->wants_usage_chunk)
@@ -92,28 +95,28 @@ static int infer_usage(struct exchange *x, const struct bf_json_tape *t, struct 
 	return 0;
 }
 
-static int infer_stream(struct exchange *x, const struct bf_json_tape *t, struct infer_error *e)
+static int infer_stream(struct exchange *x, const struct infer_body *b, struct infer_error *e)
 {
 	unsigned object = x->route->object;
 
-	if (infer_bool(t, 0, "stream", &x->wants_stream, e) < 0)
+	if (infer_bool(&b->tape, b->at[INFER_STREAM], "stream", &x->wants_stream, e) < 0)
 		return -1;
 	if (object == SHM_OBJECT_EMBEDDING && x->wants_stream)
 		return infer_invalid(e, "stream is not possible for embeddings");
 	if (object != SHM_OBJECT_CHAT && object != SHM_OBJECT_COMPLETION)
 		return 0;
-	return infer_usage(x, t, e);
+	return infer_usage(x, b, e);
 }
 
 /* What a response in the background takes is told to whoever fetches it, and not here. */
-static int infer_background(const struct exchange *x, const struct bf_json_tape *t,
+static int infer_background(const struct exchange *x, const struct infer_body *b,
 			    struct infer_error *e)
 {
 	bool background = false;
 
 	if (x->route->object != SHM_OBJECT_RESPONSES || !govern_counts_tokens(x))
 		return 0;
-	if (infer_bool(t, 0, "background", &background, e) < 0)
+	if (infer_bool(&b->tape, b->at[INFER_BACKGROUND], "background", &background, e) < 0)
 		return -1;
 	return background ? infer_invalid(e, "background is not possible with a virtual key that "
 					     "has limits of tokens or cost, because what the "
@@ -124,17 +127,19 @@ static int infer_background(const struct exchange *x, const struct bf_json_tape 
 
 static int infer_tape(struct exchange *x, const struct provider_set *set, struct infer_error *e)
 {
-	struct bf_json_tape tape;
+	struct infer_body body;
 
-	if (infer_parse(x, &tape, e) < 0 || infer_targets(x, &tape, set, e) < 0)
+	if (infer_parse(x, &body.tape, e) < 0)
 		return -1;
-	if (infer_content(x, &tape, e) < 0 || infer_background(x, &tape, e) < 0)
+	infer_members_find(&body);
+	if (infer_targets(x, &body, set, e) < 0 || infer_content(x, &body, e) < 0 ||
+	    infer_background(x, &body, e) < 0)
 		return -1;
-	if (govern_limits(x) && infer_length(x, &tape, e) < 0)
+	if (govern_limits(x) && infer_length(x, &body, e) < 0)
 		return -1;
 	if (x->worker->governance)
-		infer_tier(x, &tape);
-	return infer_stream(x, &tape, e);
+		infer_tier(x, &body);
+	return infer_stream(x, &body, e);
 }
 
 int infer_read(struct exchange *x, const struct provider_set *set, struct infer_error *ret_error)

@@ -19,9 +19,10 @@ static int content_message(const struct bf_json_tape *t, uint32_t m, uint32_t in
 	return 0;
 }
 
-static int content_messages(const struct bf_json_tape *t, uint32_t list, struct infer_error *e)
+static int content_messages(const struct infer_body *b, struct infer_error *e)
 {
-	uint32_t index = 0;
+	const struct bf_json_tape *t = &b->tape;
+	uint32_t list = b->at[INFER_MESSAGES], index = 0;
 
 	if (list == BF_JSON_NONE || t->tokens[list].type != BF_JSON_ARRAY ||
 	    t->tokens[list].count == 0)
@@ -33,20 +34,17 @@ static int content_messages(const struct bf_json_tape *t, uint32_t list, struct 
 	return 0;
 }
 
-static bool is_absent(const struct bf_json_tape *t, uint32_t i)
+static bool is_text_or_list(const struct infer_body *b, enum infer_member member)
 {
-	return i == BF_JSON_NONE || t->tokens[i].type == BF_JSON_NULL;
+	uint32_t i = b->at[member];
+
+	return i != BF_JSON_NONE && (b->tape.tokens[i].type == BF_JSON_STRING ||
+				     b->tape.tokens[i].type == BF_JSON_ARRAY);
 }
 
-static bool is_text_or_list(const struct bf_json_tape *t, uint32_t i)
+static int content_prompt(const struct infer_body *b, struct infer_error *e)
 {
-	return !is_absent(t, i) &&
-	       (t->tokens[i].type == BF_JSON_STRING || t->tokens[i].type == BF_JSON_ARRAY);
-}
-
-static int content_prompt(const struct bf_json_tape *t, uint32_t prompt, struct infer_error *e)
-{
-	if (is_text_or_list(t, prompt))
+	if (is_text_or_list(b, INFER_PROMPT))
 		return 0;
 	return infer_invalid(e, "prompt is required: a string or an array");
 }
@@ -63,11 +61,12 @@ static bool is_token_list(const struct bf_json_tape *t, uint32_t list)
 }
 
 /* Strings and token arrays, one or many. */
-static int content_embedding(const struct bf_json_tape *t, uint32_t input, struct infer_error *e)
+static int content_embedding(const struct infer_body *b, struct infer_error *e)
 {
-	uint32_t index = 0;
+	const struct bf_json_tape *t = &b->tape;
+	uint32_t input = b->at[INFER_INPUT], index = 0;
 
-	if (!is_text_or_list(t, input))
+	if (!is_text_or_list(b, INFER_INPUT))
 		return infer_invalid(
 		    e, "input is required: a string, an array of strings, or arrays of tokens");
 	if (t->tokens[input].type == BF_JSON_STRING ? t->tokens[input].len == 0
@@ -85,30 +84,25 @@ static int content_embedding(const struct bf_json_tape *t, uint32_t input, struc
 	return 0;
 }
 
-static int content_responses(const struct bf_json_tape *t, uint32_t input, struct infer_error *e)
+static int content_responses(const struct infer_body *b, struct infer_error *e)
 {
-	if (is_text_or_list(t, input))
+	if (is_text_or_list(b, INFER_INPUT))
 		return 0;
-	if (is_absent(t, input) && (!is_absent(t, bf_json_member(t, 0, "prompt")) ||
-				    !is_absent(t, bf_json_member(t, 0, "previous_response_id"))))
+	if (!infer_member_given(b, INFER_INPUT) &&
+	    (infer_member_given(b, INFER_PROMPT) || infer_member_given(b, INFER_PREVIOUS_RESPONSE)))
 		return 0;
 	return infer_invalid(e, "input is required: a string or an array (or give prompt or "
 				"previous_response_id)");
 }
 
-static const struct {
-	const char *member;
-	int (*check)(const struct bf_json_tape *t, uint32_t member, struct infer_error *e);
-} content_of[] = {
-    [SHM_OBJECT_CHAT] = {"messages", content_messages},
-    [SHM_OBJECT_COMPLETION] = {"prompt", content_prompt},
-    [SHM_OBJECT_EMBEDDING] = {"input", content_embedding},
-    [SHM_OBJECT_RESPONSES] = {"input", content_responses},
-};
-
-int infer_content(const struct exchange *x, const struct bf_json_tape *t, struct infer_error *e)
+int infer_content(const struct exchange *x, const struct infer_body *b, struct infer_error *e)
 {
-	unsigned object = x->route->object;
+	static int (*const content_of[])(const struct infer_body *b, struct infer_error *e) = {
+	    [SHM_OBJECT_CHAT] = content_messages,
+	    [SHM_OBJECT_COMPLETION] = content_prompt,
+	    [SHM_OBJECT_EMBEDDING] = content_embedding,
+	    [SHM_OBJECT_RESPONSES] = content_responses,
+	};
 
-	return content_of[object].check(t, bf_json_member(t, 0, content_of[object].member), e);
+	return content_of[x->route->object](b, e);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "proxyd/gate/infer.h"
+#include "proxyd/gate/infer_members.h"
 
 /* Checks the member that x->route's object must have. 0, or -1 with e. */
-int infer_content(const struct exchange *x, const struct bf_json_tape *t, struct infer_error *e);
+int infer_content(const struct exchange *x, const struct infer_body *b, struct infer_error *e);

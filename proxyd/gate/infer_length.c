@@ -11,27 +11,16 @@
 #define OF(object) (1u << SHM_OBJECT_##object)
 
 static const struct length_member {
-	struct bf_slice name;
+	enum infer_member member;
 	unsigned objects; /* whose providers obey it */
 	bool choices;     /* how many answers; else how long they may get */
 } length_members[] = {
-    {BF_SLICE_INIT("max_completion_tokens"), OF(CHAT), false},
-    {BF_SLICE_INIT("max_tokens"), OF(CHAT) | OF(COMPLETION), false},
-    {BF_SLICE_INIT("max_output_tokens"), OF(RESPONSES), false},
-    {BF_SLICE_INIT("n"), OF(CHAT) | OF(COMPLETION), true},
-    {BF_SLICE_INIT("best_of"), OF(COMPLETION), true},
+    {INFER_MAX_COMPLETION_TOKENS, OF(CHAT), false},
+    {INFER_MAX_TOKENS, OF(CHAT) | OF(COMPLETION), false},
+    {INFER_MAX_OUTPUT_TOKENS, OF(RESPONSES), false},
+    {INFER_N, OF(CHAT) | OF(COMPLETION), true},
+    {INFER_BEST_OF, OF(COMPLETION), true},
 };
-
-static const struct length_member *length_member_of(const struct exchange *x, struct bf_slice name)
-{
-	for (size_t i = 0; i < BF_ARRAY_LEN(length_members); i++) {
-		if (bf_slice_eq(name, length_members[i].name))
-			return length_members[i].objects >> x->route->object & 1
-				   ? &length_members[i]
-				   : NULL;
-	}
-	return NULL;
-}
 
 /* Of several members the largest counts: no provider reads them all. */
 static void length_count(struct exchange_spend *s, int64_t n, bool choices)
@@ -44,32 +33,27 @@ static void length_count(struct exchange_spend *s, int64_t n, bool choices)
 	s->max_tokens = BF_MAX(s->max_tokens, (uint64_t)n);
 }
 
-static int length_members_of(struct exchange *x, const struct bf_json_tape *t,
+static int length_members_of(struct exchange_spend *s, unsigned object, const struct infer_body *b,
 			     struct infer_error *e)
 {
 	bool unbounded = false;
 
-	for (uint32_t key = bf_json_first(0); key < t->tokens[0].next;
-	     key = t->tokens[key + 1].next) {
-		struct bf_slice name = {t->text.ptr + t->tokens[key].start, t->tokens[key].len};
-		const struct length_member *member;
+	for (size_t i = 0; i < BF_ARRAY_LEN(length_members); i++) {
+		const struct length_member *m = &length_members[i];
 		int64_t n;
 
-		if (t->tokens[key].escaped && bf_json_string(t, key, &x->arena, &name) < 0)
-			return infer_no_memory(e);
-		member = length_member_of(x, name);
-		if (!member || t->tokens[key + 1].type == BF_JSON_NULL)
+		if (!(m->objects >> object & 1) || !infer_member_given(b, m->member))
 			continue;
-		if (bf_json_i64(t, key + 1, &n) < 0 || n < 0)
-			return infer_invalid(e, "%.*s must be a whole number",
-					     BF_SLICE_FMT(member->name));
-		length_count(&x->spend, n, member->choices);
+		if (bf_json_i64(&b->tape, b->at[m->member], &n) < 0 || n < 0)
+			return infer_invalid(e, "%s must be a whole number",
+					     infer_member_name(m->member));
+		length_count(s, n, m->choices);
 		/* To some providers a length of 0 is none, whatever stands beside it. */
-		unbounded = unbounded || (n == 0 && !member->choices);
+		unbounded = unbounded || (n == 0 && !m->choices);
 	}
 	if (unbounded) {
-		x->spend.bounded = false;
-		x->spend.max_tokens = 0;
+		s->bounded = false;
+		s->max_tokens = 0;
 	}
 	return 0;
 }
@@ -102,20 +86,23 @@ static void length_prompts(struct exchange_spend *s, const struct bf_json_tape *
 	}
 }
 
-int infer_length(struct exchange *x, const struct bf_json_tape *t, struct infer_error *e)
+int infer_length(struct exchange *x, const struct infer_body *b, struct infer_error *e)
 {
-	if (length_members_of(x, t, e) < 0)
+	unsigned object = x->route->object;
+
+	if (length_members_of(&x->spend, object, b, e) < 0)
 		return -1;
-	if (x->route->object == SHM_OBJECT_COMPLETION)
-		length_prompts(&x->spend, t, bf_json_member(t, 0, "prompt"));
-	else if (x->route->object == SHM_OBJECT_EMBEDDING)
-		length_prompts(&x->spend, t, bf_json_member(t, 0, "input"));
+	if (object == SHM_OBJECT_COMPLETION)
+		length_prompts(&x->spend, &b->tape, b->at[INFER_PROMPT]);
+	else if (object == SHM_OBJECT_EMBEDDING)
+		length_prompts(&x->spend, &b->tape, b->at[INFER_INPUT]);
 	return 0;
 }
 
-void infer_tier(struct exchange *x, const struct bf_json_tape *t)
+void infer_tier(struct exchange *x, const struct infer_body *b)
 {
-	uint32_t i = bf_json_member(t, 0, "service_tier");
+	const struct bf_json_tape *t = &b->tape;
+	uint32_t i = b->at[INFER_SERVICE_TIER];
 
 	if (i != BF_JSON_NONE && t->tokens[i].type == BF_JSON_STRING)
 		x->spend.tier = bf_service_tier_of(

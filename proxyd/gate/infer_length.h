@@ -2,10 +2,11 @@
 #pragma once
 
 #include "proxyd/gate/infer.h"
+#include "proxyd/gate/infer_members.h"
 
 /* Fills what x->spend says about prompts and lengths. The body is on the tape and has passed
  * infer_content(). 0, or -1 with e: a length or number of answers that providers may read as they
  * like. */
-int infer_length(struct exchange *x, const struct bf_json_tape *t, struct infer_error *e);
+int infer_length(struct exchange *x, const struct infer_body *b, struct infer_error *e);
 /* The service tier that is asked for: what it costs there. */
-void infer_tier(struct exchange *x, const struct bf_json_tape *t);
+void infer_tier(struct exchange *x, const struct infer_body *b);

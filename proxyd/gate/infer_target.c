@@ -119,15 +119,16 @@ int infer_choose(struct exchange *x, struct bf_slice name, const struct provider
 	return target_padded(ret_choice->targets[0].model, "model", e);
 }
 
-static int target_model(struct exchange *x, const struct bf_json_tape *t,
+static int target_model(struct exchange *x, const struct infer_body *b,
 			const struct provider_set *set, struct infer_choice *ret_choice,
 			struct infer_error *e)
 {
-	uint32_t i = bf_json_member(t, 0, "model");
+	const struct bf_json_tape *t = &b->tape;
+	uint32_t i = b->at[INFER_MODEL];
 	struct bf_slice name = {NULL, 0};
 	int r;
 
-	if (i == BF_JSON_NONE || t->tokens[i].type == BF_JSON_NULL)
+	if (!infer_member_given(b, INFER_MODEL))
 		return infer_invalid(e, "model is required (format: provider/model)");
 	r = bf_json_string(t, i, &x->arena, &name);
 	if (r == -ENOMEM)
@@ -190,13 +191,13 @@ static int fallbacks_fill(struct exchange *x, const struct bf_json_tape *t, uint
 	return 0;
 }
 
-/* The member that lists them, and how many there are. */
-static int fallbacks_find(struct exchange *x, const struct bf_json_tape *t, uint32_t *ret_list,
-			  uint32_t *ret_count, struct infer_error *e)
+/* How many there are. */
+static int fallbacks_find(struct exchange *x, const struct infer_body *b, uint32_t *ret_count,
+			  struct infer_error *e)
 {
-	uint32_t list = bf_json_member(t, 0, "fallbacks");
+	const struct bf_json_tape *t = &b->tape;
+	uint32_t list = b->at[INFER_FALLBACKS];
 
-	*ret_list = list;
 	*ret_count = 0;
 	if (list == BF_JSON_NONE)
 		return 0;
@@ -212,13 +213,13 @@ static int fallbacks_find(struct exchange *x, const struct bf_json_tape *t, uint
 	return 0;
 }
 
-int infer_targets(struct exchange *x, const struct bf_json_tape *t, const struct provider_set *set,
+int infer_targets(struct exchange *x, const struct infer_body *b, const struct provider_set *set,
 		  struct infer_error *e)
 {
 	struct infer_choice choice;
-	uint32_t list, count;
+	uint32_t count;
 
-	if (target_model(x, t, set, &choice, e) < 0 || fallbacks_find(x, t, &list, &count, e) < 0)
+	if (target_model(x, b, set, &choice, e) < 0 || fallbacks_find(x, b, &count, e) < 0)
 		return -1;
 	/* Its own fallbacks count before those that it was given. */
 	x->target_count = count ? 1 : choice.count;
@@ -229,5 +230,5 @@ int infer_targets(struct exchange *x, const struct bf_json_tape *t, const struct
 	x->target = 0;
 	x->provider = x->targets[0].provider;
 	x->model = x->targets[0].model;
-	return count ? fallbacks_fill(x, t, list, set, e) : 0;
+	return count ? fallbacks_fill(x, &b->tape, b->at[INFER_FALLBACKS], set, e) : 0;
 }

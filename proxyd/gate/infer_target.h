@@ -2,6 +2,7 @@
 #pragma once
 
 #include "proxyd/gate/infer.h"
+#include "proxyd/gate/infer_members.h"
 
 struct infer_choice {
 	uint32_t count;
@@ -22,5 +23,5 @@ int infer_choose(struct exchange *x, struct bf_slice name, const struct provider
  * and a model), x->provider and x->model with the first, model_edit and fallbacks_edit. Names lie
  * in the body or in x's arena, never on the tape. 0, or -1 with e.
  */
-int infer_targets(struct exchange *x, const struct bf_json_tape *t, const struct provider_set *set,
+int infer_targets(struct exchange *x, const struct infer_body *b, const struct provider_set *set,
 		  struct infer_error *e);

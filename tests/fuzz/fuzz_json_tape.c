@@ -105,7 +105,8 @@ static void require_same_but(const struct bf_json_tape *t, const struct bf_json_
 /* t: what the strict reader saw; NULL: it refused the text. */
 static void check_skim(struct bf_slice text, const struct bf_json_tape *t, struct bf_arena *arena)
 {
-	static const char *const names[] = {"messages", "tools", "a", NULL};
+	static const struct bf_slice names[] = {
+	    BF_SLICE_INIT("messages"), BF_SLICE_INIT("tools"), BF_SLICE_INIT("a"), {NULL, 0}};
 	struct bf_json_limits limits = bf_json_default_limits;
 	struct bf_json_tape skim;
 

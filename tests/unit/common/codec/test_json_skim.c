@@ -13,7 +13,7 @@
 #include "common/base/macros.h"
 #include "common/codec/json_tape.h"
 
-static const char *const skimmed[] = {"data", "tools", NULL};
+static const struct bf_slice skimmed[] = {BF_SLICE_INIT("data"), BF_SLICE_INIT("tools"), {NULL, 0}};
 
 static const struct bf_json_limits skim = {
     .max_depth = 64, .max_tokens = 1000, .reject_duplicate_keys = true, .skimmed = skimmed};

@@ -212,6 +212,56 @@ static void test_wrong_types_and_indices(void **state)
 	assert_int_equal(bf_json_string(&t, BF_JSON_NONE, &arena, &s), BF_E_TYPE);
 }
 
+/* Several members at once are what each is alone: absent, escaped, twice, below another, of lengths
+ * that are alike. */
+static void test_members_in_one_walk(void **state)
+{
+	static const struct bf_slice keys[] = {
+	    BF_SLICE_INIT("model"),
+	    BF_SLICE_INIT("n"),
+	    BF_SLICE_INIT(""),
+	    BF_SLICE_INIT("nodel"),
+	    BF_SLICE_INIT("top"),
+	    BF_SLICE_INIT("model"),
+	    BF_SLICE_INIT("a key of exactly sixty-nine bytes, which has the same bit as one of 5")};
+	static const char *const texts[] = {
+	    "{}",
+	    "{\"model\":1,\"mode\":2,\"models\":3,\"xodel\":4}",
+	    "{\"n\":{\"top\":1,\"model\":2},\"\":3,\"top\":[{\"n\":4}]}",
+	    "{\"\\u006dodel\":1,\"\\u006e\":2,\"n\\u006fdel\":3}",
+	    "{\"a key of exactly sixty-nine bytes, which has the same bit as one of 5\":7}",
+	    "[1,2]",
+	    "7",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BF_ARRAY_LEN(texts); i++) {
+		struct bf_json_tape t = tape_of(bf_slice_from(texts[i]));
+		for (uint32_t obj = 0; obj <= t.count; obj++) {
+			uint32_t at[BF_ARRAY_LEN(keys)];
+			bf_json_find_all(&t, obj, keys, BF_ARRAY_LEN(keys), at);
+			for (size_t k = 0; k < BF_ARRAY_LEN(keys); k++)
+				assert_int_equal(at[k], bf_json_find(&t, obj, keys[k]));
+		}
+	}
+}
+
+static void test_last_of_two_members(void **state)
+{
+	const struct bf_slice keys[] = {BF_SLICE_INIT("a"), BF_SLICE_INIT("b")};
+	struct bf_json_limits limits = bf_json_default_limits;
+	struct bf_json_tape t;
+	uint32_t at[2];
+
+	(void)state;
+	limits.reject_duplicate_keys = false;
+	assert_int_equal(
+	    bf_json_parse(&t, BF_SLICE_LIT("{\"a\":1,\"b\":2,\"a\":3}"), &arena, &limits, NULL), 0);
+	bf_json_find_all(&t, 0, keys, 2, at);
+	assert_int_equal(at[0], 6);
+	assert_int_equal(at[1], 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +273,8 @@ int main(void)
 	    cmocka_unit_test(test_raw),
 	    cmocka_unit_test(test_i64),
 	    cmocka_unit_test(test_wrong_types_and_indices),
+	    cmocka_unit_test(test_members_in_one_walk),
+	    cmocka_unit_test(test_last_of_two_members),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -60,16 +60,17 @@ static const struct length_case {
 
 /* A request to an API with its body on the tape. */
 static struct exchange *asked(struct harness *h, const struct route *route, const char *body,
-			      struct bf_json_tape *ret_tape)
+			      struct infer_body *ret_body)
 {
 	struct exchange *x = exchange_new(&h->w);
 	struct bf_err err = {0};
 
 	assert_non_null(x);
 	x->route = route;
-	assert_int_equal(
-	    bf_json_parse(ret_tape, bf_slice_from(body), &x->arena, &bf_json_default_limits, &err),
-	    0);
+	assert_int_equal(bf_json_parse(&ret_body->tape, bf_slice_from(body), &x->arena,
+				       &bf_json_default_limits, &err),
+			 0);
+	infer_members_find(ret_body);
 	return x;
 }
 
@@ -83,10 +84,10 @@ static void reads_what_is_asked_for(void **state)
 		const struct route route = {.object = cases[i].object};
 		const struct exchange_spend *want = &cases[i].spend;
 		struct infer_error e = {0};
-		struct bf_json_tape tape;
-		struct exchange *x = asked(&h, &route, cases[i].body, &tape);
+		struct infer_body body;
+		struct exchange *x = asked(&h, &route, cases[i].body, &body);
 
-		assert_int_equal(infer_length(x, &tape, &e), 0);
+		assert_int_equal(infer_length(x, &body, &e), 0);
 		if (x->spend.bounded != want->bounded || x->spend.max_tokens != want->max_tokens ||
 		    x->spend.choices != want->choices || x->spend.prompts != want->prompts ||
 		    x->spend.listed_tokens != want->listed_tokens ||
@@ -124,10 +125,10 @@ static void refuses_what_may_be_read_in_two_ways(void **state)
 	for (size_t i = 0; i < BF_ARRAY_LEN(refused); i++) {
 		const struct route route = {.object = refused[i].object};
 		struct infer_error e = {0};
-		struct bf_json_tape tape;
-		struct exchange *x = asked(&h, &route, refused[i].body, &tape);
+		struct infer_body body;
+		struct exchange *x = asked(&h, &route, refused[i].body, &body);
 
-		assert_int_equal(infer_length(x, &tape, &e), -1);
+		assert_int_equal(infer_length(x, &body, &e), -1);
 		assert_int_equal(e.http_status, 400);
 		assert_string_equal(e.text, refused[i].text);
 		exchange_free(x);
