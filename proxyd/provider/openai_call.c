@@ -102,14 +102,30 @@ static void openai_paid(struct exchange *x, const struct openai_said *said)
 	x->paid.tier = said->service_tier.len ? bf_service_tier_of(said->service_tier) : tier;
 }
 
+/* What only the sum tells, such as a model's thoughts, counts as the answer, which is the dearer.
+ */
+static void openai_add_up(const struct openai_call *call, uint64_t total, uint64_t *prompt,
+			  uint64_t *completion)
+{
+	if (total <= *prompt + *completion)
+		return;
+	if (call->object == SHM_OBJECT_EMBEDDING)
+		*prompt = total - *completion;
+	else
+		*completion = total - *prompt;
+}
+
 void openai_heard(struct openai_call *call, const struct openai_said *said,
 		  uint64_t completion_tokens)
 {
 	struct exchange *x = call->x;
+	uint64_t prompt =
+	    said->prompt_known ? said->prompt_tokens : x->body.len / OPENAI_BYTES_PER_TOKEN;
+	uint64_t completion = said->completion_known ? said->completion_tokens : completion_tokens;
 
 	if (said->stop_reason.len)
 		openai_note_stop(call, said->stop_reason);
-	if (!said->usage || (!said->prompt_known && !said->completion_known))
+	if (!said->usage || (!said->prompt_known && !said->completion_known && !said->total_tokens))
 		return;
 	call->usage_seen = true;
 	openai_paid(x, said);
@@ -117,10 +133,8 @@ void openai_heard(struct openai_call *call, const struct openai_said *said,
 		x->record.flags &= ~(uint32_t)SHM_USAGE_ESTIMATED;
 	else
 		x->record.flags |= SHM_USAGE_ESTIMATED;
-	x->sink->on_usage(
-	    x, said->prompt_known ? said->prompt_tokens : x->body.len / OPENAI_BYTES_PER_TOKEN,
-	    said->completion_known ? said->completion_tokens : completion_tokens,
-	    said->cached_tokens);
+	openai_add_up(call, said->total_tokens, &prompt, &completion);
+	x->sink->on_usage(x, prompt, completion, said->cached_tokens);
 }
 
 static const char *openai_status_type(int http_status)

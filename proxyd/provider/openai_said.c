@@ -53,6 +53,7 @@ static void read_usage(enum shm_usage_object object, const struct bf_json_tape *
 					  &said->prompt_tokens);
 	said->completion_known = usage_number(
 	    t, usage, responses ? "output_tokens" : "completion_tokens", &said->completion_tokens);
+	(void)usage_number(t, usage, "total_tokens", &said->total_tokens);
 	if (object == SHM_OBJECT_EMBEDDING)
 		said->completion_known = true; /* there are none */
 	(void)usage_number(

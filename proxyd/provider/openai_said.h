@@ -26,6 +26,7 @@ struct openai_said {
 	bool usage;                          /* there is an object of that name */
 	bool prompt_known, completion_known; /* numbers that can be true */
 	uint64_t prompt_tokens, completion_tokens, cached_tokens;
+	uint64_t total_tokens;        /* as the provider adds them up; 0: it does not */
 	struct bf_price_usage paid;   /* what else it says about its cost; no tokens, no tier */
 	struct bf_slice service_tier; /* that it was served at; empty: it does not say */
 	bool alone; /* usage without choices: a chunk that only the asker should see */

@@ -4,6 +4,8 @@
  */
 #include "tests/unit/proxyd/provider/served.h"
 
+static enum shm_usage_object object = SHM_OBJECT_CHAT;
+
 /* A plain answer of this head and body; the client asked for a stream, or not. */
 static void plain(bool wants_stream, const char *head, const char *body)
 {
@@ -15,7 +17,7 @@ static void plain(bool wants_stream, const char *head, const char *body)
 	assert_true(len > 0 && len < (int)sizeof(answer));
 	harness_open(&h, with_server);
 	collecting = true;
-	ask(&h, SHM_OBJECT_CHAT)->wants_stream = wants_stream;
+	ask(&h, object)->wants_stream = wants_stream;
 	serve(&h, listener, answer, (size_t)len);
 	collecting = false;
 	finish(&h);
@@ -74,6 +76,42 @@ static void plain_answers(void **state BF_UNUSED)
 	plain(false, JSON_HEAD, GOOD_BODY);
 	assert_true(heard.estimated);
 	assert_int_equal(heard.completion, 3);
+}
+
+/* Who charges by the parts alone would forget what only their sum tells. */
+static void the_sum_counts_when_it_is_more(void **state BF_UNUSED)
+{
+	static const struct {
+		const char *usage;
+		uint64_t prompt, completion;
+	} list[] = {
+	    {"\"prompt_tokens\":100,\"completion_tokens\":10,\"total_tokens\":5110", 100, 5010},
+	    {"\"prompt_tokens\":100,\"completion_tokens\":10,\"total_tokens\":110", 100, 10},
+	    {"\"prompt_tokens\":100,\"completion_tokens\":10,\"total_tokens\":7", 100, 10},
+	    {"\"prompt_tokens\":100,\"completion_tokens\":10,\"total_tokens\":1e300", 100, 10},
+	    {"\"prompt_tokens\":100,\"completion_tokens\":10,\"total_tokens\":1000000001", 100, 10},
+	    {"\"prompt_tokens\":100,\"total_tokens\":400", 100, 300},
+	};
+	char body[512];
+
+	for (size_t i = 0; i < BF_ARRAY_LEN(list); i++) {
+		(void)snprintf(body, sizeof(body), "{\"choices\":[{}],\"usage\":{%s}}",
+			       list[i].usage);
+		plain(false, JSON_HEAD, body);
+		assert_int_equal(heard.prompt, list[i].prompt);
+		assert_int_equal(heard.completion, list[i].completion);
+	}
+	assert_true(heard.estimated);
+	plain(false, JSON_HEAD, "{\"choices\":[{}],\"usage\":{\"total_tokens\":500}}");
+	assert_true(heard.estimated);
+	assert_int_equal(heard.prompt + heard.completion, 500);
+	/* Vectors have no answer to be paid for. */
+	object = SHM_OBJECT_EMBEDDING;
+	plain(false, JSON_HEAD,
+	      "{\"data\":[],\"usage\":{\"prompt_tokens\":9,\"total_tokens\":12}}");
+	object = SHM_OBJECT_CHAT;
+	assert_int_equal(heard.prompt, 12);
+	assert_int_equal(heard.completion, 0);
 }
 
 /* A head that begins is an answer that was cut; garbage is none. */
@@ -143,6 +181,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(plain_answers),
+	    cmocka_unit_test(the_sum_counts_when_it_is_more),
 	    cmocka_unit_test(cuts_within_heads),
 	    cmocka_unit_test(a_client_that_leaves),
 	};

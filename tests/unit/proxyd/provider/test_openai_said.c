@@ -77,6 +77,12 @@ static void plain_answers(void **state BF_UNUSED)
 		assert_int_equal(s.cached_tokens, list[i].cached);
 		assert_true(bf_slice_is(s.stop_reason, list[i].stop));
 	}
+	assert_true(openai_said_read(CHAT, BF_SLICE_LIT("{\"usage\":{\"total_tokens\":12}}"), true,
+				     &arena, &s));
+	assert_int_equal(s.total_tokens, 12);
+	assert_true(openai_said_read(CHAT, BF_SLICE_LIT("{\"usage\":{\"total_tokens\":-12}}"), true,
+				     &arena, &s));
+	assert_int_equal(s.total_tokens, 0);
 	assert_false(openai_said_read(CHAT, BF_SLICE_LIT("[]"), true, &arena, &s));
 	assert_false(openai_said_read(CHAT, BF_SLICE_LIT("{\"usage\":"), true, &arena, &s));
 	bf_arena_done(&arena);
