@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/base/macros.h"
+#include "common/govern/plan.h"
 
 /* ---- the index of the sheet */
 
@@ -18,11 +19,17 @@ enum book_name {
 	BOOK_BASE_MODEL, /* provider and base_model */
 };
 
-/* FNV-1a: the names that are looked up come from clients, those that are kept do not. */
+static unsigned char lower(char c)
+{
+	return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+}
+
+/* FNV-1a, in any case of letters: the names that are looked up come from clients, those that are
+ * kept do not. */
 static uint64_t hash_more(uint64_t h, struct bf_slice text)
 {
 	for (size_t i = 0; i < text.len; i++)
-		h = (h ^ (unsigned char)text.ptr[i]) * UINT64_C(0x100000001b3);
+		h = (h ^ lower(text.ptr[i])) * UINT64_C(0x100000001b3);
 	return (h ^ 0xff) * UINT64_C(0x100000001b3);
 }
 
@@ -40,7 +47,7 @@ static struct bf_slice model_of(const struct bf_conf_sheet_price *e)
 	struct bf_slice key = e->key;
 	size_t skip = e->provider.len + 1;
 
-	if (e->provider.len && key.len > skip && bf_slice_starts(key, e->provider) &&
+	if (e->provider.len && key.len > skip && bf_slice_starts_nocase(key, e->provider) &&
 	    key.ptr[e->provider.len] == '/')
 		return (struct bf_slice){key.ptr + skip, key.len - skip};
 	return key;
@@ -111,8 +118,8 @@ static const struct bf_conf_sheet_price *book_get(const struct bf_price_book *bo
 
 		if (book->slots[at].tag != (uint32_t)(h >> 32) || !(modes >> e->mode & 1))
 			continue;
-		if (bf_slice_eq(name_by(e, by), name) &&
-		    (by == BOOK_KEY || bf_slice_eq(e->provider, provider)))
+		if (bf_slice_eq_nocase(name_by(e, by), name) &&
+		    (by == BOOK_KEY || bf_slice_eq_nocase(e->provider, provider)))
 			return e;
 	}
 	return NULL;
@@ -148,18 +155,45 @@ static struct bf_slice behind_slash(struct bf_slice name)
 	return (struct bf_slice){name.ptr + skip, slash ? name.len - skip : 0};
 }
 
-static const struct bf_conf_sheet_price *sheet_entry(const struct bf_price_book *book,
-						     struct bf_slice provider,
-						     struct bf_slice model, enum bf_price_mode mode)
+/* The provider's own, however the client writes it. */
+static const struct bf_conf_sheet_price *get_own(const struct bf_price_book *book,
+						 const struct bf_price_query *q,
+						 struct bf_slice model, struct bf_slice bare,
+						 struct bf_slice last)
+{
+	const struct bf_conf_sheet_price *e =
+	    get_by_mode(book, BOOK_MODEL, q->provider, model, q->mode);
+
+	if (!e && bare.len != model.len)
+		e = get_by_mode(book, BOOK_MODEL, q->provider, bare, q->mode);
+	if (!e && last.len)
+		e = get_by_mode(book, BOOK_MODEL, q->provider, last, q->mode);
+	return e;
+}
+
+/* What is called so, at whatever provider. */
+static const struct bf_conf_sheet_price *get_called(const struct bf_price_book *book,
+						    const struct bf_price_query *q,
+						    struct bf_slice bare, struct bf_slice last)
 {
 	const struct bf_slice none = {NULL, 0};
-	const struct bf_conf_sheet_price *e = get_by_mode(book, BOOK_MODEL, provider, model, mode);
+	struct bf_slice first = q->names_vendors || last.len == 0 ? bare : last;
+	const struct bf_conf_sheet_price *e = get_by_mode(book, BOOK_KEY, none, first, q->mode);
+
+	if (!e && last.len)
+		e = get_by_mode(book, BOOK_KEY, none, q->names_vendors ? last : bare, q->mode);
+	return e;
+}
+
+static const struct bf_conf_sheet_price *
+sheet_entry(const struct bf_price_book *book, const struct bf_price_query *q, struct bf_slice model)
+{
+	struct bf_slice bare = bf_model_bare(model, q->provider), last = behind_slash(bare);
+	const struct bf_conf_sheet_price *e = get_own(book, q, model, bare, last);
 
 	if (!e)
-		e = get_by_mode(book, BOOK_KEY, none, model, mode);
-	if (!e && behind_slash(model).len)
-		e = get_by_mode(book, BOOK_KEY, none, behind_slash(model), mode);
-	return e ? e : get_by_mode(book, BOOK_BASE_MODEL, provider, model, mode);
+		e = get_called(book, q, bare, last);
+	return e ? e : get_by_mode(book, BOOK_BASE_MODEL, q->provider, bare, q->mode);
 }
 
 static bool has_price(const struct bf_conf_sheet_price *e)
@@ -174,9 +208,9 @@ static const struct bf_conf_price *sheet_price(const struct bf_price_book *book,
 
 	if (!book->slots)
 		return NULL;
-	e = sheet_entry(book, q->provider, q->model, q->mode);
+	e = sheet_entry(book, q, q->model);
 	if (e && !has_price(e) && e->base_model.len)
-		e = sheet_entry(book, q->provider, e->base_model, q->mode);
+		e = sheet_entry(book, q, e->base_model);
 	return e ? &e->price : NULL;
 }
 
@@ -191,7 +225,7 @@ static bool wildcard_fits(struct bf_slice pattern, struct bf_slice text)
 		if (p < pattern.len && pattern.ptr[p] == '*') {
 			star = p++;
 			resume = t;
-		} else if (p < pattern.len && pattern.ptr[p] == text.ptr[t]) {
+		} else if (p < pattern.len && lower(pattern.ptr[p]) == lower(text.ptr[t])) {
 			p++;
 			t++;
 		} else if (star != SIZE_MAX) {
@@ -233,18 +267,34 @@ static enum bf_price_scope scope_of(const struct bf_conf_pricing_override *o)
 	return o->provider_id.len ? BF_PRICE_PROVIDER : BF_PRICE_GLOBAL;
 }
 
-/* The smaller the better; 0: does not fit. */
-static int rank_of(const struct bf_conf_pricing_override *o, const struct bf_price_query *q)
+static bool is_of_model(const struct bf_conf_pricing_override *o, const struct bf_price_query *q)
 {
-	bool exact = o->match_type == BF_PRICE_EXACT;
+	struct bf_slice bare = bf_model_bare(q->model, q->provider);
+
+	if (o->match_type == BF_PRICE_EXACT)
+		return bf_slice_eq_nocase(bf_model_bare(o->pattern, q->provider), bare);
+	return wildcard_fits(o->pattern, q->model) || wildcard_fits(o->pattern, bare);
+}
+
+/* How much of a wildcard's text stands before its first star. */
+static size_t given_by(struct bf_slice pattern)
+{
+	const char *star = pattern.len ? memchr(pattern.ptr, '*', pattern.len) : NULL;
+
+	return star ? (size_t)(star - pattern.ptr) : pattern.len;
+}
+
+/* The smaller the better; 0: does not fit. */
+static size_t rank_of(const struct bf_conf_pricing_override *o, const struct bf_price_query *q)
+{
+	size_t given = BF_MIN(given_by(o->pattern), (size_t)BF_PRICE_PATTERN_MAX);
+	size_t rank = 1 + (size_t)scope_of(o) * (BF_PRICE_PATTERN_MAX + 2);
 
 	if (!is_for(o->provider_id, q->provider) || !is_for(o->virtual_key_id, q->virtual_key_id) ||
 	    !is_for(o->provider_key_id, q->provider_key_id) ||
-	    !is_for_mode(&o->request_types, q->mode))
+	    !is_for_mode(&o->request_types, q->mode) || !is_of_model(o, q))
 		return 0;
-	if (exact ? !bf_slice_eq(o->pattern, q->model) : !wildcard_fits(o->pattern, q->model))
-		return 0;
-	return 1 + 2 * (int)scope_of(o) + (exact ? 0 : 1);
+	return o->match_type == BF_PRICE_EXACT ? rank : rank + 1 + BF_PRICE_PATTERN_MAX - given;
 }
 
 static const struct bf_conf_price *override_of(const struct bf_conf_governance *conf,
@@ -252,10 +302,10 @@ static const struct bf_conf_price *override_of(const struct bf_conf_governance *
 {
 	const struct bf_conf_pricing_override *items = conf->pricing_overrides.items;
 	const struct bf_conf_price *best = NULL;
-	int best_rank = 0;
+	size_t best_rank = 0;
 
-	for (uint32_t i = 0; i < conf->pricing_overrides.count && best_rank != 1; i++) {
-		int rank = rank_of(&items[i], q);
+	for (uint32_t i = 0; i < conf->pricing_overrides.count; i++) {
+		size_t rank = rank_of(&items[i], q);
 
 		if (rank == 0 || (best && rank >= best_rank))
 			continue;

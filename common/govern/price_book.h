@@ -28,6 +28,7 @@ struct bf_price_query {
 	struct bf_slice provider, model;
 	struct bf_slice virtual_key_id, provider_key_id; /* empty: none */
 	enum bf_price_mode mode;
+	bool names_vendors; /* the provider puts vendors before the names of its models */
 };
 
 /* Whose prices count: patch's where it gives one, else base's. Either may be NULL. Valid as long as
@@ -42,13 +43,19 @@ int bf_price_book_open(struct bf_price_book *ret_book, const struct bf_config *c
 		       struct bf_arena *arena);
 
 /*
- * The sheet's price is that of the provider and the model; else of the model's name alone; else of
- * that without what stands before its last '/'; else of the first model of the provider that names
- * this one as its base_model. An entry without prices has those of its own base_model. What is for
- * other modes does not count, but text is text: a response is also looked for as a chat.
+ * Models are found in any case of letters, with or without their provider's name in front: a price
+ * must not depend on how a client writes them.
+ *
+ * The sheet's price is the provider's own: that of the model, else of what stands behind its last
+ * '/'; else that of an entry of this name at whatever provider, where what stands behind the last
+ * '/' counts before the whole, so that nobody chooses a price by what he writes before it; with
+ * names_vendors after it; else that of the first model of the provider that names this one as its
+ * base_model. An entry without prices has those of its own base_model. What is for other modes does
+ * not count, but text is text: a response is also looked for as a chat.
  *
  * Of the overrides that fit the one counts whose scope is the most special; among these an exact
- * pattern before wildcards; among these the one that stands first.
+ * pattern before wildcards; among these the one with most text before its first '*'; among these
+ * the one that stands first.
  *
  * False: no price is known, or not all of it (ret_found then tells nothing).
  */

@@ -4,6 +4,8 @@
  */
 #include "common/schema/config_priv.h"
 
+#define FOR_PROXYD_WRITERD (BF_FOR_PROXYD | BF_FOR_WRITERD)
+
 #define PUSD        INT64_C(1000000000000)
 #define ID_MAX      128
 #define SHEET_NAME  256
@@ -15,14 +17,14 @@
 		.offset = (uint32_t)offsetof(struct bf_conf_price,                         \
 					     token_pusd[BF_PRICE_##kind][BF_RATE_##rate]), \
 		.decimals = 12, .min = 0, .max = PUSD, .flags = BF_OR_NULL,                \
-		.audience = BF_FOR_PROXYD, .doc = (text),                                  \
+		.audience = FOR_PROXYD_WRITERD, .doc = (text),                                  \
 	}
 
 #define OTHER_PRICE(key, member, most, text)                                          \
 	{                                                                             \
 		.name = (key), .type = BF_T_DECIMAL, BF_FIELD(bf_conf_price, member), \
 		.decimals = 12, .min = 0, .max = (most), .flags = BF_OR_NULL,         \
-		.audience = BF_FOR_PROXYD, .doc = (text),                             \
+		.audience = FOR_PROXYD_WRITERD, .doc = (text),                             \
 	}
 
 static const struct bf_field price_fields[] = {
@@ -130,21 +132,21 @@ static const struct bf_field pricing_override_fields[] = {
      .type = BF_T_STRING,
      BF_FIELD(bf_conf_pricing_override, id),
      .max = ID_MAX,
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "Identity; made from the name when absent."},
     {.name = "name",
      .type = BF_T_STRING,
      BF_FIELD(bf_conf_pricing_override, name),
      .max = ID_MAX,
      .flags = BF_REQUIRED,
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "Name of the price, unique in the file."},
     {.name = "scope_kind",
      .type = BF_T_ENUM,
      BF_FIELD(bf_conf_pricing_override, scope_kind),
      .choices = scope_kinds,
      .dflt = "global",
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "For whom it holds; who is meant stands in virtual_key_id, provider_key_id and "
 	    "provider_id. The choices stand in the order in which they count; of all overrides "
 	    "that fit a call one counts."},
@@ -152,40 +154,42 @@ static const struct bf_field pricing_override_fields[] = {
      .type = BF_T_STRING,
      BF_FIELD(bf_conf_pricing_override, virtual_key_id),
      .max = ID_MAX,
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "The id of the virtual key, where scope_kind names one."},
     {.name = "provider_key_id",
      .type = BF_T_STRING,
      BF_FIELD(bf_conf_pricing_override, provider_key_id),
      .max = ID_MAX,
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "The id of the provider's key, where scope_kind names one."},
     {.name = "provider_id",
      .type = BF_T_STRING,
      BF_FIELD(bf_conf_pricing_override, provider_id),
      .max = BF_PROVIDER_NAME_MAX,
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "Name of the provider, for scope_kind: provider and virtual_key_provider."},
     {.name = "match_type",
      .type = BF_T_ENUM,
      BF_FIELD(bf_conf_pricing_override, match_type),
      .choices = match_types,
      .dflt = "exact",
-     .audience = BF_FOR_PROXYD,
-     .doc = "How pattern is compared; exact counts before wildcard, then what stands first."},
+     .audience = FOR_PROXYD_WRITERD,
+     .doc = "How pattern is compared; exact counts before wildcard, then the one with most text "
+	    "before its first *, then what stands first."},
     {.name = "pattern",
      .type = BF_T_STRING,
      BF_FIELD(bf_conf_pricing_override, pattern),
-     .max = 256,
+     .max = BF_PRICE_PATTERN_MAX,
      .flags = BF_REQUIRED,
-     .audience = BF_FOR_PROXYD,
-     .doc = "Name of the model, without its provider; in a wildcard * stands for any text."},
+     .audience = FOR_PROXYD_WRITERD,
+     .doc = "Name of the model, without its provider, in any case of letters; in a wildcard * "
+	    "stands for any text."},
     {.name = "request_types",
      .type = BF_T_STRINGS,
      BF_FIELD(bf_conf_pricing_override, request_types),
      .max = BF_PRICE_MODES,
      .settle = bf_settle_request_type,
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "Only for these: chat_completion, text_completion, responses, embedding; none: for "
 	    "all."},
     {.name = "pricing_patch",
@@ -193,7 +197,7 @@ static const struct bf_field pricing_override_fields[] = {
      BF_FIELD(bf_conf_pricing_override, pricing_patch),
      .sub = &bf_price_fields_table,
      .flags = BF_REQUIRED,
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "What counts instead of what the price sheet says; what is not given here is as "
 	    "there."},
 };

@@ -61,6 +61,8 @@ struct bf_conf_sheet_price {
 	struct bf_conf_price price;
 };
 
+#define BF_PRICE_PATTERN_MAX 256 /* bytes */
+
 #define BF_SHEET_ENTRIES_MAX 10000
 
 struct bf_conf_sheet {

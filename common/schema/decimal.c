@@ -153,7 +153,9 @@ int bf_decimal_parse_nearest(struct bf_slice text, unsigned decimals, int64_t *r
 		half = d.m.value % 10 >= 5;
 		d.m.value /= 10;
 	}
-	d.m.value += half || (some && d.m.value == 0);
+	d.m.value += half;
+	if (some && d.m.value == 0)
+		return BF_E_TYPE;
 	return scale(&d.m, BF_MAX(d.shift + (int64_t)decimals, (int64_t)0), d.negative, ret_value);
 }
 

@@ -15,8 +15,8 @@
 int bf_decimal_parse(struct bf_slice text, unsigned decimals, int64_t *ret_value);
 
 /*
- * The same for numbers that others wrote, with digits that no such integer has: rounded half up,
- * and never to 0 unless it is 0.
+ * The same for numbers that others wrote, with digits that no such integer has: rounded half up;
+ * BF_E_TYPE where that makes 0 of what is more.
  */
 int bf_decimal_parse_nearest(struct bf_slice text, unsigned decimals, int64_t *ret_value);
 

@@ -197,6 +197,7 @@ static int read_price(const struct sheet *s, const struct entry *e, const struct
 {
 	char what[128], bounds[96];
 	int64_t pusd = 0;
+	int r;
 
 	if (s->tape.tokens[value].type == BF_JSON_OBJECT)
 		value = usual_search(s, value);
@@ -204,8 +205,12 @@ static int read_price(const struct sheet *s, const struct entry *e, const struct
 		return 0;
 	if (s->tape.tokens[value].type != BF_JSON_NUMBER)
 		return fail_entry(s, e, value, f->name, "must be a number");
-	if (bf_decimal_parse_nearest(bf_json_raw(&s->tape, value), f->decimals, &pusd) < 0 ||
-	    !bf_field_admits_i64(f, pusd)) {
+	r = bf_decimal_parse_nearest(bf_json_raw(&s->tape, value), f->decimals, &pusd);
+	if (r == BF_E_TYPE)
+		return fail_entry(s, e, value, f->name,
+				  "is so little that it would count as nothing: write 1e-12, the "
+				  "least there is, or 0");
+	if (r < 0 || !bf_field_admits_i64(f, pusd)) {
 		(void)snprintf(what, sizeof(what), "must be %s", bf_bounds_text(f, bounds));
 		return fail_entry(s, e, value, f->name, what);
 	}

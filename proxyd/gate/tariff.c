@@ -8,6 +8,7 @@
 
 #include "common/base/rand.h"
 #include "common/base/siphash.h"
+#include "common/schema/provider_name.h"
 
 int tariff_open(struct tariff *t, const struct bf_config *config, struct bf_arena *arena)
 {
@@ -117,11 +118,14 @@ static void price_of_all_keys(const struct tariff *t, const struct bf_price_quer
 static void tariff_price(const struct tariff *t, const struct bf_price_query *q,
 			 struct tariff_model *m)
 {
+	struct bf_price_query query = *q;
+
+	query.names_vendors = bf_provider_names_vendors(q->provider);
 	memset(&m->bound, 0, sizeof(m->bound));
-	m->priced = bf_price_find(&t->book, q, &m->found);
+	m->priced = bf_price_find(&t->book, &query, &m->found);
 	(void)price_bound(&m->found, &m->bound);
 	if (t->book.by_provider_key)
-		price_of_all_keys(t, q, m);
+		price_of_all_keys(t, &query, m);
 }
 
 struct tariff_model *tariff_of(struct tariff *t, const struct bf_price_query *query)

@@ -35,5 +35,6 @@ struct tariff {
 /* The index of the price sheet lies in the arena. 0 or -ENOMEM. */
 int tariff_open(struct tariff *t, const struct bf_config *config, struct bf_arena *arena);
 
-/* Never NULL; valid until the next call. The ids of keys count only where overrides name some. */
+/* Never NULL; valid until the next call. The ids of keys count only where overrides name some;
+ * names_vendors is filled in. */
 struct tariff_model *tariff_of(struct tariff *t, const struct bf_price_query *query);

@@ -37,7 +37,10 @@ static int64_t cost_of(const struct bf_json_tape *t, uint32_t usage)
 		i = member(t, i, "total_cost");
 	if (i == BF_JSON_NONE || t->tokens[i].type != BF_JSON_NUMBER)
 		return 0;
-	if (bf_decimal_parse_nearest(bf_json_raw(t, i), NUSD_DECIMALS, &nusd) < 0)
+	int r = bf_decimal_parse_nearest(bf_json_raw(t, i), NUSD_DECIMALS, &nusd);
+	if (r == BF_E_TYPE && bf_json_raw(t, i).ptr[0] != '-')
+		return 1; /* what costs next to nothing is not free */
+	if (r < 0)
 		return 0;
 	return nusd > 0 && nusd <= NUSD_MAX ? nusd : 0;
 }

@@ -50,8 +50,11 @@ static int64_t found_by(struct bf_price_query q)
 
 static int64_t found(const char *provider, const char *model, enum bf_price_mode mode)
 {
-	return found_by((struct bf_price_query){
-	    .provider = bf_slice_from(provider), .model = bf_slice_from(model), .mode = mode});
+	return found_by(
+	    (struct bf_price_query){.provider = bf_slice_from(provider),
+				    .model = bf_slice_from(model),
+				    .mode = mode,
+				    .names_vendors = strcmp(provider, "openrouter") == 0});
 }
 
 static int64_t chat(const char *provider, const char *model)
@@ -82,8 +85,14 @@ static void the_most_special_override_counts(void **state)
 	(void)state;
 	open_with(items, BF_ARRAY_LEN(items));
 	assert_int_equal(chat("openai", "other"), 1);
-	/* Among equals the first. */
-	assert_int_equal(chat("openai", "gpt-4"), 1);
+	/* Most text before the star, wherever it stands. */
+	assert_int_equal(chat("openai", "gpt-4"), 2);
+	/* A client's way to write a name makes it no cheaper. */
+	assert_int_equal(chat("openai", "GPT-4"), 2);
+	assert_int_equal(chat("openai", "Gpt-5"), 3);
+	assert_int_equal(chat("openai", "openai/gpt-5"), 3);
+	assert_int_equal(chat("openai", "OpenAI/openai/gpt-5"), 3);
+	assert_int_equal(chat("openai", "openai/gpt-4"), 2);
 	assert_int_equal(chat("openai", "gpt-5"), 3);
 	assert_int_equal(chat("groq", "gpt-4"), 4);
 	assert_int_equal(chat("groq", "gpt-5"), 5);
@@ -112,7 +121,8 @@ static void scopes(void **state)
 	     .pattern = TEXT("m*"),
 	     .pricing_patch = IN(6)},
 	};
-	struct bf_price_query q = {TEXT("p"), TEXT("m"), TEXT("v"), TEXT("k"), BF_PRICE_CHAT};
+	struct bf_price_query q = {TEXT("p"), TEXT("m"),     TEXT("v"),
+				   TEXT("k"), BF_PRICE_CHAT, false};
 
 	(void)state;
 	for (uint32_t n = 1; n <= BF_ARRAY_LEN(items); n++) {
@@ -195,6 +205,15 @@ static void names_of_the_sheet(void **state)
 	assert_int_equal(chat("openai", "gpt-4o"), 1);
 	assert_int_equal(chat("azure", "gpt-4o"), 2);
 	assert_int_equal(chat("groq", "meta/llama"), 3);
+	/* In any case, and with the provider's name in front. */
+	assert_int_equal(chat("openai", "GPT-4O"), 1);
+	assert_int_equal(chat("openai", "openai/gpt-4o"), 1);
+	assert_int_equal(chat("groq", "Groq/Meta/Llama"), 3);
+	/* Another provider's name in front chooses nothing. */
+	assert_int_equal(chat("openai", "azure/gpt-4o"), 1);
+	assert_int_equal(chat("openai", "x/azure/gpt-4o"), 1);
+	assert_int_equal(chat("mine", "azure/gpt-4o"), 1);
+	assert_int_equal(chat("mine", "openai/o9"), 4);
 	/* Another provider's model of a key without provider. */
 	assert_int_equal(chat("mine", "gpt-4o"), 1);
 	assert_int_equal(chat("mine", "lonely"), 5);
@@ -301,26 +320,13 @@ static void wildcards(void **state)
 		const char *pattern, *text;
 		bool fits;
 	} cases[] = {
-	    {"*", "", true},
-	    {"*", "a", true},
-	    {"a*", "a", true},
-	    {"a*", "ba", false},
-	    {"*a", "ba", true},
-	    {"*a", "ab", false},
-	    {"a*c", "abbbc", true},
-	    {"a*c", "ac", true},
-	    {"a*c", "acb", false},
-	    {"a*b*c", "a-bb-c", true},
-	    {"a*b*c", "a-c-b", false},
-	    {"**a**", "a", true},
-	    {"*ab", "aab", true},
-	    {"*aab", "aaab", true},
-	    {"a", "a", true},
-	    {"a", "ab", false},
-	    {"", "", true},
-	    {"", "a", false},
-	    {"a?", "ab", false},
-	    {"[a]", "a", false},
+	    {"*", "", true},        {"*", "a", true},          {"a*", "a", true},
+	    {"a*", "ba", false},    {"*a", "ba", true},        {"*a", "ab", false},
+	    {"a*c", "abbbc", true}, {"A*c", "aBBbC", true},    {"a*c", "ac", true},
+	    {"a*c", "acb", false},  {"a*b*c", "a-bb-c", true}, {"a*b*c", "a-c-b", false},
+	    {"**a**", "a", true},   {"*ab", "aab", true},      {"*aab", "aaab", true},
+	    {"a", "a", true},       {"a", "ab", false},        {"", "", true},
+	    {"", "a", false},       {"a?", "ab", false},       {"[a]", "a", false},
 	};
 
 	(void)state;

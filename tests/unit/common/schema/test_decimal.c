@@ -116,10 +116,10 @@ static void nearest(void **state)
 		const char *text;
 		int64_t value; /* of two decimals */
 	} cases[] = {
-	    {"0", 0},         {"0.004", 1},
+	    {"0", 0},         {"0.005", 1},
 	    {"0.014", 1},     {"0.015", 2},
-	    {"0.0249999", 2}, {"1e-300", 1},
-	    {"-0.015", -2},   {"-0.001", -1},
+	    {"0.0249999", 2}, {"-0.005", -1},
+	    {"-0.015", -2},   {"-0.00e-5", 0},
 	    {"12.345", 1235}, {"0.995", 100},
 	    {"1e2", 10000},   {"0.000", 0},
 	    {"0e-9", 0},      {"184467440737095516.15e-16", 1845},
@@ -133,6 +133,10 @@ static void nearest(void **state)
 		if (value != cases[i].value)
 			fail_msg("%s: %lld", cases[i].text, (long long)value);
 	}
+	/* What is more than nothing is not made nothing. */
+	assert_true(bf_decimal_parse_nearest(BF_SLICE_LIT("0.0049"), 2, &value) == BF_E_TYPE);
+	assert_true(bf_decimal_parse_nearest(BF_SLICE_LIT("-0.001"), 2, &value) == BF_E_TYPE);
+	assert_true(bf_decimal_parse_nearest(BF_SLICE_LIT("1e-300"), 2, &value) == BF_E_TYPE);
 	assert_true(bf_decimal_parse_nearest(BF_SLICE_LIT("1e40"), 2, &value) == BF_E_RANGE);
 	assert_true(bf_decimal_parse_nearest(BF_SLICE_LIT("1.23456789012345678901234"), 2,
 					     &value) == BF_E_RANGE);

@@ -143,7 +143,7 @@ static void what_is_skipped(void **state)
 	assert_true(bf_slice_is(sheet.date, ""));
 }
 
-/* As programs write floating point: to the nearest of what there is, but never to nothing. */
+/* As programs write floating point: to the nearest of what there is. */
 static void numbers(void **state)
 {
 	static const struct {
@@ -153,7 +153,7 @@ static void numbers(void **state)
 	    {"1.0500000000000001e-06", 1050000},
 	    {"3.2999999999999996e-07", 330000},
 	    {"1e-12", 1},
-	    {"1e-13", 1},
+	    {"5e-13", 1},
 	    {"1.4e-12", 1},
 	    {"1.5e-12", 2},
 	    {"0.0", 0},
@@ -184,6 +184,10 @@ static void what_is_refused(void **state)
 	} cases[] = {
 	    {"", "1:1: error: not JSON"},
 	    {"{\"m\":{}", "error: not JSON"},
+	    {"{\"p/m\":{\"input_cost_per_token\":4.9e-13,\"output_cost_per_token\":0}}",
+	     "1:32: error: entry \"p/m\": input_cost_per_token: is so little that it would count "
+	     "as nothing"},
+	    {"{\"p/m\":{\"input_cost_per_token\":1e-400}}", "is so little"},
 	    {"{\"m\":{},\"m\":{}}", "error: not JSON"},
 	    {"[]", "1:1: error: must be a JSON object of models"},
 	    {"{\"m\":7}", "1:6: error: entry \"m\": must be an object"},
