@@ -98,6 +98,7 @@ struct bf_plan_key {
 	const struct bf_plan_provider_config *provider_configs;  /* one for each of conf's */
 	const struct bf_plan_model_config *const *model_configs; /* whose scope is this key */
 	uint32_t model_config_count;
+	const struct bf_plan_index *index; /* of these; NULL: none of them has limits */
 	/* What it meets wherever it goes: the whole path unless providers, models or provider
 	 * configs have limits. */
 	struct bf_plan_path always;
@@ -115,7 +116,7 @@ struct bf_plan {
 	const struct bf_plan_owner *providers; /* one for each of governance.providers */
 	bool by_target;                        /* some limits depend on where a request goes */
 	unsigned targets;                      /* as those of a key, for everybody */
-	const struct bf_plan_index *index;
+	const struct bf_plan_index *index;     /* of what is everybody's */
 };
 
 /*
@@ -146,8 +147,10 @@ struct bf_plan_size bf_plan_worst(const struct bf_conf_governance *governance);
  * 4. the budgets of the provider config, of the key, its team, its customer;
  * 5. models of this key, as 2;
  * 6. the rates of the customer, then those of the team.
- * Without a key it meets 1 and 2. Models are compared by bf_model_is(). Refers to plan, or to arena
- * where it depends on the target. 0 or -ENOMEM.
+ * Without a key it meets 1 and 2. Models are compared by bf_model_is(). The key may be one of
+ * another plan: 1 and 2 are this plan's, the rest is the key's. Refers to the plans, or to arena
+ * where it depends on the target. 0; -ENOMEM; BF_E_LIMIT, only for a key of another plan: together
+ * they are more than can be decided at once.
  */
 int bf_plan_path(const struct bf_plan *plan, const struct bf_plan_key *key,
 		 struct bf_slice provider, struct bf_slice model, struct bf_arena *arena,

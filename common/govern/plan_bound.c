@@ -64,16 +64,21 @@ static uint64_t places_most(const struct bf_conf_governance *g)
 	return most;
 }
 
+static void list_providers_of(const struct bf_plan_index *index, struct places *p, uint32_t *n)
+{
+	for (uint32_t i = 0; index && i < index->entry_count; i++)
+		p->providers[(*n)++] = index->entries[i].provider;
+}
+
 static void list_providers(const struct plan_maker *m, struct places *p)
 {
-	const struct bf_plan_index *index = m->plan->index;
 	uint32_t n = 1;
 
-	for (uint32_t i = 0; i < index->entry_count; i++)
-		p->providers[n++] = index->entries[i].provider;
+	list_providers_of(m->plan->index, p, &n);
 	for (uint32_t k = 0; k < m->plan->key_count; k++) {
 		const struct bf_plan_key *key = &m->plan->keys[k];
 
+		list_providers_of(key->index, p, &n);
 		for (uint32_t i = 0; i < key->conf->provider_configs.count; i++)
 			p->providers[n++] = key->provider_configs[i].conf->provider;
 	}
@@ -98,8 +103,7 @@ static int make_places(const struct plan_maker *m, struct places *ret_places)
 		struct witness worst = {.key = NULL};
 
 		for (uint32_t k = 0; k < index->entry_count; k++)
-			if (index->entries[k].scope == 0)
-				look(m->plan, &worst, p.providers[i], index->entries[k].model);
+			look(m->plan, &worst, p.providers[i], index->entries[k].model);
 		p.models[i] = worst.model;
 	}
 	*ret_places = p;
@@ -122,8 +126,7 @@ static void look_around(const struct bf_plan *plan, struct witness *worst, const
 
 	look_everywhere(plan, worst, p, model);
 	for (uint32_t i = 0; i < index->entry_count; i++)
-		if (index->entries[i].scope == 0 &&
-		    bf_model_is(model, index->entries[i].model, nobody))
+		if (bf_model_is(model, index->entries[i].model, nobody))
 			look_everywhere(plan, worst, p, index->entries[i].model);
 }
 
@@ -147,13 +150,13 @@ static struct witness worst_of(const struct bf_plan *plan, const struct places *
 
 /* ---- what maxima tell */
 
-static uint32_t limits_at(const struct bf_plan *plan, uint32_t scope, enum plan_target target,
+static uint32_t limits_at(const struct bf_plan_index *index, enum plan_target target,
 			  struct bf_slice provider, struct bf_slice model)
 {
 	const struct plan_names names = plan_names_of(provider, model);
 	struct plan_lane lane = {.room = 0};
 
-	plan_lane_target(&lane, plan->index, scope, target, &names);
+	plan_lane_target(&lane, index, target, &names);
 	return lane.count;
 }
 
@@ -166,45 +169,33 @@ static uint32_t sum_of(const uint32_t most[PLAN_TARGET_COUNT + 1])
 	return sum;
 }
 
-static uint32_t most_of_everybody(const struct bf_plan *plan)
+static void add_most(const struct bf_plan_index *index, uint32_t most[PLAN_TARGET_COUNT + 1])
 {
-	const struct bf_plan_index *index = plan->index;
-	uint32_t most[PLAN_TARGET_COUNT + 1] = {0};
-
 	for (uint32_t i = 0; i < index->entry_count; i++) {
 		const struct plan_entry *e = &index->entries[i];
 
-		if (e->scope == 0)
-			most[e->target] = BF_MAX(
-			    most[e->target], limits_at(plan, 0, e->target, e->provider, e->model));
+		most[e->target] =
+		    BF_MAX(most[e->target], limits_at(index, e->target, e->provider, e->model));
 	}
+}
+
+static uint32_t most_of_everybody(const struct bf_plan *plan)
+{
+	uint32_t most[PLAN_TARGET_COUNT + 1] = {0};
+
+	add_most(plan->index, most);
 	return sum_of(most);
 }
 
-static void add_most(const struct bf_plan *plan, uint32_t scope,
-		     const struct bf_conf_model_config *conf, uint32_t most[PLAN_TARGET_COUNT + 1])
+static uint32_t most_of_key(const struct bf_plan_key *key)
 {
-	struct plan_place places[PLAN_PLACES_MAX];
-	unsigned count = plan_places_of(conf, places);
-
-	for (unsigned i = 0; i < count; i++) {
-		uint32_t limits =
-		    limits_at(plan, scope, places[i].target, places[i].provider, places[i].model);
-
-		most[places[i].target] = BF_MAX(most[places[i].target], limits);
-	}
-}
-
-static uint32_t most_of_key(const struct bf_plan *plan, const struct bf_plan_key *key)
-{
-	uint32_t scope = (uint32_t)(key - plan->keys) + 1;
 	uint32_t most[PLAN_TARGET_COUNT + 1] = {0};
 
 	for (uint32_t i = 0; i < key->conf->provider_configs.count; i++)
 		most[PLAN_TARGET_CONFIG] =
 		    BF_MAX(most[PLAN_TARGET_CONFIG], key->provider_configs[i].own.limit_count);
-	for (uint32_t i = 0; i < key->model_config_count; i++)
-		add_most(plan, scope, key->model_configs[i]->conf, most);
+	if (key->index)
+		add_most(key->index, most);
 	return key->always.count + sum_of(most);
 }
 
@@ -271,8 +262,7 @@ int plan_bound_check(struct plan_maker *m)
 
 	/* What everybody meets is not said of each key. */
 	for (uint32_t k = 0; r == 0 && everybody == 0 && k < m->plan->key_count; k++)
-		r = check(m, &p, &m->plan->keys[k], most + most_of_key(m->plan, &m->plan->keys[k]),
-			  &faults);
+		r = check(m, &p, &m->plan->keys[k], most + most_of_key(&m->plan->keys[k]), &faults);
 	return r;
 }
 

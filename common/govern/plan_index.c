@@ -77,11 +77,10 @@ static bool has_model(enum plan_target target)
 	return target == PLAN_TARGET_MODEL_AT || target == PLAN_TARGET_MODEL;
 }
 
-static uint64_t hash_target(uint32_t scope, enum plan_target target, const struct plan_names *names)
+static uint64_t hash_target(enum plan_target target, const struct plan_names *names)
 {
-	uint64_t hash = (uint64_t)scope * PLAN_TARGET_COUNT + (uint64_t)target + 1;
+	uint64_t hash = ((uint64_t)target + 1) * UINT64_C(0x9e3779b97f4a7c15);
 
-	hash *= UINT64_C(0x9e3779b97f4a7c15);
 	if (has_provider(target))
 		hash = (hash ^ names->provider_hash) * UINT64_C(0xff51afd7ed558ccd);
 	hash ^= hash >> 33;
@@ -90,38 +89,38 @@ static uint64_t hash_target(uint32_t scope, enum plan_target target, const struc
 	return hash ^ hash >> 29;
 }
 
-static bool is_target(const struct plan_entry *e, uint32_t scope, enum plan_target target,
+static bool is_target(const struct plan_entry *e, enum plan_target target,
 		      const struct plan_names *names)
 {
-	return e->scope == scope && e->target == target &&
+	return e->target == target &&
 	       (!has_provider(target) || bf_slice_eq(e->provider, names->provider)) &&
 	       (!has_model(target) || bf_slice_eq_nocase(e->model, names->model));
 }
 
 /* The slot of a target's chain, or the free one where it belongs. */
-static uint32_t slot_of(const struct bf_plan_index *index, uint64_t hash, uint32_t scope,
-			enum plan_target target, const struct plan_names *names)
+static uint32_t slot_of(const struct bf_plan_index *index, uint64_t hash, enum plan_target target,
+			const struct plan_names *names)
 {
 	uint32_t s = (uint32_t)hash & index->slot_mask;
 
 	for (; index->slots[s]; s = (s + 1) & index->slot_mask) {
 		const struct plan_entry *e = &index->entries[index->slots[s] - 1];
 
-		if (e->hash == hash && is_target(e, scope, target, names))
+		if (e->hash == hash && is_target(e, target, names))
 			break;
 	}
 	return s;
 }
 
-const struct plan_entry *plan_index_find(const struct bf_plan_index *index, uint32_t scope,
-					 enum plan_target target, const struct plan_names *names)
+const struct plan_entry *plan_index_find(const struct bf_plan_index *index, enum plan_target target,
+					 const struct plan_names *names)
 {
 	uint32_t s, first;
 
 	if ((has_provider(target) && names->provider.len == 0) ||
 	    (has_model(target) && names->model.len == 0))
 		return NULL;
-	s = slot_of(index, hash_target(scope, target, names), scope, target, names);
+	s = slot_of(index, hash_target(target, names), target, names);
 	first = index->slots[s];
 	return first ? &index->entries[first - 1] : NULL;
 }
@@ -133,25 +132,49 @@ uint32_t plan_index_entries(const struct bf_conf_governance *g)
 	return PLAN_PLACES_MAX * g->model_configs.count + g->providers.count;
 }
 
+/* Four for each entry at most, so that those of many keys together are not more than that. */
 uint32_t plan_index_slots(uint32_t entries)
 {
-	uint32_t slots = 16;
+	uint32_t slots = 4;
 
 	while (slots < 2 * entries)
 		slots *= 2;
 	return slots;
 }
 
+uint32_t plan_index_count(const struct bf_conf_governance *g)
+{
+	return 1 + g->model_configs.count;
+}
+
+/* What is left for indexes. */
+struct room {
+	struct bf_plan_index *indexes;
+	struct plan_entry *entries;
+	uint32_t *slots;
+};
+
+static struct bf_plan_index *begin(struct room *room, uint32_t most)
+{
+	struct bf_plan_index *index = room->indexes++;
+
+	*index = (struct bf_plan_index){.entries = room->entries,
+					.slots = room->slots,
+					.slot_mask = plan_index_slots(most) - 1};
+	room->entries += most;
+	room->slots += index->slot_mask + 1;
+	return index;
+}
+
 /* Entries come last first, so that each goes to the front of its chain. */
-static void insert(struct bf_plan_index *index, uint32_t scope, enum plan_target target,
+static void insert(struct bf_plan_index *index, enum plan_target target,
 		   const struct plan_names *names, const struct bf_plan_owner *own)
 {
 	struct plan_entry *e = &index->entries[index->entry_count];
-	uint64_t hash = hash_target(scope, target, names);
-	uint32_t s = slot_of(index, hash, scope, target, names);
+	uint64_t hash = hash_target(target, names);
+	uint32_t s = slot_of(index, hash, target, names);
 
 	*e = (struct plan_entry){.hash = hash,
-				 .scope = scope,
 				 .next = index->slots[s],
 				 .target = target,
 				 .provider = names->provider,
@@ -179,23 +202,17 @@ unsigned plan_places_of(const struct bf_conf_model_config *conf,
 	return 2;
 }
 
-static void insert_model(struct plan_maker *m, struct bf_plan_index *index,
-			 const struct bf_plan_model_config *model)
+static void insert_model(struct bf_plan_index *index, const struct bf_plan_model_config *model,
+			 unsigned *targets)
 {
 	struct plan_place places[PLAN_PLACES_MAX];
 	unsigned count = plan_places_of(model->conf, places);
-	unsigned *targets = &m->plan->targets;
-	uint32_t scope = 0;
 
-	if (model->conf->scope == BF_MODEL_VIRTUAL_KEY) {
-		scope = plan_ids_find(&m->keys, model->conf->scope_id) + 1;
-		targets = &m->plan->keys[scope - 1].targets;
-	}
 	for (unsigned i = 0; i < count; i++) {
 		struct plan_names names = plan_names_of(places[i].provider, places[i].model);
 
 		*targets |= 1u << places[i].target;
-		insert(index, scope, places[i].target, &names, &model->own);
+		insert(index, places[i].target, &names, &model->own);
 	}
 }
 
@@ -210,7 +227,7 @@ static void insert_providers(struct plan_maker *m, struct bf_plan_index *index)
 		if (m->provider_owners[i].limit_count == 0)
 			continue;
 		m->plan->targets |= 1u << PLAN_TARGET_PROVIDER;
-		insert(index, 0, PLAN_TARGET_PROVIDER, &names, &m->provider_owners[i]);
+		insert(index, PLAN_TARGET_PROVIDER, &names, &m->provider_owners[i]);
 	}
 }
 
@@ -248,26 +265,61 @@ static int list_models(struct plan_maker *m)
 	return 0;
 }
 
+static void index_everybody(struct plan_maker *m, struct room *room)
+{
+	struct bf_plan *plan = m->plan;
+	uint32_t most = m->governance->providers.count;
+	struct bf_plan_index *index;
+
+	for (uint32_t i = 0; i < plan->model_config_count; i++)
+		if (m->models[i].conf->scope != BF_MODEL_VIRTUAL_KEY)
+			most += PLAN_PLACES_MAX;
+	index = begin(room, most);
+	for (uint32_t i = plan->model_config_count; i-- > 0;)
+		if (m->models[i].conf->scope != BF_MODEL_VIRTUAL_KEY &&
+		    m->models[i].own.limit_count)
+			insert_model(index, &m->models[i], &plan->targets);
+	insert_providers(m, index);
+	plan->index = index;
+	plan->by_target = plan->targets != 0;
+}
+
+static void index_key(struct bf_plan_key *key, struct room *room)
+{
+	struct bf_plan_index *index;
+	uint32_t most = 0;
+
+	for (uint32_t i = 0; i < key->model_config_count; i++)
+		if (key->model_configs[i]->own.limit_count)
+			most += PLAN_PLACES_MAX;
+	if (most == 0)
+		return;
+	index = begin(room, most);
+	for (uint32_t i = key->model_config_count; i-- > 0;)
+		if (key->model_configs[i]->own.limit_count)
+			insert_model(index, key->model_configs[i], &key->targets);
+	key->index = index;
+}
+
 int plan_index_make(struct plan_maker *m)
 {
-	uint32_t most = plan_index_entries(m->governance);
-	struct bf_plan_index *index = bf_arena_alloc(m->arena, sizeof(*index));
-	uint32_t slots = plan_index_slots(most);
+	const struct plan_counts n = plan_counts_of(m->governance);
+	struct bf_plan *plan = m->plan;
+	struct room room = {
+	    .indexes =
+		bf_arena_alloc(m->arena, plan_index_count(m->governance) * sizeof(*room.indexes)),
+	    .entries =
+		bf_arena_alloc(m->arena, plan_index_entries(m->governance) * sizeof(*room.entries)),
+	    .slots = bf_arena_alloc(m->arena, n.slots * sizeof(*room.slots)),
+	};
+	int r = list_models(m);
 
-	if (!index)
+	if (r < 0 || !room.indexes || !room.entries || !room.slots)
 		return -ENOMEM;
-	index->slot_mask = slots - 1;
-	index->entries = bf_arena_alloc(m->arena, most * sizeof(*index->entries));
-	index->slots = bf_arena_alloc(m->arena, slots * sizeof(*index->slots));
-	if (!index->entries || !index->slots)
-		return -ENOMEM;
-	for (uint32_t i = m->governance->model_configs.count; i-- > 0;)
-		if (m->models[i].own.limit_count)
-			insert_model(m, index, &m->models[i]);
-	insert_providers(m, index);
-	m->plan->index = index;
-	m->plan->by_target = m->plan->targets != 0;
-	for (uint32_t k = 0; k < m->plan->key_count; k++)
-		m->plan->by_target |= m->plan->keys[k].targets != 0;
-	return list_models(m);
+	index_everybody(m, &room);
+	for (uint32_t k = 0; k < plan->key_count; k++) {
+		index_key(&plan->keys[k], &room);
+		plan->by_target |= plan->keys[k].targets != 0;
+	}
+	return 0;
 }

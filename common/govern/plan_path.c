@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "common/base/macros.h"
+#include "common/base/err.h"
 #include "common/govern/plan_priv.h"
 
 const struct bf_plan_provider_config *bf_plan_provider_config(const struct bf_plan_key *key,
@@ -48,29 +48,29 @@ static void lay_chain(struct plan_lane *lane, const struct bf_plan_index *index,
 	}
 }
 
-void plan_lane_target(struct plan_lane *lane, const struct bf_plan_index *index, uint32_t scope,
+void plan_lane_target(struct plan_lane *lane, const struct bf_plan_index *index,
 		      enum plan_target target, const struct plan_names *names)
 {
 	struct plan_names last;
 
-	lay_chain(lane, index, plan_index_find(index, scope, target, names));
+	lay_chain(lane, index, plan_index_find(index, target, names));
 	if (target > PLAN_TARGET_MODEL || names->last.len == 0)
 		return;
 	last = plan_names_last(names);
-	lay_chain(lane, index, plan_index_find(index, scope, target, &last));
+	lay_chain(lane, index, plan_index_find(index, target, &last));
 }
 
-static void lay_models(struct plan_lane *lane, const struct bf_plan_index *index, uint32_t scope,
-		       unsigned targets, const struct plan_names *names)
+static void lay_models(struct plan_lane *lane, const struct bf_plan_index *index, unsigned targets,
+		       const struct plan_names *names)
 {
 	unsigned left = targets & PLAN_TARGETS_OF_MODELS;
 
 	for (; left; left &= left - 1)
-		plan_lane_target(lane, index, scope, (enum plan_target)__builtin_ctz(left), names);
+		plan_lane_target(lane, index, (enum plan_target)__builtin_ctz(left), names);
 }
 
-static void lay_key(struct plan_lane *lane, const struct bf_plan *plan,
-		    const struct bf_plan_key *key, const struct plan_names *names)
+static void lay_key(struct plan_lane *lane, const struct bf_plan_key *key,
+		    const struct plan_names *names)
 {
 	const struct bf_plan_provider_config *config = NULL;
 
@@ -86,9 +86,7 @@ static void lay_key(struct plan_lane *lane, const struct bf_plan *plan,
 	lay_budgets(lane, &key->own);
 	lay_budgets(lane, key->team);
 	lay_budgets(lane, key->customer);
-	if (key->targets)
-		lay_models(lane, plan->index, (uint32_t)(key - plan->keys) + 1, key->targets,
-			   names);
+	lay_models(lane, key->index, key->targets, names);
 	lay_rates(lane, key->customer);
 	lay_rates(lane, key->team);
 }
@@ -97,10 +95,10 @@ void plan_lane_lay(struct plan_lane *lane, const struct bf_plan *plan,
 		   const struct bf_plan_key *key, const struct plan_names *names)
 {
 	if (plan->targets & 1u << PLAN_TARGET_PROVIDER)
-		plan_lane_target(lane, plan->index, 0, PLAN_TARGET_PROVIDER, names);
-	lay_models(lane, plan->index, 0, plan->targets, names);
+		plan_lane_target(lane, plan->index, PLAN_TARGET_PROVIDER, names);
+	lay_models(lane, plan->index, plan->targets, names);
 	if (key)
-		lay_key(lane, plan, key, names);
+		lay_key(lane, key, names);
 }
 
 int bf_plan_path(const struct bf_plan *plan, const struct bf_plan_key *key,
@@ -119,8 +117,9 @@ int bf_plan_path(const struct bf_plan *plan, const struct bf_plan_key *key,
 	plan_lane_lay(&lane, plan, key, &names);
 	if (!lane.by_target)
 		return 0;
-	/* plan_bound.c has seen to it that there is room for all. */
-	lane.count = BF_MIN(lane.count, lane.room);
+	/* Within one plan plan_bound.c has seen to it that there is room for all. */
+	if (lane.count > lane.room)
+		return BF_E_LIMIT;
 	kept = bf_arena_alloc(arena, lane.count * sizeof(const struct bf_limit *));
 	if (!kept)
 		return -ENOMEM;
@@ -155,7 +154,7 @@ int plan_always_make(struct plan_maker *m)
 		struct plan_lane lane = {.items = items, .room = UINT32_MAX};
 
 		alone.targets = 0;
-		lay_key(&lane, plan, &alone, &nowhere);
+		lay_key(&lane, &alone, &nowhere);
 		key->always = (struct bf_plan_path){items, lane.count, lane.has_budget};
 		items += lane.count;
 	}

@@ -103,8 +103,7 @@ enum plan_target {
 /* An owner with limits. Those of one target are a chain, in the order of the configuration. */
 struct plan_entry {
 	uint64_t hash;
-	uint32_t scope; /* 0: everybody; else 1 + the key's index */
-	uint32_t next;  /* 1 + entry of the same target; 0: the last */
+	uint32_t next; /* 1 + entry of the same target; 0: the last */
 	enum plan_target target;
 	struct bf_slice provider, model; /* what the target has of them */
 	const struct bf_plan_owner *own;
@@ -124,15 +123,16 @@ struct plan_names {
 	uint64_t provider_hash, model_hash, last_hash;
 };
 
-/* The most entries and slots of a configuration. */
+/* The most entries, slots and indexes of a configuration: that of everybody and those of keys. */
 uint32_t plan_index_entries(const struct bf_conf_governance *governance);
 uint32_t plan_index_slots(uint32_t entries);
+uint32_t plan_index_count(const struct bf_conf_governance *governance);
 int plan_index_make(struct plan_maker *m);
 /* Of a bare model of this provider's. */
 struct plan_names plan_names_of(struct bf_slice provider, struct bf_slice bare_model);
 /* The first of a target's owners; NULL: it has none. Those of names->last are another target. */
-const struct plan_entry *plan_index_find(const struct bf_plan_index *index, uint32_t scope,
-					 enum plan_target target, const struct plan_names *names);
+const struct plan_entry *plan_index_find(const struct bf_plan_index *index, enum plan_target target,
+					 const struct plan_names *names);
 /* The same names with names->last as the model. */
 static inline struct plan_names plan_names_last(const struct plan_names *names)
 {
@@ -170,7 +170,7 @@ struct plan_lane {
 };
 
 /* The limits of one target. */
-void plan_lane_target(struct plan_lane *lane, const struct bf_plan_index *index, uint32_t scope,
+void plan_lane_target(struct plan_lane *lane, const struct bf_plan_index *index,
 		      enum plan_target target, const struct plan_names *names);
 /* All of them. */
 void plan_lane_lay(struct plan_lane *lane, const struct bf_plan *plan,

@@ -50,7 +50,7 @@ struct plan_counts plan_counts_of(const struct bf_conf_governance *g)
 		(void)add_limits_of(&keys[k].provider_configs,
 				    sizeof(struct bf_conf_provider_config), &n.limits);
 	}
-	n.slots = plan_index_slots(plan_index_entries(g));
+	n.slots = 4 * (plan_index_entries(g) + 1);
 	return n;
 }
 
@@ -75,7 +75,7 @@ struct bf_plan_size bf_plan_worst(const struct bf_conf_governance *g)
 		     g->model_configs.count * sizeof(struct bf_plan_model_config) +
 		     n.configs * sizeof(struct bf_plan_provider_config) +
 		     n.keys * sizeof(struct bf_plan_key) + n.limits * sizeof(struct bf_limit) +
-		     sizeof(struct bf_plan_index) +
+		     plan_index_count(g) * sizeof(struct bf_plan_index) +
 		     (uint64_t)plan_index_entries(g) * sizeof(struct plan_entry) +
 		     n.slots * sizeof(uint32_t) +
 		     /* Lists of models, of what keys meet always, of limits by identity. */

@@ -292,6 +292,86 @@ static void who_is_who(void **state)
 	assert_ptr_equal(plan.keys[1].team_conf, &house.teams[1]);
 }
 
+/* ---- a key of a plan of its own, as workers have them */
+
+/* The part of the house that is everybody's, or one key's. */
+static struct bf_plan part_of_house(bool of_key)
+{
+	struct bf_config part = house.config, whole = house.config;
+	struct bf_conf_model_config models[BF_ARRAY_LEN(house.models)];
+	uint32_t count = 0;
+	struct bf_plan plan;
+
+	for (uint32_t i = 0; i < house.config.governance.model_configs.count; i++)
+		if ((house.models[i].scope == BF_MODEL_VIRTUAL_KEY) == of_key)
+			models[count++] = house.models[i];
+	part.governance.model_configs.count = count;
+	part.governance.model_configs.items =
+	    bf_arena_alloc(&arena, count * sizeof(house.models[0]) + 1);
+	memcpy(part.governance.model_configs.items, models, count * sizeof(house.models[0]));
+	if (of_key)
+		part.governance.providers = (struct bf_array){NULL, 0};
+	else
+		part.governance.virtual_keys = part.governance.teams = part.governance.customers =
+		    (struct bf_array){NULL, 0};
+	house.config = part;
+	plan = made();
+	house.config = whole;
+	return plan;
+}
+
+static void key_of_another_plan(void **state)
+{
+	(void)state;
+	for (unsigned present = 0; present < 1u << OWNERS; present++) {
+		build(present);
+		struct bf_plan everybody = part_of_house(false), alone = part_of_house(true);
+
+		for (size_t t = 0; t < BF_ARRAY_LEN(targets); t++) {
+			struct bf_plan_path path;
+
+			assert_int_equal(bf_plan_path(&everybody, &alone.keys[1],
+						      bf_slice_from(targets[t].provider),
+						      bf_slice_from(targets[t].model), &arena,
+						      &path),
+					 0);
+			expect(&path, targets[t].meets & present);
+		}
+		bf_arena_reset(&arena);
+	}
+}
+
+/* Each plan is within the bound; what they are together is found out too late to be told to who
+ * wrote it, and must not be let through with some limits left out. */
+static void too_many_together(void **state)
+{
+	static struct bf_conf_budget many[2][25];
+	char reset[2][25][8];
+	struct bf_plan_path path;
+
+	(void)state;
+	build(1u << PROVIDER | 1u << KEY);
+	for (int i = 0; i < 25; i++)
+		for (int of = 0; of < 2; of++) {
+			(void)snprintf(reset[of][i], sizeof(reset[of][i]), "%ds", i + 1);
+			many[of][i] =
+			    (struct bf_conf_budget){.id = bf_slice_from(reset[of][i]),
+						    .max_limit_nusd = 1,
+						    .reset_duration = bf_slice_from(reset[of][i])};
+		}
+	house.providers[0].own.budgets = (struct bf_array){many[0], 25};
+	house.keys[1].own.budgets = (struct bf_array){many[1], 25};
+	struct bf_plan everybody = part_of_house(false), alone = part_of_house(true);
+
+	assert_int_equal(bf_plan_path(&everybody, &alone.keys[1], BF_SLICE_LIT("p"),
+				      BF_SLICE_LIT("m"), &arena, &path),
+			 BF_E_LIMIT);
+	assert_int_equal(bf_plan_path(&everybody, &alone.keys[1], BF_SLICE_LIT("q"),
+				      BF_SLICE_LIT("m"), &arena, &path),
+			 0);
+	assert_int_equal(path.count, 26);
+}
+
 /* Two configurations of one model both count, in the order of the file; a name in full comes before
  * its rest. */
 static void models_named_twice(void **state)
@@ -376,8 +456,13 @@ static void no_memory_for_a_path(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(every_mix),       TEST(who_is_who),           TEST(models_named_twice),
-	    TEST(names_of_models), TEST(no_memory_for_a_path),
+	    TEST(every_mix),
+	    TEST(who_is_who),
+	    TEST(key_of_another_plan),
+	    TEST(too_many_together),
+	    TEST(models_named_twice),
+	    TEST(names_of_models),
+	    TEST(no_memory_for_a_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
