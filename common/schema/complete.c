@@ -142,12 +142,14 @@ void bf_config_complete(struct bf_config *config, const struct bf_node *root,
 {
 	struct bf_whole w = {.config = config, .root = root, .arena = arena, .diags = diags};
 
+	config->names_version = bf_is_given(root, "version");
 	check_any_provider(&w);
 	check_listen(&w);
 	bf_providers_complete(&w);
 	settle_retention(&w);
 	settle_logging(&w);
 	settle_enforcement(&w);
+	bf_auth_complete(&w);
 	bf_governance_complete(&w);
 	/* These compare two values of which one may be a default in place of a wrong one. */
 	if (diags->error_count)

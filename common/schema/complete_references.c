@@ -227,7 +227,7 @@ static void settle_config(struct bf_whole *w, const struct bf_owner_ref *owner)
 static void settle_key(struct bf_whole *w, const struct bf_owner_ref *owner)
 {
 	struct bf_conf_virtual_key *key = bf_key_of(owner);
-	bool denies = bf_is_given(w->root, "version") && w->config->version == 2;
+	bool denies = w->config->names_version && w->config->version == 2;
 	char path[BF_OWNER_PATH_MAX];
 
 	check_member(w, owner, "team_id", BF_OWNER_TEAM, key->team_id);

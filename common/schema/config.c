@@ -212,7 +212,7 @@ static const struct bf_field config_fields[] = {
      .min = 1,
      .max = 2,
      .dflt = "2",
-     .reload = BF_RELOAD_LIVE,
+     .audience = BF_FOR_WRITERD,
      .doc =
 	 "Meaning of lists that are empty. Models of a provider's key: all in 1; refused in 2, "
 	 "because Bifrost denies all models there. allowed_models and key_ids of a provider "
@@ -235,7 +235,7 @@ static const struct bf_field config_fields[] = {
      BF_FIELD(bf_config, providers),
      .sub = &bf_provider_table,
      .max = BF_PROVIDERS_MAX,
-     .audience = FOR_SUPERVISOR_PROXYD,
+     .audience = FOR_SUPERVISOR_PROXYD | BF_FOR_WRITERD,
      .doc = "Upstreams by name."},
     {.name = "governance",
      .type = BF_T_OBJECT,
@@ -267,6 +267,30 @@ static const struct bf_field config_fields[] = {
      .sub = &bf_supervisor_table,
      .audience = BF_FOR_ALL,
      .doc = "Processes and folders of this node."},
+    {.name = "encryption_key",
+     .type = BF_T_SECRET,
+     BF_FIELD(bf_config, encryption_key),
+     .max = 1024,
+     .settle = bf_settle_encryption_key,
+     .audience = BF_FOR_WRITERD,
+     .reload = BF_RELOAD_ROLL,
+     .doc =
+	 "Secret of at least 16 bytes from which the keys are made that seal secrets in the "
+	 "config store and in the copy of what was last in force; best as env.NAME or file.PATH. "
+	 "Without it neither secrets nor that copy are kept on disk. What was sealed with "
+	 "another one cannot be read."},
+    {.name = "names_version",
+     .type = BF_T_BOOL,
+     BF_FIELD(bf_config, names_version),
+     .flags = BF_INTERNAL,
+     .audience = BF_FOR_WRITERD,
+     .doc = "The file names its version."},
+    {.name = "auth_config",
+     .type = BF_T_OBJECT,
+     BF_FIELD(bf_config, auth_config),
+     .sub = &bf_auth_config_table,
+     .flags = BF_HIDDEN,
+     .doc = "Older place of governance.auth_config."},
     {.name = "unbuilt",
      .type = BF_T_STRINGS,
      BF_FIELD(bf_config, unbuilt),

@@ -153,6 +153,7 @@ struct bf_config {
 	struct bf_conf_store config_store;
 	struct bf_conf_store logs_store;
 	struct bf_conf_supervisor supervisor;
+	struct bf_slice encryption_key; /* secret; empty: no secrets are kept on disk */
 	/* Filled by the loader, not by the file: */
 	struct bf_array unbuilt; /* of struct bf_slice: keys of Bifrost's that were named and have
 				    no effect here */
@@ -160,6 +161,9 @@ struct bf_config {
 	uint64_t governance_bytes;   /* the most that keys, owners and limits take in a process that
 					has them; for who is not to see them */
 	/* For compatibility of files: */
+	bool names_version;  /* the file says so; without, keys may use all providers */
+	struct bf_conf_auth_config auth_config; /* older place of governance.auth_config; empty
+						   after loading */
 	struct bf_slice schema_url; /* "$schema", for editors */
 	uint64_t
 	    version; /* 1: an empty keys[].models means all models; 2: it is refused as ambiguous */

@@ -60,7 +60,7 @@ static const struct bf_field governance_fields[] = {
      BF_FIELD(bf_conf_governance, pricing_overrides),
      .sub = &bf_pricing_override_table,
      .max = BF_PRICES_MAX,
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "What models cost, where it is not as the price sheet says (framework.pricing)."},
     {.name = "unpriced_models",
      .type = BF_T_ENUM,
@@ -78,6 +78,12 @@ static const struct bf_field governance_fields[] = {
      .sub = &bf_price_fields_table,
      .audience = BF_FOR_PROXYD,
      .doc = "For unpriced_models: default_price."},
+    {.name = "auth_config",
+     .type = BF_T_OBJECT,
+     BF_FIELD(bf_conf_governance, auth_config),
+     .sub = &bf_auth_config_table,
+     .audience = BF_FOR_WRITERD,
+     .doc = "Who may use the management API."},
 };
 
 const struct bf_table bf_governance_table = {

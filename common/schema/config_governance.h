@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/base/slice.h"
+#include "common/schema/config_auth.h"
 #include "common/schema/config_prices.h"
 #include "common/schema/field.h"
 
@@ -98,7 +99,8 @@ struct bf_conf_provider_limits {
 
 struct bf_conf_virtual_key {
 	struct bf_conf_owner own;
-	struct bf_slice value; /* secret */
+	struct bf_slice value;      /* secret; empty in entities */
+	struct bf_slice value_hint; /* how it ends; of entities alone */
 	struct bf_slice description;
 	bool is_active;
 	struct bf_slice team_id, customer_id; /* at most one; a team's customer counts too */
@@ -126,4 +128,5 @@ struct bf_conf_governance {
 					      common/govern/price_book.h */
 	int32_t unpriced_models;           /* enum bf_unpriced: those without a price */
 	struct bf_conf_price default_price; /* for BF_UNPRICED_DEFAULT_PRICE */
+	struct bf_conf_auth_config auth_config;
 };

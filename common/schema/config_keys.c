@@ -1,6 +1,6 @@
 /*
  * The description of virtual keys: who may call, and what each may use. Part of the tables of
- * config.c. Only proxyd ever sees the value of a key.
+ * config.c. writerd makes entities of them, and a hash of the value.
  */
 #include "common/schema/config_owners.h"
 
@@ -23,7 +23,7 @@ static const struct bf_field provider_config_fields[] = {
      .min = 0,
      .max = MICRO,
      .flags = BF_OR_NULL,
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "Share of the key's requests for a model without a provider; absent: none is sent "
 	    "there for it."},
     {.name = "allowed_models",
@@ -31,7 +31,7 @@ static const struct bf_field provider_config_fields[] = {
      BF_FIELD(bf_conf_provider_config, allowed_models),
      .max = BF_MODEL_NAMES_MAX,
      .settle = bf_settle_model_name,
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "Models that the key may use there, with or without the provider before the name; "
 	    "[\"*\"]: all; absent: none, or all in version 1."},
     {.name = "blacklisted_models",
@@ -39,13 +39,13 @@ static const struct bf_field provider_config_fields[] = {
      BF_FIELD(bf_conf_provider_config, blacklisted_models),
      .max = BF_MODEL_NAMES_MAX,
      .settle = bf_settle_model_name,
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "Models that the key must not use there; wins over allowed_models."},
     {.name = "key_ids",
      .type = BF_T_STRINGS,
      BF_FIELD(bf_conf_provider_config, key_ids),
      .max = BF_PROVIDER_KEYS_MAX,
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "Ids or names of the provider's keys that serve its requests; [\"*\"]: all; absent: "
 	    "none, or all in version 1."},
     BF_OWN_LIMITS(bf_conf_provider_config),
@@ -64,13 +64,13 @@ static const struct bf_field mcp_config_fields[] = {
      BF_FIELD(bf_conf_mcp_config, mcp_client_name),
      .max = BF_NAME_MAX,
      .flags = BF_REQUIRED,
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "Name of the server of tools."},
     {.name = "tools_to_execute",
      .type = BF_T_STRINGS,
      BF_FIELD(bf_conf_mcp_config, tools_to_execute),
      .max = BF_MODEL_NAMES_MAX,
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "Names of tools; [\"*\"]: all."},
 };
 
@@ -91,9 +91,15 @@ static const struct bf_field virtual_key_fields[] = {
      BF_FIELD(bf_conf_virtual_key, value),
      .max = 1024,
      .settle = bf_settle_virtual_key,
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "The secret that clients send, as x-bf-vk or where the API of a provider has its key; "
 	    "best as env.NAME or file.PATH. It never goes upstream."},
+    {.name = "value_hint",
+     .type = BF_T_STRING,
+     BF_FIELD(bf_conf_virtual_key, value_hint),
+     .max = BF_VALUE_HINT_MAX,
+     .flags = BF_INTERNAL,
+     .doc = "How the value ends."},
     {.name = "description",
      .type = BF_T_STRING,
      BF_FIELD(bf_conf_virtual_key, description),
@@ -132,26 +138,26 @@ static const struct bf_field virtual_key_fields[] = {
      .type = BF_T_BOOL,
      BF_FIELD(bf_conf_virtual_key, allow_all_providers),
      .dflt = "false",
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "It may use providers that are not among provider_configs too, without restrictions."},
     {.name = "mcp_configs",
      .type = BF_T_LIST,
      BF_FIELD(bf_conf_virtual_key, mcp_configs),
      .sub = &mcp_config_table,
      .max = BF_MCP_CONFIGS_MAX,
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "Tools that it may have called. Kept; this build calls no tools."},
     {.name = "expires_at",
      .type = BF_T_TIME,
      BF_FIELD(bf_conf_virtual_key, expires_at_ms),
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "Moment from which it is refused with 403, such as 2027-01-01T00:00:00Z; absent: "
 	    "never."},
     {.name = "delete_after_expire",
      .type = BF_T_BOOL,
      BF_FIELD(bf_conf_virtual_key, delete_after_expire),
      .dflt = "false",
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "Once it has expired it is unknown, answered with 401, and not refused with 403."},
     {.name = "disable_content_logging",
      .type = BF_T_TRISTATE,

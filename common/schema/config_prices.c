@@ -17,14 +17,14 @@
 		.offset = (uint32_t)offsetof(struct bf_conf_price,                         \
 					     token_pusd[BF_PRICE_##kind][BF_RATE_##rate]), \
 		.decimals = 12, .min = 0, .max = PUSD, .flags = BF_OR_NULL,                \
-		.audience = FOR_PROXYD_WRITERD, .doc = (text),                                  \
+		.audience = FOR_PROXYD_WRITERD, .doc = (text),                             \
 	}
 
 #define OTHER_PRICE(key, member, most, text)                                          \
 	{                                                                             \
 		.name = (key), .type = BF_T_DECIMAL, BF_FIELD(bf_conf_price, member), \
 		.decimals = 12, .min = 0, .max = (most), .flags = BF_OR_NULL,         \
-		.audience = FOR_PROXYD_WRITERD, .doc = (text),                             \
+		.audience = FOR_PROXYD_WRITERD, .doc = (text),                        \
 	}
 
 static const struct bf_field price_fields[] = {

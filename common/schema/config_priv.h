@@ -67,6 +67,8 @@ void bf_networks_settle(struct bf_whole *w);
 
 /* Ids and values of keys, budgets to their owners. Also when the file has errors. */
 void bf_governance_complete(struct bf_whole *w);
+/* Who may use the management API: one place of two. */
+void bf_auth_complete(struct bf_whole *w);
 /* Its part about prices. */
 void bf_prices_complete(struct bf_whole *w);
 /* Its part that moves budgets. */
@@ -144,6 +146,8 @@ int bf_settle_model_name(struct bf_slice *text, struct bf_arena *arena, struct b
 int bf_settle_virtual_key(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
 /* A name of bf_price_request_type(). */
 int bf_settle_request_type(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
+#define BF_ENCRYPTION_KEY_MIN 16
+int bf_settle_encryption_key(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
 int bf_settle_url(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
 
 /* http:// or https://, a host, nothing secret? */

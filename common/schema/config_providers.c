@@ -1,6 +1,7 @@
 /*
  * The description of the providers block: upstreams, their keys, how they are reached. Part of the
- * tables of config.c. Only proxyd ever sees keys and addresses; the supervisor sees the bounds.
+ * tables of config.c. Only proxyd ever sees keys and addresses; the supervisor sees the bounds, writerd
+ * the names.
  */
 #include "common/schema/config_priv.h"
 
@@ -8,6 +9,7 @@
 #define MINUTE (60 * SECOND)
 
 #define FOR_SUPERVISOR_PROXYD (BF_FOR_SUPERVISOR | BF_FOR_PROXYD)
+#define FOR_PROXYD_WRITERD    (BF_FOR_PROXYD | BF_FOR_WRITERD)
 
 #define KEY_URL                                                                        \
 	{                                                                              \
@@ -57,7 +59,7 @@ static const struct bf_field key_fields[] = {
      BF_FIELD(bf_conf_provider_key, id),
      .max = 48, /* as in shm/usage.h */
      .settle = bf_settle_label,
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "Identity in rows and metrics; made from the name when absent."},
     {.name = "name",
      .type = BF_T_STRING,
@@ -65,7 +67,7 @@ static const struct bf_field key_fields[] = {
      .max = 128,
      .settle = bf_settle_label,
      .flags = BF_REQUIRED,
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "Name of the key, unique in the file."},
     {.name = "value",
      .type = BF_T_SECRET,
@@ -228,14 +230,14 @@ static const struct bf_field provider_fields[] = {
      BF_FIELD(bf_conf_provider, name),
      .max = BF_PROVIDER_NAME_MAX,
      .flags = BF_REQUIRED,
-     .audience = FOR_SUPERVISOR_PROXYD,
+     .audience = FOR_SUPERVISOR_PROXYD | BF_FOR_WRITERD,
      .doc = "Name of the provider."},
     {.name = "keys",
      .type = BF_T_LIST,
      BF_FIELD(bf_conf_provider, keys),
      .sub = &key_table,
      .max = BF_PROVIDER_KEYS_MAX,
-     .audience = BF_FOR_PROXYD,
+     .audience = FOR_PROXYD_WRITERD,
      .doc = "Credentials of the provider."},
     {.name = "network_config",
      .type = BF_T_OBJECT,

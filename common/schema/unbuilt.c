@@ -28,9 +28,7 @@
 
 const struct bf_unbuilt bf_unbuilt_table[] = {
 	{"source_of_truth", BF_UNBUILT_TUNING, "config.json"},
-	{"encryption_key", BF_UNBUILT_SAFETY, NULL},
 	{"env_label", BF_UNBUILT_TUNING, NULL},
-	{"governance.auth_config", BF_UNBUILT_SAFETY, NULL},
 	OWNER("governance.customers"),
 	{"governance.customers.profile", BF_UNBUILT_TUNING, NULL},
 	{"governance.customers.config", BF_UNBUILT_TUNING, NULL},
@@ -68,7 +66,6 @@ const struct bf_unbuilt bf_unbuilt_table[] = {
 	{"mcp.client_configs", BF_UNBUILT_TUNING, NULL},
 	{"mcp.tool_manager_config", BF_UNBUILT_TUNING, NULL},
 	{"websocket", BF_UNBUILT_TUNING, NULL},
-	{"auth_config", BF_UNBUILT_SAFETY, NULL},
 	{"spool", BF_UNBUILT_TUNING, NULL},
 	{"client.initial_pool_size", BF_UNBUILT_TUNING, NULL},
 	{"client.logging_headers", BF_UNBUILT_TUNING, NULL},

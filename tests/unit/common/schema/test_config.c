@@ -107,8 +107,8 @@ static void check_row(const struct bf_field *f, const char *name, void *ctx)
 	if ((f->type == BF_T_OBJECT || f->type == BF_T_LIST || f->type == BF_T_MAP) !=
 	    (f->sub != NULL))
 		fail_msg("%s: sub-table and type do not fit", name);
-	if (f->type == BF_T_SECRET && (f->audience & ~(unsigned)BF_FOR_PROXYD))
-		fail_msg("%s: a secret leaves proxyd", name);
+	if (f->type == BF_T_SECRET && (f->audience & ~(unsigned)(BF_FOR_PROXYD | BF_FOR_WRITERD)))
+		fail_msg("%s: a secret leaves proxyd and writerd", name);
 	if (strstr(name, "_in_seconds") && (f->type != BF_T_DURATION || f->unit != 1000))
 		fail_msg("%s: a bare number must count seconds", name);
 	if (strstr(name, "_mb") && (f->type != BF_T_SIZE || f->unit != 1 << 20))

@@ -117,11 +117,11 @@ static void who_sees_it(void **state)
 	assert_string_equal(key->value.ptr, "hunter2");
 	assert_int_equal(bf_plan_make(&plans[0], &config, &arena, NULL), 0);
 
-	/* writerd makes the same plan and never sees a secret. */
+	/* writerd makes the same plan, and a hash of the value. */
 	decoded_for(&b, BF_FOR_WRITERD, &config, &arena);
 	key = config.governance.virtual_keys.items;
 	assert_int_equal(config.governance.virtual_keys.count, 2);
-	assert_int_equal(key->value.len, 0);
+	assert_string_equal(key->value.ptr, "hunter2");
 	assert_int_equal(bf_plan_make(&plans[1], &config, &arena, NULL), 0);
 	assert_int_equal(plans[0].limit_count, 6);
 	assert_int_equal(plans[1].limit_count, 6);

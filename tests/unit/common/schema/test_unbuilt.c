@@ -64,13 +64,10 @@ static void safety_refuses_the_start(void **state)
 		 "x.yaml:1:14: error: governance.routing_rules is not part of this build and would "
 		 "not be enforced: remove it, or list \"governance.routing_rules\" in "
 		 "supervisor.accept_unbuilt to start without it\n");
-	bed_mentions("auth_config: {is_enabled: true}\n" MOCK,
-		     "auth_config is not part of this build");
 	bed_mentions("guardrails_config: {x: 1}\n" MOCK,
 		     "guardrails_config is not part of this build");
 	bed_mentions("cluster_config: {enabled: true}\n" MOCK,
 		     "cluster_config is not part of this build");
-	bed_mentions("encryption_key: env.NOPE\n" MOCK, "encryption_key is not part of this build");
 	bed_mentions("client: {whitelisted_routes: [/x]}\n" MOCK,
 		     "client.whitelisted_routes is not part of this build");
 	bed_mentions(
@@ -109,11 +106,11 @@ static void accepted_safety_is_a_warning_and_counted(void **state)
 static void stale_entries_are_told(void **state)
 {
 	(void)state;
-	bed_says("supervisor: {accept_unbuilt: [governance.projects, auth_config]}\nauth_config: "
+	bed_says("supervisor: {accept_unbuilt: [governance.projects, alerting]}\nalerting: "
 		 "{is_enabled: true}\n" MOCK,
 		 "x.yaml:1:31: warning: supervisor.accept_unbuilt: \"governance.projects\" accepts "
 		 "no key of this file: remove it\n"
-		 "x.yaml:2:1: warning: auth_config is not part of this build and is not enforced "
+		 "x.yaml:2:1: warning: alerting is not part of this build and is not enforced "
 		 "(accepted by "
 		 "supervisor.accept_unbuilt)\n");
 }
@@ -122,11 +119,9 @@ static void values_that_ask_for_nothing(void **state)
 {
 	(void)state;
 	bed_accepts(
-	    "governance: {virtual_keys: [], teams: [], routing_rules: ~, auth_config: {is_enabled: "
-	    "false, "
-	    "admin_username: x}}\n"
+	    "governance: {virtual_keys: [], teams: [], routing_rules: ~}\n"
 	    "cluster_config: {enabled: false, region: x}\nplugins: [{name: otel, enabled: false}]\n"
-	    "encryption_key: ''\nclient: {enforce_scim_auth: false, compat: {}}\n"
+	    "alerting: {enabled: false}\nclient: {enforce_scim_auth: false, compat: {}}\n"
 	    "providers: {mock: {proxy_config: {type: none}, network_config: {"
 	    "enforce_http2: false}}}\n");
 	bed_mentions("plugins: [{name: otel, enabled: false}, {name: mine}]\n" MOCK,
