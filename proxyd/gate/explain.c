@@ -181,7 +181,7 @@ static bool explain_target(const struct explain *e, struct explain_target *t, ui
 /* ---- the question */
 
 static const char *const explain_names[] = {"virtual_key_id", "virtual_key_name", "model",
-					    "prompt_tokens", "max_tokens"};
+					    "object",         "prompt_tokens",    "max_tokens"};
 
 /* A name that is written wrong would ask another question. Empty: all are known. */
 static struct bf_slice explain_unknown(struct bf_slice query)
@@ -202,13 +202,42 @@ static struct bf_slice explain_unknown(struct bf_slice query)
 	return (struct bf_slice){NULL, 0};
 }
 
+/* What has prices and reservations of its own. 0, or -1: refused, and x is gone. */
+static int explain_read_object(struct explain *e)
+{
+	static const struct {
+		const char *name;
+		enum shm_usage_object object;
+	} objects[] = {{"chat.completion", SHM_OBJECT_CHAT},
+		       {"text.completion", SHM_OBJECT_COMPLETION},
+		       {"embedding", SHM_OBJECT_EMBEDDING},
+		       {"response", SHM_OBJECT_RESPONSES}};
+	struct exchange *x = e->x;
+	struct bf_slice name;
+	int r = query_value(x, "object", &name);
+
+	if (r == 0)
+		name = bf_slice_from(objects[0].name);
+	for (size_t i = 0; r >= 0 && i < BF_ARRAY_LEN(objects); i++) {
+		if (!bf_slice_is(name, objects[i].name))
+			continue;
+		x->object = objects[i].object;
+		e->object = objects[i].name;
+		return 0;
+	}
+	gate_refuse(x, 400, "invalid_request",
+		    "object must be chat.completion, text.completion, embedding or response");
+	return -1;
+}
+
 /* 0, or -1: refused, and x is gone. */
-static int explain_number(struct exchange *x, const char *name, uint64_t *ret_value)
+static int explain_number(struct exchange *x, const char *name, uint64_t missing,
+			  uint64_t *ret_value)
 {
 	struct bf_slice text;
 	int r = query_value(x, name, &text);
 
-	*ret_value = 1;
+	*ret_value = missing;
 	if (r == 0)
 		return 0;
 	if (r == 1 && bf_parse_u64(text, ret_value) == 0 && *ret_value <= EXPLAIN_TOKENS_MAX)
@@ -259,12 +288,13 @@ static int explain_read(struct explain *e)
 	if (unknown.len) {
 		gate_refuse(x, 400, "invalid_request",
 			    "%.*s is no parameter of this path; it takes virtual_key_id or "
-			    "virtual_key_name, model, prompt_tokens, max_tokens",
+			    "virtual_key_name, model, object, prompt_tokens, max_tokens",
 			    (int)BF_MIN(unknown.len, 64u), unknown.ptr);
 		return -1;
 	}
-	if (explain_read_key(x) < 0 || explain_number(x, "prompt_tokens", &e->prompt_tokens) < 0 ||
-	    explain_number(x, "max_tokens", &e->max_tokens) < 0)
+	if (explain_read_key(x) < 0 || explain_read_object(e) < 0 ||
+	    explain_number(x, "prompt_tokens", 1, &e->prompt_tokens) < 0 ||
+	    explain_number(x, "max_tokens", x->object != SHM_OBJECT_EMBEDDING, &e->max_tokens) < 0)
 		return -1;
 	if (query_value(x, "model", &e->model) >= 0)
 		return 0;
@@ -332,7 +362,6 @@ void explain_answer(struct exchange *x)
 	if (explain_read(&e) < 0)
 		return;
 	explain_key(&e);
-	x->object = SHM_OBJECT_CHAT;
 	if (infer_choose(x, e.model, x->worker->providers, &choice, &no) < 0) {
 		gate_refuse(x, no.http_status, no.type, "%s", no.text);
 		return;

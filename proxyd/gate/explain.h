@@ -9,8 +9,9 @@
 #include "proxyd/gate/infer_target.h"
 #include "proxyd/gate/limits.h"
 
-/* Parameters: virtual_key_id or virtual_key_name (neither: a request without a key), model,
- * prompt_tokens and max_tokens (1 where not given). */
+/* Parameters: virtual_key_id or virtual_key_name (neither: a request without a key), model, object
+ * (what is asked for, as rows name it: chat.completion where not given), prompt_tokens and
+ * max_tokens (1 where not given; of an embedding 0). */
 void explain_answer(struct exchange *x);
 
 /* What follows is between explain.c and explain_write.c. */
@@ -44,6 +45,7 @@ struct explain_target {
 struct explain {
 	struct exchange *x; /* its virtual_key is the one that is asked about */
 	struct bf_slice model;
+	const char *object; /* the name of x->object */
 	uint64_t prompt_tokens, max_tokens;
 	struct explain_verdict key; /* of the key itself */
 	struct explain_target *targets;

@@ -68,6 +68,7 @@ static void write_request(struct bf_json_writer *j, const struct explain *e)
 	bf_jw_key(j, "request");
 	bf_jw_object(j);
 	write_slice(j, "model", e->model);
+	write_slice(j, "object", bf_slice_from(e->object));
 	write_number(j, "prompt_tokens", (int64_t)e->prompt_tokens);
 	write_number(j, "max_tokens", (int64_t)e->max_tokens);
 	bf_jw_end_object(j);

@@ -24,7 +24,9 @@ static void what_is_left_is_told(void **state)
 	explain("?virtual_key_id=vk-a&model=mock%2Fm");
 	has(" 200 OK");
 	has("{\"allowed\":true,\"http_status\":200,\"type\":null,\"message\":null,\"request\":{"
-	    "\"model\":\"mock/m\",\"prompt_tokens\":1,\"max_tokens\":1},\"virtual_key\":{\"id\":"
+	    "\"model\":\"mock/"
+	    "m\",\"object\":\"chat.completion\",\"prompt_tokens\":1,\"max_tokens\":1},\"virtual_"
+	    "key\":{\"id\":"
 	    "\"vk-a\",\"name\":\"team a\",\"is_active\":true,\"expires_at_ms\":null,\"allowed\":"
 	    "true,");
 	has("\"targets\":[{\"provider\":\"mock\",\"model\":\"m\",\"allowed\":true,");
@@ -53,6 +55,29 @@ static void what_is_left_is_told(void **state)
 	assert_string_equal(asked, "mock/k1 ");
 	end(held, EXCHANGE_FAULT_NETWORK, 502, "upstream_unreachable");
 	assert_int_equal(leave_governed(fd, rows, 8), 1);
+}
+
+/* A price for one kind of requests is none for another. */
+static void what_is_asked_for_has_its_own_price(void **state)
+{
+	static struct bf_slice types[] = {BF_SLICE_INIT("embedding")};
+
+	(void)state;
+	governed(0, 1000, 0, 100);
+	prices[0].request_types = (struct bf_array){types, 1};
+	explain("?virtual_key_id=vk-a&model=mock/m");
+	has("\"http_status\":403,\"type\":\"model_unpriced\"");
+	explain("?virtual_key_id=vk-a&model=mock/m&object=response");
+	has("\"http_status\":403,\"type\":\"model_unpriced\"");
+	explain("?virtual_key_id=vk-a&model=mock/m&object=embedding&prompt_tokens=50");
+	has("{\"allowed\":true,\"http_status\":200,");
+	has("\"object\":\"embedding\",\"prompt_tokens\":50,\"max_tokens\":0}");
+	has("\"reserves\":{\"tokens\":50,\"cost_nusd\":50}");
+	explain("?model=mock/m&object=chat");
+	has(" 400 ");
+	has("object must be chat.completion, text.completion, embedding or response");
+	assert_int_equal(leave_governed(harness_client(&h), rows, 8), 0);
+	prices[0].request_types = (struct bf_array){NULL, 0};
 }
 
 static void nothing_is_spent_or_counted(void **state)
@@ -225,6 +250,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_is_left_is_told),
+	    cmocka_unit_test(what_is_asked_for_has_its_own_price),
 	    cmocka_unit_test(nothing_is_spent_or_counted),
 	    cmocka_unit_test(the_refusal_is_the_requests_own),
 	    cmocka_unit_test(targets_of_a_bare_name),
