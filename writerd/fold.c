@@ -9,8 +9,6 @@
 
 #include "common/base/macros.h"
 #include "common/base/window.h"
-#include "writerd/store.h"
-
 #define READ_TRIES 100u
 
 int fold_init(struct fold *f, struct shm_segment *seg)
@@ -36,7 +34,7 @@ void fold_done(struct fold *f)
 static uint32_t place_of(const struct fold *f, uint32_t meter, uint32_t epoch)
 {
 	uint64_t mixed = ((uint64_t)meter << 24 | epoch) * UINT64_C(0x9e3779b97f4a7c15);
-	uint32_t at = (uint32_t)(mixed >> 46);
+	uint32_t at = (uint32_t)(mixed >> (64 - FOLD_PLACES_BITS));
 
 	while (f->places[at] && (f->sums[f->places[at] - 1].meter != meter ||
 				 f->sums[f->places[at] - 1].epoch != epoch))
@@ -55,22 +53,41 @@ void fold_clear(struct fold *f)
 	}
 }
 
-static void add_one(struct fold *f, uint32_t meter, uint32_t epoch, int64_t amount)
+/* NULL: there are more than a transaction can have. */
+static struct store_total *sum_of(struct fold *f, uint32_t meter, uint32_t epoch)
 {
 	uint32_t at = place_of(f, meter, epoch);
 
 	if (f->places[at] == 0) {
 		if (f->count == FOLD_SUMS_MAX) {
 			f->unknown++;
-			return;
+			return NULL;
 		}
 		f->sums[f->count] = (struct fold_sum){.meter = meter, .epoch = epoch};
 		f->places[at] = ++f->count;
 	}
-	f->sums[f->places[at] - 1].amount += amount;
+	return &f->sums[f->places[at] - 1].more;
 }
 
-void fold_add(struct fold *f, const struct shm_usage_record *r)
+static void add_one(struct fold *f, uint32_t meter, uint32_t epoch, int64_t amount)
+{
+	struct store_total *sum = sum_of(f, meter, epoch);
+
+	if (sum)
+		sum->settled += amount;
+}
+
+void fold_miss(struct fold *f, uint32_t meter, uint32_t epoch, int64_t amount)
+{
+	struct store_total *sum = sum_of(f, meter, epoch);
+
+	if (!sum)
+		return;
+	sum->settled += amount;
+	sum->missed += amount;
+}
+
+void fold_add(struct fold *f, const struct shm_usage_record *r, const struct row *row)
 {
 	uint32_t n = BF_MIN(r->meter_count, SHM_METERS_PER_REQUEST);
 
@@ -84,6 +101,8 @@ void fold_add(struct fold *f, const struct shm_usage_record *r)
 		else if (amount > 0)
 			add_one(f, m, r->epochs[k] & BF_EPOCH_MASK, amount);
 	}
+	if (f->missed)
+		f->missed(f->owner, r, row);
 }
 
 int fold_store(struct fold *f, struct store *s, struct bf_err *err)
@@ -99,17 +118,28 @@ int fold_store(struct fold *f, struct store *s, struct bf_err *err)
 
 		r = f->window_of(f->owner, sum->meter, identity, sum->epoch, &window, err);
 		if (r == 0)
-			r = s->ops->add_total(s, identity, window, sum->amount, &sum->settled, err);
+			r = s->ops->add_total(s, identity, window, &sum->more, &sum->now, err);
 	}
 	return r;
 }
 
 /* Without totals in the store, what is shown is all there is to go on from. */
-static int64_t shown_then(const struct fold_sum *s, const struct shm_meter_info *now)
+static struct store_total shown_then(const struct fold_sum *s, const struct shm_meter_info *now)
 {
-	if (s->settled)
-		return s->settled;
-	return s->epoch == now->settled_epoch ? now->settled + s->amount : s->amount;
+	struct store_total t = s->more;
+
+	if (s->now.settled)
+		return s->now;
+	if (s->epoch == now->settled_epoch)
+		t.settled += now->settled;
+	if (s->epoch == now->missed_epoch)
+		t.missed += now->missed;
+	return t;
+}
+
+static bool is_older(uint32_t epoch, uint32_t than)
+{
+	return ((epoch - than) & BF_EPOCH_MASK) >= (BF_EPOCH_MASK + 1) / 2;
 }
 
 /* A word that others move all the time is read between two of their moves. */
@@ -127,11 +157,16 @@ void fold_publish(const struct fold *f)
 	for (uint32_t i = 0; i < f->count; i++) {
 		const struct fold_sum *s = &f->sums[i];
 		struct shm_meter_info now;
+		struct store_total then;
 
-		/* The settled word is ours: only the other word can move meanwhile. */
+		/* Two words are ours: only the third can move meanwhile. */
 		if (!read_meter(f, s->meter, &now))
 			continue;
-		if (((s->epoch - now.settled_epoch) & BF_EPOCH_MASK) < (BF_EPOCH_MASK + 1) / 2)
-			shm_meter_set_settled(f->seg, s->meter, s->epoch, shown_then(s, &now));
+		then = shown_then(s, &now);
+		if (!is_older(s->epoch, now.settled_epoch))
+			shm_meter_set_settled(f->seg, s->meter, s->epoch, then.settled);
+		if (s->more.missed && (now.missed == 0 || !is_older(s->epoch, now.missed_epoch)))
+			shm_meter_set_missed(f->seg, s->meter, s->epoch,
+					     BF_MIN(then.missed, SHM_METER_LIMIT_MAX));
 	}
 }

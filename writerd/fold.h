@@ -12,17 +12,18 @@
 #include "shm/meter.h"
 #include "shm/segment.h"
 #include "shm/usage.h"
-
-struct store;
+#include "writerd/store.h"
 
 #define FOLD_ROWS_MAX 2048u /* of a transaction */
-#define FOLD_SUMS_MAX (FOLD_ROWS_MAX * SHM_METERS_PER_REQUEST)
-#define FOLD_PLACES   (1u << 18) /* of the search table: at most a third is in use */
+/* The meters that its rows name, and as many that these missed. */
+#define FOLD_SUMS_MAX    (FOLD_ROWS_MAX * SHM_METERS_PER_REQUEST * 2)
+#define FOLD_PLACES_BITS 19u /* of the search table: at most a third is in use */
+#define FOLD_PLACES      (1u << FOLD_PLACES_BITS)
 
 struct fold_sum {
 	uint32_t meter, epoch;
-	int64_t amount;  /* of this transaction */
-	int64_t settled; /* afterwards, as the store says */
+	struct store_total more; /* of this transaction */
+	struct store_total now;  /* afterwards, as the store says */
 };
 
 struct fold {
@@ -30,6 +31,9 @@ struct fold {
 	/* The whole index of the window that an epoch of a meter means. */
 	int (*window_of)(void *owner, uint32_t m, uint64_t identity, uint32_t epoch,
 			 int64_t *ret_window, struct bf_err *err);
+	/* Told of each new row: whoever knows meters that the row is about and does not name adds
+	 * them by fold_miss(). NULL: nobody. */
+	void (*missed)(void *owner, const struct shm_usage_record *r, const struct row *row);
 	void *owner;
 	struct fold_sum *sums; /* FOLD_SUMS_MAX */
 	uint32_t *places;      /* FOLD_PLACES: 1 + number of the sum; 0: none */
@@ -44,7 +48,9 @@ void fold_done(struct fold *f);
 /* Before a transaction. */
 void fold_clear(struct fold *f);
 /* A row that is new. Never fails: what a worker wrote is brought into range. */
-void fold_add(struct fold *f, const struct shm_usage_record *r);
+void fold_add(struct fold *f, const struct shm_usage_record *r, const struct row *row);
+/* Of that row, for a meter that its worker did not know. */
+void fold_miss(struct fold *f, uint32_t meter, uint32_t epoch, int64_t amount);
 /* Within the transaction, last. 0 or the store's error. */
 int fold_store(struct fold *f, struct store *s, struct bf_err *err);
 /* After the commit: what people are shown. Never goes back to an older window. */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/macros.h"
@@ -14,8 +15,8 @@
 #include "shm/health.h"
 #include "shm/metrics.h"
 #include "writerd/limits_begin.h"
+#include "writerd/limits_missed.h"
 
-#define PLACE_BATCH      4096u /* new limits in one transaction */
 #define COLLECT_EVERY_MS 5000
 #define JANITOR_EVERY_MS (INT64_C(20) * 3600 * 1000)
 #define ARENA_BYTES      (1u << 30)
@@ -43,7 +44,8 @@ static int window_of(void *owner, uint32_t m, uint64_t identity, uint32_t epoch,
 		     int64_t *ret_window, struct bf_err *err)
 {
 	const struct limits *l = owner;
-	int64_t newest = epoch, settled;
+	struct store_total total;
+	int64_t newest = epoch;
 	uint32_t i = l->by_place[m];
 	int r;
 
@@ -53,7 +55,7 @@ static int window_of(void *owner, uint32_t m, uint64_t identity, uint32_t epoch,
 		*ret_window = bf_limit_window_of(limit, epoch, limits_now_ms(l, limit));
 		return 0;
 	}
-	r = l->store->ops->newest_total(l->store, identity, INT64_MIN, INT64_MAX, &newest, &settled,
+	r = l->store->ops->newest_total(l->store, identity, INT64_MIN, INT64_MAX, &newest, &total,
 					err);
 	*ret_window = r == 1 ? bf_window_nearest(newest, epoch) : epoch;
 	return r < 0 ? r : 0;
@@ -70,7 +72,7 @@ static void configure(struct limits *l, uint32_t i)
 		(void)shm_meter_configure(l->seg, l->places[i], max, false, false, 0);
 }
 
-static void open_meter(struct limits *l, uint32_t i)
+void limits_open(struct limits *l, uint32_t i)
 {
 	const struct bf_limit *limit = &l->plan.limits[i];
 
@@ -80,53 +82,8 @@ static void open_meter(struct limits *l, uint32_t i)
 	l->unplaced--;
 }
 
-struct fresh {
-	uint32_t limit;
-	struct limits_begin begin;
-};
-
-static int place_fresh(struct limits *l, struct fresh *list, uint32_t n, struct bf_err *err)
-{
-	int r = l->store->ops->begin(l->store, err);
-
-	for (uint32_t k = 0; k < n && r == 0; k++)
-		r = limits_begin(l, &l->plan.limits[list[k].limit], &list[k].begin, err);
-	if (r == 0)
-		r = l->store->ops->commit(l->store, err);
-	if (r < 0) {
-		l->store->ops->rollback(l->store);
-		return r;
-	}
-	for (uint32_t k = 0; k < n; k++) {
-		uint32_t i = list[k].limit, m = l->places[i];
-
-		shm_meter_load(l->seg, m, (uint32_t)list[k].begin.window & BF_EPOCH_MASK,
-			       BF_MIN(list[k].begin.settled, SHM_METER_LIMIT_MAX));
-		open_meter(l, i);
-		limits_begin_tell(l, &l->plan.limits[i], &list[k].begin);
-	}
-	return 0;
-}
-
-/* A meter that lives serves on, whatever the store says. Shown is the store's sum when that is
- * more: a writerd was killed before it could show it. */
-static void take_over(struct limits *l, uint32_t i)
-{
-	struct limits_begin known;
-	struct shm_meter_info info;
-	struct bf_err err = {0};
-	uint32_t epoch;
-
-	open_meter(l, i);
-	if (limits_known(l, &l->plan.limits[i], &known, &err) != 1 || known.settled == 0 ||
-	    !shm_meter_read(l->seg, l->places[i], &info))
-		return;
-	epoch = (uint32_t)known.window & BF_EPOCH_MASK;
-	if (info.settled_epoch != epoch || info.settled < known.settled)
-		shm_meter_set_settled(l->seg, l->places[i], epoch, known.settled);
-}
-
-/* A place for each limit that has none yet; those of meters that live are open at once. */
+/* A place for each limit that has none yet. Those of meters that live are open at once: they serve
+ * on, whatever the store says. */
 static void claim_all(struct limits *l)
 {
 	l->crowded = 0;
@@ -143,14 +100,15 @@ static void claim_all(struct limits *l)
 		}
 		l->places[i] = m;
 		l->by_place[m] = 1 + i;
+		l->ready = false;
 		if (!is_new)
-			take_over(l, i);
+			limits_open(l, i);
 	}
 }
 
 static void tell_store(struct limits *l, int r, const struct bf_err *err)
 {
-	if (r < 0 && !l->store_told)
+	if (r < 0 && !l->store_told && l->unplaced > l->crowded)
 		bf_log(BF_LOG_ERROR, "limits_not_placed", "limits=%u reason=%s effect=%s",
 		       l->unplaced, bf_log_quote(err->text),
 		       bf_log_quote("requests that need them are refused with 503; it is tried "
@@ -158,28 +116,18 @@ static void tell_store(struct limits *l, int r, const struct bf_err *err)
 	l->store_told = r < 0;
 }
 
-static void open_fresh(struct limits *l)
+/* Asks a store again that failed, perhaps as another file. */
+static void try_again(struct limits *l)
 {
-	struct fresh *list = calloc(PLACE_BATCH, sizeof(*list));
 	struct bf_err err = {0};
-	uint32_t i = 0;
-	int r = list ? 0 : bf_err_set(&err, -ENOMEM, "out of memory");
+	int r = 0;
 
 	/* It may never have been opened, and without meters no rows come that would ask for it. */
-	if (r == 0 && l->store_told && l->store->ops->mend)
+	if (l->store_told && l->store->ops->mend)
 		r = l->store->ops->mend(l->store, &err);
-	while (r == 0 && i < l->plan.limit_count) {
-		uint32_t n = 0;
-
-		for (; i < l->plan.limit_count && n < PLACE_BATCH; i++) {
-			if (!l->open[i] && l->places[i] != LIMITS_NOT_PLACED)
-				list[n++].limit = i;
-		}
-		if (n > 0)
-			r = place_fresh(l, list, n, &err);
-	}
+	if (r == 0)
+		r = l->store_told ? limits_keep(l, &err) : limits_ready(l, &err);
 	tell_store(l, r, &err);
-	free(list);
 }
 
 /* What no limit names: found by nobody from here on, given back when nothing in flight does. Only
@@ -194,43 +142,26 @@ static void retire_others(struct limits *l)
 	}
 }
 
-/* ---- a store that may be another one */
+/* ---- totals that are whole */
 
-static int keep_one(struct limits *l, uint32_t i, struct bf_err *err)
+int limits_ready(struct limits *l, struct bf_err *err)
 {
-	const struct bf_limit *limit = &l->plan.limits[i];
-	const struct store_ops *ops = l->store->ops;
-	int64_t window, found, known = 0, settled;
-	struct shm_meter_info info;
 	int r;
 
-	if (!l->open[i] || limit->endless || !shm_meter_read(l->seg, l->places[i], &info) ||
-	    info.settled <= 0)
+	if (l->ready)
 		return 0;
-	window = bf_limit_window_of(limit, info.settled_epoch, limits_now_ms(l, limit));
-	r = ops->newest_total(l->store, limit->identity, window, window, &found, &known, err);
+	r = limits_forget_others(l, err);
 	if (r == 0)
-		known = 0;
-	if (r < 0 || known >= info.settled)
-		return r < 0 ? r : 0;
-	return ops->add_total(l->store, limit->identity, window, info.settled - known, &settled,
-			      err);
+		r = limits_begin(l, err);
+	l->ready = r == 0;
+	return r;
 }
 
 int limits_keep(struct limits *l, struct bf_err *err)
 {
-	const struct store_ops *ops = l->store->ops;
-	int r = ops->add_total ? ops->begin(l->store, err) : 0;
-
-	if (r < 0 || !ops->add_total)
-		return r;
-	for (uint32_t i = 0; i < l->plan.limit_count && r == 0; i++)
-		r = keep_one(l, i, err);
-	if (r == 0)
-		r = ops->commit(l->store, err);
-	if (r < 0)
-		ops->rollback(l->store);
-	return r;
+	memset(l->begun, 0, l->plan.limit_count * sizeof(*l->begun));
+	l->ready = false;
+	return limits_ready(l, err);
 }
 
 /* ---- life */
@@ -253,11 +184,14 @@ static int make_tables(struct limits *l, struct bf_err *err)
 {
 	l->places = calloc((size_t)l->plan.limit_count + 1, sizeof(*l->places));
 	l->open = calloc((size_t)l->plan.limit_count + 1, sizeof(*l->open));
+	l->begun = calloc((size_t)l->plan.limit_count + 1, sizeof(*l->begun));
 	l->by_place = calloc(SHM_METERS, sizeof(*l->by_place));
-	if (!l->places || !l->open || !l->by_place || owners_init(&l->owners, &l->config->governance) < 0 ||
+	if (!l->places || !l->open || !l->begun || !l->by_place ||
+	    owners_init(&l->owners, &l->config->governance) < 0 || limits_missed_init(l) < 0 ||
 	    fold_init(&l->fold, l->seg) < 0)
 		return bf_err_set(err, -ENOMEM, "limits: out of memory");
 	l->fold.window_of = window_of;
+	l->fold.missed = limits_missed;
 	l->fold.owner = l;
 	return 0;
 }
@@ -274,8 +208,10 @@ void limits_done(struct limits *l)
 		l->store->owners = NULL;
 	owners_done(&l->owners);
 	fold_done(&l->fold);
+	limits_missed_done(l);
 	free(l->places);
 	free(l->open);
+	free(l->begun);
 	free(l->by_place);
 	bf_arena_done(&l->arena);
 	*l = (struct limits){.seg = NULL};
@@ -336,7 +272,7 @@ static void look_after(struct limits *l)
 int limits_start(struct limits *l, struct shm_segment *seg, struct store *store,
 		 const struct bf_config *config, uint32_t proc_slot, struct bf_err *err)
 {
-	struct bf_err ignored = {0};
+	int64_t others_ms = config->supervisor.drain_timeout_ms + RETIRE_MARGIN_MS;
 	int r;
 
 	*l = (struct limits){.seg = seg, .store = store, .config = config, .proc_slot = proc_slot};
@@ -352,21 +288,20 @@ int limits_start(struct limits *l, struct shm_segment *seg, struct store *store,
 	l->unplaced = l->plan.limit_count;
 	count_classes(l);
 	claim_all(l);
-	open_fresh(l);
+	try_again(l);
 	/* Those of a writerd before us may be waiting for their end. */
 	l->retired_left = true;
-	l->retire_at_ms = bf_mono_ms() + config->supervisor.drain_timeout_ms + RETIRE_MARGIN_MS;
-	/* A store that refuses now is mended later, and asked again. */
-	(void)limits_keep(l, &ignored);
+	l->retire_at_ms = bf_mono_ms() + others_ms;
+	l->missed_until_ns = bf_wall_ns() + others_ms * 1000000;
 	look_after(l);
 	return 0;
 }
 
 void limits_second(struct limits *l)
 {
-	if (l->unplaced > 0) {
+	if (l->unplaced > 0)
 		claim_all(l);
-		open_fresh(l);
-	}
+	if (!l->ready)
+		try_again(l);
 	look_after(l);
 }

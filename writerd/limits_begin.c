@@ -1,51 +1,178 @@
 /*
- * First sums of meters. Called by limits.c while it places them; must never count a row twice: sums
- * of rows are taken once, in the transaction that notes them as the total of the window.
+ * First sums of meters. Called by limits.c once they have a place; must never count a row twice:
+ * sums of rows are taken once, in the transaction that notes them as the total of the window and
+ * the identity as watched.
+ *
+ * A meter that lives counts on by itself, so what rows say beyond its total is noted as missed and
+ * given to it as a whole sum (shm_meter_set_missed): a death between the commit and that is made
+ * good by the next writerd, which finds the same number. A new meter begins with all of it as its
+ * own, and has missed nothing.
  */
 #include "writerd/limits_begin.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "common/base/macros.h"
 #include "common/log/log.h"
 
-#define BEGUN_LINES_MAX 32u /* a change may begin thousands */
+#define BEGIN_BATCH     4096u /* limits in one transaction */
+#define BEGUN_LINES_MAX 32u   /* a change may begin thousands */
 
-int limits_known(const struct limits *l, const struct bf_limit *limit, struct limits_begin *ret,
-		 struct bf_err *err)
+struct begin {
+	uint32_t limit;
+	bool from_rows; /* not all of it was known */
+	int64_t window;
+	struct store_total total;
+};
+
+/* ---- who is watched */
+
+static int by_number(const void *a, const void *b)
 {
-	int64_t now = bf_limit_window(limit, limits_now_ms(l, limit));
-	const struct store_ops *ops = l->store->ops;
-	int r = 0;
+	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
-	*ret = (struct limits_begin){.window = now};
-	if (ops->newest_total)
-		r = ops->newest_total(l->store, limit->identity, now,
-				      limit->endless ? now : now + BF_EPOCH_AHEAD, &ret->window,
-				      &ret->settled, err);
+	return (x > y) - (x < y);
+}
+
+static int unwatch_others(struct limits *l, const uint64_t *placed, size_t n, struct bf_err *err)
+{
+	const struct store_ops *ops = l->store->ops;
+	int r = ops->begin(l->store, err);
+
+	if (r < 0)
+		return r;
+	r = ops->unwatch_others(l->store, placed, n, err);
 	if (r == 0)
-		*ret = (struct limits_begin){.window = now};
+		r = ops->commit(l->store, err);
+	if (r < 0)
+		ops->rollback(l->store);
 	return r;
 }
 
-int limits_begin(const struct limits *l, const struct bf_limit *limit, struct limits_begin *ret,
-		 struct bf_err *err)
+int limits_forget_others(struct limits *l, struct bf_err *err)
+{
+	uint64_t *placed;
+	size_t n = 0;
+	int r;
+
+	if (!l->store->ops->unwatch_others)
+		return 0;
+	placed = calloc((size_t)l->plan.limit_count + 1, sizeof(*placed));
+	if (!placed)
+		return bf_err_set(err, -ENOMEM, "limits: out of memory");
+	for (uint32_t i = 0; i < l->plan.limit_count; i++) {
+		if (l->places[i] != LIMITS_NOT_PLACED)
+			placed[n++] = l->plan.limits[i].identity;
+	}
+	qsort(placed, n, sizeof(*placed), by_number);
+	r = unwatch_others(l, placed, n, err);
+	free(placed);
+	return r;
+}
+
+/* ---- what is known */
+
+/* The newest window from now on that the store knows: a clock that was set back must not begin a
+ * window anew that has been used. */
+static int ask_store(const struct limits *l, const struct bf_limit *limit, struct begin *b,
+		     struct bf_err *err)
+{
+	int64_t now = bf_limit_window(limit, limits_now_ms(l, limit));
+	int r = l->store->ops->newest_total(l->store, limit->identity, now, now + BF_EPOCH_AHEAD,
+					    &b->window, &b->total, err);
+
+	if (r == 0) {
+		b->window = now;
+		b->total = (struct store_total){0, 0};
+	}
+	return BF_MIN(r, 0);
+}
+
+/* What a meter that lives shows is known too, also when somebody moved the store away. */
+static struct store_total shown(const struct limits *l, uint32_t i, struct begin *b)
+{
+	const struct bf_limit *limit = &l->plan.limits[i];
+	struct shm_meter_info info;
+	struct store_total t = b->total;
+	uint32_t epoch;
+	int64_t window;
+
+	if (!l->open[i] || !shm_meter_read(l->seg, l->places[i], &info))
+		return t;
+	window = bf_limit_window_counted(limit, info.settled_epoch, limits_now_ms(l, limit));
+	if (info.settled > 0 && window > b->window) {
+		b->window = window;
+		b->total = t = (struct store_total){0, 0};
+	}
+	epoch = (uint32_t)b->window & BF_EPOCH_MASK;
+	if (info.settled_epoch == epoch)
+		t.settled = BF_MAX(t.settled, info.settled);
+	if (info.missed_epoch == epoch)
+		t.missed = BF_MAX(t.missed, info.missed);
+	return t;
+}
+
+/* ---- one meter */
+
+static int sum_rows(const struct limits *l, const struct bf_limit *limit, const struct begin *b,
+		    int64_t *ret_sum, struct bf_err *err)
 {
 	const struct store_ops *ops = l->store->ops;
-	int64_t sum = 0;
-	int r = limits_known(l, limit, ret, err);
 
-	if (r != 0 || limit->endless || !ops->add_total)
-		return BF_MIN(r, 0);
+	*ret_sum = 0;
 	/* Later rows are of a clock that was set back since. */
-	if (ops->charged)
-		r = ops->charged(l->store, &limit->rows, limit->quantity,
-				 bf_window_start_ms(&limit->window, ret->window),
-				 bf_limit_window_end_ms(limit, ret->window), &sum, err);
-	if (r == 0)
-		r = ops->add_total(l->store, limit->identity, ret->window, sum, &ret->settled, err);
-	ret->from_rows = sum > 0;
+	return ops->charged ? ops->charged(l->store, &limit->rows, limit->quantity,
+					   bf_window_start_ms(&limit->window, b->window),
+					   bf_limit_window_end_ms(limit, b->window), ret_sum, err)
+			    : 0;
+}
+
+/* Within a transaction. */
+static int begin_one(const struct limits *l, struct begin *b, struct bf_err *err)
+{
+	const struct bf_limit *limit = &l->plan.limits[b->limit];
+	const struct store_ops *ops = l->store->ops;
+	struct store_total known, more;
+	int64_t sum = 0;
+	int r, watched;
+
+	b->window = bf_limit_window(limit, limits_now_ms(l, limit));
+	if (limit->endless || !ops->add_total)
+		return 0;
+	watched = ops->is_watched(l->store, limit->identity, err);
+	r = watched < 0 ? watched : ask_store(l, limit, b, err);
+	if (r < 0)
+		return r;
+	known = shown(l, b->limit, b);
+	if (!watched)
+		r = sum_rows(l, limit, b, &sum, err);
+	/* Rows may be gone that were counted: a total never falls. */
+	sum = BF_MAX(sum - known.settled, 0);
+	b->from_rows = sum > 0;
+	more.settled = known.settled + sum - b->total.settled;
+	more.missed = (l->open[b->limit] ? known.missed + sum : 0) - b->total.missed;
+	if (r == 0 && (!watched || more.settled || more.missed))
+		r = ops->add_total(l->store, limit->identity, b->window, &more, &b->total, err);
+	if (r == 0 && !watched)
+		r = ops->watch(l->store, limit->identity, err);
 	return r;
+}
+
+static void tell_living(const struct limits *l, const struct begin *b)
+{
+	uint32_t m = l->places[b->limit], epoch = (uint32_t)b->window & BF_EPOCH_MASK;
+	struct shm_meter_info info;
+
+	if (!shm_meter_read(l->seg, m, &info))
+		info = (struct shm_meter_info){.epoch = 0};
+	if (b->total.missed > 0 && (info.missed_epoch != epoch || info.missed < b->total.missed))
+		shm_meter_set_missed(l->seg, m, epoch,
+				     BF_MIN(b->total.missed, SHM_METER_LIMIT_MAX));
+	if (b->total.settled > 0 &&
+	    (info.settled_epoch != epoch || info.settled < b->total.settled))
+		shm_meter_set_settled(l->seg, m, epoch, b->total.settled);
 }
 
 static const char *text_of(struct bf_slice text, char out[BF_LIMITS_MAX_TEXT + 1])
@@ -54,12 +181,12 @@ static const char *text_of(struct bf_slice text, char out[BF_LIMITS_MAX_TEXT + 1
 	return out;
 }
 
-void limits_begin_tell(struct limits *l, const struct bf_limit *limit,
-		       const struct limits_begin *begin)
+static void log_begun(struct limits *l, const struct begin *b)
 {
+	const struct bf_limit *limit = &l->plan.limits[b->limit];
 	char owner[BF_LIMITS_MAX_TEXT + 1], id[BF_LIMITS_MAX_TEXT + 1], w[BF_LIMITS_MAX_TEXT + 1];
 
-	if (!begin->from_rows || l->begun_told > BEGUN_LINES_MAX)
+	if (!b->from_rows || l->begun_told > BEGUN_LINES_MAX)
 		return;
 	if (l->begun_told++ == BEGUN_LINES_MAX) {
 		bf_log(BF_LOG_INFO, "limits_begun", "effect=%s",
@@ -71,5 +198,61 @@ void limits_begin_tell(struct limits *l, const struct bf_limit *limit,
 	       "owner=%s owner_id=%s limit_id=%s quantity=%s window=%s used=%lld",
 	       bf_owner_name(limit->owner), bf_log_quote(text_of(limit->owner_id, owner)),
 	       bf_log_quote(text_of(limit->limit_id, id)), bf_quantity_name(limit->quantity),
-	       bf_log_quote(text_of(limit->reset, w)), (long long)begin->settled);
+	       bf_log_quote(text_of(limit->reset, w)), (long long)b->total.settled);
+}
+
+static void publish(struct limits *l, const struct begin *b)
+{
+	uint32_t i = b->limit;
+
+	if (l->open[i]) {
+		tell_living(l, b);
+	} else {
+		shm_meter_load(l->seg, l->places[i], (uint32_t)b->window & BF_EPOCH_MASK,
+			       BF_MIN(b->total.settled, SHM_METER_LIMIT_MAX));
+		limits_open(l, i);
+	}
+	l->begun[i] = true;
+	log_begun(l, b);
+}
+
+/* ---- all of them */
+
+static int begin_batch(struct limits *l, struct begin *list, uint32_t n, struct bf_err *err)
+{
+	int r = l->store->ops->begin(l->store, err);
+
+	if (r < 0)
+		return r;
+	for (uint32_t k = 0; k < n && r == 0; k++)
+		r = begin_one(l, &list[k], err);
+	if (r == 0)
+		r = l->store->ops->commit(l->store, err);
+	if (r < 0) {
+		l->store->ops->rollback(l->store);
+		return r;
+	}
+	for (uint32_t k = 0; k < n; k++)
+		publish(l, &list[k]);
+	return 0;
+}
+
+int limits_begin(struct limits *l, struct bf_err *err)
+{
+	struct begin *list = calloc(BEGIN_BATCH, sizeof(*list));
+	uint32_t i = 0;
+	int r = list ? 0 : bf_err_set(err, -ENOMEM, "limits: out of memory");
+
+	while (r == 0 && i < l->plan.limit_count) {
+		uint32_t n = 0;
+
+		for (; i < l->plan.limit_count && n < BEGIN_BATCH; i++) {
+			if (!l->begun[i] && l->places[i] != LIMITS_NOT_PLACED)
+				list[n++] = (struct begin){.limit = i};
+		}
+		if (n > 0)
+			r = begin_batch(l, list, n, err);
+	}
+	free(list);
+	return r;
 }

@@ -119,14 +119,15 @@ static void tell_numbers(const struct limits *l, uint32_t i, int64_t now_ms,
 {
 	const struct bf_limit *limit = &l->plan.limits[i];
 	struct shm_meter_info info = {.epoch = 0};
-	int64_t window, value = 0;
+	int64_t window, value;
+	uint32_t epoch;
 
 	if (l->open[i])
 		(void)shm_meter_read(l->seg, l->places[i], &info);
 	window = bf_limit_window_counted(limit, info.epoch, now_ms);
-	if (info.epoch == ((uint32_t)window & BF_EPOCH_MASK))
-		value = info.value;
-	if (info.settled_epoch == ((uint32_t)window & BF_EPOCH_MASK))
+	epoch = (uint32_t)window & BF_EPOCH_MASK;
+	value = shm_meter_counted(&info, epoch);
+	if (info.settled_epoch == epoch)
 		out->used = info.settled;
 	/* Below 0 only between the row and the end of what was more than reserved: not hidden, as
 	 * used + held is what the limiter counts. */

@@ -83,15 +83,24 @@ void owners_done(struct owners *o)
 	memset(o, 0, sizeof(*o));
 }
 
-struct bf_slice owners_name(const struct owners *o, enum bf_owner kind, struct bf_slice id)
+uint32_t owners_number(const struct owners *o, enum bf_owner kind, struct bf_slice id)
 {
 	const struct owners_index *x = o ? &o->kinds[kind] : NULL;
 	uint32_t at;
 
 	if (!x || !x->places || id.len == 0)
-		return (struct bf_slice){NULL, 0};
+		return OWNERS_NOBODY;
 	at = place_of(x, id);
-	return x->places[at] ? owner_at(x, x->places[at] - 1)->name : (struct bf_slice){NULL, 0};
+	return x->places[at] ? x->places[at] - 1 : OWNERS_NOBODY;
+}
+
+struct bf_slice owners_name(const struct owners *o, enum bf_owner kind, struct bf_slice id)
+{
+	uint32_t number = owners_number(o, kind, id);
+
+	if (number == OWNERS_NOBODY)
+		return (struct bf_slice){NULL, 0};
+	return owner_at(&o->kinds[kind], number)->name;
 }
 
 /* Never another name than the one it had. */

@@ -26,7 +26,12 @@ struct owners {
 int owners_init(struct owners *o, const struct bf_conf_governance *governance);
 void owners_done(struct owners *o);
 
-/* Empty: there is none of this kind with this id. Of several the first. */
+#define OWNERS_NOBODY UINT32_MAX
+
+/* Its number in the list of its kind; OWNERS_NOBODY: there is none with this id. Of several the
+ * first. */
+uint32_t owners_number(const struct owners *o, enum bf_owner kind, struct bf_slice id);
+/* Empty: there is none. */
 struct bf_slice owners_name(const struct owners *o, enum bf_owner kind, struct bf_slice id);
 
 /*

@@ -111,6 +111,13 @@ static const struct schema_step logs_steps[] = {
      "DROP INDEX logs_timestamp_provider_status;"
      "CREATE INDEX logs_timestamp_provider_status ON logs (timestamp, provider, status, model,"
      " charged_requests, charged_tokens, cost_nusd);"},
+    /*
+     * Of a total, what its meter in the segment never counted: rows that were admitted without it.
+     * Totals of identities that are not watched may lack rows.
+     */
+    {8, "watched meters",
+     "ALTER TABLE meter_totals ADD COLUMN missed INTEGER NOT NULL DEFAULT 0;"
+     "CREATE TABLE meter_watched (identity INTEGER PRIMARY KEY);"},
 };
 
 static const struct schema_step config_steps[] = {

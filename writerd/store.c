@@ -22,7 +22,7 @@ static int append_all(struct store *s, const struct store_item *items, size_t co
 		r = s->ops->append(s, &row, &fresh, err);
 		*inserted += fresh && !s->ops->keeps_nothing;
 		if (fresh && fold)
-			fold_add(fold, items[i].record);
+			fold_add(fold, items[i].record, &row);
 	}
 	return r;
 }

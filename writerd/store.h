@@ -24,6 +24,11 @@ struct store_expired {
 	unsigned rows, totals;
 };
 
+/* What the rows of a window charged a meter; of that, what the meter itself never counted. */
+struct store_total {
+	int64_t settled, missed;
+};
+
 struct store_ops {
 	bool keeps_nothing; /* rows are not counted as written */
 	int (*begin)(struct store *s, struct bf_err *err);
@@ -34,14 +39,24 @@ struct store_ops {
 	void (*rollback)(struct store *s);
 	/*
 	 * Totals of meters: a sum for each identity and window, changed with the rows it comes
-	 * from. NULL both: this store keeps none. add_total, between begin and commit: makes it
-	 * when there is none; ret_settled is the sum then. newest_total: the newest window from
-	 * least to most; 1, or 0 when there is none.
+	 * from. NULL, with the three below: this store keeps none. add_total, between begin and
+	 * commit: makes it when there is none; ret_now is the sum then. newest_total: the newest
+	 * window from least to most; 1, or 0 when there is none.
 	 */
-	int (*add_total)(struct store *s, uint64_t identity, int64_t window, int64_t amount,
-			 int64_t *ret_settled, struct bf_err *err);
+	int (*add_total)(struct store *s, uint64_t identity, int64_t window,
+			 const struct store_total *more, struct store_total *ret_now,
+			 struct bf_err *err);
 	int (*newest_total)(struct store *s, uint64_t identity, int64_t least, int64_t most,
-			    int64_t *ret_window, int64_t *ret_settled, struct bf_err *err);
+			    int64_t *ret_window, struct store_total *ret_total, struct bf_err *err);
+	/*
+	 * Whose totals are whole: every row that was written since then has been added, because the
+	 * plan of who wrote it had the limit. is_watched: 1 or 0. watch and unwatch_others (all but
+	 * these, which ascend), between begin and commit.
+	 */
+	int (*is_watched)(struct store *s, uint64_t identity, struct bf_err *err);
+	int (*watch)(struct store *s, uint64_t identity, struct bf_err *err);
+	int (*unwatch_others)(struct store *s, const uint64_t *identities, size_t count,
+			      struct bf_err *err);
 	/* What the rows that a limit is about were charged from a moment until before another, of
 	 * one quantity (enum bf_quantity). NULL: this store keeps no rows. */
 	int (*charged)(struct store *s, const struct bf_limit_rows *rows, uint32_t quantity,

@@ -11,6 +11,7 @@
 #include "common/base/clock.h"
 #include "writerd/store_sqlite_charged.h"
 #include "writerd/store_sqlite_db.h"
+#include "writerd/store_sqlite_totals.h"
 
 enum statement {
 	ST_BEGIN,
@@ -19,8 +20,6 @@ enum statement {
 	ST_INSERT,
 	ST_EXPIRE,
 	ST_EXPIRE_TOTALS,
-	ST_ADD_TOTAL,
-	ST_NEWEST_TOTAL,
 	ST_COUNT,
 };
 
@@ -53,13 +52,6 @@ static const char *const statement_text[ST_COUNT] = {
 	 " (SELECT identity, window FROM meter_totals AS old WHERE created_at < ?1 AND window <"
 	 " (SELECT window FROM meter_totals WHERE identity = old.identity"
 	 " ORDER BY window DESC LIMIT 1 OFFSET 1) ORDER BY created_at LIMIT ?2)"),
-    /* What a worker wrote may be any number: sums stop where the meters' do. */
-    [ST_ADD_TOTAL] =
-	("INSERT INTO meter_totals (identity, window, settled, created_at) VALUES (?1, ?2, ?3, ?4)"
-	 " ON CONFLICT (identity, window) DO UPDATE SET"
-	 " settled = min(settled + excluded.settled, 2305843009213693952) RETURNING settled"),
-    [ST_NEWEST_TOTAL] = ("SELECT window, settled FROM meter_totals WHERE identity = ?1"
-			 " AND window BETWEEN ?2 AND ?3 ORDER BY window DESC LIMIT 1"),
 };
 
 struct store_sqlite {
@@ -67,6 +59,7 @@ struct store_sqlite {
 	sqlite3 *db; /* NULL after a failed mend */
 	sqlite3_stmt *statements[ST_COUNT];
 	struct charged charged;
+	struct totals totals;
 	int last_code;                     /* of the last failed call; 0 after a good begin */
 	char created_at[ROW_TIME_LEN + 1]; /* of the running transaction */
 	char node_id[BF_UUID_TEXT_LEN + 1];
@@ -85,6 +78,7 @@ static void close_db(struct store_sqlite *s)
 		s->statements[i] = NULL;
 	}
 	charged_done(&s->charged);
+	totals_done(&s->totals);
 	sqlite_db_close(&s->db);
 }
 
@@ -93,7 +87,8 @@ static int open_db(struct store_sqlite *s, bool quickly, struct bf_err *err)
 	int r = quickly ? sqlite_db_open_quickly(s->path, &schema_logs, &s->db, err)
 			: sqlite_db_open(s->path, &schema_logs, &s->db, err);
 
-	if (r == 0 && charged_open(s->db) != SQLITE_OK)
+	if (r == 0 &&
+	    (charged_open(s->db) != SQLITE_OK || totals_open(&s->totals, s->db) != SQLITE_OK))
 		r = sqlite_db_err(s->db, &schema_logs, s->path, err);
 	for (int i = 0; i < ST_COUNT && r == 0; i++) {
 		if (sqlite3_prepare_v3(s->db, statement_text[i], -1, SQLITE_PREPARE_PERSISTENT,
@@ -294,65 +289,56 @@ static void sqlite_rollback(struct store *base)
 		(void)run(s, ST_ROLLBACK, NULL);
 }
 
-/* The first row of a statement whose parameters are bound: up to two numbers. 1, 0 without a row.
- */
-static int first_row(struct store_sqlite *s, enum statement which, int64_t numbers[2],
-		     struct bf_err *err)
+/* 1: a row; 0: none, or done; or the store's error. */
+static int told(struct store_sqlite *s, int result, struct bf_err *err)
 {
-	sqlite3_stmt *st = s->statements[which];
-	int r = sqlite3_step(st), code = r == SQLITE_ROW;
-
-	for (int i = 0; r == SQLITE_ROW && i < sqlite3_column_count(st) && i < 2; i++)
-		numbers[i] = sqlite3_column_int64(st, i);
-	/* RETURNING gives its rows when the change is made; it ends with the next step. */
-	if (r == SQLITE_ROW)
-		r = sqlite3_step(st);
-	if (r != SQLITE_DONE && r != SQLITE_ROW)
-		code = failed(s, err);
-	(void)sqlite3_reset(st);
-	(void)sqlite3_clear_bindings(st);
-	return code;
+	if (result == SQLITE_ROW)
+		return 1;
+	return result == SQLITE_DONE ? 0 : failed(s, err);
 }
 
-static int sqlite_add_total(struct store *base, uint64_t identity, int64_t window, int64_t amount,
-			    int64_t *ret_settled, struct bf_err *err)
+static int sqlite_add_total(struct store *base, uint64_t identity, int64_t window,
+			    const struct store_total *more, struct store_total *ret_now,
+			    struct bf_err *err)
 {
 	struct store_sqlite *s = of(base);
-	struct binder b = {s->statements[ST_ADD_TOTAL], 1, SQLITE_OK};
-	int64_t numbers[2] = {0, 0};
-	int r;
+	int r = totals_add(&s->totals, identity, window, more, s->created_at, ret_now);
 
-	bind_int(&b, (int64_t)identity);
-	bind_int(&b, window);
-	bind_int(&b, amount);
-	bind_cstr(&b, s->created_at);
-	if (b.error != SQLITE_OK)
-		return failed(s, err);
-	r = first_row(s, ST_ADD_TOTAL, numbers, err);
-	*ret_settled = numbers[0];
-	return r < 0 ? r : 0;
+	return BF_MIN(told(s, r, err), 0);
 }
 
 static int sqlite_newest_total(struct store *base, uint64_t identity, int64_t least, int64_t most,
-			       int64_t *ret_window, int64_t *ret_settled, struct bf_err *err)
+			       int64_t *ret_window, struct store_total *ret_total,
+			       struct bf_err *err)
 {
 	struct store_sqlite *s = of(base);
-	struct binder b = {NULL, 1, SQLITE_OK};
-	int64_t numbers[2] = {0, 0};
-	int r;
 
 	if (!s->db)
 		return not_open(s, err);
-	b.st = s->statements[ST_NEWEST_TOTAL];
-	bind_int(&b, (int64_t)identity);
-	bind_int(&b, least);
-	bind_int(&b, most);
-	if (b.error != SQLITE_OK)
-		return failed(s, err);
-	r = first_row(s, ST_NEWEST_TOTAL, numbers, err);
-	*ret_window = numbers[0];
-	*ret_settled = numbers[1];
-	return r;
+	return told(s, totals_newest(&s->totals, identity, least, most, ret_window, ret_total),
+		    err);
+}
+
+static int sqlite_is_watched(struct store *base, uint64_t identity, struct bf_err *err)
+{
+	struct store_sqlite *s = of(base);
+
+	return s->db ? told(s, totals_is_watched(&s->totals, identity), err) : not_open(s, err);
+}
+
+static int sqlite_watch(struct store *base, uint64_t identity, struct bf_err *err)
+{
+	struct store_sqlite *s = of(base);
+
+	return told(s, totals_watch(&s->totals, identity), err);
+}
+
+static int sqlite_unwatch_others(struct store *base, const uint64_t *identities, size_t count,
+				 struct bf_err *err)
+{
+	struct store_sqlite *s = of(base);
+
+	return told(s, totals_unwatch_others(&s->totals, identities, count), err);
 }
 
 static int64_t ms_to_ns(int64_t ms)
@@ -436,6 +422,9 @@ int store_sqlite_open(const char *path, const char *node_id, struct store **ret_
 	    .rollback = sqlite_rollback,
 	    .add_total = sqlite_add_total,
 	    .newest_total = sqlite_newest_total,
+	    .is_watched = sqlite_is_watched,
+	    .watch = sqlite_watch,
+	    .unwatch_others = sqlite_unwatch_others,
 	    .charged = sqlite_charged,
 	    .expire = sqlite_expire,
 	    .mend = sqlite_mend,

@@ -71,6 +71,9 @@ static int transact(struct turn *t, bool mend)
 
 	if (r == 0 && mend && t->limits)
 		r = limits_keep(t->limits, &err);
+	/* Before the first row: what it is about must be known to be watched. */
+	if (r == 0 && t->limits)
+		r = limits_ready(t->limits, &err);
 	if (r == 0)
 		r = intake_commit(&t->intake, bf_mono_ms(), &written, &taken, &err);
 	if (r == 0)

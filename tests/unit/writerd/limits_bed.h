@@ -127,6 +127,14 @@ static inline struct shm_meter_info info_of(uint32_t m)
 	return info;
 }
 
+/* What it counts of the window that is shown. */
+static inline int64_t counted(uint32_t m)
+{
+	struct shm_meter_info info = info_of(m);
+
+	return shm_meter_counted(&info, info.settled_epoch);
+}
+
 static inline uint32_t epoch_of(const struct bf_limit *limit)
 {
 	struct shm_wall wall = shm_wall_read(&c.seg);

@@ -167,6 +167,45 @@ static void nonsense_of_a_worker_is_bounded(void **state)
 	assert_int_equal(total(TOKENS, 5), SHM_METER_LIMIT_MAX);
 }
 
+/* Whoever knows what a row is about besides what it names. */
+static void miss_money(void *owner, const struct shm_usage_record *r, const struct row *row)
+{
+	assert_ptr_equal(owner, &fold);
+	assert_string_equal(row->model, "m");
+	if (r->meter_count == 0)
+		fold_miss(&fold, meters[2], 5, shm_usage_charge(r, BF_QUANTITY_NUSD));
+}
+
+static void what_a_row_does_not_name_is_missed(void **state)
+{
+	struct shm_usage_record r[] = {record(1, 5), record(2, 5), record(2, 5), record(3, 4)};
+	struct shm_meter_info info;
+
+	(void)state;
+	fold.missed = miss_money;
+	fold.owner = &fold;
+	r[1].meter_count = r[2].meter_count = 0;
+	assert_int_equal(write_rows(r, 4), 3);
+	assert_int_equal(total(MONEY, 5), 2000);
+	assert_int_equal(total(TOKENS, 5), 30);
+	assert_int_equal(crafted_number(&c, "SELECT sum(missed) FROM meter_totals"), 1000);
+	assert_true(shm_meter_read(&c.seg, meters[2], &info));
+	assert_int_equal(info.missed, 1000);
+	assert_int_equal(info.missed_epoch, 5);
+	assert_int_equal(info.settled, 2000);
+	r[0] = record(4, 5);
+	r[0].meter_count = 0;
+	assert_int_equal(write_rows(r, 1), 1);
+	assert_true(shm_meter_read(&c.seg, meters[2], &info));
+	assert_int_equal(info.missed, 2000);
+	/* Of another row the meter has missed nothing. */
+	r[0] = record(5, 5);
+	assert_int_equal(write_rows(r, 1), 1);
+	assert_true(shm_meter_read(&c.seg, meters[2], &info));
+	assert_int_equal(info.missed, 2000);
+	assert_int_equal(info.settled, 4000);
+}
+
 /* Many meters and windows in one transaction, against a plain table. */
 static void sums_of_many(void **state)
 {
@@ -192,14 +231,14 @@ static void sums_of_many(void **state)
 				metered_charge(&r, many[m], e);
 				wanted[m][e] += n;
 			}
-			fold_add(&fold, &r);
+			fold_add(&fold, &r, NULL);
 		}
 		assert_in_range(fold.count, 1, 512);
 		for (uint32_t i = 0; i < fold.count; i++) {
 			const struct fold_sum *s = &fold.sums[i];
 			uint64_t m = shm_meter_identity(&c.seg, s->meter) - 1000;
 
-			assert_int_equal(s->amount, wanted[m][s->epoch]);
+			assert_int_equal(s->more.settled, wanted[m][s->epoch]);
 			wanted[m][s->epoch] = 0;
 		}
 		for (uint32_t m = 0; m < 32; m++) {
@@ -243,6 +282,7 @@ int main(void)
 	    FOLD_TEST(an_older_window_is_not_shown),
 	    FOLD_TEST(a_transaction_that_fails_changes_nothing),
 	    FOLD_TEST(nonsense_of_a_worker_is_bounded),
+	    FOLD_TEST(what_a_row_does_not_name_is_missed),
 	    FOLD_TEST(sums_of_many),
 	    FOLD_TEST(old_totals_leave_but_two),
 	};

@@ -1,8 +1,6 @@
 /* What meters begin with: the rows of their key, once, where no total of their own is known. */
 #include "tests/unit/writerd/limits_bed.h"
 
-#include "writerd/limits_begin.h"
-
 #define MINUTE_NS (INT64_C(60) * 1000000000)
 
 /* A row of a key, charged to nobody's meter. */
@@ -29,7 +27,7 @@ static void charge(uint32_t n, const char *key, int64_t at_ns, uint32_t tokens)
 
 static int64_t value_of(const struct limits *l, const char *key, enum bf_quantity quantity)
 {
-	return info_of(meter_of(l, key, quantity)).value;
+	return counted(meter_of(l, key, quantity));
 }
 
 static void rows_of_the_window_count(void **state)
@@ -60,29 +58,6 @@ static void rows_of_the_window_count(void **state)
 	limits_done(&l);
 }
 
-/* Its rows stand in its total already, whatever happens to it. */
-static void a_known_total_is_not_counted_again(void **state)
-{
-	struct bf_config one = config_of(1), both = config_of(2);
-	struct limits l;
-
-	(void)state;
-	start(&l, &both, store);
-	write_row(&l, 1, 40);
-	limits_done(&l);
-	start(&l, &one, store);
-	pass(INT64_C(400) * 1000000000);
-	limits_second(&l);
-	pass(INT64_C(10) * 1000000000);
-	limits_second(&l);
-	limits_done(&l);
-	charge(9, "vk-2", wall_ns, 5); /* of a time without limits */
-	start(&l, &both, store);
-	assert_int_equal(value_of(&l, "vk-1", BF_QUANTITY_TOKENS), 0); /* lived: nobody reserved */
-	assert_int_equal(value_of(&l, "vk-2", BF_QUANTITY_TOKENS), 0); /* its window was noted */
-	limits_done(&l);
-}
-
 static void a_changed_window_keeps_what_was_used(void **state)
 {
 	static const char *const windows[] = {"2h", "1d", "90m", "1h"};
@@ -97,8 +72,7 @@ static void a_changed_window_keeps_what_was_used(void **state)
 	for (unsigned i = 0; i < BF_ARRAY_LEN(windows); i++) {
 		rates[0].token_reset_duration = bf_slice_from(windows[i]);
 		start(&l, &config, store);
-		/* The first window's own total knows nothing of a row without its name. */
-		assert_int_equal(value_of(&l, "vk-1", BF_QUANTITY_TOKENS), i < 3 ? 42 : 40);
+		assert_int_equal(value_of(&l, "vk-1", BF_QUANTITY_TOKENS), 42);
 		limits_done(&l);
 	}
 }
@@ -156,7 +130,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    LIMITS_TEST(rows_of_the_window_count),
-	    LIMITS_TEST(a_known_total_is_not_counted_again),
 	    LIMITS_TEST(a_changed_window_keeps_what_was_used),
 	    LIMITS_TEST(a_long_id),
 	    LIMITS_TEST(sums_have_a_bound),

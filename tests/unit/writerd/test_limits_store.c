@@ -25,20 +25,40 @@ static void moody_rollback(struct store *s)
 	store->ops->rollback(store);
 }
 
-static int moody_add(struct store *s, uint64_t identity, int64_t window, int64_t amount,
-		     int64_t *ret_settled, struct bf_err *err)
+static int moody_add(struct store *s, uint64_t identity, int64_t window,
+		     const struct store_total *more, struct store_total *ret_now,
+		     struct bf_err *err)
 {
 	(void)s;
-	return store->ops->add_total(store, identity, window, amount, ret_settled, err);
+	return store->ops->add_total(store, identity, window, more, ret_now, err);
 }
 
 static int moody_newest(struct store *s, uint64_t identity, int64_t least, int64_t most,
-			int64_t *ret_window, int64_t *ret_settled, struct bf_err *err)
+			int64_t *ret_window, struct store_total *ret_total, struct bf_err *err)
 {
 	(void)s;
 	return moody.refuses ? bf_err_set(err, BF_E_FULL, "full")
 			     : store->ops->newest_total(store, identity, least, most, ret_window,
-							ret_settled, err);
+							ret_total, err);
+}
+
+static int moody_is_watched(struct store *s, uint64_t identity, struct bf_err *err)
+{
+	(void)s;
+	return store->ops->is_watched(store, identity, err);
+}
+
+static int moody_watch(struct store *s, uint64_t identity, struct bf_err *err)
+{
+	(void)s;
+	return store->ops->watch(store, identity, err);
+}
+
+static int moody_unwatch(struct store *s, const uint64_t *identities, size_t count,
+			 struct bf_err *err)
+{
+	(void)s;
+	return store->ops->unwatch_others(store, identities, count, err);
 }
 
 static const struct store_ops moody_ops = {
@@ -47,6 +67,9 @@ static const struct store_ops moody_ops = {
     .rollback = moody_rollback,
     .add_total = moody_add,
     .newest_total = moody_newest,
+    .is_watched = moody_is_watched,
+    .watch = moody_watch,
+    .unwatch_others = moody_unwatch,
 };
 
 static void a_store_that_does_not_tell(void **state)
