@@ -29,6 +29,8 @@
 #define STOP_LIMIT_MS 20000 /* of an ordered stop: the supervisor waits */
 #define LOST_LIMIT_MS 1000  /* the supervisor is gone: leave within 2 s */
 
+#define MIGRATE_PAUSE_MS 2000 /* after a failure */
+
 enum path_slot {
 	PATH_STATE,
 	PATH_LOGS,
@@ -56,31 +58,41 @@ static void beat(struct bf_child *child)
 	shm_metric_add(&w->seg, child->proc_slot, SHM_M_LOG_LINES_LOST, bf_log_take_lost());
 }
 
-/* Takes as long as it takes: who watches us was told that we are ready, and sees us beat. */
-static void migrate(struct writerd *w)
+/* Told once; as long as it took, and more, is left to the rest before the next try. */
+static void migrate_later(struct writerd *w, int64_t took_ms, const struct bf_err *err)
 {
-	int64_t began_ms = bf_mono_ms();
+	if (w->migrate_at_ms == 0)
+		bf_log(BF_LOG_ERROR, "store_not_migrated", "reason=%s effect=%s",
+		       bf_log_quote(err->text),
+		       bf_log_quote("rows wait in the segment and it is tried again"));
+	w->migrate_at_ms = bf_mono_ms() + took_ms + MIGRATE_PAUSE_MS;
+}
+
+/* Takes as long as it takes: who watches us was told that we are ready, and sees us beat. */
+static void migrate(struct bf_child *child)
+{
+	struct writerd *w = child->daemon;
+	int64_t began_ms = bf_mono_ms(), took_ms;
 	struct bf_err err = {0};
 	int r = w->store->ops->mend(w->store, &err);
 
-	w->store_is_old = false;
 	if (r == 0)
 		r = limits_keep(&w->limits, &err);
-	if (r == 0)
-		bf_log(BF_LOG_INFO, "store_migrated", "ms=%lld",
-		       (long long)(bf_mono_ms() - began_ms));
+	took_ms = bf_mono_ms() - began_ms;
+	w->store_is_old = r < 0;
+	shm_health_set(&w->seg, child->proc_slot, SHM_H_STORE_FAILING, r < 0);
+	if (r < 0)
+		migrate_later(w, took_ms, &err);
 	else
-		bf_log(BF_LOG_ERROR, "store_not_migrated", "reason=%s effect=%s",
-		       bf_log_quote(err.text),
-		       bf_log_quote("rows wait in the segment and it is tried again"));
+		bf_log(BF_LOG_INFO, "store_migrated", "ms=%lld", (long long)took_ms);
 }
 
 static void on_second(struct bf_child *child)
 {
 	struct writerd *w = child->daemon;
 
-	if (w->store_is_old)
-		migrate(w);
+	if (w->store_is_old && bf_mono_ms() >= w->migrate_at_ms)
+		migrate(child);
 	turn_second(&w->turn);
 	limits_second(&w->limits);
 }

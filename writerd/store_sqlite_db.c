@@ -232,7 +232,8 @@ static int migrate_locked(sqlite3 *db, const struct schema *schema, const char *
 	return 0;
 }
 
-static int migrate(sqlite3 *db, const struct schema *schema, const char *path, struct bf_err *err)
+static int migrate_whole(sqlite3 *db, const struct schema *schema, const char *path,
+			 struct bf_err *err)
 {
 	int r = sqlite_db_exec(db, "BEGIN IMMEDIATE", schema, path, err);
 
@@ -243,6 +244,26 @@ static int migrate(sqlite3 *db, const struct schema *schema, const char *path, s
 		r = sqlite_db_exec(db, "COMMIT", schema, path, err);
 	if (r < 0)
 		(void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	return r;
+}
+
+/* What an index over all rows is sorted with does not fit into memory. It goes to a file without a
+ * name in the folder of the database, the one place that the sandbox lets us write. */
+static int migrate(sqlite3 *db, const struct schema *schema, const char *path, struct bf_err *err)
+{
+	const char *slash = strrchr(path, '/');
+	int r;
+
+	sqlite3_temp_directory =
+	    sqlite3_mprintf("%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+	if (!sqlite3_temp_directory)
+		return bf_err_set(err, -ENOMEM, "%s: out of memory", schema->store);
+	r = sqlite_db_exec(db, "PRAGMA temp_store = FILE", schema, path, err);
+	if (r == 0)
+		r = migrate_whole(db, schema, path, err);
+	(void)sqlite3_exec(db, "PRAGMA temp_store = MEMORY", NULL, NULL, NULL);
+	sqlite3_free(sqlite3_temp_directory);
+	sqlite3_temp_directory = NULL;
 	return r;
 }
 

@@ -15,7 +15,8 @@ struct writerd {
 	struct shm_segment seg;
 	struct store *store;     /* NULL before it is open */
 	const char *store_path;  /* NULL: no logs are kept */
-	bool store_is_old;       /* to be migrated once the loop runs */
+	bool store_is_old;       /* to be migrated once the loop runs, and until that was done */
+	int64_t migrate_at_ms;   /* not before; 0: it was not tried yet */
 	const char *config_path; /* NULL: no config store */
 	struct bf_err refusal;   /* of the configured paths, found out before the sandbox */
 	char node_id[BF_UUID_TEXT_LEN + 1]; /* "": the node has none */

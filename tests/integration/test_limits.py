@@ -375,6 +375,8 @@ def to_older_schema(path, megabytes):
         for column in ("team_id", "team_name", "customer_id", "customer_name"):
             db.execute(f"ALTER TABLE logs DROP COLUMN {column}")
         db.execute("CREATE INDEX logs_timestamp_provider_status ON logs (timestamp, provider, status)")
+        db.execute("ALTER TABLE meter_totals DROP COLUMN missed")
+        db.execute("DROP TABLE meter_watched")
         db.execute("DELETE FROM schema_migrations WHERE version > 6")
         db.execute("UPDATE logs SET input_history = zeroblob(? * 1048576) WHERE inc_number = 1", (megabytes,))
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -397,5 +399,30 @@ def test_an_older_store_is_brought_up_to_date(gateway, megabytes):
     assert agree(gw)["requests"] == before["requests"] + 1
     assert len(gw.events("store_old")) == len(gw.events("store_migrated")) == (1 if megabytes else 0)
     with database(gw) as db:
-        assert db.execute("SELECT max(version) FROM schema_migrations").fetchone() == (7,)
+        assert db.execute("SELECT max(version) FROM schema_migrations").fetchone() == (8,)
     assert gw.request(path="/api/logs?team_ids=none")[2]["pagination"]["total_count"] == 0
+
+
+def test_an_older_store_that_is_locked_is_migrated_later(gateway):
+    """A migration that failed is told once and tried again, also when no row comes meanwhile."""
+    gw = gateway(workers=1, config=governance()).start()
+    settled_limits(gw, 4)
+    ready(gw)
+    before = agree(gw)
+    gw.stop()
+    (gw.runtime / "segment").unlink()
+    to_older_schema(gw.state / "logs.db", 80)
+    with contextlib.closing(sqlite3.connect(gw.state / "logs.db", isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        gw.start()
+        wait_for("a try", lambda: gw.events("store_not_migrated"))
+        wait_for("red health", lambda: "the logs store refuses rows" in str(gw.request(path="/health")[2]))
+        time.sleep(4)
+        assert not any(x["placed"] for x in limits(gw))
+        db.execute("COMMIT")
+    settled_limits(gw, 4)
+    assert agree(gw) == before
+    wait_for("a word about it", lambda: gw.events("store_migrated"))
+    wait_for("green health", lambda: "the logs store refuses rows" not in str(gw.request(path="/health")[2]))
+    assert [len(gw.events(e)) for e in ("store_old", "store_not_migrated", "store_migrated")] == [1, 1, 1]
+    assert not [f.name for f in gw.state.iterdir() if "etilqs" in f.name]

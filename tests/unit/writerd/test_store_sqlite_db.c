@@ -1,6 +1,7 @@
 /* Opening and migrating a database, with schemas of these tests' own; and config.db. */
 #include "tests/unit/writerd/crafted.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <sys/stat.h>
 
@@ -45,6 +46,19 @@ static int try_open(const struct schema *schema, struct bf_err *err)
 	return r;
 }
 
+static int files_in(const char *folder)
+{
+	const struct dirent *e;
+	DIR *d = opendir(folder);
+	int n = 0;
+
+	assert_non_null(d);
+	while ((e = readdir(d)))
+		n += e->d_name[0] != '.';
+	(void)closedir(d);
+	return n;
+}
+
 static void migrations_follow_each_other(void **state)
 {
 	struct bf_err err = {0};
@@ -86,6 +100,38 @@ static void a_large_file_is_migrated_when_there_is_time(void **state)
 	assert_int_equal(sqlite_db_open_quickly(c.path, &two, &db, &err), 0);
 	sqlite_db_close(&db);
 	assert_int_equal(crafted_number(&c, "SELECT count(y) FROM a"), 2);
+}
+
+/* An index over many rows is sorted on the disk, beside the file; nothing of it stays there. */
+static void a_migration_takes_no_memory_for_its_rows(void **state)
+{
+	static const struct schema_step more[] = {
+	    {1, "first", "CREATE TABLE a (x);"},
+	    {2, "second", "CREATE INDEX a_x ON a (x);"},
+	};
+	static const struct schema before = {"test_store", more, 1},
+				   after = {"test_store", more, 2};
+	char folder[128], other[160];
+	struct bf_err err = {0};
+
+	(void)state;
+	assert_int_equal(try_open(&before, &err), 0);
+	(void)crafted_number(&c, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+				 "LIMIT 300000) INSERT INTO a SELECT hex(randomblob(60)) FROM n");
+	/* It must not go where everybody's files go: the sandbox would forbid it. */
+	(void)snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(c.path, '/') - c.path),
+		       c.path);
+	(void)snprintf(other, sizeof(other), "%s/none", folder);
+	assert_int_equal(setenv("SQLITE_TMPDIR", other, 1), 0);
+	(void)sqlite3_memory_highwater(1);
+	assert_int_equal(try_open(&after, &err), 0);
+	assert_in_range(sqlite3_memory_highwater(0), 1 << 20, 24 << 20);
+	assert_int_equal(unsetenv("SQLITE_TMPDIR"), 0);
+	assert_null(sqlite3_temp_directory);
+	assert_int_equal(
+	    crafted_number(&c, "SELECT count(*) FROM sqlite_master WHERE name = 'a_x'"), 1);
+	/* The file, and what crafted_number leaves of its WAL. */
+	assert_in_range(files_in(folder), 1, 3);
 }
 
 static void a_failing_migration_leaves_the_old_schema(void **state)
@@ -217,6 +263,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    DB_TEST(migrations_follow_each_other),
 	    DB_TEST(a_large_file_is_migrated_when_there_is_time),
+	    DB_TEST(a_migration_takes_no_memory_for_its_rows),
 	    DB_TEST(a_failing_migration_leaves_the_old_schema),
 	    DB_TEST(errors_are_one_line_with_advice),
 	    DB_TEST(a_moved_file_is_noticed),
