@@ -242,7 +242,7 @@ static const struct bf_field sheet_price_fields[] = {
      .audience = BF_FOR_PROXYD},
 };
 
-static const struct bf_table sheet_price_table = {
+const struct bf_table bf_sheet_price_table = {
     .name = "framework.pricing.sheet.entries",
     .size = sizeof(struct bf_conf_sheet_price),
     BF_ROWS(sheet_price_fields),
@@ -275,7 +275,7 @@ static const struct bf_field sheet_fields[] = {
     {.name = "entries",
      .type = BF_T_LIST,
      BF_FIELD(bf_conf_sheet, entries),
-     .sub = &sheet_price_table,
+     .sub = &bf_sheet_price_table,
      .max = BF_SHEET_ENTRIES_MAX,
      .audience = BF_FOR_PROXYD},
 };

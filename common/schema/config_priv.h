@@ -37,6 +37,7 @@ extern const struct bf_table bf_provider_table;
 extern const struct bf_table bf_network_table;
 extern const struct bf_table bf_governance_table;
 extern const struct bf_table bf_pricing_override_table; /* of governance.pricing_overrides */
+extern const struct bf_table bf_sheet_price_table;      /* an entry of framework.pricing.sheet */
 extern const char *const bf_unpriced_choices[];
 extern const struct bf_table bf_framework_table;
 extern const struct bf_table bf_config_store_table;
@@ -83,7 +84,9 @@ const struct bf_node *bf_governance_block(const struct bf_whole *w, const char *
 bool bf_is_given(const struct bf_node *entry, const char *member);
 /* Of a member, else of its entry. */
 struct bf_pos bf_pos_of(const struct bf_node *entry, const char *member);
-/* Can a plan be made of it? Only when it has none. */
+/* Can a plan be made of it? Owners were collected and are complete. */
+void bf_limits_check(struct bf_whole *w);
+/* That, and what has no effect. Only when it has none. */
 void bf_governance_settle(struct bf_whole *w);
 
 /* What may stand in a file only once, and where it stood. */

@@ -34,11 +34,14 @@ struct bf_entity_def {
 	const char *name;   /* "virtual_key": in the store, in messages, in answers */
 	const char *plural; /* "virtual_keys": in lists of answers */
 	const struct bf_table *table;
-	uint32_t id_offset,
-	    name_offset; /* of struct bf_slice members; name_offset 0: it has none */
-	bool sealed;     /* holds secrets: its body is encrypted wherever it leaves memory */
-	bool has_secret; /* is found by the hash of a secret that only its holder knows */
-	bool common;     /* every request depends on it: workers take it over as a whole */
+	/* Of struct bf_slice members; 0: it has none, except that the id may stand first. */
+	uint32_t id_offset, name_offset;
+	uint32_t scope_offset; /* by whom it is also found; may be empty: everybody's */
+	uint32_t value_offset; /* the secret of which only a keyed hash is kept */
+	bool sealed;           /* holds secrets: its body is encrypted wherever it leaves memory */
+	bool has_secret;       /* is found by the hash of a secret that only its holder knows */
+	bool common; /* every request depends on it, unless it has a scope: workers take it over
+			as a whole */
 };
 
 /* NULL: there is no such type. */
@@ -46,7 +49,8 @@ const struct bf_entity_def *bf_entity_def(uint32_t type);
 /* By name; 0: there is none. */
 uint32_t bf_entity_type_of(struct bf_slice name);
 
-#define BF_ENTITY_ID_MAX     128u
+#define BF_ENTITY_ID_MAX     128u /* of ids and scopes */
+#define BF_ENTITY_NAME_MAX   1024u
 #define BF_ENTITY_BODY_MAX   (256u << 10)
 #define BF_ENTITY_SECRET_LEN 32u /* HMAC-SHA256 with the snapshot's pepper */
 
@@ -68,3 +72,18 @@ struct bf_entity {
 	struct bf_slice body;  /* bf_table_encode_mp() of its table, in clear; empty when deleted */
 	uint8_t secret[BF_ENTITY_SECRET_LEN]; /* def->has_secret: of its value; else zero */
 };
+
+struct bf_arena;
+struct bf_buf;
+
+/*
+ * The entity of an object of its table: id, name and scope refer to the object, the body to out,
+ * where it is appended (no-dump where the type is sealed). A value of which only the hash is kept
+ * is left out. The rest of ret_entity is zero. BF_E_UNKNOWN: no such type; else what
+ * bf_table_encode_mp says.
+ */
+int bf_entity_encode(uint32_t type, const void *object, struct bf_buf *out,
+		     struct bf_entity *ret_entity);
+/* The body as the struct of its table (def->table->size bytes), in the arena. */
+int bf_entity_decode(const struct bf_entity *entity, void *object, struct bf_arena *arena,
+		     struct bf_err *err);

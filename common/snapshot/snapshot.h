@@ -61,38 +61,43 @@ bool bf_snapshot_next(const struct bf_snapshot *s, uint32_t type, struct bf_snap
 /* The same over those of a scope: the model configs of a key. */
 bool bf_snapshot_next_of(const struct bf_snapshot *s, uint32_t type, struct bf_slice scope,
 			 struct bf_snapshot_cursor *cursor, struct bf_entity *ret_entity);
-/* How many of a type are in force. */
+/* How many of a type are in force. Looks through the overlay. */
 uint64_t bf_snapshot_live(const struct bf_snapshot *s, uint32_t type);
 
-/* Changes when an entity of a common type (entity.h) did, and only then. */
+/* Changes when an entity of a common type (entity.h) did, and only then. Looks through the overlay:
+ * to be asked once after a flip. */
 uint64_t bf_snapshot_common(const struct bf_snapshot *s);
-
-/* The body as the struct of its table (def->table->size bytes), in the arena. */
-int bf_entity_decode(const struct bf_entity *entity, void *object, struct bf_arena *arena,
-		     struct bf_err *err);
 
 /* What an assembled configuration was made of, to see cheaply whether it is still true. */
 struct bf_snapshot_part {
 	uint32_t type;
-	struct bf_slice id;
+	uint32_t flags;
 	uint64_t version; /* 0: there was none */
+	struct bf_slice id;
 };
 struct bf_snapshot_parts {
-	struct bf_snapshot_part *items; /* in the arena */
+	struct bf_snapshot_part *items; /* in the arena; the first is the key */
 	uint32_t count;
 	uint64_t scoped; /* of the model configs of the key: changes when one of them did */
 };
+/* Also whether the key still has the value by which it was found: with another its version is
+ * another. */
 bool bf_snapshot_parts_hold(const struct bf_snapshot *s, const struct bf_snapshot_parts *parts);
 
 /*
  * ret_config.governance of one virtual key alone, for bf_plan_make(): the key, its team and
  * customer, the rate limits that any of them names, its model configs; everything complete, all in
- * the arena. What it names and does not exist: BF_E_UNKNOWN with err (the key is then blocked).
+ * the arena: nothing refers to the snapshot. What it names and does not exist, or is quarantined
+ * itself: BF_E_UNKNOWN with err (the key is then blocked), and ret_parts tells until when. Whether
+ * the key is quarantined itself, its caller sees. BF_E_*: a body that is none; -ENOMEM.
  */
 int bf_snapshot_key_config(const struct bf_snapshot *s, const struct bf_entity *key,
 			   struct bf_arena *arena, struct bf_config *ret_config,
 			   struct bf_snapshot_parts *ret_parts, struct bf_err *err);
-/* The same of what everybody meets: limits of providers, model configs of global scope, overrides
- * of prices. Those that are quarantined, or name what does not exist, are left out. */
+/*
+ * The same of what everybody meets: limits of providers, model configs of global scope, overrides
+ * of prices. Those that are quarantined, or name what does not exist, are left out. What the
+ * governance block says of unpriced models is no entity.
+ */
 int bf_snapshot_common_config(const struct bf_snapshot *s, struct bf_arena *arena,
 			      struct bf_config *ret_config, struct bf_err *err);

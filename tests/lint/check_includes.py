@@ -14,6 +14,7 @@ ROOMS = {
     # Only the structs of the configuration; the loader asks it back whether a plan can be made.
     "common/govern": ["common/base", "common/schema/config.h", "common/schema/field.h"],
     "common/schema": ["common/base", "common/codec", "common/govern/plan.h"],
+    "common/snapshot": ["common/base", "common/codec", "common/schema", "common/govern"],
     "common/net": ["common/base", "common/log"],
     "common/ipc": ["common/base", "common/log", "common/codec", "common/schema", "common/net"],
     "common/proc": ["common/"],
