@@ -15,20 +15,6 @@ void asks_init(struct asks *a, struct crew *crew)
 	pending_init(&a->pending);
 }
 
-static struct child *holder_of(const struct asks *a, uint32_t proc_slot)
-{
-	struct bf_list *it, *next;
-
-	BF_LIST_FOREACH_SAFE(it, next, &a->crew->children)
-	{
-		struct child *child = BF_CONTAINER_OF(it, struct child, node);
-
-		if (child->proc_slot == proc_slot)
-			return child;
-	}
-	return NULL;
-}
-
 static void refuse(struct child *asker, uint32_t request, int code, const char *text)
 {
 	const struct bf_msg_error message = {.code = code, .text = bf_slice_from(text)};
@@ -40,7 +26,7 @@ static void refuse(struct child *asker, uint32_t request, int code, const char *
 
 static void fail_entry(struct asks *a, struct pending_entry *e, int code, const char *text)
 {
-	struct child *asker = holder_of(a, e->asker);
+	struct child *asker = crew_holder(a->crew, e->asker);
 	uint32_t request = e->asker_request;
 
 	pending_free(e);
@@ -81,7 +67,7 @@ static void cancel(struct asks *a, const struct child *asker, const struct bf_fr
 
 	if (!e)
 		return;
-	peer = holder_of(a, e->peer);
+	peer = crew_holder(a->crew, e->peer);
 	out.request = e->id;
 	pending_free(e);
 	if (peer)
@@ -97,7 +83,7 @@ static void bring_back(struct asks *a, const struct child *peer, const struct bf
 
 	if (!e)
 		return;
-	asker = holder_of(a, e->asker);
+	asker = crew_holder(a->crew, e->asker);
 	out.request = e->asker_request;
 	if (f->flags & BF_FRAME_MORE)
 		pending_touch(e, bf_mono_ms());

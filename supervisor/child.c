@@ -87,13 +87,14 @@ static void on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 	child_feed(child, CHILD_EV_TIMEOUT, why);
 }
 
-int child_send(struct child *child, uint16_t type, const void *message)
+int child_ask(struct child *child, uint16_t type, const void *message, uint32_t request, int fd)
 {
 	struct bf_frame f = {
 	    .type = type,
 	    .source = BF_ENDPOINT(BF_ROLE_SUPERVISOR, 0),
 	    .target = child->endpoint,
-	    .fd = -1,
+	    .request = request,
+	    .fd = fd,
 	};
 	struct bf_buf body;
 	int r;
@@ -107,6 +108,11 @@ int child_send(struct child *child, uint16_t type, const void *message)
 	}
 	bf_buf_done(&body);
 	return r;
+}
+
+int child_send(struct child *child, uint16_t type, const void *message)
+{
+	return child_ask(child, type, message, 0, -1);
 }
 
 static void do_kill(const struct child *child)
@@ -241,6 +247,7 @@ static void greet(struct child *child)
 	};
 
 	(void)child_send(child, BF_MSG_HELLO, &hello);
+	child->crew->events->on_greeted(child->crew->owner, child);
 }
 
 /* Our end of a channel whose other end a process just inherited. On an error that process is left

@@ -116,6 +116,19 @@ static void add_health(const struct question *q, struct bf_array *items)
 	}
 }
 
+static void add_snapshot(const struct question *q, struct bf_array *items)
+{
+	const struct snapshots *s = &q->s->snapshots;
+
+	bf_status_add(items, q->arena, "snapshot_generation", "%llu",
+		      (unsigned long long)s->flip.now);
+	bf_status_add(items, q->arena, "snapshot_bytes", "%llu",
+		      (unsigned long long)snapshots_bytes(s));
+	if (s->flip.next)
+		bf_status_add(items, q->arena, "snapshot_waits_for", "%u processes",
+			      flip_waits_for(&s->flip));
+}
+
 static void on_status_get(const struct question *q)
 {
 	const struct supervisor *s = q->s;
@@ -148,6 +161,7 @@ static void on_status_get(const struct question *q)
 		      admin_open_count(&s->admin), ADMIN_MAX_CONNECTIONS);
 	bf_status_add(&m.items, q->arena, "trace_readers_dropped", "%llu",
 		      (unsigned long long)s->router.trace.dropped_readers);
+	add_snapshot(q, &m.items);
 	add_health(q, &m.items);
 	reply(q, BF_MSG_STATUS, &m, false);
 }

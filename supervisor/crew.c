@@ -102,6 +102,18 @@ struct child *crew_find(struct crew *crew, uint16_t endpoint)
 										: NULL;
 }
 
+struct child *crew_holder(struct crew *crew, uint32_t proc_slot)
+{
+	struct bf_list *it, *next;
+
+	BF_LIST_FOREACH_SAFE(it, next, &crew->children)
+	{
+		if (CHILD_OF(it)->proc_slot == proc_slot)
+			return CHILD_OF(it);
+	}
+	return NULL;
+}
+
 /* ------------------------------------------------------------------ adoption */
 
 static struct seat *worker_seat(struct crew *crew, uint32_t index)

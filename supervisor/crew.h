@@ -74,6 +74,8 @@ struct seat {
 
 struct crew_events {
 	void (*on_frame)(void *owner, struct child *child, struct bf_frame *f);
+	/* It was forked and greeted: what is sent to it now it hears before it serves. */
+	void (*on_greeted)(void *owner, struct child *child);
 	/* A frame of ours is about to go to a child. */
 	void (*on_sent)(void *owner, const struct bf_frame *f);
 	/* It serves now; or it was reaped and is about to be forgotten. */
@@ -116,6 +118,8 @@ bool crew_reaped(struct crew *crew, pid_t pid, int wait_status);
 /* The process that serves this endpoint; NULL when none does. */
 struct child *crew_find(struct crew *crew, uint16_t endpoint);
 struct seat *crew_seat(struct crew *crew, uint16_t endpoint);
+/* The process that holds this process slot, whatever its state; NULL. */
+struct child *crew_holder(struct crew *crew, uint32_t proc_slot);
 
 /*
  * Replaces the process of a seat by one with this configuration (duplicated; -1: the one in force).
@@ -158,3 +162,6 @@ void child_feed(struct child *child, enum child_event event, const char *why);
 void child_free(struct child *child);
 bool child_accepts(const struct child *child);
 int child_send(struct child *child, uint16_t type, const void *message);
+/* A question with a descriptor (-1: none), which stays the caller's. request 0: no answer is
+ * wanted. */
+int child_ask(struct child *child, uint16_t type, const void *message, uint32_t request, int fd);

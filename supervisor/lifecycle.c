@@ -232,6 +232,13 @@ static void on_child_frame(void *owner, struct child *child, struct bf_frame *f)
 	router_from_child(&s->router, child, f);
 }
 
+static void on_child_greeted(void *owner, struct child *child)
+{
+	struct supervisor *s = owner;
+
+	snapshots_greeted(&s->snapshots, child);
+}
+
 static void on_child_sent(void *owner, const struct bf_frame *f)
 {
 	struct supervisor *s = owner;
@@ -253,6 +260,7 @@ static void on_child_ready(void *owner, struct child *child)
 {
 	struct supervisor *s = owner;
 
+	snapshots_ready(&s->snapshots, child);
 	if (BF_ENDPOINT_ROLE(child->endpoint) == BF_ROLE_WRITERD)
 		tell_config(s);
 	supervisor_tell_status(s);
@@ -265,6 +273,7 @@ static void on_child_gone(void *owner, struct child *child, int wait_status)
 
 	(void)wait_status;
 	router_child_gone(&s->router, child);
+	snapshots_gone(&s->snapshots, child);
 	if (child->part != CHILD_LEAVING && s->phase == LIFE_RUNNING)
 		count(s, SHM_M_CHILD_RESTARTS);
 }
@@ -278,6 +287,7 @@ static void on_seat_rolled(void *owner, struct seat *seat, bool ok)
 
 const struct crew_events supervisor_crew_events = {
     .on_frame = on_child_frame,
+    .on_greeted = on_child_greeted,
     .on_sent = on_child_sent,
     .on_ready = on_child_ready,
     .on_gone = on_child_gone,
@@ -321,8 +331,15 @@ static void on_bad_frame(void *owner)
 	count(owner, SHM_M_CONTROL_BAD_FRAMES);
 }
 
-const struct router_events supervisor_router_events = {.on_question = on_question,
-						       .on_bad_frame = on_bad_frame};
+static void on_snapshot(void *owner, struct child *child, struct bf_frame *f)
+{
+	struct supervisor *s = owner;
+
+	snapshots_frame(&s->snapshots, child, f);
+}
+
+const struct router_events supervisor_router_events = {
+    .on_question = on_question, .on_snapshot = on_snapshot, .on_bad_frame = on_bad_frame};
 
 static void on_reload_done(void *owner, bool ok, const struct bf_config *now)
 {

@@ -40,6 +40,7 @@ const struct plan_row plan_rows[] = {
 	.argument = "--role=reader",
 	.audience = BF_FOR_WRITERD,
 	.may_overlap = true,
+	.takes_snapshots = true,
 	.stop_order = 1,
 	.stop_timeout_ms = 7000, /* a question may take five seconds */
     },
@@ -50,6 +51,7 @@ const struct plan_row plan_rows[] = {
 	.per_worker = true,
 	.has_rings = true,
 	.may_overlap = true,
+	.takes_snapshots = true,
 	.has_listeners = true,
 	.stop_order = 0,
 	.stop_timeout_ms = 5000,

@@ -15,6 +15,7 @@ struct plan_row {
 	bool per_worker;      /* one for each worker slot; otherwise a single one */
 	bool has_rings;       /* its process slot is swept by writerd after its death */
 	bool may_overlap;     /* a successor may live beside it; else it is stopped first */
+	bool takes_snapshots; /* is told what is in force */
 	bool has_listeners;   /* inherits the listening sockets, and drains before it leaves */
 	uint8_t
 	    stop_order; /* 0 leaves first; the next order is told when all of this one are gone */

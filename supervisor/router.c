@@ -72,7 +72,7 @@ static void bring_back(struct router *r, struct child *child, struct bf_frame *f
 		(void)bf_channel_send(&c->channel, &out);
 }
 
-static void to_supervisor(struct router *r, struct child *child, const struct bf_frame *f)
+static void to_supervisor(struct router *r, struct child *child, struct bf_frame *f)
 {
 	switch (f->type) {
 	case BF_MSG_READY:
@@ -83,6 +83,12 @@ static void to_supervisor(struct router *r, struct child *child, const struct bf
 		break;
 	case BF_MSG_PROC_SWEPT:
 		crew_slots_freed(r->crew);
+		break;
+	case BF_MSG_SNAPSHOT_BASE:
+	case BF_MSG_SNAPSHOT_OVERLAY:
+	case BF_MSG_SNAPSHOT_TAKEN:
+	case BF_MSG_SNAPSHOT_REFUSED:
+		r->events->on_snapshot(r->owner, child, f);
 		break;
 	default:
 		break; /* the permission matrix lets nothing else through */

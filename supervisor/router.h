@@ -14,6 +14,8 @@
 struct router_events {
 	/* A question for the supervisor itself: permitted, of a connection that greeted. */
 	void (*on_question)(void *owner, struct admin_connection *c, struct bf_frame *f);
+	/* What writerd gives to be put in force, and what others say of it. */
+	void (*on_snapshot)(void *owner, struct child *child, struct bf_frame *f);
 	/* A frame was refused: malformed or not permitted. */
 	void (*on_bad_frame)(void *owner);
 };

@@ -194,6 +194,7 @@ static int prepare_crew(struct supervisor *s, struct bf_err *err)
 		return BF_EXIT_FAILED;
 	}
 	router_init(&s->router, crew, &s->admin, &supervisor_router_events, s);
+	snapshots_init(&s->snapshots, crew);
 	s->reload.crew = crew;
 	s->reload.roll = &s->roll;
 	s->reload.admin = &s->admin;
@@ -222,6 +223,7 @@ int start_prepare(struct supervisor *s, struct bf_err *err)
 
 void start_undo(struct supervisor *s)
 {
+	snapshots_done(&s->snapshots);
 	crew_done(&s->crew);
 	admin_close(&s->admin);
 	roll_clear(&s->roll);

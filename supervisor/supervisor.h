@@ -17,6 +17,7 @@
 #include "supervisor/roll.h"
 #include "supervisor/router.h"
 #include "supervisor/segment.h"
+#include "supervisor/snapshot.h"
 #include "supervisor/sockets.h"
 #include "supervisor/watch.h"
 
@@ -43,6 +44,7 @@ struct supervisor {
 	struct crew crew;
 	struct admin admin;
 	struct router router;
+	struct snapshots snapshots;
 	struct roll roll;
 	struct reload reload;
 	struct watch watch;

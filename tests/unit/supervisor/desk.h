@@ -52,8 +52,15 @@ static inline void on_bad_frame(void *owner)
 	bad_frames++;
 }
 
-static const struct router_events events = {.on_question = on_question,
-					    .on_bad_frame = on_bad_frame};
+static inline void on_snapshot(void *owner, struct child *child, struct bf_frame *f)
+{
+	(void)owner;
+	(void)child;
+	(void)f;
+}
+
+static const struct router_events events = {
+    .on_question = on_question, .on_snapshot = on_snapshot, .on_bad_frame = on_bad_frame};
 
 static inline void on_gone(void *owner, struct child *child, int wait_status)
 {

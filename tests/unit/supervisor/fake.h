@@ -85,6 +85,20 @@ static inline void fake_answer(const struct bf_frame *f, const char *how)
 	fake_send(BF_MSG_OK, me, f->source, f->request, BF_FRAME_REPLY);
 }
 
+/* What is mapped is noted by its size. */
+static inline void fake_take(const struct bf_frame *f, const char *how)
+{
+	char text[64];
+
+	(void)snprintf(text, sizeof(text), "map %lld", (long long)lseek(f->fd, 0, SEEK_END));
+	fake_note(text);
+	(void)close(f->fd);
+	if (f->request && strcmp(how, "lame") != 0)
+		fake_send(strcmp(how, "picky") == 0 ? BF_MSG_SNAPSHOT_REFUSED
+						    : BF_MSG_SNAPSHOT_TAKEN,
+			  fake_endpoint(), f->source, f->request, BF_FRAME_REPLY);
+}
+
 static inline void fake_obey(const struct bf_frame *f, const char *how)
 {
 	char text[64];
@@ -95,6 +109,8 @@ static inline void fake_obey(const struct bf_frame *f, const char *how)
 		fake_say(BF_MSG_READY);
 	if (f->type == BF_MSG_HELLO && strcmp(how, "twice") == 0)
 		fake_say(BF_MSG_READY);
+	if (f->type == BF_MSG_SNAPSHOT_NEXT)
+		fake_take(f, how);
 	if (f->type == BF_MSG_STATUS_GET)
 		fake_answer(f, how);
 	if (f->type == BF_MSG_DRAIN)

@@ -68,6 +68,12 @@ static inline void world_on_frame(void *owner, struct child *child, struct bf_fr
 		child_feed(child, CHILD_EV_DRAINED, NULL);
 }
 
+static inline void world_on_greeted(void *owner, struct child *child)
+{
+	(void)owner;
+	(void)child;
+}
+
 static inline void world_on_sent(void *owner, const struct bf_frame *f)
 {
 	(void)f;
@@ -100,6 +106,7 @@ static inline void world_on_rolled(void *owner, struct seat *seat, bool ok)
 
 static const struct crew_events world_events = {
     .on_frame = world_on_frame,
+    .on_greeted = world_on_greeted,
     .on_sent = world_on_sent,
     .on_ready = world_on_ready,
     .on_gone = world_on_gone,
