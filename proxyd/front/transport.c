@@ -5,15 +5,12 @@
 #include "proxyd/front/transport.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "common/base/err.h"
-#include "common/base/macros.h"
+#include "common/net/pieces.h"
 
-#define TRANSPORT_JOIN_BYTES (4u << 10)
-
-_Static_assert(TRANSPORT_JOIN_BYTES <= BF_TLS_RECORD_MAX, "what is joined fits the scratch");
+_Static_assert(BF_PIECES_JOIN_BYTES <= BF_TLS_RECORD_MAX, "what is joined fits the scratch");
 
 static ssize_t transport_error(void)
 {
@@ -28,37 +25,14 @@ ssize_t transport_read(int fd, struct bf_tls_peer *tls, void *out, size_t size)
 	return n >= 0 ? n : transport_error();
 }
 
-/* The next record's bytes, `from` bytes into iov: where they are when they lie in one piece, else
- * copied together. */
-static struct bf_slice transport_record(const struct iovec *iov, size_t count, size_t from,
-					char *scratch)
-{
-	size_t len = 0;
-
-	for (size_t i = 0; i < count && len < BF_TLS_RECORD_MAX; i++) {
-		if (from >= iov[i].iov_len) {
-			from -= iov[i].iov_len;
-			continue;
-		}
-		const char *bytes = (const char *)iov[i].iov_base + from;
-		size_t n = iov[i].iov_len - from;
-		if (len == 0 && (i + 1 == count || n >= BF_TLS_RECORD_MAX))
-			return (struct bf_slice){bytes, BF_MIN(n, (size_t)BF_TLS_RECORD_MAX)};
-		n = BF_MIN(n, BF_TLS_RECORD_MAX - len);
-		memcpy(scratch + len, bytes, n);
-		len += n;
-		from = 0;
-	}
-	return (struct bf_slice){scratch, len};
-}
-
 static ssize_t transport_write_tls(struct bf_tls_peer *tls, const struct iovec *iov, size_t count,
 				   char *scratch)
 {
 	size_t taken = 0;
 
 	for (;;) {
-		struct bf_slice record = transport_record(iov, count, taken, scratch);
+		struct bf_slice record =
+		    bf_pieces_cut(iov, count, taken, BF_TLS_RECORD_MAX, scratch);
 		if (record.len == 0)
 			return (ssize_t)taken;
 		ssize_t n = bf_tls_peer_write(tls, record.ptr, record.len);
@@ -68,31 +42,11 @@ static ssize_t transport_write_tls(struct bf_tls_peer *tls, const struct iovec *
 	}
 }
 
-/* All of it in one piece if that is short: copying it costs less than the kernel's reading of a
- * list. Empty: it is long. */
-static struct bf_slice transport_short(const struct iovec *iov, size_t count, char *scratch)
-{
-	size_t len = 0;
-
-	if (count == 1)
-		return (struct bf_slice){iov[0].iov_base, iov[0].iov_len};
-	for (size_t i = 0; i < count; i++) {
-		if (iov[i].iov_len > TRANSPORT_JOIN_BYTES - len)
-			return (struct bf_slice){NULL, 0};
-		memcpy(scratch + len, iov[i].iov_base, iov[i].iov_len);
-		len += iov[i].iov_len;
-	}
-	return (struct bf_slice){scratch, len};
-}
-
 static ssize_t transport_write_plain(int fd, struct iovec *iov, size_t count, char *scratch)
 {
-	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = count};
-	struct bf_slice all = transport_short(iov, count, scratch);
-	ssize_t n = all.len ? send(fd, all.ptr, all.len, MSG_NOSIGNAL | MSG_DONTWAIT)
-			    : sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	ssize_t n = bf_pieces_send(fd, iov, count, scratch);
 
-	return n >= 0 ? n : transport_error();
+	return n >= 0 || n == -EAGAIN ? n : BF_E_CLOSED;
 }
 
 ssize_t transport_write(int fd, struct bf_tls_peer *tls, struct iovec *iov, size_t count,
