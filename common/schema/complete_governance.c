@@ -76,7 +76,7 @@ static void tell(void *ctx, const struct bf_plan_fault *fault)
 		fault->text);
 }
 
-static void check_plan(struct bf_whole *w)
+void bf_limits_check(struct bf_whole *w)
 {
 	uint32_t errors = w->diags->error_count;
 	struct bf_plan_report report = {tell, w};
@@ -176,7 +176,7 @@ void bf_governance_settle(struct bf_whole *w)
 			       ? "enforce_auth_on_inference"
 			       : "enforce_governance_header";
 
-	check_plan(w);
+	bf_limits_check(w);
 	warn_owners(w);
 	warn_keys(w);
 	warn_unused(w);

@@ -196,8 +196,8 @@ static void decode_list(struct bf_decoder *d, const struct bf_field *f, const st
 	for (uint32_t i = 0; i < list->count; i++, child = child->next) {
 		struct bf_path here = {.up = path, .index = i, .kind = BF_PATH_INDEX};
 
-		decode_fields(d, f->sub, child, bf_array_at(list, f->sub->size, i), &here,
-			      child->pos);
+		decode_fields(d, f->sub, child, bf_array_at(list, f->sub->size, i),
+			      one ? path : &here, child->pos);
 	}
 }
 
@@ -397,6 +397,18 @@ static void decode_fields(struct bf_decoder *d, const struct bf_table *table,
 	if (!table->check || d->diags->error_count != errors || table->check(object, &err) == 0)
 		return;
 	bf_diag(d->diags, BF_DIAG_ERROR, where, "%s: %s", bf_path_text(path, text), err.text);
+}
+
+void bf_decode_members(struct bf_decoder *d, const struct bf_table *table,
+		       const struct bf_node *node, void *object)
+{
+	uint32_t errors = d->diags->error_count;
+	struct bf_err err = {.code = 0};
+	uint64_t seen = 0;
+
+	decode_members(d, table, node, object, NULL, &seen);
+	if (table->check && d->diags->error_count == errors && table->check(object, &err) < 0)
+		bf_diag(d->diags, BF_DIAG_ERROR, node->pos, "%s", err.text);
 }
 
 void bf_decode_object(struct bf_decoder *d, const struct bf_table *table,

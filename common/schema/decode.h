@@ -37,7 +37,8 @@ struct bf_unbuilt_use {
 struct bf_decoder {
 	struct bf_arena *arena;
 	struct bf_diags *diags;
-	const struct bf_config_env *env;
+	const struct bf_config_env *env; /* NULL: references are refused */
+	const char *prefix; /* of names in unbuilt.c, when it is a part of a file; may be NULL */
 	struct bf_slice folder; /* of the file: relative file.PATH references start there */
 	struct bf_unbuilt_use *uses, **uses_tail;
 };
@@ -48,6 +49,10 @@ void bf_decoder_init(struct bf_decoder *d, struct bf_arena *arena, struct bf_dia
 /* Fills object with defaults, then with node (NULL: nothing). Everything wrong goes to diags. */
 void bf_decode_object(struct bf_decoder *d, const struct bf_table *table,
 		      const struct bf_node *node, void *object);
+
+/* The members of node alone, of an object that is whole already: the others stay as they are. */
+void bf_decode_members(struct bf_decoder *d, const struct bf_table *table,
+		       const struct bf_node *node, void *object);
 
 /*
  * env.NAME, file.PATH, and a bare path where the field takes one. 0 with the text and style to go

@@ -89,6 +89,13 @@ int bf_resolve(struct bf_decoder *d, const struct bf_field *f, const struct bf_n
 		file = node->text.ptr;
 	if (!is_env && !file)
 		return 0;
+	if (!d->env) {
+		bf_diag(d->diags, BF_DIAG_ERROR, node->pos,
+			"%s: env.NAME and file.PATH are for the configuration file: write the "
+			"value itself",
+			bf_path_text(path, where));
+		return BF_E_DENIED;
+	}
 	if (memchr(node->text.ptr, '\0', node->text.len)) {
 		bf_diag(d->diags, BF_DIAG_ERROR, node->pos,
 			"%s: a reference must not contain a zero byte", bf_path_text(path, where));

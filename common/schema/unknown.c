@@ -111,14 +111,26 @@ static void decode_group(struct bf_decoder *d, const struct bf_node *node,
 	}
 }
 
+/* As unbuilt.c names it. */
+static struct bf_slice pattern_of(const struct bf_decoder *d, const struct bf_path *path,
+				  char out[2 * BF_PATH_TEXT_MAX])
+{
+	char pattern[BF_PATH_TEXT_MAX];
+
+	(void)bf_path_pattern(path, pattern);
+	(void)snprintf(out, 2 * BF_PATH_TEXT_MAX, "%s%s%s", d->prefix ? d->prefix : "",
+		       d->prefix && pattern[0] ? "." : "", pattern);
+	return bf_slice_from(out);
+}
+
 void bf_decode_unknown(struct bf_decoder *d, const struct bf_table *table,
 		       const struct bf_node *node, const struct bf_path *path)
 {
-	char pattern[BF_PATH_TEXT_MAX], parent[BF_PATH_TEXT_MAX];
+	char pattern[2 * BF_PATH_TEXT_MAX], parent[2 * BF_PATH_TEXT_MAX];
 
 	if (node->type == BF_NODE_BAD)
 		return;
-	struct bf_slice dotted = bf_slice_from(bf_path_pattern(path, pattern));
+	struct bf_slice dotted = pattern_of(d, path, pattern);
 	const struct bf_unbuilt *row = bf_unbuilt_find(dotted);
 	if (row && row->class != BF_UNBUILT_CHOICE) {
 		if (bf_unbuilt_asks(row, node))
@@ -129,7 +141,7 @@ void bf_decode_unknown(struct bf_decoder *d, const struct bf_table *table,
 		decode_group(d, node, path);
 		return;
 	}
-	report_unknown(d, table, node, path, bf_slice_from(bf_path_pattern(path->up, parent)));
+	report_unknown(d, table, node, path, pattern_of(d, path->up, parent));
 }
 
 /* An entry accepts the key as written in the file, with "*" for chosen names, or with indices left

@@ -235,7 +235,7 @@ static void bad_model_configs_and_providers(void **state)
 	     "x.yaml:2:82: error: the model config target \"m of k\" stands in line 2 already: "
 	     "every model config needs its own\n"},
 	    {"  model_configs: [{model_name: m, rate_limit: {request_max_limit: 1}}]",
-	     "x.yaml:2:47: error: governance.model_configs[0].rate_limit[0]: request_max_limit "
+	     "x.yaml:2:47: error: governance.model_configs[0].rate_limit: request_max_limit "
 	     "needs request_reset_duration: add it, such as 1h\n"},
 	    {"  rate_limits: [{id: r, concurrent_max_limit: 1}]\n  model_configs: [{model_name: m, "
 	     "rate_limit_id: r, rate_limit: {concurrent_max_limit: 1}}]",

@@ -1,0 +1,56 @@
+/*
+ * One entity as a client of the management API writes it: JSON to the struct of its table, with the
+ * checks and the completion that the same entry of the configuration file gets. Everything that is
+ * wrong is told at once, each with the member that it is about.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/arena.h"
+#include "common/codec/problem.h"
+#include "common/schema/config.h"
+#include "common/schema/load.h"
+
+struct bf_node;
+
+struct bf_entity_body {
+	const struct bf_table *table;
+	struct bf_arena *arena;
+	const void *before;        /* what is changed; NULL: it is new */
+	uint64_t expected_version; /* as the body says; 0: it does not */
+	/* The parser's own: */
+	struct bf_node *root;
+	struct bf_diags diags;
+};
+
+/*
+ * json: an object. Of a new entity (before NULL) members that it lacks get their defaults; else
+ * ret_object is what before was, with the members that json has: a list replaces the whole list,
+ * null makes a member what it is when it is not given, and so does {} of a rate limit or a single
+ * budget. What answers show and nobody can change (version, created_at, usage) is passed over.
+ * Budgets and provider configs that have no id keep that of the one with the same window or
+ * provider, so that what was used stays known. 0, or BF_E_SYNTAX: bf_entity_parts() says why.
+ */
+int bf_entity_parse(const struct bf_table *table, struct bf_slice json, const void *before,
+		    struct bf_arena *arena, void *ret_object, struct bf_entity_body *ret_body);
+
+/* Does the body have this member, and is it not null? */
+bool bf_entity_gives(const struct bf_entity_body *body, const char *member);
+
+/*
+ * Makes ids and defaults that depend on each other, as the loader does: budgets stand at their
+ * owner afterwards, every limit has an id and a window. Looks at the providers and the version of
+ * config alone: whether others that it names exist, is the caller's to find out. 0 or BF_E_SYNTAX.
+ */
+int bf_entity_complete(struct bf_entity_body *body, const struct bf_config *config, void *object);
+
+/*
+ * Says that a member (NULL: all of it) is wrong, after a check of the caller's own. member is a
+ * name or a path such as "provider_configs[1].provider".
+ */
+void bf_entity_blame(struct bf_entity_body *body, const char *member, const char *text);
+
+/* What is wrong, in the order of the body; in its arena. */
+struct bf_array bf_entity_parts(struct bf_entity_body *body); /* of struct bf_problem_part */

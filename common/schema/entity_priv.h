@@ -1,0 +1,18 @@
+/* Shared by the parts of entity_parse.h. */
+#pragma once
+
+#include "common/schema/entity_parse.h"
+#include "common/schema/config_owners.h"
+#include "common/schema/owners.h"
+
+/* The own of an object whose table has limits; NULL: it has none. */
+struct bf_conf_owner *entity_own(const struct bf_table *table, void *object);
+
+/* Before the members of the body are decoded over the object: what stands for the same in another
+ * form goes. */
+void entity_replace(const struct bf_entity_body *body, void *object);
+/* Afterwards: ids of what was replaced by the same again. */
+void entity_keep_ids(struct bf_entity_body *body, void *object);
+
+/* Texts of the loader name where something would stand in a file; here that is the body. */
+void entity_strip_place(struct bf_entity_body *body, const char *block);
