@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "proxyd/head_field.h"
+
 /* Framing that a chunked body may cost: a fixed part, and 8 bytes for each byte of content
  * (one-byte chunks need 5). */
 #define HTTP1_FRAME_FREE     (16u << 10)
@@ -234,11 +236,8 @@ static int take_target(struct http1 *h)
 	return 0;
 }
 
-static int check_version(struct http1 *h, const llhttp_t *p)
+static int check_headers(struct http1 *h)
 {
-	if (p->http_major != 1 || p->http_minor > 1)
-		return fail(h, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
-	h->head.http10 = p->http_minor == 0;
 	if (h->head.http10 && h->te_count)
 		return fail(h, 400, "Transfer-Encoding in HTTP/1.0");
 	if (!h->head.http10 && h->host_count == 0)
@@ -258,7 +257,10 @@ static int on_headers_complete(llhttp_t *p)
 	h->head.method = method_of(p->method);
 	if (p->method == HTTP_CONNECT)
 		return fail(h, 501, "CONNECT is not supported");
-	if (check_version(h, p) < 0 || take_target(h) < 0)
+	if (p->http_major != 1 || p->http_minor > 1)
+		return fail(h, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+	h->head.http10 = p->http_minor == 0;
+	if (check_headers(h) < 0 || take_target(h) < 0)
 		return -1;
 	h->head.keep_alive = llhttp_should_keep_alive(p) != 0;
 	h->head.expect_continue = h->head.expect_continue && !h->head.http10;
@@ -365,7 +367,7 @@ static bool begins_with_method(const char *bytes, size_t len)
 	return n > 0 && n < len && bytes[n] == ' ';
 }
 
-static long parse_head(struct http1 *h, const char *bytes, size_t len)
+static int parse_any_head(struct http1 *h, const char *bytes, size_t len)
 {
 	llhttp_errno_t e = llhttp_execute(&h->parser, bytes, len);
 
@@ -379,6 +381,78 @@ static long parse_head(struct http1 *h, const char *bytes, size_t len)
 	 * preface. */
 	if (!h->complete)
 		return fail(h, 505, "HTTP/2 is not spoken here");
+	return 0;
+}
+
+/* What most requests begin with. Returns the first header, or NULL. */
+static const char *usual_line(struct http1 *h, const char *bytes, size_t len)
+{
+	static const struct bf_slice version = BF_SLICE_INIT(" HTTP/1.1\r\n");
+	struct bf_slice head = {bytes, len}, rest;
+	bool post = bf_slice_starts(head, BF_SLICE_LIT("POST /"));
+	const char *target = bytes + (post ? 5 : 4), *end;
+
+	if (!post && !bf_slice_starts(head, BF_SLICE_LIT("GET /")))
+		return NULL;
+	end = head_target_end(target);
+	rest = (struct bf_slice){end, len - (size_t)(end - bytes)};
+	if (!bf_slice_starts(rest, version))
+		return NULL;
+	h->head.method = post ? EXCHANGE_POST : EXCHANGE_GET;
+	h->url = (struct bf_slice){target, (size_t)(end - target)};
+	return end + version.len;
+}
+
+/* Header lines up to the empty one; false: llhttp has to look. They are in the table, and not yet
+ * looked at. */
+static bool usual_fields(struct http1 *h, const char *p, const char *end)
+{
+	struct exchange_header *row = h->table->rows;
+	bool length = false;
+
+	for (uint32_t n = 0; n < EXCHANGE_HEADERS_MAX; n++, row++) {
+		if (*p == '\r') {
+			h->head.header_count = n;
+			return true;
+		}
+		p = head_field_read(p, end, row);
+		if (!p || head_field_is_framing(row))
+			return false;
+		if (row->name.len != 14 || !bf_slice_is_nocase(row->name, "content-length"))
+			continue;
+		if (length || !head_field_length(row->value, &h->head.content_length))
+			return false;
+		length = true;
+	}
+	return false;
+}
+
+/* 0: read; 1: it is unusual, and llhttp has to read it. */
+static int parse_usual_head(struct http1 *h, const char *bytes, size_t len)
+{
+	const char *fields = usual_line(h, bytes, len);
+
+	if (!fields || !usual_fields(h, fields, bytes + len)) {
+		h->url = (struct bf_slice){NULL, 0};
+		h->head.content_length = 0;
+		return 1;
+	}
+	for (uint32_t i = 0; i < h->head.header_count; i++) {
+		if (take_header(h, h->table->rows[i].name, h->table->rows[i].value) < 0)
+			return -1;
+	}
+	h->head.keep_alive = true;
+	return check_headers(h) < 0 ? -1 : take_target(h);
+}
+
+static long parse_head(struct http1 *h, const char *bytes, size_t len)
+{
+	int r = parse_usual_head(h, bytes, len);
+
+	if (r > 0)
+		r = parse_any_head(h, bytes, len);
+	if (r < 0)
+		return r;
 	if (h->head.chunked)
 		h->phase = HTTP1_CHUNKS;
 	else if (h->head.content_length > 0)

@@ -208,7 +208,7 @@ static void read_as(struct world *w, const struct route *route, struct seen *s, 
 		abort();
 	if (s->r == 0)
 		look_at(w, x, s);
-	else if (e.http_status != 400 || e.text[0] == '\0')
+	else if ((e.http_status != 400 && e.http_status != 403) || e.text[0] == '\0')
 		abort();
 	s->status = e.http_status;
 	exchange_free(x);
