@@ -11,15 +11,33 @@
 #define NUSD_DECIMALS 9u
 #define NUSD_MAX      INT64_C(1000000000000000) /* a million dollars for one answer is no cost */
 
-static uint32_t member(const struct bf_json_tape *t, uint32_t object, const char *key)
-{
-	return object == BF_JSON_NONE ? BF_JSON_NONE : bf_json_member(t, object, key);
-}
+/* Members of usage. */
+enum paid_member {
+	PAID_COST,
+	PAID_WRITTEN,
+	PAID_SEARCHES,
+	PAID_TOOL_USE,
+	PAID_CREATION,
+	PAID_CACHE_HIT,
+	PAID_PROMPT_DETAILS,
+	PAID_INPUT_DETAILS,
+	PAID_COUNT,
+};
+
+static const struct bf_slice paid_keys[] = {
+    [PAID_COST] = BF_SLICE_INIT("cost"),
+    [PAID_WRITTEN] = BF_SLICE_INIT("cache_creation_input_tokens"),
+    [PAID_SEARCHES] = BF_SLICE_INIT("num_search_queries"),
+    [PAID_TOOL_USE] = BF_SLICE_INIT("server_tool_use"),
+    [PAID_CREATION] = BF_SLICE_INIT("cache_creation"),
+    [PAID_CACHE_HIT] = BF_SLICE_INIT("prompt_cache_hit_tokens"),
+    [PAID_PROMPT_DETAILS] = BF_SLICE_INIT("prompt_tokens_details"),
+    [PAID_INPUT_DETAILS] = BF_SLICE_INIT("input_tokens_details"),
+};
 
 /* A count; 0: there is none. */
-static uint64_t count_of(const struct bf_json_tape *t, uint32_t object, const char *key)
+static uint64_t count_at(const struct bf_json_tape *t, uint32_t i)
 {
-	uint32_t i = member(t, object, key);
 	int64_t value = 0;
 
 	if (i == BF_JSON_NONE || bf_json_i64(t, i, &value) < 0)
@@ -27,14 +45,19 @@ static uint64_t count_of(const struct bf_json_tape *t, uint32_t object, const ch
 	return value > 0 && value <= (int64_t)OPENAI_TOKENS_MAX ? (uint64_t)value : 0;
 }
 
-/* "cost": dollars, or an object with its total_cost. */
-static int64_t cost_of(const struct bf_json_tape *t, uint32_t usage)
+/* Of what may be no object. */
+static uint64_t count_of(const struct bf_json_tape *t, uint32_t object, const char *key)
 {
-	uint32_t i = member(t, usage, "cost");
+	return object == BF_JSON_NONE ? 0 : count_at(t, bf_json_member(t, object, key));
+}
+
+/* "cost": dollars, or an object with its total_cost. */
+static int64_t cost_at(const struct bf_json_tape *t, uint32_t i)
+{
 	int64_t nusd = 0;
 
 	if (i != BF_JSON_NONE && t->tokens[i].type == BF_JSON_OBJECT)
-		i = member(t, i, "total_cost");
+		i = bf_json_member(t, i, "total_cost");
 	if (i == BF_JSON_NONE || t->tokens[i].type != BF_JSON_NUMBER)
 		return 0;
 	int r = bf_decimal_parse_nearest(bf_json_raw(t, i), NUSD_DECIMALS, &nusd);
@@ -46,40 +69,39 @@ static int64_t cost_of(const struct bf_json_tape *t, uint32_t usage)
 }
 
 /* As OpenRouter, LiteLLM and Anthropic name it. */
-static uint64_t written_of(const struct bf_json_tape *t, uint32_t usage)
+static uint64_t written_of(const struct bf_json_tape *t, const uint32_t *members)
 {
-	static const char *const keys[] = {"cache_write_tokens", "cache_creation_tokens"};
-	uint32_t details = member(t, usage, "prompt_tokens_details");
-	uint64_t n = count_of(t, usage, "cache_creation_input_tokens");
+	static const struct bf_slice keys[] = {BF_SLICE_INIT("cache_write_tokens"),
+					       BF_SLICE_INIT("cache_creation_tokens")};
+	uint32_t details = members[PAID_PROMPT_DETAILS], at[BF_ARRAY_LEN(keys)];
+	uint64_t n = count_at(t, members[PAID_WRITTEN]);
 
 	if (details == BF_JSON_NONE)
-		details = member(t, usage, "input_tokens_details");
-	for (size_t i = 0; n == 0 && i < BF_ARRAY_LEN(keys); i++)
-		n = count_of(t, details, keys[i]);
-	return n;
+		details = members[PAID_INPUT_DETAILS];
+	if (n || details == BF_JSON_NONE)
+		return n;
+	bf_json_find_all(t, details, keys, BF_ARRAY_LEN(keys), at);
+	n = count_at(t, at[0]);
+	return n ? n : count_at(t, at[1]);
 }
 
-static uint64_t searches_of(const struct bf_json_tape *t, uint32_t usage)
+static uint64_t searches_of(const struct bf_json_tape *t, const uint32_t *members)
 {
-	uint64_t n = count_of(t, usage, "num_search_queries");
+	uint64_t n = count_at(t, members[PAID_SEARCHES]);
 
-	return n ? n : count_of(t, member(t, usage, "server_tool_use"), "web_search_requests");
+	return n ? n : count_of(t, members[PAID_TOOL_USE], "web_search_requests");
 }
 
-void openai_paid_read(const struct bf_json_tape *t, uint32_t root, uint32_t usage,
-		      struct bf_arena *scratch, struct openai_said *said)
+void openai_paid_read(const struct bf_json_tape *t, uint32_t usage, struct openai_said *said)
 {
-	uint32_t tier = member(t, root, "service_tier");
+	uint32_t members[PAID_COUNT];
 
-	if (tier != BF_JSON_NONE && t->tokens[tier].type == BF_JSON_STRING)
-		(void)bf_json_string(t, tier, scratch, &said->service_tier);
-	if (usage == BF_JSON_NONE || t->tokens[usage].type != BF_JSON_OBJECT)
-		return;
-	said->paid.cached_write = written_of(t, usage);
+	bf_json_find_all(t, usage, paid_keys, PAID_COUNT, members);
+	said->paid.cached_write = written_of(t, members);
 	said->paid.cached_write_1hr =
-	    count_of(t, member(t, usage, "cache_creation"), "ephemeral_1h_input_tokens");
-	said->paid.searches = searches_of(t, usage);
-	said->paid.reported_nusd = cost_of(t, usage);
+	    count_of(t, members[PAID_CREATION], "ephemeral_1h_input_tokens");
+	said->paid.searches = searches_of(t, members);
+	said->paid.reported_nusd = cost_at(t, members[PAID_COST]);
 	if (said->cached_tokens == 0)
-		said->cached_tokens = count_of(t, usage, "prompt_cache_hit_tokens");
+		said->cached_tokens = count_at(t, members[PAID_CACHE_HIT]);
 }

@@ -27,10 +27,8 @@ static struct bf_slice member_text(const struct bf_json_tape *t, uint32_t object
 	return text;
 }
 
-static bool usage_number(const struct bf_json_tape *t, uint32_t object, const char *key,
-			 uint64_t *ret_value)
+static bool usage_number(const struct bf_json_tape *t, uint32_t i, uint64_t *ret_value)
 {
-	uint32_t i = object == BF_JSON_NONE ? BF_JSON_NONE : bf_json_member(t, object, key);
 	int64_t value = 0;
 
 	if (i == BF_JSON_NONE || bf_json_i64(t, i, &value) < 0 || value < 0 ||
@@ -40,29 +38,64 @@ static bool usage_number(const struct bf_json_tape *t, uint32_t object, const ch
 	return true;
 }
 
+/* The members of usage that tell tokens, as each API names them. */
+enum usage_member {
+	USAGE_PROMPT,
+	USAGE_COMPLETION,
+	USAGE_TOTAL,
+	USAGE_DETAILS,
+	USAGE_COUNT,
+};
+
+static const struct bf_slice usage_keys[] = {
+    [USAGE_PROMPT] = BF_SLICE_INIT("prompt_tokens"),
+    [USAGE_COMPLETION] = BF_SLICE_INIT("completion_tokens"),
+    [USAGE_TOTAL] = BF_SLICE_INIT("total_tokens"),
+    [USAGE_DETAILS] = BF_SLICE_INIT("prompt_tokens_details"),
+};
+static const struct bf_slice usage_keys_responses[] = {
+    [USAGE_PROMPT] = BF_SLICE_INIT("input_tokens"),
+    [USAGE_COMPLETION] = BF_SLICE_INIT("output_tokens"),
+    [USAGE_TOTAL] = BF_SLICE_INIT("total_tokens"),
+    [USAGE_DETAILS] = BF_SLICE_INIT("input_tokens_details"),
+};
+
+static void read_tokens(enum shm_usage_object object, const struct bf_json_tape *t, uint32_t usage,
+			struct openai_said *said)
+{
+	uint32_t at[USAGE_COUNT];
+
+	bf_json_find_all(t, usage,
+			 object == SHM_OBJECT_RESPONSES ? usage_keys_responses : usage_keys,
+			 USAGE_COUNT, at);
+	said->usage = true;
+	said->prompt_known = usage_number(t, at[USAGE_PROMPT], &said->prompt_tokens);
+	said->completion_known = usage_number(t, at[USAGE_COMPLETION], &said->completion_tokens);
+	(void)usage_number(t, at[USAGE_TOTAL], &said->total_tokens);
+	if (object == SHM_OBJECT_EMBEDDING)
+		said->completion_known = true; /* there are none */
+	if (at[USAGE_DETAILS] != BF_JSON_NONE)
+		(void)usage_number(t, bf_json_member(t, at[USAGE_DETAILS], "cached_tokens"),
+				   &said->cached_tokens);
+	openai_paid_read(t, usage, said);
+	if (said->cached_tokens > said->prompt_tokens)
+		said->cached_tokens = said->prompt_tokens;
+}
+
+/* What the object root says about its cost: usage, and the tier it was served at. */
 static void read_usage(enum shm_usage_object object, const struct bf_json_tape *t, uint32_t root,
 		       struct bf_arena *scratch, struct openai_said *said)
 {
-	bool responses = object == SHM_OBJECT_RESPONSES;
-	uint32_t usage = bf_json_member(t, root, "usage");
+	static const struct bf_slice keys[] = {BF_SLICE_INIT("usage"),
+					       BF_SLICE_INIT("service_tier")};
+	uint32_t at[BF_ARRAY_LEN(keys)];
 
-	if (!is_type(t, usage, BF_JSON_OBJECT))
+	bf_json_find_all(t, root, keys, BF_ARRAY_LEN(keys), at);
+	if (!is_type(t, at[0], BF_JSON_OBJECT))
 		return;
-	said->usage = true;
-	said->prompt_known = usage_number(t, usage, responses ? "input_tokens" : "prompt_tokens",
-					  &said->prompt_tokens);
-	said->completion_known = usage_number(
-	    t, usage, responses ? "output_tokens" : "completion_tokens", &said->completion_tokens);
-	(void)usage_number(t, usage, "total_tokens", &said->total_tokens);
-	if (object == SHM_OBJECT_EMBEDDING)
-		said->completion_known = true; /* there are none */
-	(void)usage_number(
-	    t,
-	    bf_json_member(t, usage, responses ? "input_tokens_details" : "prompt_tokens_details"),
-	    "cached_tokens", &said->cached_tokens);
-	openai_paid_read(t, root, usage, scratch, said);
-	if (said->cached_tokens > said->prompt_tokens)
-		said->cached_tokens = said->prompt_tokens;
+	read_tokens(object, t, at[0], said);
+	if (is_type(t, at[1], BF_JSON_STRING))
+		(void)bf_json_string(t, at[1], scratch, &said->service_tier);
 }
 
 /* "finish_reason" of the last choice that has one. */
