@@ -3,6 +3,7 @@
  * each. Called by router.c after the permission check. Must never wait: what takes longer is
  * answered later, by ticket.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -129,6 +130,18 @@ static void add_snapshot(const struct question *q, struct bf_array *items)
 			      flip_waits_for(&s->flip));
 }
 
+static void add_sheet(const struct question *q, struct bf_array *items)
+{
+	const struct bf_conf_sheet *sheet = &q->s->reload.now->pricing.sheet;
+
+	bf_status_add(items, q->arena, "price_sheet", "%.*s", BF_SLICE_FMT(sheet->file));
+	if (sheet->date.len)
+		bf_status_add(items, q->arena, "price_sheet_date", "%.*s",
+			      BF_SLICE_FMT(sheet->date));
+	bf_status_add(items, q->arena, "price_sheet_models", "%" PRIu64, sheet->models);
+	bf_status_add(items, q->arena, "price_sheet_skipped", "%" PRIu64, sheet->skipped);
+}
+
 static void on_status_get(const struct question *q)
 {
 	const struct supervisor *s = q->s;
@@ -162,6 +175,8 @@ static void on_status_get(const struct question *q)
 	bf_status_add(&m.items, q->arena, "trace_readers_dropped", "%llu",
 		      (unsigned long long)s->router.trace.dropped_readers);
 	add_snapshot(q, &m.items);
+	if (s->reload.now->pricing.sheet.file.len)
+		add_sheet(q, &m.items);
 	add_health(q, &m.items);
 	reply(q, BF_MSG_STATUS, &m, false);
 }

@@ -341,13 +341,24 @@ static void on_snapshot(void *owner, struct child *child, struct bf_frame *f)
 const struct router_events supervisor_router_events = {
     .on_question = on_question, .on_snapshot = on_snapshot, .on_bad_frame = on_bad_frame};
 
+void supervisor_show_config(const struct supervisor *s)
+{
+	const struct bf_conf_sheet *sheet = &s->reload.now->pricing.sheet;
+	struct shm_segment *shm = s->crew.shm;
+	uint32_t slot = s->crew.own_slot;
+
+	shm_health_set(shm, slot, SHM_H_UNBUILT_KEYS, s->reload.now->unbuilt.count > 0);
+	shm_metric_set(shm, slot, SHM_M_PRICE_SHEET_MODELS, (int64_t)sheet->models);
+	shm_metric_set(shm, slot, SHM_M_PRICE_SHEET_SKIPPED, (int64_t)sheet->skipped);
+}
+
 static void on_reload_done(void *owner, bool ok, const struct bf_config *now)
 {
 	struct supervisor *s = owner;
 
 	bf_log_set_level((enum bf_log_level)now->supervisor.log_level);
 	shm_health_set(s->crew.shm, s->crew.own_slot, SHM_H_RELOAD_FAILED, !ok);
-	shm_health_set(s->crew.shm, s->crew.own_slot, SHM_H_UNBUILT_KEYS, now->unbuilt.count > 0);
+	supervisor_show_config(s);
 	if (ok)
 		tell_config(s);
 	notify_send(&s->notify, NOTIFY_READY, NULL);

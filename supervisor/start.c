@@ -167,7 +167,7 @@ static void introduce(struct supervisor *s)
 	bf_log_never_wait();
 	set_health(s, SHM_H_RUNTIME_NOT_TMPFS, !b.runtime_is_tmpfs);
 	set_health(s, SHM_H_SANDBOX_PARTIAL, b.landlock_abi == 0);
-	set_health(s, SHM_H_UNBUILT_KEYS, b.config->unbuilt.count > 0);
+	supervisor_show_config(s);
 }
 
 static int prepare_crew(struct supervisor *s, struct bf_err *err)

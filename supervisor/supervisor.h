@@ -65,6 +65,8 @@ struct supervisor {
 int supervisor_run(const struct options *options, char *const *environment);
 /* Begins the ordered stop; a second call shortens it, a third ends it. */
 void supervisor_stop(struct supervisor *s, int exit_code, const char *why);
+/* Health and numbers that come from the configuration in force. */
+void supervisor_show_config(const struct supervisor *s);
 /* STATUS= for the service manager. */
 void supervisor_tell_status(const struct supervisor *s);
 

@@ -208,14 +208,24 @@ def test_a_changed_sheet_counts_after_a_reload(gateway, mockllm, tmp_path):  # n
     mock = mockllm("--default", "words=10/1")
     sheet = tmp_path / "sheet.json"
 
-    def write(price):
-        sheet.write_text(json.dumps({"p/m": {"input_cost_per_token": price, "output_cost_per_token": price}}))
+    def write(price, **more):
+        sheet.write_text(json.dumps({"p/m": {"input_cost_per_token": price, "output_cost_per_token": price}, **more}))
+
+    def told():
+        """What status says of the sheet: as the metrics do."""
+        items = {item["name"]: item["value"] for item in json.loads(gw.ctl("status", "--json"))["status"][0]["items"]}
+        assert items["price_sheet"] == str(sheet)
+        for name in ("models", "skipped"):
+            assert gw.metric(f"bifrost_price_sheet_{name}") == int(items[f"price_sheet_{name}"])
+        return int(items["price_sheet_models"]), int(items["price_sheet_skipped"])
 
     write(1e-6)
     gw = gateway(workers=1, config={"providers": {"p": custom(mock)},
                                     "framework": {"pricing": {"pricing_file": str(sheet)}}}).start()
     assert ask(gw, "p", {"model": "m"}, {"x": "y"})[0] == 200
-    write(2e-6)
+    assert told() == (1, 0)
+    write(2e-6, pictures={"mode": "image_generation", "output_cost_per_image": 1}, free={"mode": "chat"})
     gw.ctl("reload")
+    assert told() == (1, 2)
     assert ask(gw, "p", {"model": "m"}, {"x": "y"})[0] == 200
     assert [round(row["cost"] * 10**9) for row in rows(gw, 2)] == [11000, 22000]
