@@ -12,7 +12,31 @@
 #include "common/proc/fds.h"
 #include "proxyd/worker.h"
 
-#define READER BF_ENDPOINT(BF_ROLE_READER, 0)
+/* Who answers what, how that is counted, and what a client is told whose question nobody answered.
+ */
+static const struct ask_kind {
+	uint16_t type, target;
+	enum shm_metric answered, failed;
+	struct bf_slice silence;
+} kinds[] = {
+    {BF_MSG_LOGS_QUERY, BF_ENDPOINT(BF_ROLE_READER, 0), SHM_M_LOG_QUERIES, SHM_M_LOG_QUERY_ERRORS,
+     BF_SLICE_INIT("the reader did not answer within 10 s: try again, or narrow the time range")},
+    {BF_MSG_ENTITY_QUERY, BF_ENDPOINT(BF_ROLE_READER, 0), SHM_M_ENTITY_QUERIES, SHM_M_ENTITY_ERRORS,
+     BF_SLICE_INIT("the reader did not answer within 10 s: try again")},
+    {BF_MSG_ENTITY_CHANGE, BF_ENDPOINT(BF_ROLE_WRITERD, 0), SHM_M_ENTITY_CHANGES,
+     SHM_M_ENTITY_ERRORS,
+     BF_SLICE_INIT("writerd did not answer within 10 s: the change may be done all the same, so "
+		   "look before you ask again")},
+};
+
+static const struct ask_kind *kind_of(uint16_t type)
+{
+	const struct ask_kind *k = kinds;
+
+	while (k->type != type)
+		k++;
+	return k;
+}
 
 static void set_gauge(const struct ask_table *t)
 {
@@ -62,26 +86,32 @@ static void release(struct ask_table *t, struct ask *a)
 	set_gauge(t);
 }
 
-static void finish(struct ask_table *t, struct ask *a, int code, struct bf_slice text)
+static void finish(struct ask_table *t, struct ask *a, const struct ask_answer *answer)
 {
+	const struct ask_kind *kind = kind_of(a->type);
 	struct exchange *x = a->x;
 	ask_done done = a->done;
 
 	release(t, a);
 	/* That no row has an id is an answer. */
-	worker_count(t->worker, code == 0 || code == BF_E_UNKNOWN ? SHM_M_LOG_QUERIES
-								  : SHM_M_LOG_QUERY_ERRORS);
+	worker_count(t->worker, answer->code == 0 || answer->code == BF_E_UNKNOWN ? kind->answered
+										  : kind->failed);
 	x->cancel = NULL;
-	done(x, code, text);
+	done(x, answer);
 }
 
-static void send_cancel(struct ask_table *t, uint32_t id)
+static void fail(struct ask_table *t, struct ask *a, int code, struct bf_slice text)
+{
+	finish(t, a, &(struct ask_answer){.code = code, .text = text});
+}
+
+static void send_cancel(struct ask_table *t, const struct ask *a)
 {
 	const struct bf_frame f = {.flags = BF_FRAME_CANCEL,
-				   .type = BF_MSG_LOGS_QUERY,
+				   .type = a->type,
 				   .source = t->endpoint,
-				   .target = READER,
-				   .request = id,
+				   .target = kind_of(a->type)->target,
+				   .request = a->id,
 				   .fd = -1};
 
 	(void)bf_channel_send(t->channel, &f);
@@ -96,10 +126,8 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)loop;
 	(void)revents;
 	while ((a = oldest(t)) != NULL && a->deadline_mono_ms <= now) {
-		send_cancel(t, a->id);
-		finish(t, a, BF_E_TIMEOUT,
-		       BF_SLICE_LIT("the reader did not answer within 10 s: try again, or narrow "
-				    "the time range"));
+		send_cancel(t, a);
+		fail(t, a, BF_E_TIMEOUT, kind_of(a->type)->silence);
 	}
 	arm(t);
 }
@@ -112,10 +140,9 @@ static void ask_cancel(struct exchange *x, const char *why)
 	for (uint32_t i = 0; i < ASK_MAX; i++) {
 		if (t->asks[i].id == 0 || t->asks[i].x != x)
 			continue;
-		send_cancel(t, t->asks[i].id);
+		send_cancel(t, &t->asks[i]);
 		if (strcmp(why, EXCHANGE_WORKER_LEFT) == 0) {
-			finish(t, &t->asks[i], BF_E_CLOSED,
-			       BF_SLICE_LIT(EXCHANGE_WORKER_LEFT_TEXT));
+			fail(t, &t->asks[i], BF_E_CLOSED, BF_SLICE_LIT(EXCHANGE_WORKER_LEFT_TEXT));
 			return;
 		}
 		release(t, &t->asks[i]);
@@ -156,19 +183,21 @@ static struct ask *take(struct ask_table *t)
 	return NULL;
 }
 
-int ask_logs(struct ask_table *t, struct exchange *x, const struct bf_msg_logs_query *q,
-	     ask_done done)
+static int ask(struct ask_table *t, struct exchange *x, uint16_t type, const void *message,
+	       ask_done done)
 {
 	struct ask *a = take(t);
 	int r;
 
 	if (!a)
 		return BF_E_FULL;
-	r = bf_channel_send_msg(t->channel, BF_MSG_LOGS_QUERY, t->endpoint, READER, a->id, 0, q);
+	r = bf_channel_send_msg(t->channel, type, t->endpoint, kind_of(type)->target, a->id, 0,
+				message);
 	if (r < 0) {
 		a->id = 0;
 		return r;
 	}
+	a->type = type;
 	a->x = x;
 	a->done = done;
 	a->deadline_mono_ms = bf_mono_ms() + ASK_TIMEOUT_MS;
@@ -181,23 +210,70 @@ int ask_logs(struct ask_table *t, struct exchange *x, const struct bf_msg_logs_q
 	return 0;
 }
 
-void ask_result(struct ask_table *t, uint32_t request, uint64_t size, int fd)
+int ask_logs(struct ask_table *t, struct exchange *x, const struct bf_msg_logs_query *q,
+	     ask_done done)
 {
-	struct ask *a = find(t, request);
+	return ask(t, x, BF_MSG_LOGS_QUERY, q, done);
+}
+
+int ask_entities(struct ask_table *t, struct exchange *x, const struct bf_msg_entity_query *q,
+		 ask_done done)
+{
+	return ask(t, x, BF_MSG_ENTITY_QUERY, q, done);
+}
+
+int ask_change(struct ask_table *t, struct exchange *x, const struct bf_msg_entity_change *change,
+	       ask_done done)
+{
+	return ask(t, x, BF_MSG_ENTITY_CHANGE, change, done);
+}
+
+static void result(struct ask_table *t, struct ask *a, struct ask_answer answer, uint64_t size,
+		   int fd)
+{
 	const void *bytes;
 	size_t len;
 
-	if (!a)
-		return;
 	if (bf_memfd_map(fd, &bytes, &len, NULL) < 0) {
-		finish(t, a, BF_E_TYPE, BF_SLICE_LIT("the reader's answer cannot be used"));
+		fail(t, a, BF_E_TYPE, BF_SLICE_LIT("the answer cannot be used"));
 		return;
 	}
+	answer.text = (struct bf_slice){bytes, len};
 	if (len == size)
-		finish(t, a, 0, (struct bf_slice){bytes, len});
+		finish(t, a, &answer);
 	else
-		finish(t, a, BF_E_TYPE, BF_SLICE_LIT("the reader's answer is not whole"));
+		fail(t, a, BF_E_TYPE, BF_SLICE_LIT("the answer is not whole"));
 	bf_memfd_unmap(bytes, len);
+}
+
+void ask_logs_result(struct ask_table *t, uint32_t request, const struct bf_msg_logs_result *m,
+		     int fd)
+{
+	struct ask *a = find(t, request);
+
+	if (a && a->type == BF_MSG_LOGS_QUERY)
+		result(t, a, (struct ask_answer){.http_status = 200}, m->size, fd);
+}
+
+/* A status that the client may be told as it is. */
+static bool is_status(uint64_t status)
+{
+	return status >= 200 && status <= 599 && status != 204;
+}
+
+void ask_entity_result(struct ask_table *t, uint32_t request, const struct bf_msg_entity_result *m,
+		       int fd)
+{
+	struct ask *a = find(t, request);
+
+	if (!a || a->type == BF_MSG_LOGS_QUERY)
+		return;
+	if (!is_status(m->status))
+		fail(t, a, BF_E_TYPE, BF_SLICE_LIT("the answer has no status"));
+	else
+		result(t, a,
+		       (struct ask_answer){.http_status = (int)m->status, .version = m->version},
+		       m->size, fd);
 }
 
 void ask_error(struct ask_table *t, uint32_t request, const struct bf_msg_error *error)
@@ -205,7 +281,7 @@ void ask_error(struct ask_table *t, uint32_t request, const struct bf_msg_error 
 	struct ask *a = find(t, request);
 
 	if (a)
-		finish(t, a,
-		       error->code < 0 && error->code > INT32_MIN ? (int)error->code : BF_E_STATE,
-		       error->text);
+		fail(t, a,
+		     error->code < 0 && error->code > INT32_MIN ? (int)error->code : BF_E_STATE,
+		     error->text);
 }

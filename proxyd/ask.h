@@ -13,15 +13,22 @@
 #define ASK_MAX        64u /* outstanding questions of a worker; further ones: BF_E_FULL */
 #define ASK_TIMEOUT_MS 10000
 
-/*
- * Called once: code 0 and the answer's JSON, or an error with a line for the client (BF_E_TIMEOUT
- * after ASK_TIMEOUT_MS, BF_E_CLOSED when nobody is there to answer). The exchange is still CALLING;
- * the callee answers it. text lives during the call.
+/* text: the answer's JSON, or with an error a line for the client. */
+struct ask_answer {
+	int code; /* 0, BF_E_TIMEOUT after ASK_TIMEOUT_MS, BF_E_CLOSED when nobody is there to
+		     answer, or what was answered */
+	int http_status;  /* with code 0 */
+	uint64_t version; /* of an entity; 0: of several, or none */
+	struct bf_slice text;
+};
+
+/* Called once. The exchange is still CALLING; the callee answers it. answer lives during the call.
  */
-typedef void (*ask_done)(struct exchange *x, int code, struct bf_slice text);
+typedef void (*ask_done)(struct exchange *x, const struct ask_answer *answer);
 
 struct ask {
 	uint32_t id; /* 0: unused */
+	uint16_t type;
 	struct exchange *x;
 	ask_done done;
 	int64_t deadline_mono_ms;
@@ -41,13 +48,21 @@ void ask_open(struct ask_table *t, struct worker *w, struct bf_channel *channel,
 void ask_close(struct ask_table *t);
 
 /*
- * Asks the reader. 0: x is parked and done follows from the loop, unless x->cancel is called. Else
- * nothing happened: BF_E_FULL, BF_E_LIMIT (the question does not fit a frame), or what the channel
- * said.
+ * Ask the reader (questions) or writerd (changes). 0: x is parked and done follows from the loop,
+ * unless x->cancel is called. Else nothing happened: BF_E_FULL, BF_E_LIMIT (the question does not
+ * fit a frame), or what the channel said.
  */
 int ask_logs(struct ask_table *t, struct exchange *x, const struct bf_msg_logs_query *q,
 	     ask_done done);
+int ask_entities(struct ask_table *t, struct exchange *x, const struct bf_msg_entity_query *q,
+		 ask_done done);
+/* What was asked for may be done although the answer says that nobody answered. */
+int ask_change(struct ask_table *t, struct exchange *x, const struct bf_msg_entity_change *change,
+	       ask_done done);
 
 /* From the control channel; answers that nobody waits for are dropped. fd stays the caller's. */
-void ask_result(struct ask_table *t, uint32_t request, uint64_t size, int fd);
+void ask_logs_result(struct ask_table *t, uint32_t request, const struct bf_msg_logs_result *m,
+		     int fd);
+void ask_entity_result(struct ask_table *t, uint32_t request, const struct bf_msg_entity_result *m,
+		       int fd);
 void ask_error(struct ask_table *t, uint32_t request, const struct bf_msg_error *error);

@@ -57,9 +57,31 @@ static void on_drain(struct bf_child *child, struct bf_frame *f, const void *mes
 static void on_logs_result(struct bf_child *child, struct bf_frame *f, const void *message)
 {
 	struct proxyd *d = child->daemon;
-	const struct bf_msg_logs_result *m = message;
 
-	ask_result(&d->asks, f->request, m->size, f->fd);
+	ask_logs_result(&d->asks, f->request, message, f->fd);
+}
+
+static void on_entity_result(struct bf_child *child, struct bf_frame *f, const void *message)
+{
+	struct proxyd *d = child->daemon;
+
+	ask_entity_result(&d->asks, f->request, message, f->fd);
+}
+
+/* Held beside what is in force until the segment's header says that it is. */
+static void on_snapshot(struct bf_child *child, struct bf_frame *f, const void *message)
+{
+	const struct bf_msg_snapshot_next *m = message;
+	struct proxyd *d = child->daemon;
+	struct bf_err err = {0};
+	int r = bf_snapshot_take(&d->snapshots, f->fd, m->generation, &err);
+
+	if (r < 0)
+		bf_log(BF_LOG_ERROR, "snapshot_refused", "generation=%" PRIu64 " reason=%s",
+		       m->generation, bf_log_quote(err.text));
+	(void)bf_channel_send_msg(&child->channel,
+				  r < 0 ? BF_MSG_SNAPSHOT_REFUSED : BF_MSG_SNAPSHOT_TAKEN,
+				  child->endpoint, f->source, f->request, BF_FRAME_REPLY, NULL);
 }
 
 static void on_error(struct bf_child *child, struct bf_frame *f, const void *message)
@@ -70,8 +92,14 @@ static void on_error(struct bf_child *child, struct bf_frame *f, const void *mes
 }
 
 const struct bf_child_handler control_handlers[] = {
-    {BF_MSG_LOGS_RESULT, on_logs_result}, {BF_MSG_ERROR, on_error}, {BF_MSG_ADOPT, on_adopt},
-    {BF_MSG_RELEASE, on_release},         {BF_MSG_DRAIN, on_drain}, {0, NULL},
+    {BF_MSG_LOGS_RESULT, on_logs_result},
+    {BF_MSG_ENTITY_RESULT, on_entity_result},
+    {BF_MSG_SNAPSHOT_NEXT, on_snapshot},
+    {BF_MSG_ERROR, on_error},
+    {BF_MSG_ADOPT, on_adopt},
+    {BF_MSG_RELEASE, on_release},
+    {BF_MSG_DRAIN, on_drain},
+    {0, NULL},
 };
 
 void control_status(struct bf_child *child, struct bf_array *items, struct bf_arena *arena)

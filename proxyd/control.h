@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/proc/child.h"
+#include "common/snapshot/holder.h"
 #include "proxyd/ask.h"
 #include "proxyd/front/front.h"
 #include "proxyd/provider/provider.h"
@@ -17,6 +18,7 @@ struct proxyd {
 	struct bf_tls_server *tls; /* NULL: plain HTTP */
 	struct front front;
 	struct ask_table asks;
+	struct bf_snapshot_holder snapshots;
 };
 
 extern const struct bf_child_handler control_handlers[];

@@ -106,6 +106,9 @@ enum exchange_method {
 	EXCHANGE_GET,
 	EXCHANGE_HEAD,
 	EXCHANGE_POST,
+	EXCHANGE_PUT,
+	EXCHANGE_PATCH,
+	EXCHANGE_DELETE,
 	EXCHANGE_OPTIONS,
 	EXCHANGE_OTHER,
 };
@@ -157,7 +160,10 @@ struct exchange {
 	struct bf_slice request_id;            /* the client's x-request-id, or empty */
 	const struct exchange_header *headers; /* in the arena */
 	uint32_t header_count;
-	bool from_loopback;         /* the client's address is this machine's own */
+	bool from_loopback; /* the client's address is this machine's own */
+	uint8_t peer[16];   /* its address, as in bf_addr_bytes() */
+	bool authorized;    /* Authorization opened this gateway's door: it holds no virtual key */
+	const char *actor;  /* who asks the management API, for the log; NULL: not known yet */
 	char traceparent[56];       /* for the call upstream and for the answer; "": none */
 	struct bf_slice tracestate; /* only beside a traceparent of the client's */
 	struct bf_slice body;

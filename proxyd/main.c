@@ -11,6 +11,7 @@
 #include "common/log/log.h"
 #include "common/net/tls_server.h"
 #include "common/proc/contract.h"
+#include "proxyd/api/api.h"
 #include "proxyd/control.h"
 #include "proxyd/gate/govern.h"
 #include "shm/health.h"
@@ -26,6 +27,7 @@ static void proxyd_beat(struct bf_child *child)
 		       provider_set_connections(&d->providers));
 	if (d->worker.governance)
 		govern_beat(&d->worker);
+	api_beat(&d->worker);
 }
 
 /* As many descriptors as the system allows this process: one per connection. */
@@ -90,8 +92,11 @@ static int proxyd_start(struct bf_child *child, struct bf_err *err)
 	d->worker.doorbell_fd = child->doorbell_fd;
 	d->worker.version = bf_version();
 	d->worker.tls = d->tls;
+	d->worker.snapshots = &d->snapshots;
 	ask_open(&d->asks, &d->worker, &child->channel, child->endpoint);
-	r = provider_set_open(&d->providers, &d->worker, err);
+	r = api_open(&d->worker, err);
+	if (r == 0)
+		r = provider_set_open(&d->providers, &d->worker, err);
 	if (r == 0)
 		r = govern_open(&d->worker, err);
 	if (r == 0)
@@ -114,6 +119,8 @@ static void proxyd_stop(struct bf_child *child)
 	ask_close(&d->asks);
 	provider_set_close(&d->providers);
 	govern_close(&d->worker);
+	api_close(&d->worker);
+	bf_snapshot_release(&d->snapshots);
 	worker_done(&d->worker);
 	bf_tls_server_free(d->tls);
 }

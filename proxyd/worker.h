@@ -17,7 +17,9 @@
 #include "shm/series.h"
 
 struct bf_tls_server;
+struct api;
 struct ask_table;
+struct bf_snapshot_holder;
 struct exchange;
 struct governance;
 struct provider_set;
@@ -39,11 +41,13 @@ struct worker {
 	const char *version;
 	int64_t started_mono_ms;
 	struct provider_set *providers;
-	struct governance *governance;  /* NULL: no virtual keys and no prices */
-	struct shm_meter_writer meters; /* only with governance */
-	struct ask_table *asks;         /* NULL: nobody can be asked */
-	struct bf_tls_server *tls;      /* NULL: clients speak plain HTTP */
-	struct bf_buf text;             /* scratch: bodies made and sent within one call */
+	struct governance *governance;        /* NULL: no virtual keys and no prices */
+	struct shm_meter_writer meters;       /* only with governance */
+	struct ask_table *asks;               /* NULL: nobody can be asked */
+	struct api *api;                      /* NULL: there are no logins */
+	struct bf_snapshot_holder *snapshots; /* NULL: there are none; read with snapshots_now() */
+	struct bf_tls_server *tls;            /* NULL: clients speak plain HTTP */
+	struct bf_buf text;                   /* scratch: bodies made and sent within one call */
 	/* Scratch, no-dump: the tape of a request body. Whoever fills it empties it before it
 	 * returns. */
 	struct bf_arena tape_arena;

@@ -187,3 +187,19 @@ void bf_addr_set_port(struct bf_addr *addr, uint16_t port)
 		memcpy(&addr->ss, &sin6, sizeof(sin6));
 	}
 }
+
+void bf_addr_bytes(const struct bf_addr *addr, uint8_t ret_bytes[16])
+{
+	struct sockaddr_in sin;
+	struct sockaddr_in6 sin6;
+
+	memset(ret_bytes, 0, 16);
+	if (addr->ss.ss_family == AF_INET) {
+		memcpy(&sin, &addr->ss, sizeof(sin));
+		ret_bytes[10] = ret_bytes[11] = 0xff;
+		memcpy(ret_bytes + 12, &sin.sin_addr, 4);
+	} else if (addr->ss.ss_family == AF_INET6) {
+		memcpy(&sin6, &addr->ss, sizeof(sin6));
+		memcpy(ret_bytes, &sin6.sin6_addr, 16);
+	}
+}

@@ -19,6 +19,10 @@ int bf_addr_parse(struct bf_slice text, struct bf_addr *ret_addr, struct bf_err 
 const char *bf_addr_format(const struct bf_addr *addr, char out[64]);
 bool bf_addr_is_loopback(const struct bf_addr *addr);
 
+/* The address without its port as 16 bytes of IPv6, IPv4 as ::ffff:a.b.c.d; zero for another
+ * family. */
+void bf_addr_bytes(const struct bf_addr *addr, uint8_t ret_bytes[16]);
+
 /* A bare IPv4 or IPv6 address without brackets. BF_E_SYNTAX when it is none. */
 int bf_addr_from_ip(struct bf_slice ip, uint16_t port, struct bf_addr *ret_addr);
 void bf_addr_set_port(struct bf_addr *addr, uint16_t port);

@@ -149,6 +149,9 @@ int bf_table_decode_mp(const struct bf_table *table, void *object, struct bf_sli
 /* The object as JSON; secrets as "***". Durations and sizes in their text form. */
 void bf_table_write_json(const struct bf_table *table, const void *object,
 			 struct bf_json_writer *w);
+/* The same of what a file may hold and this audience sees. */
+void bf_table_show_json(const struct bf_table *table, const void *object, uint16_t audience,
+			struct bf_json_writer *w);
 
 /* Deep equality of two objects over the fields that audience may see (0: all). */
 int bf_table_equal(const struct bf_table *table, const void *a, const void *b, uint16_t audience);

@@ -20,21 +20,21 @@ static void write_strings(struct bf_json_writer *w, const struct bf_array *list)
 	bf_jw_end_array(w);
 }
 
+static void write_fields(struct bf_json_writer *w, const struct bf_table *table, const void *object,
+			 uint16_t first, uint16_t audience);
+
 static void write_list(struct bf_json_writer *w, const struct bf_table *sub,
-		       const struct bf_array *list)
+		       const struct bf_array *list, uint16_t audience)
 {
 	bf_jw_array(w);
 	for (uint32_t i = 0; i < list->count; i++)
-		bf_table_write_json(sub, bf_array_at(list, sub->size, i), w);
+		write_fields(w, sub, bf_array_at(list, sub->size, i), 0, audience);
 	bf_jw_end_array(w);
 }
 
 /* {key: item}, the item without its key, as it stands in the file. */
-static void write_fields(struct bf_json_writer *w, const struct bf_table *table, const void *object,
-			 uint16_t first);
-
 static void write_map(struct bf_json_writer *w, const struct bf_table *sub,
-		      const struct bf_array *list)
+		      const struct bf_array *list, uint16_t audience)
 {
 	bf_jw_object(w);
 	for (uint32_t i = 0; i < list->count; i++) {
@@ -42,7 +42,7 @@ static void write_map(struct bf_json_writer *w, const struct bf_table *sub,
 		const struct bf_slice *key = bf_field_slot_const(&sub->fields[0], item);
 
 		bf_jw_key_slice(w, *key);
-		write_fields(w, sub, item, 1);
+		write_fields(w, sub, item, 1, audience);
 	}
 	bf_jw_end_object(w);
 }
@@ -112,7 +112,8 @@ static void write_time(struct bf_json_writer *w, int64_t wall_ms)
 	bf_jw_cstr(w, text);
 }
 
-static void write_field(struct bf_json_writer *w, const struct bf_field *f, const void *slot)
+static void write_field(struct bf_json_writer *w, const struct bf_field *f, const void *slot,
+			uint16_t audience)
 {
 	char text[BF_DECIMAL_BYTES];
 
@@ -163,13 +164,13 @@ static void write_field(struct bf_json_writer *w, const struct bf_field *f, cons
 		write_strings(w, slot);
 		break;
 	case BF_T_OBJECT:
-		bf_table_write_json(f->sub, slot, w);
+		write_fields(w, f->sub, slot, 0, audience);
 		break;
 	case BF_T_LIST:
-		write_list(w, f->sub, slot);
+		write_list(w, f->sub, slot, audience);
 		break;
 	case BF_T_MAP:
-		write_map(w, f->sub, slot);
+		write_map(w, f->sub, slot, audience);
 		break;
 	case BF_T_PAIRS:
 		write_pairs(w, slot);
@@ -181,19 +182,27 @@ static void write_field(struct bf_json_writer *w, const struct bf_field *f, cons
 }
 
 static void write_fields(struct bf_json_writer *w, const struct bf_table *table, const void *object,
-			 uint16_t first)
+			 uint16_t first, uint16_t audience)
 {
 	bf_jw_object(w);
 	for (uint16_t i = first; i < table->field_count; i++) {
 		const struct bf_field *f = &table->fields[i];
 
+		if (audience && (!bf_field_seen_by(f, audience) || (f->flags & BF_INTERNAL)))
+			continue;
 		bf_jw_key(w, f->name);
-		write_field(w, f, bf_field_slot_const(f, object));
+		write_field(w, f, bf_field_slot_const(f, object), audience);
 	}
 	bf_jw_end_object(w);
 }
 
 void bf_table_write_json(const struct bf_table *table, const void *object, struct bf_json_writer *w)
 {
-	write_fields(w, table, object, 0);
+	write_fields(w, table, object, 0, 0);
+}
+
+void bf_table_show_json(const struct bf_table *table, const void *object, uint16_t audience,
+			struct bf_json_writer *w)
+{
+	write_fields(w, table, object, 0, audience);
 }

@@ -13,6 +13,7 @@
 
 #include "common/base/clock.h"
 #include "common/log/log.h"
+#include "common/net/addr.h"
 #include "common/net/tls_server.h"
 #include "proxyd/front/front.h"
 #include "proxyd/front/input.h"
@@ -55,11 +56,13 @@ static void conn_gauge(const struct front *f)
 	shm_metric_set(f->w->seg, f->w->proc_slot, SHM_M_CONNECTIONS_OPEN, f->conn_count);
 }
 
-static void conn_init(struct conn *c, struct front *f, int fd, bool from_loopback)
+static void conn_init(struct conn *c, struct front *f, int fd, const struct bf_addr *peer)
 {
 	c->front = f;
 	c->fd = fd;
-	c->from_loopback = from_loopback;
+	c->from_loopback = !peer || bf_addr_is_loopback(peer);
+	if (peer)
+		bf_addr_bytes(peer, c->peer);
 	c->state = c->tls ? CONN_HANDSHAKE : CONN_IDLE;
 	c->since_ms = c->active_ms = bf_mono_coarse_ms();
 	http1_init(&c->http, &f->table);
@@ -72,7 +75,7 @@ static void conn_init(struct conn *c, struct front *f, int fd, bool from_loopbac
 	bf_list_init(&c->turn_node);
 }
 
-struct conn *conn_new(struct front *f, int fd, bool from_loopback)
+struct conn *conn_new(struct front *f, int fd, const struct bf_addr *peer)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 
@@ -85,7 +88,7 @@ struct conn *conn_new(struct front *f, int fd, bool from_loopback)
 			return NULL;
 		}
 	}
-	conn_init(c, f, fd, from_loopback);
+	conn_init(c, f, fd, peer);
 	bf_list_append(&f->conns, &c->node);
 	f->conn_count++;
 	f->idle_count += c->state == CONN_IDLE;

@@ -40,6 +40,7 @@ enum conn_state {
 #define CONN_BODY_LEAST_RATE 1000u /* bytes a second, on the average after server.body_timeout */
 #define CONN_QUIET_MS        1000  /* then an output buffer that lies empty is given back */
 
+struct bf_addr;
 struct bf_tls_peer;
 struct front;
 
@@ -57,6 +58,7 @@ struct conn {
 	struct bf_buf in;  /* unfinished header section, or pipelined bytes; no-dump */
 	struct bf_buf out; /* what the kernel did not take yet; no-dump; charged to the worker */
 	struct exchange *x;
+	uint8_t peer[16]; /* bf_addr_bytes(); zero: of this machine */
 	bool from_loopback;
 	bool unread;     /* TLS may hold received bytes that no event tells of */
 	bool running;    /* input is being worked through further up the stack */
@@ -74,7 +76,7 @@ const char *conn_state_name(enum conn_state s);
 void conn_set_state(struct conn *c, enum conn_state next);
 
 /* NULL when memory is out; fd stays the caller's then. */
-struct conn *conn_new(struct front *f, int fd, bool from_loopback);
+struct conn *conn_new(struct front *f, int fd, const struct bf_addr *peer);
 /* Closes now, frees at the end of the turn. The exchange, if any, must be over or never admitted.
  * No-op when closed. */
 void conn_close(struct conn *c);

@@ -213,9 +213,9 @@ void front_done(struct front *f)
 	*f = (struct front){0};
 }
 
-int front_take(struct front *f, int fd, bool from_loopback)
+int front_take(struct front *f, int fd, const struct bf_addr *peer)
 {
-	if (!conn_new(f, fd, from_loopback))
+	if (!conn_new(f, fd, peer))
 		return -ENOMEM;
 	front_start_sweep(f);
 	return 0;

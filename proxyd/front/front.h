@@ -10,6 +10,7 @@
 
 #include "common/base/err.h"
 #include "common/base/list.h"
+#include "common/net/addr.h"
 #include "common/net/tls_server.h"
 #include "proxyd/front/drain.h"
 #include "proxyd/front/http1.h"
@@ -49,8 +50,9 @@ int front_init(struct front *f, struct worker *w, struct bf_err *err);
  * Accepts a zeroed front. */
 void front_done(struct front *f);
 
-/* Takes an accepted, non-blocking socket. -ENOMEM: the caller keeps it. */
-int front_take(struct front *f, int fd, bool from_loopback);
+/* Takes an accepted, non-blocking socket of a client of this machine (peer NULL) or of peer.
+ * -ENOMEM: the caller keeps it. */
+int front_take(struct front *f, int fd, const struct bf_addr *peer);
 
 /* Stops accepting and finishes what runs; on_drained is called once, from the loop, when nothing is
  * left. */

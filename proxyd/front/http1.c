@@ -176,6 +176,12 @@ static enum exchange_method method_of(uint8_t llhttp_method)
 		return EXCHANGE_HEAD;
 	case HTTP_POST:
 		return EXCHANGE_POST;
+	case HTTP_PUT:
+		return EXCHANGE_PUT;
+	case HTTP_PATCH:
+		return EXCHANGE_PATCH;
+	case HTTP_DELETE:
+		return EXCHANGE_DELETE;
 	case HTTP_OPTIONS:
 		return EXCHANGE_OPTIONS;
 	default:

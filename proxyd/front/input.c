@@ -92,7 +92,7 @@ static void input_preflight(struct exchange *x)
 
 static void input_enter(struct exchange *x)
 {
-	if (cors_is_preflight(x) && !gate_is_local(x))
+	if (cors_is_preflight(x) && !gate_is_api(x->path))
 		input_preflight(x);
 	else
 		gate_enter(x);

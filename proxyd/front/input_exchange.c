@@ -85,6 +85,7 @@ struct exchange *input_exchange(struct conn *c, struct bf_slice section)
 		return NULL;
 	}
 	x->from_loopback = c->from_loopback;
+	memcpy(x->peer, c->peer, sizeof(x->peer));
 	x->started_mono_ns = bf_mono_ns();
 	x->started_wall_ns = bf_wall_ns();
 	x->out = &respond_out;

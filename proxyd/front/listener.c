@@ -66,7 +66,7 @@ static void listener_take(struct front *f, int fd, const struct bf_addr *peer)
 	}
 	/* Events of a stream must not wait for the client's delayed acknowledgements. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (front_take(f, fd, bf_addr_is_loopback(peer)) < 0)
+	if (front_take(f, fd, peer) < 0)
 		(void)close(fd);
 }
 

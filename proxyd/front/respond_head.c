@@ -115,7 +115,7 @@ static void head_cors(struct respond_head *h, const struct exchange *x)
 	/* Nearly all callers are no browsers. */
 	if (origin.len == 0 && cors_is_open(client))
 		return;
-	if (gate_is_local(x))
+	if (gate_is_api(x->path))
 		return;
 	cors_answer_lines(client, origin, &lines);
 	respond_head_lines(h, (struct bf_slice){lines.text, lines.len});

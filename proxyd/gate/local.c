@@ -1,7 +1,6 @@
 /*
- * Who may see what is for this machine only. Called by the route table for every request to such a
- * path, and by the front before it speaks of origins. Must never let a request in because a header
- * is missing that only honest callers send.
+ * Who may see what is for this machine only. Called by the API's door while there is no login. Must
+ * never let a request in because a header is missing that only honest callers send.
  */
 #include "proxyd/gate/local.h"
 
@@ -86,11 +85,6 @@ static int check_header(const struct exchange_header *h, struct bf_slice host, s
 	return 0;
 }
 
-bool local_is_path(struct bf_slice path)
-{
-	return bf_slice_starts(path, BF_SLICE_LIT("/api/")) || bf_slice_is(path, "/api");
-}
-
 int local_check(const struct exchange *x, struct bf_err *err)
 {
 	struct bf_slice host = exchange_header(x, "host");
@@ -100,7 +94,8 @@ int local_check(const struct exchange *x, struct bf_err *err)
 		return bf_err_set(
 		    err, BF_E_DENIED,
 		    "what is told here, prompts among it, is only for clients on this "
-		    "machine: ask from there, for instance through ssh -L");
+		    "machine while there is no login: ask from there, for instance through ssh -L, "
+		    "or set governance.auth_config");
 	if (x->method == EXCHANGE_OPTIONS &&
 	    exchange_header(x, "access-control-request-method").ptr)
 		return bf_err_set(

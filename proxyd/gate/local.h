@@ -1,6 +1,6 @@
 /*
- * Paths that are for this machine only, /api/ and what is below it: they show prompts, and there is
- * no login. Pure: an exchange in, a verdict out.
+ * What is for this machine only, the management API while there is no login: it shows prompts.
+ * Pure: an exchange in, a verdict out.
  *
  * A peer on this machine is not enough. It may be a browser that shows a stranger's page (then it
  * says Origin or Sec-Fetch-Site, or a Host that is the stranger's, whose name was pointed here), or
@@ -11,9 +11,6 @@
 
 #include "common/base/err.h"
 #include "proxyd/exchange.h"
-
-/* Pages of other origins are never told anything about these. */
-bool local_is_path(struct bf_slice path);
 
 /* May this client have an answer of such a path? 0, or BF_E_DENIED with err: what speaks against
  * it, and what to do. */

@@ -38,14 +38,14 @@ static void logs_fail(struct exchange *x, int code, struct bf_slice text)
 	gate_refuse(x, http_status, type, "%.*s", BF_SLICE_FMT(text));
 }
 
-static void logs_answered(struct exchange *x, int code, struct bf_slice text)
+static void logs_answered(struct exchange *x, const struct ask_answer *answer)
 {
-	if (code < 0) {
-		logs_fail(x, code, text);
+	if (answer->code < 0) {
+		logs_fail(x, answer->code, answer->text);
 		return;
 	}
 	exchange_set_state(x, EXCHANGE_DONE);
-	x->out->answer(x, 200, BF_SLICE_LIT("application/json"), text);
+	x->out->answer(x, answer->http_status, BF_SLICE_LIT("application/json"), answer->text);
 }
 
 static void logs_ask(struct exchange *x, const struct bf_msg_logs_query *q)

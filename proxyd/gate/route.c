@@ -4,13 +4,12 @@
  */
 #include "proxyd/gate/route.h"
 
+#include <stdio.h>
 #include <string.h>
 
-#include "proxyd/gate/explain.h"
+#include "proxyd/api/api.h"
 #include "proxyd/gate/health.h"
 #include "proxyd/gate/infer.h"
-#include "proxyd/gate/local.h"
-#include "proxyd/gate/logs.h"
 #include "proxyd/gate/metrics.h"
 #include "proxyd/gate/models.h"
 
@@ -22,7 +21,8 @@
 #define ROUTE_POST(path, dialect, object) \
 	ROUTE(POST, path, ERROR_##dialect, SHM_OBJECT_##object, true, infer_enter)
 
-/* Looked through from the top: what is asked most stands first. */
+/* Looked through from the top: what is asked most stands first. Those below /api/ are in
+ * proxyd/api/operations.c. */
 const struct route gate_routes[] = {
     ROUTE_POST("/v1/chat/completions", UNIFIED, CHAT),
     ROUTE_POST("/openai/v1/chat/completions", OPENAI, CHAT),
@@ -37,9 +37,6 @@ const struct route gate_routes[] = {
     ROUTE_POST("/openai/v1/completions", OPENAI, COMPLETION),
     ROUTE_POST("/openai/completions", OPENAI, COMPLETION),
     ROUTE_GET("/health", UNIFIED, health_answer),
-    ROUTE_GET("/api/logs", UNIFIED, logs_list),
-    ROUTE_GET("/api/logs/", UNIFIED, logs_show),
-    ROUTE_GET("/api/governance/explain", UNIFIED, explain_answer),
     ROUTE_GET("/live", UNIFIED, health_answer_live),
     ROUTE_GET("/ready", UNIFIED, health_answer_ready),
     ROUTE_GET("/metrics", UNIFIED, metrics_answer),
@@ -57,40 +54,112 @@ static enum exchange_method route_method(enum exchange_method m)
 	return m == EXCHANGE_HEAD ? EXCHANGE_GET : m;
 }
 
-/* Lengths decide nearly always; a row that ends with a slash takes whatever follows it. */
-static bool route_matches(const struct route *r, struct bf_slice path)
+/* What follows the first len bytes. */
+static struct bf_slice behind(struct bf_slice s, size_t len)
 {
-	if (r->path.ptr[r->path.len - 1] == '/')
-		return path.len > r->path.len && bf_slice_starts(path, r->path);
-	return bf_slice_eq(path, r->path);
+	return (struct bf_slice){s.ptr + len, s.len - len};
+}
+
+static size_t length_to(struct bf_slice s, char ch)
+{
+	const char *at = s.len ? memchr(s.ptr, ch, s.len) : NULL;
+
+	return at ? (size_t)(at - s.ptr) : s.len;
+}
+
+/* Takes what stands before the next {name} of pattern, then that and the segment it matches. */
+static bool take_segment(struct bf_slice *pattern, struct bf_slice *path, struct bf_slice *ret_name,
+			 struct bf_slice *ret_text)
+{
+	size_t fixed = length_to(*pattern, '{'), name = length_to(*pattern, '}');
+	struct bf_slice head = {pattern->ptr, fixed};
+
+	if (!bf_slice_starts(*path, head))
+		return false;
+	*path = behind(*path, fixed);
+	*ret_text = (struct bf_slice){path->ptr, length_to(*path, '/')};
+	*ret_name = (struct bf_slice){pattern->ptr + fixed + 1, name - fixed - 1};
+	*path = behind(*path, ret_text->len);
+	*pattern = behind(*pattern, name + 1);
+	return ret_text->len > 0;
+}
+
+/* Lengths decide nearly always. */
+bool route_matches(struct bf_slice pattern, struct bf_slice path)
+{
+	struct bf_slice name, text;
+
+	if (pattern.ptr[pattern.len - 1] == '/')
+		return path.len > pattern.len && bf_slice_starts(path, pattern);
+	while (length_to(pattern, '{') < pattern.len) {
+		if (!take_segment(&pattern, &path, &name, &text))
+			return false;
+	}
+	return bf_slice_eq(path, pattern);
+}
+
+struct bf_slice route_segment(const struct exchange *x, const char *wanted)
+{
+	struct bf_slice pattern = x->route->path, path = x->path, name, text;
+
+	while (length_to(pattern, '{') < pattern.len &&
+	       take_segment(&pattern, &path, &name, &text)) {
+		if (bf_slice_is(name, wanted))
+			return text;
+	}
+	return (struct bf_slice){NULL, 0};
 }
 
 static const struct route *route_find(struct bf_slice path, enum exchange_method method)
 {
+	if (gate_is_api(path))
+		return api_route(path, method);
 	for (size_t i = 0; i < gate_route_count; i++) {
-		if (gate_routes[i].method == method && route_matches(&gate_routes[i], path))
-			return &gate_routes[i];
+		const struct route *r = &gate_routes[i];
+
+		/* None of these has segments. */
+		if (r->method == method &&
+		    (r->path.ptr[r->path.len - 1] == '/' ? route_matches(r->path, path)
+							 : bf_slice_eq(r->path, path)))
+			return r;
 	}
 	return NULL;
 }
 
-/* The methods a path knows, for the Allow header; NULL when the path is unknown. */
-static const char *route_allow(struct bf_slice path)
+static const struct {
+	enum exchange_method method;
+	const char *names;
+} route_methods[] = {
+    {EXCHANGE_GET, "GET, HEAD, "}, {EXCHANGE_POST, "POST, "},     {EXCHANGE_PUT, "PUT, "},
+    {EXCHANGE_PATCH, "PATCH, "},   {EXCHANGE_DELETE, "DELETE, "},
+};
+
+#define ROUTE_ALLOW_MAX 64u
+
+/* The methods a path knows, for the Allow header; false: the path is unknown. */
+static bool route_allow(struct bf_slice path, char out[ROUTE_ALLOW_MAX])
 {
-	if (route_find(path, EXCHANGE_POST))
-		return "POST, OPTIONS";
-	if (route_find(path, EXCHANGE_GET))
-		return "GET, HEAD, OPTIONS";
-	return bf_slice_is(path, "*") ? "GET, HEAD, POST, OPTIONS" : NULL;
+	bool any = bf_slice_is(path, "*"), star = any;
+	size_t n = 0;
+
+	for (size_t i = 0; i < BF_ARRAY_LEN(route_methods); i++) {
+		if (!star && !route_find(path, route_methods[i].method))
+			continue;
+		n += (size_t)snprintf(out + n, ROUTE_ALLOW_MAX - n, "%s", route_methods[i].names);
+		any = true;
+	}
+	(void)snprintf(out + n, ROUTE_ALLOW_MAX - n, "OPTIONS");
+	return any;
 }
 
 void gate_head(struct exchange *x)
 {
-	x->route = route_find(x->path, route_method(x->method));
-	x->object = x->route ? x->route->object : 0;
-	if (x->route)
-		x->rest = (struct bf_slice){x->path.ptr + x->route->path.len,
-					    x->path.len - x->route->path.len};
+	const struct route *r = route_find(x->path, route_method(x->method));
+
+	x->route = r;
+	x->object = r ? r->object : 0;
+	if (r)
+		x->rest = behind(x->path, length_to(r->path, '{'));
 }
 
 bool gate_wants_body(const struct exchange *x)
@@ -112,14 +181,14 @@ enum error_dialect gate_dialect(const struct exchange *x)
 
 static void gate_no_route(struct exchange *x)
 {
-	const char *allow = route_allow(x->path);
+	char allow[ROUTE_ALLOW_MAX];
 
-	if (!allow) {
+	if (!route_allow(x->path, allow)) {
 		gate_refuse(x, 404, "not_found",
 			    "no such path; see /v1/chat/completions, /v1/models, /health");
 		return;
 	}
-	x->allow = allow;
+	x->allow = bf_arena_dup(&x->arena, bf_slice_from(allow)).ptr;
 	if (x->method == EXCHANGE_OPTIONS) {
 		exchange_set_state(x, EXCHANGE_DONE);
 		x->out->answer(x, 204, (struct bf_slice){NULL, 0}, (struct bf_slice){NULL, 0});
@@ -129,25 +198,15 @@ static void gate_no_route(struct exchange *x)
 		    "this path does not know this method; see the Allow header");
 }
 
-bool gate_is_local(const struct exchange *x)
+bool gate_is_api(struct bf_slice path)
 {
-	return local_is_path(x->path);
-}
-
-static bool gate_admits_local(struct exchange *x)
-{
-	struct bf_err err;
-
-	if (local_check(x, &err) == 0)
-		return true;
-	gate_refuse(x, 403, "loopback_only", "%s", err.text);
-	return false;
+	return bf_slice_starts(path, BF_SLICE_LIT("/api/")) || bf_slice_is(path, "/api");
 }
 
 void gate_enter(struct exchange *x)
 {
 	exchange_set_state(x, EXCHANGE_GATE);
-	if (gate_is_local(x) && !gate_admits_local(x))
+	if (gate_is_api(x->path) ? !api_admits(x) : !api_admits_inference(x))
 		return;
 	if (x->route)
 		x->route->handle(x);

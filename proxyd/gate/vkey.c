@@ -62,7 +62,8 @@ struct bf_slice vkey_given(const struct exchange *x)
 		struct bf_slice value = x->headers[i].value;
 		unsigned rank = header_rank(x->headers[i].name);
 
-		if (rank >= best)
+		/* One that opened the gateway's door is no key. */
+		if (rank >= best || (vkey_headers[rank].bearer && x->authorized))
 			continue;
 		if (vkey_headers[rank].bearer)
 			value = bearer(value);

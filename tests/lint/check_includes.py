@@ -27,7 +27,11 @@ ROOMS = {
     # The request path: data flows front -> gate -> provider -> record over the ground floor.
     "proxyd/front": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/head_scan.h",
                      "proxyd/gate/route.h", "proxyd/gate/error.h"],
-    "proxyd/gate": ["common/", "shm/", "proxyd/ask.h", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/provider/provider.h",
+    # The management API: asks others, and stands beside the gate, whose route table it extends.
+    "proxyd/api": ["common/", "shm/", "proxyd/ask.h", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/snapshot.h",
+                   "proxyd/gate/route.h", "proxyd/gate/error.h", "proxyd/gate/local.h", "proxyd/gate/query.h",
+                   "proxyd/gate/logs.h", "proxyd/gate/explain.h", "proxyd/gate/vkey.h"],
+    "proxyd/gate": ["common/", "shm/", "proxyd/api/api.h", "proxyd/ask.h", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/provider/provider.h",
                     "proxyd/provider/key.h",
                     "proxyd/record/record.h"],
     "proxyd/provider": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/record/record.h",

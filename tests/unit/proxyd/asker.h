@@ -46,7 +46,7 @@ static inline void asker_on_frame(struct bf_channel *c, struct bf_frame *f)
 	if (f->type == BF_MSG_ERROR)
 		ask_error(&a->table, f->request, &m.error);
 	else
-		ask_result(&a->table, f->request, m.result.size, f->fd);
+		ask_logs_result(&a->table, f->request, &m.result, f->fd);
 	bf_arena_done(&arena);
 }
 

@@ -48,17 +48,6 @@ static void denied(const char *host, const char *name, const char *value, const 
 		fail_msg("%s, %s: %s: \"%s\"", host, name, value, text);
 }
 
-static void which_paths(void **state)
-{
-	(void)state;
-	assert_true(local_is_path(BF_SLICE_LIT("/api/logs")));
-	assert_true(local_is_path(BF_SLICE_LIT("/api/")));
-	assert_true(local_is_path(BF_SLICE_LIT("/api")));
-	assert_false(local_is_path(BF_SLICE_LIT("/apis")));
-	assert_false(local_is_path(BF_SLICE_LIT("/v1/models")));
-	assert_false(local_is_path(BF_SLICE_LIT("")));
-}
-
 static void hosts(void **state)
 {
 	static const char *const good[] = {
@@ -204,7 +193,7 @@ static void no_page_is_told_anything(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(which_paths),
+
 	    cmocka_unit_test(hosts),
 	    cmocka_unit_test(origins),
 	    cmocka_unit_test(proxies_and_browsers),

@@ -28,11 +28,13 @@ static int send_get(const char *path)
 	char request[1024];
 	int n =
 	    snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
+	struct bf_addr afar;
 	int pair[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair),
 			 0);
-	assert_int_equal(front_take(&a.h.f, pair[1], !from_afar), 0);
+	assert_int_equal(bf_addr_parse(BF_SLICE_LIT("192.0.2.1:1"), &afar, NULL), 0);
+	assert_int_equal(front_take(&a.h.f, pair[1], from_afar ? &afar : NULL), 0);
 	harness_send(&a.h, pair[0], request, (size_t)n);
 	harness_turns(&a.h, 5);
 	return pair[0];

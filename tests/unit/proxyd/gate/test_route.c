@@ -196,6 +196,61 @@ static void the_same_routes_under_every_prefix(void **state)
 	}
 }
 
+static void which_paths_are_the_api(void **state)
+{
+	(void)state;
+	assert_true(gate_is_api(BF_SLICE_LIT("/api/logs")));
+	assert_true(gate_is_api(BF_SLICE_LIT("/api/")));
+	assert_true(gate_is_api(BF_SLICE_LIT("/api")));
+	assert_false(gate_is_api(BF_SLICE_LIT("/apis")));
+	assert_false(gate_is_api(BF_SLICE_LIT("/v1/models")));
+	assert_false(gate_is_api(BF_SLICE_LIT("")));
+}
+
+static bool matches(const char *pattern, const char *path)
+{
+	return route_matches(bf_slice_from(pattern), bf_slice_from(path));
+}
+
+static void segments_match_what_stands_between_slashes(void **state)
+{
+	static const struct route route = {.path =
+					       BF_SLICE_INIT("/api/k/{id}/budgets/{budget_id}/x")};
+	struct exchange x = {.route = &route, .path = BF_SLICE_LIT("/api/k/a%2Fb/budgets/7/x")};
+
+	(void)state;
+	assert_true(matches("/a/{id}", "/a/b"));
+	assert_true(matches("/a/{id}/c", "/a/b/c"));
+	assert_true(matches("/a/{id}/{n}", "/a/b/c"));
+	assert_false(matches("/a/{id}", "/a/"));
+	assert_false(matches("/a/{id}", "/a"));
+	assert_false(matches("/a/{id}", "/a/b/"));
+	assert_false(matches("/a/{id}", "/a/b/c"));
+	assert_false(matches("/a/{id}/c", "/a/b"));
+	assert_false(matches("/a/{id}/c", "/a//c"));
+	assert_false(matches("/a/{id}/c", "/a/b/cd"));
+	assert_true(bf_slice_is(route_segment(&x, "id"), "a%2Fb"));
+	assert_true(bf_slice_is(route_segment(&x, "budget_id"), "7"));
+	assert_int_equal(route_segment(&x, "name").len, 0);
+}
+
+/* Every method of every operation of the API finds it, and a path's Allow names them all. */
+static void methods_of_the_api(void **state)
+{
+	struct harness h;
+
+	(void)state;
+	harness_open(&h, NULL);
+	expect_start(&h, "OPTIONS /api/governance/teams/a HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		     "HTTP/1.1 204 ");
+	assert_non_null(strstr(answer, "\r\nAllow: GET, HEAD, PUT, DELETE, OPTIONS\r\n"));
+	expect_start(&h, "PATCH /api/governance/teams HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		     "HTTP/1.1 405 ");
+	assert_non_null(strstr(answer, "\r\nAllow: GET, HEAD, POST, OPTIONS\r\n"));
+	expect_start(&h, "PUT /api/nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 404 ");
+	harness_close(&h);
+}
+
 static void a_slash_at_the_end_takes_the_rest(void **state)
 {
 	struct exchange x = {.method = EXCHANGE_GET, .path = BF_SLICE_LIT("/v1/models/a/b%20c/")};
@@ -222,6 +277,9 @@ int main(void)
 	    cmocka_unit_test(bad_bodies_on_every_route),
 	    cmocka_unit_test(the_same_routes_under_every_prefix),
 	    cmocka_unit_test(a_slash_at_the_end_takes_the_rest),
+	    cmocka_unit_test(which_paths_are_the_api),
+	    cmocka_unit_test(segments_match_what_stands_between_slashes),
+	    cmocka_unit_test(methods_of_the_api),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

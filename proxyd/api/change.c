@@ -1,0 +1,81 @@
+/*
+ * Changes of entities. Called by the route table. Must never judge what is asked for: writerd knows
+ * all entities and decides.
+ */
+#include <string.h>
+
+#include "proxyd/api/answers.h"
+#include "proxyd/api/handlers.h"
+#include "proxyd/api/operations.h"
+#include "proxyd/api/refuse.h"
+#include "proxyd/api/request.h"
+#include "proxyd/worker.h"
+
+/* The body without what only this worker reads. */
+static struct bf_slice cut(struct exchange *x, const struct exchange_edit *e)
+{
+	char *bytes = x->body_bytes.data + x->body_bytes.start;
+
+	memmove(bytes + e->from, bytes + e->to, x->body.len - e->to);
+	return (struct bf_slice){bytes, x->body.len - (e->to - e->from)};
+}
+
+static bool has_body(const struct api_operation *op)
+{
+	return op->body != API_NO_BODY && op->body != API_BODY_VERSION;
+}
+
+/* Is there what there must be, and nothing where nothing is read? */
+static bool check_body(struct exchange *x, const struct request_body *body,
+		       const struct exchange_edit *version)
+{
+	const struct api_operation *op = api_operation_of(x);
+	const struct bf_slice none = {NULL, 0};
+
+	if (has_body(op) && !body->given) {
+		api_refuse(x, 400, "invalid_request", none,
+			   "the request body is empty; send a JSON object");
+		return false;
+	}
+	if (!has_body(op) && body->given &&
+	    body->tape.tokens[0].count > (version->to > 0 ? 1u : 0u)) {
+		api_refuse(x, 400, "invalid_request", none,
+			   "the request body may hold expected_version and nothing else");
+		return false;
+	}
+	return true;
+}
+
+static bool read_body(struct exchange *x, const struct api_values *values,
+		      struct bf_msg_entity_change *change)
+{
+	struct exchange_edit version;
+	struct request_body body;
+	bool good;
+
+	if (!request_body(x, &body))
+		return false;
+	good = request_version(x, &body, values, &change->expected_version, &version) &&
+	       check_body(x, &body, &version);
+	if (good && has_body(api_operation_of(x)))
+		change->body = cut(x, &version);
+	request_done(x);
+	return good;
+}
+
+void api_change(struct exchange *x)
+{
+	const struct api_operation *op = api_operation_of(x);
+	struct bf_msg_entity_change change = {
+	    .action = op->action, .type = op->type, .actor = bf_slice_from(x->actor)};
+	struct ask_table *asks = x->worker->asks;
+	struct api_values values;
+	int r;
+
+	if (!request_parameters(x, op, &values) || !request_id(x, "id", &change.id) ||
+	    !request_id(x, "budget_id", &change.sub_id) || !read_body(x, &values, &change))
+		return;
+	r = asks ? ask_change(asks, x, &change, api_answered) : BF_E_STATE;
+	if (r < 0)
+		api_not_asked(x, r);
+}

@@ -1,0 +1,79 @@
+/*
+ * Questions about entities. Called by the route table. Must never look at an entity itself: the
+ * reader answers, from what is in force.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "common/crypt/seal.h"
+#include "common/snapshot/snapshot.h"
+#include "proxyd/api/answers.h"
+#include "proxyd/api/handlers.h"
+#include "proxyd/api/operations.h"
+#include "proxyd/api/refuse.h"
+#include "proxyd/api/request.h"
+#include "proxyd/gate/vkey.h"
+#include "proxyd/snapshot.h"
+#include "proxyd/worker.h"
+
+static void ask(struct exchange *x, const struct bf_msg_entity_query *q)
+{
+	struct ask_table *asks = x->worker->asks;
+	int r = asks ? ask_entities(asks, x, q, api_answered) : BF_E_STATE;
+
+	if (r < 0)
+		api_not_asked(x, r);
+}
+
+void api_look(struct exchange *x)
+{
+	const struct api_operation *op = api_operation_of(x);
+	struct bf_msg_entity_query q = {.type = op->type, .is_sub = op->parts, .limit = 1};
+	struct api_values values;
+
+	if (!request_parameters(x, op, &values) || !request_id(x, "id", &q.id))
+		return;
+	if (op->answer == API_ANSWER_PAGE) {
+		q.limit = api_number(&values, "limit");
+		q.offset = api_number(&values, "offset");
+		q.search = api_text(&values, "search");
+		q.team_id = api_text(&values, "team_id");
+		q.customer_id = api_text(&values, "customer_id");
+		q.virtual_key_id = api_text(&values, "virtual_key_id");
+		q.provider = api_text(&values, "provider");
+	}
+	ask(x, &q);
+}
+
+void api_quota(struct exchange *x)
+{
+	const struct bf_snapshot *s = snapshots_now(x->worker);
+	struct bf_msg_entity_query q = {.type = BF_ENTITY_VIRTUAL_KEY, .limit = 1};
+	struct bf_slice given = vkey_given(x), none = {NULL, 0};
+	uint8_t secret[BF_ENTITY_SECRET_LEN];
+	struct api_values values;
+	struct bf_entity e;
+
+	if (!request_parameters(x, api_operation_of(x), &values))
+		return;
+	if (given.len == 0) {
+		api_refuse(x, 401, "virtual_key_required", none,
+			   "the virtual key whose quota is asked for must be sent, as x-bf-vk");
+		return;
+	}
+	if (!s) {
+		x->retry_after_s = 1;
+		api_refuse(x, 503, "governance_not_loaded", none,
+			   "this worker does not know the keys yet: try again");
+		return;
+	}
+	bf_hmac(bf_snapshot_pepper(s->base), given, secret);
+	/* Asked here too, so that a stranger's guesses stop here. */
+	if (!bf_snapshot_find_secret(s, BF_ENTITY_VIRTUAL_KEY, secret, &e)) {
+		api_refuse(x, 401, "virtual_key_not_found", none,
+			   "this virtual key does not exist");
+		return;
+	}
+	q.secret = (struct bf_slice){(const char *)secret, sizeof(secret)};
+	ask(x, &q);
+}

@@ -1,0 +1,321 @@
+/*
+ * The table of operations. Looked through by the route table, by the handlers and by whoever
+ * writes documents. Must never hold a rule that is not said here in words, because the words are
+ * what clients are told.
+ */
+#include "proxyd/api/operations.h"
+
+#include "proxyd/api/api.h"
+#include "proxyd/api/handlers.h"
+#include "proxyd/gate/explain.h"
+#include "proxyd/gate/logs.h"
+
+#define PAGE_DEFAULT 50
+#define ID_MAX       128
+#define SEARCH_MAX   256
+
+#define VERSION                                                                                  \
+	{                                                                                        \
+		.name = "expected_version",                                                      \
+		.doc = "Refuse with 409 unless the entity has this version; also as the header " \
+		       "If-Match, or as a member of the body.",                                  \
+		.kind = API_NUMBER, .min = 1, .max = INT64_MAX                                   \
+	}
+#define TEXT(label, most, text)                                                 \
+	{                                                                       \
+		.name = (label), .doc = (text), .kind = API_TEXT, .max = (most) \
+	}
+#define PAGE                                                                                 \
+	{.name = "limit",                                                                    \
+	 .doc = "Entities of a page.",                                                       \
+	 .kind = API_NUMBER,                                                                 \
+	 .min = 1,                                                                           \
+	 .max = BF_ENTITY_PAGE_MAX,                                                          \
+	 .dflt = PAGE_DEFAULT},                                                              \
+	    {.name = "offset",                                                               \
+	     .doc = "Entities before the page.",                                             \
+	     .kind = API_NUMBER,                                                             \
+	     .max = INT64_MAX},                                                              \
+	    TEXT("search", SEARCH_MAX, "A piece of the id or of the name, in either case."), \
+	    MEMORY
+#define MEMORY                                                                               \
+	{                                                                                    \
+		.name = "from_memory",                                                       \
+		.doc = "Taken for compatibility: what is shown is always what is in force.", \
+		.kind = API_FLAG                                                             \
+	}
+#define END                  \
+	{                    \
+		.name = NULL \
+	}
+
+static const struct api_parameter change_parameters[] = {VERSION, END};
+static const struct api_parameter show_parameters[] = {MEMORY, END};
+static const struct api_parameter page_parameters[] = {PAGE, END};
+static const struct api_parameter page_of_keys[] = {
+    PAGE,
+    TEXT("team_id", ID_MAX, "Those of this team."),
+    TEXT("customer_id", ID_MAX, "Those of this customer, not through a team."),
+    TEXT("provider", ID_MAX, "Those that have a provider config for this provider."),
+    END,
+};
+static const struct api_parameter page_of_teams[] = {
+    PAGE,
+    TEXT("customer_id", ID_MAX, "Those of this customer."),
+    END,
+};
+static const struct api_parameter page_of_models[] = {
+    PAGE,
+    TEXT("virtual_key_id", ID_MAX, "Those of this virtual key alone."),
+    TEXT("provider", ID_MAX, "Those that name this provider."),
+    END,
+};
+static const struct api_parameter page_of_limits[] = {
+    PAGE,
+    TEXT("virtual_key_id", ID_MAX, "Those of this virtual key and its provider configs."),
+    TEXT("team_id", ID_MAX, "Those of this team."),
+    TEXT("customer_id", ID_MAX, "Those of this customer."),
+    END,
+};
+/* What gate/logs_query.c and gate/explain.c read; said here for the documents. */
+static const struct api_parameter logs_parameters[] = {
+    TEXT("providers", 4096, "Names, separated by commas."),
+    TEXT("models", 4096, "Names, separated by commas."),
+    TEXT("status", 256, "success, error or processing, separated by commas."),
+    TEXT("stop_reasons", 4096, "Names, separated by commas."),
+    TEXT("error_types", 4096, "Names, separated by commas."),
+    TEXT("objects", 4096, "Names, separated by commas."),
+    TEXT("selected_key_ids", 4096, "Ids, separated by commas."),
+    TEXT("virtual_key_ids", 4096, "Ids, separated by commas."),
+    TEXT("team_ids", 4096, "Ids, separated by commas."),
+    TEXT("customer_ids", 4096, "Ids, separated by commas."),
+    TEXT("request_id", 256, "What the client called its request."),
+    TEXT("parent_request_id", 256, "Of the request that they belong to."),
+    TEXT("content_search", 256, "A piece of the prompt or of the answer."),
+    TEXT("start_time", 64, "RFC 3339, or seconds or milliseconds since 1970."),
+    TEXT("end_time", 64, "RFC 3339, or seconds or milliseconds since 1970."),
+    TEXT("period", 32, "In place of start_time: 15m, 24h or 7d until now."),
+    TEXT("min_latency", 32, "Milliseconds."),
+    TEXT("max_latency", 32, "Milliseconds."),
+    TEXT("min_tokens", 32, "Tokens of prompt and answer."),
+    TEXT("max_tokens", 32, "Tokens of prompt and answer."),
+    TEXT("min_cost", 32, "Dollars."),
+    TEXT("max_cost", 32, "Dollars."),
+    {.name = "limit",
+     .doc = "Rows of a page.",
+     .kind = API_NUMBER,
+     .min = 1,
+     .max = BF_ENTITY_PAGE_MAX,
+     .dflt = PAGE_DEFAULT},
+    {.name = "offset", .doc = "Rows before the page.", .kind = API_NUMBER, .max = INT64_MAX},
+    TEXT("sort_by", 16, "timestamp, latency, tokens or cost."),
+    TEXT("order", 8, "desc or asc."),
+    END,
+};
+static const struct api_parameter explain_parameters[] = {
+    TEXT("virtual_key_id", ID_MAX,
+	 "Whose request it would be; neither this nor the name: nobody's."),
+    TEXT("virtual_key_name", ID_MAX, "The same by name."),
+    TEXT("model", 256, "As a request would name it."),
+    {.name = "prompt_tokens",
+     .doc = "Of the request.",
+     .kind = API_NUMBER,
+     .max = INT64_MAX,
+     .dflt = 1},
+    {.name = "max_tokens",
+     .doc = "Of the answer.",
+     .kind = API_NUMBER,
+     .max = INT64_MAX,
+     .dflt = 1},
+    END,
+};
+
+#define ROUTE(m, p, fn)                                       \
+	.route = {.method = EXCHANGE_##m,                     \
+		  .path = BF_SLICE_INIT("/api/" p),           \
+		  .dialect = ERROR_UNIFIED,                   \
+		  .wants_body = EXCHANGE_##m != EXCHANGE_GET, \
+		  .handle = (fn)}
+
+/* What is done with entities of a type, below one path. things: "virtual-keys". */
+#define OP_LIST(things, kind, label, what, params)                                                 \
+	{                                                                                          \
+		ROUTE(GET, things, api_look), .id = "list_" label, .tag = (what),                  \
+					      .summary = "List " what ".", .parameters = (params), \
+					      .type = (kind), .answer = API_ANSWER_PAGE,           \
+					      .http_status = 200                                   \
+	}
+#define OP_CREATE(things, kind, label, what)                                                      \
+	{                                                                                         \
+		ROUTE(POST, things, api_change), .id = "create_" label, .tag = (what),            \
+						 .summary = "Create one of the " what ".",        \
+						 .type = (kind), .action = BF_ENTITY_CREATE,      \
+						 .body = API_BODY_NEW,                            \
+						 .answer = API_ANSWER_CHANGED, .http_status = 201 \
+	}
+#define OP_SHOW(things, kind, label, what)                                                      \
+	{                                                                                       \
+		ROUTE(GET, things "/{id}", api_look),                                           \
+		    .id = "show_" label, .tag = (what), .summary = "Show one of the " what ".", \
+		    .parameters = show_parameters, .type = (kind), .answer = API_ANSWER_ENTITY, \
+		    .http_status = 200                                                          \
+	}
+#define OP_UPDATE(things, kind, label, what)                                                       \
+	{                                                                                          \
+		ROUTE(PUT, things "/{id}", api_change),                                            \
+		    .id = "update_" label, .tag = (what),                                          \
+		    .summary = "Change one of the " what ".",                                      \
+		    .doc = "Members that the body lacks stay as they are. budgets that are given " \
+			   "replace all that there were; an empty object in place of budgets or "  \
+			   "rate_limit removes them.",                                             \
+		    .parameters = change_parameters, .type = (kind), .action = BF_ENTITY_UPDATE,   \
+		    .body = API_BODY_PARTS, .answer = API_ANSWER_CHANGED, .http_status = 200       \
+	}
+#define OP_DELETE(things, kind, label, what)                                                     \
+	{                                                                                        \
+		ROUTE(DELETE, things "/{id}", api_change),                                       \
+		    .id = "delete_" label, .tag = (what),                                        \
+		    .summary = "Delete one of the " what ".",                                    \
+		    .doc = "Refused with 409 while another entity names it.",                    \
+		    .parameters = change_parameters, .type = (kind), .action = BF_ENTITY_DELETE, \
+		    .body = API_BODY_VERSION, .answer = API_ANSWER_MESSAGE, .http_status = 200   \
+	}
+#define OP_RESET(things, kind, label, what)                                    \
+	{                                                                      \
+		ROUTE(POST, things "/{id}/reset-usage", api_change),           \
+		    .id = "reset_usage_of_" label, .tag = (what),              \
+		    .summary = "Forget what was used in the present windows.", \
+		    .parameters = change_parameters, .type = (kind),           \
+		    .action = BF_ENTITY_RESET_USAGE, .body = API_BODY_VERSION, \
+		    .answer = API_ANSWER_CHANGED, .http_status = 200           \
+	}
+#define OP_OVERRIDE(m, things, kind, label, what, text, form)                      \
+	{                                                                          \
+		ROUTE(m, things "/{id}/budgets/{budget_id}/override", api_change), \
+		    .id = label, .tag = (what), .summary = (text),                 \
+		    .parameters = change_parameters, .type = (kind),               \
+		    .action = BF_ENTITY_BUDGET_OVERRIDE, .body = (form),           \
+		    .answer = API_ANSWER_CHANGED, .http_status = 200               \
+	}
+#define OPS(things, kind, label, what, params)                                            \
+	OP_LIST(things, kind, label, what, params), OP_CREATE(things, kind, label, what), \
+	    OP_SHOW(things, kind, label, what), OP_UPDATE(things, kind, label, what),     \
+	    OP_DELETE(things, kind, label, what)
+#define OPS_OF_USAGE(things, kind, label, what)                                           \
+	OP_RESET(things, kind, label, what),                                              \
+	    OP_OVERRIDE(PUT, things, kind, "override_budget_of_" label, what,             \
+			"Give a budget another maximum for a while.", API_BODY_OVERRIDE), \
+	    OP_OVERRIDE(DELETE, things, kind, "end_override_of_" label, what,             \
+			"End the other maximum of a budget.", API_BODY_VERSION)
+
+const struct api_operation api_operations[] = {
+    /* Longer fixed paths stand before those with a segment in their place. */
+    {ROUTE(GET, "governance/virtual-keys/quota", api_quota), .id = "show_quota",
+     .tag = "virtual keys", .summary = "Show what a virtual key may use, to its holder.",
+     .doc = "The key itself is the credential, sent as in a request to a model. Answers from "
+	    "wherever it is asked.",
+     .type = BF_ENTITY_VIRTUAL_KEY, .access = API_SELF, .answer = API_ANSWER_OBJECT,
+     .http_status = 200},
+    {ROUTE(POST, "governance/virtual-keys/{id}/rotate", api_change), .id = "rotate_virtual_key",
+     .tag = "virtual keys", .summary = "Give a virtual key a new value.",
+     .doc = "The new value is shown in the answer and never again; the old one is unknown from "
+	    "then on.",
+     .parameters = change_parameters, .type = BF_ENTITY_VIRTUAL_KEY, .action = BF_ENTITY_ROTATE,
+     .body = API_BODY_VERSION, .answer = API_ANSWER_CHANGED, .http_status = 200},
+    OPS("governance/virtual-keys", BF_ENTITY_VIRTUAL_KEY, "virtual_key", "virtual keys",
+	page_of_keys),
+    OPS_OF_USAGE("governance/virtual-keys", BF_ENTITY_VIRTUAL_KEY, "virtual_key", "virtual keys"),
+    OPS("governance/teams", BF_ENTITY_TEAM, "team", "teams", page_of_teams),
+    OPS_OF_USAGE("governance/teams", BF_ENTITY_TEAM, "team", "teams"),
+    OPS("governance/customers", BF_ENTITY_CUSTOMER, "customer", "customers", page_parameters),
+    OPS_OF_USAGE("governance/customers", BF_ENTITY_CUSTOMER, "customer", "customers"),
+    OPS("governance/model-configs", BF_ENTITY_MODEL_CONFIG, "model_config", "model configs",
+	page_of_models),
+    OPS_OF_USAGE("governance/model-configs", BF_ENTITY_MODEL_CONFIG, "model_config",
+		 "model configs"),
+    OP_LIST("governance/providers", BF_ENTITY_PROVIDER_LIMITS, "provider_limits",
+	    "limits of providers", page_parameters),
+    OP_SHOW("governance/providers", BF_ENTITY_PROVIDER_LIMITS, "provider_limits",
+	    "limits of providers"),
+    OP_UPDATE("governance/providers", BF_ENTITY_PROVIDER_LIMITS, "provider_limits",
+	      "limits of providers"),
+    OP_DELETE("governance/providers", BF_ENTITY_PROVIDER_LIMITS, "provider_limits",
+	      "limits of providers"),
+    OPS_OF_USAGE("governance/providers", BF_ENTITY_PROVIDER_LIMITS, "provider_limits",
+		 "limits of providers"),
+    OPS("governance/pricing-overrides", BF_ENTITY_PRICING_OVERRIDE, "pricing_override",
+	"pricing overrides", page_of_models),
+    {ROUTE(GET, "governance/rate-limits", api_look), .id = "list_rate_limits", .tag = "limits",
+     .summary = "List rate limits, those that stand at their owners too.",
+     .parameters = page_of_limits, .type = BF_ENTITY_RATE_LIMIT, .parts = true,
+     .plural = "rate_limits", .answer = API_ANSWER_PAGE, .http_status = 200},
+    {ROUTE(GET, "governance/budgets", api_look), .id = "list_budgets", .tag = "limits",
+     .summary = "List budgets of all owners.", .parameters = page_of_limits, .parts = true,
+     .plural = "budgets", .answer = API_ANSWER_PAGE, .http_status = 200},
+    {ROUTE(GET, "governance/explain", explain_answer), .id = "explain", .tag = "limits",
+     .summary = "Say what would become of a request, and why.",
+     .doc = "Nothing is sent, reserved or counted.", .parameters = explain_parameters,
+     .answer = API_ANSWER_OBJECT, .http_status = 200},
+    {ROUTE(GET, "logs", logs_list), .id = "list_logs", .tag = "logs",
+     .summary = "Search the rows of requests.", .parameters = logs_parameters,
+     .answer = API_ANSWER_OBJECT, .http_status = 200},
+    {ROUTE(GET, "logs/{id}", logs_show), .id = "show_log", .tag = "logs",
+     .summary = "Show one row with its content.",
+     .doc = "By the row's id, or by what the client called its request.",
+     .answer = API_ANSWER_OBJECT, .http_status = 200},
+    OPS("api-keys", BF_ENTITY_API_KEY, "api_key", "API keys", page_parameters),
+    {ROUTE(POST, "session/login", api_login), .id = "login", .tag = "sessions",
+     .summary = "Begin a session.",
+     .doc = "The answer sets the cookie `token`, whose value also serves as Authorization: Bearer. "
+	    "It lasts 30 days, until logout, or until the password changes.",
+     .access = API_OPEN, .body = API_BODY_LOGIN, .answer = API_ANSWER_MESSAGE, .http_status = 200},
+    {ROUTE(POST, "session/logout", api_logout), .id = "logout", .tag = "sessions",
+     .summary = "End the session that the request carries.", .body = API_BODY_VERSION,
+     .answer = API_ANSWER_MESSAGE, .http_status = 200},
+    {ROUTE(GET, "session/is-auth-enabled", api_is_auth_enabled), .id = "is_auth_enabled",
+     .tag = "sessions",
+     .summary = "Say whether a login is needed, and whether this request carries one.",
+     .access = API_OPEN, .answer = API_ANSWER_OBJECT, .http_status = 200},
+    {ROUTE(GET, "config", api_config), .id = "show_config", .tag = "node",
+     .summary = "Show the configuration of this node as its workers have it, without secrets.",
+     .answer = API_ANSWER_OBJECT, .http_status = 200},
+    {ROUTE(GET, "version", api_version), .id = "show_version", .tag = "node",
+     .summary = "Say which version this is.", .answer = API_ANSWER_TEXT, .http_status = 200},
+    {ROUTE(GET, "openapi.json", api_openapi), .id = "show_openapi", .tag = "node",
+     .summary = "This document.", .answer = API_ANSWER_OBJECT, .http_status = 200},
+};
+const size_t api_operation_count = BF_ARRAY_LEN(api_operations);
+
+_Static_assert(offsetof(struct api_operation, route) == 0, "x->route is the operation");
+
+const struct route *api_route(struct bf_slice path, enum exchange_method method)
+{
+	for (size_t i = 0; i < api_operation_count; i++) {
+		const struct route *r = &api_operations[i].route;
+
+		if (r->method == method && route_matches(r->path, path))
+			return r;
+	}
+	return NULL;
+}
+
+const char *api_method_name(enum exchange_method method)
+{
+	switch (method) {
+	case EXCHANGE_GET:
+		return "GET";
+	case EXCHANGE_POST:
+		return "POST";
+	case EXCHANGE_PUT:
+		return "PUT";
+	case EXCHANGE_PATCH:
+		return "PATCH";
+	case EXCHANGE_DELETE:
+		return "DELETE";
+	case EXCHANGE_HEAD:
+	case EXCHANGE_OPTIONS:
+	case EXCHANGE_OTHER:
+		break;
+	}
+	return "";
+}
