@@ -318,29 +318,6 @@ static void made_ids_stay(void **state)
 	bed_done(&b);
 }
 
-/* Ids and names of models may hold what stands between them. */
-static void made_ids_are_their_own(void **state)
-{
-	static const char text[] =
-	    "governance:\n"
-	    "  teams: [{name: b, id: blue, budgets: [{max_limit: 1, reset_duration: 1d}]}]\n"
-	    "  virtual_keys:\n"
-	    "    - {name: a, id: team/blue, value: v, budgets: [{max_limit: 1, reset_duration: "
-	    "1d}]}\n"
-	    "    - {name: b, id: k, value: w}\n"
-	    "    - {name: c, id: k/mock, value: x}\n"
-	    "  model_configs:\n"
-	    "    - {model_name: /b, provider: mock, scope: virtual_key, scope_id: k}\n"
-	    "    - {model_name: b, scope: virtual_key, scope_id: k/mock}\n"
-	    "  pricing_overrides: [{name: p, pattern: m, request_types: [chat_completion], "
-	    "pricing_patch: {input_cost_per_token: 1, output_cost_per_token: 1}}]\n" MOCK;
-	struct load_bed b;
-
-	(void)state;
-	assert_string_equal(bed_load(&b, text), "");
-	bed_done(&b);
-}
-
 /* As Bifrost exports it. */
 static void as_json(void **state)
 {
@@ -492,7 +469,6 @@ int main(void)
 	    cmocka_unit_test(who_sees_it),
 	    cmocka_unit_test(what_changes_for_whom),
 	    cmocka_unit_test(made_ids_stay),
-	    cmocka_unit_test(made_ids_are_their_own),
 	    cmocka_unit_test(as_json),
 	    cmocka_unit_test(references_in_values),
 	    cmocka_unit_test(versions),
