@@ -87,7 +87,7 @@ int bf_snapshot_map(int fd, struct bf_snapshot_blob **ret_blob, struct bf_err *e
 {
 	struct bf_snapshot_blob *blob;
 	const char *what;
-	uint64_t size;
+	uint64_t size = 0;
 	void *bytes;
 	int r = measure(fd, &size, err);
 
