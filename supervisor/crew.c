@@ -170,6 +170,12 @@ void crew_left(struct child *child)
 	crew_adopt(child->crew);
 }
 
+void crew_shut(struct child *child)
+{
+	if (child->seat->closing == child)
+		seat_shut(child->seat);
+}
+
 /* ------------------------------------------------------------------ deaths */
 
 static struct child *find_pid(struct crew *crew, pid_t pid)
@@ -237,6 +243,7 @@ bool crew_reaped(struct crew *crew, pid_t pid, int wait_status)
 	identity_dead(crew->shm, child->proc_slot, seat->row);
 	tell_writer(crew, child);
 	crew->events->on_gone(crew->owner, child, wait_status);
+	crew_shut(child);
 	leave_seat(child);
 	child_free(child);
 	/* Its slot may be what a start was waiting for. */
@@ -267,8 +274,8 @@ int crew_roll(struct seat *seat, int config_fd, struct bf_err *err)
 	char name[24];
 
 	(void)bf_endpoint_format(seat_endpoint(seat), name);
-	if (seat->trial_fd >= 0 || seat->state == SEAT_ROLLING || seat->state == SEAT_CHANGING ||
-	    seat->state == SEAT_TRYING)
+	if (seat->trial_fd >= 0 || seat->closing || seat->state == SEAT_ROLLING ||
+	    seat->state == SEAT_CHANGING || seat->state == SEAT_TRYING)
 		return bf_err_set(err, BF_E_STATE,
 				  "%s: is being replaced already: try again when that is done",
 				  name);

@@ -25,6 +25,7 @@
 
 #define CREW_MAX_SEATS   (ADOPT_MAX_SLOTS + 8)
 #define CREW_MAX_LEAVING 3u /* processes of one seat that drain at the same time */
+#define SEAT_CLOSING_MS  1000
 
 struct crew;
 struct seat;
@@ -60,6 +61,8 @@ struct seat {
 	uint32_t index;
 	enum seat_state state;
 	struct child *coming, *serving;
+	struct child *closing; /* was replaced, and may still let somebody in */
+	ev_timer closing_wait;
 	struct restart restart;
 	ev_timer pause;
 	int64_t pause_until_mono_ms; /* 0: no pause */
@@ -123,8 +126,9 @@ struct child *crew_holder(struct crew *crew, uint32_t proc_slot);
 
 /*
  * Replaces the process of a seat by one with this configuration (duplicated; -1: the one in force).
- * on_rolled follows, perhaps before this returns. BF_E_FULL with err when too many predecessors
- * still drain.
+ * It is over when the successor serves and the predecessor lets nobody in, which is not waited for
+ * longer than SEAT_CLOSING_MS. on_rolled follows, perhaps before this returns. BF_E_FULL with err
+ * when too many predecessors still drain.
  */
 int crew_roll(struct seat *seat, int config_fd, struct bf_err *err);
 
@@ -142,6 +146,9 @@ void crew_adopt(struct crew *crew);
 /* From child.c: it serves now; it served and no longer does. */
 void crew_ready(struct child *child);
 void crew_left(struct child *child);
+/* A process accepts no connections any more, or is gone: the replacement that waited for this is
+ * over. */
+void crew_shut(struct child *child);
 
 struct child_limits crew_limits(const struct crew *crew, const struct plan_row *row);
 
@@ -151,6 +158,7 @@ int seat_init(struct seat *seat, struct crew *crew, const struct plan_row *row, 
 void seat_done(struct seat *seat);
 void seat_feed(struct seat *seat, enum seat_event event);
 uint16_t seat_endpoint(const struct seat *seat);
+void seat_shut(struct seat *seat);
 uint32_t seat_leaving(const struct seat *seat);
 /* "starting", "ready", "draining", "backoff", ... for people. */
 const char *seat_state_text(const struct seat *seat);

@@ -78,7 +78,11 @@ static void to_supervisor(struct router *r, struct child *child, struct bf_frame
 	case BF_MSG_READY:
 		child_feed(child, CHILD_EV_READY, "it said READY twice");
 		break;
+	case BF_MSG_DRAINING:
+		crew_shut(child);
+		break;
 	case BF_MSG_DRAINED:
+		crew_shut(child);
 		child_feed(child, CHILD_EV_DRAINED, "it said DRAINED unasked");
 		break;
 	case BF_MSG_PROC_SWEPT:

@@ -22,6 +22,19 @@ static void on_pause_over(struct ev_loop *loop, ev_timer *w, int revents)
 	seat_feed(seat, SEAT_EV_TIMER);
 }
 
+static void on_closing_over(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct seat *seat = w->data;
+	char name[24];
+
+	(void)loop;
+	(void)revents;
+	bf_log(BF_LOG_WARN, "child_still_open", "child=%s child_pid=%d waited_ms=%d",
+	       bf_endpoint_format(seat_endpoint(seat), name), (int)seat->closing->pid,
+	       SEAT_CLOSING_MS);
+	seat_shut(seat);
+}
+
 int seat_init(struct seat *seat, struct crew *crew, const struct plan_row *row, uint32_t index,
 	      int config_fd)
 {
@@ -33,7 +46,8 @@ int seat_init(struct seat *seat, struct crew *crew, const struct plan_row *row, 
 	seat->lost_ready_ms = -1;
 	seat->trial_fd = -1;
 	ev_timer_init(&seat->pause, on_pause_over, 0., 0.);
-	seat->pause.data = seat;
+	ev_timer_init(&seat->closing_wait, on_closing_over, 0., 0.);
+	seat->pause.data = seat->closing_wait.data = seat;
 	seat->config_fd = slices_dup(config_fd);
 	return seat->config_fd < 0 ? seat->config_fd : 0;
 }
@@ -41,6 +55,7 @@ int seat_init(struct seat *seat, struct crew *crew, const struct plan_row *row, 
 void seat_done(struct seat *seat)
 {
 	ev_timer_stop(seat->crew->loop, &seat->pause);
+	ev_timer_stop(seat->crew->loop, &seat->closing_wait);
 	if (seat->config_fd >= 0)
 		(void)close(seat->config_fd);
 	if (seat->trial_fd >= 0)
@@ -124,6 +139,22 @@ static void promote(struct seat *seat)
 	if (seat->row->has_listeners)
 		adopt_forget(&seat->crew->adopt, seat->index);
 	child_feed(old, seat->row->has_listeners ? CHILD_EV_DRAIN : CHILD_EV_STOP, NULL);
+	seat->closing = old->fsm.state == CHILD_DRAINING ? old : NULL;
+}
+
+/* Until it says so, the predecessor may take a connection from the socket that both have. */
+static void wait_for_door(struct seat *seat)
+{
+	ev_now_update(seat->crew->loop);
+	ev_timer_set(&seat->closing_wait, SEAT_CLOSING_MS / 1000., 0.);
+	ev_timer_start(seat->crew->loop, &seat->closing_wait);
+}
+
+void seat_shut(struct seat *seat)
+{
+	ev_timer_stop(seat->crew->loop, &seat->closing_wait);
+	seat->closing = NULL;
+	seat->crew->events->on_rolled(seat->crew->owner, seat, true);
 }
 
 static void end_trial(struct seat *seat, bool ok)
@@ -136,7 +167,10 @@ static void end_trial(struct seat *seat, bool ok)
 		(void)close(unused);
 		seat->trial_fd = -1;
 	}
-	seat->crew->events->on_rolled(seat->crew->owner, seat, ok);
+	if (ok && seat->closing)
+		wait_for_door(seat);
+	else
+		seat->crew->events->on_rolled(seat->crew->owner, seat, ok);
 }
 
 static void stop_old(struct seat *seat)

@@ -32,6 +32,7 @@ enum bf_msg_type {
 	/* Configuration. No child is replaced because a comment changed, so the hash of the file
 	 * comes by message. */
 	BF_MSG_CONFIG_APPLIED = 10, /* supervisor -> writerd: this file is in force */
+	BF_MSG_DRAINING = 11,       /* proxyd -> supervisor, after DRAIN: nobody new is let in */
 	/* Introspection. */
 	BF_MSG_STATUS_GET = 16,   /* ctl -> any */
 	BF_MSG_STATUS = 17,       /* reply, one part per process */

@@ -3,6 +3,8 @@
 import json
 import re
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -148,6 +150,26 @@ def test_restart_under_load_fails_no_request(gateway):
                     c.ask(control.RESTART, {"name": name})
         stop.append(True)
     assert not failed and len(done) > 20
+
+
+def test_who_connects_behind_a_reload_meets_the_new_configuration(gateway):
+    """On a busy machine, where the worker of before may be slow to hear that it shall let nobody in."""
+    key = {"id": "vk", "name": "key", "value": "sk-bf-revoked", "is_active": True}
+    gw = gateway(workers=2, config={"governance": {"virtual_keys": [key]}}).start()
+    body = {"model": "mock/m", "messages": [{"role": "user", "content": "hi"}]}
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
+    try:
+        for turn in range(8):
+            active = turn % 2 == 1
+            rewrite(gw, lambda c, active=active: c["governance"]["virtual_keys"][0].update(is_active=active))
+            with gw.control() as c:
+                c.ask(control.RELOAD)
+            told = [gw.request("POST", "/v1/chat/completions", body, headers={"x-bf-vk": key["value"]})[0] for _ in range(4)]
+            assert told == [200 if active else 403] * 4, turn
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
 
 
 def test_restart_of_what_is_not_there(gateway):

@@ -113,8 +113,12 @@ static inline void fake_obey(const struct bf_frame *f, const char *how)
 		fake_take(f, how);
 	if (f->type == BF_MSG_STATUS_GET)
 		fake_answer(f, how);
+	if (f->type == BF_MSG_DRAIN && strcmp(how, "open") == 0)
+		return;
 	if (f->type == BF_MSG_DRAIN)
-		fake_say(BF_MSG_DRAINED);
+		fake_say(strcmp(how, "drains") == 0 ? BF_MSG_DRAINING : BF_MSG_DRAINED);
+	if (f->type == BF_MSG_DRAIN && strcmp(how, "drains") == 0)
+		return;
 	if ((f->type == BF_MSG_DRAIN || f->type == BF_MSG_STOP) && strcmp(how, "deaf") != 0)
 		_exit(0);
 }

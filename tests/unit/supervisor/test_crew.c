@@ -180,6 +180,46 @@ static void test_roll_starts_the_successor_first(void **state)
 	assert_int_equal(w.rolled_failed, 0);
 }
 
+/* Over when the predecessor lets nobody in any more, though it has requests to finish; one that
+ * does not say so is waited for a while. */
+static void test_roll_waits_for_the_door(void **state)
+{
+	struct bf_err err = {0};
+	int drains = config_of("drains"), open = config_of("open");
+	struct seat *seat;
+	int64_t begun;
+
+	(void)state;
+	start(1);
+	seat = seat_of("proxyd.0");
+	assert_int_equal(crew_roll(seat, drains, &err), 0);
+	WORLD_UNTIL(&w, w.rolled_ok == 1 && w.gone == 1);
+	begun = bf_mono_ms();
+	assert_int_equal(crew_roll(seat, open, &err), 0);
+	WORLD_UNTIL(&w, w.rolled_ok == 2);
+	assert_true(bf_mono_ms() - begun < SEAT_CLOSING_MS);
+	assert_int_equal(seat_leaving(seat), 1);
+	assert_int_equal(world_notes(&w, "proxyd.0 drain"), 2);
+	begun = bf_mono_ms();
+	assert_int_equal(crew_roll(seat, -1, &err), 0);
+	WORLD_UNTIL(&w, seat->closing);
+	assert_int_equal(w.rolled_ok, 2);
+	assert_int_equal(crew_roll(seat, -1, &err), BF_E_STATE);
+	WORLD_UNTIL(&w, w.rolled_ok == 3);
+	assert_true(bf_mono_ms() - begun >= SEAT_CLOSING_MS);
+	assert_int_equal(seat_leaving(seat), 2);
+	/* Nor is one waited for that dies. */
+	assert_int_equal(crew_roll(seat, -1, &err), 0);
+	WORLD_UNTIL(&w, seat->closing);
+	begun = bf_mono_ms();
+	(void)kill(seat->closing->pid, SIGKILL);
+	WORLD_UNTIL(&w, w.rolled_ok == 4);
+	assert_true(bf_mono_ms() - begun < SEAT_CLOSING_MS);
+	assert_int_equal(w.rolled_failed, 0);
+	(void)close(drains);
+	(void)close(open);
+}
+
 static void test_roll_that_fails_changes_nothing(void **state)
 {
 	struct bf_err err = {0};
@@ -328,6 +368,7 @@ int main(void)
 	    cmocka_unit_test_teardown(test_never_ready_is_killed, teardown),
 	    cmocka_unit_test_teardown(test_ready_twice_costs_the_channel, teardown),
 	    cmocka_unit_test_teardown(test_roll_starts_the_successor_first, teardown),
+	    cmocka_unit_test_teardown(test_roll_waits_for_the_door, teardown),
 	    cmocka_unit_test_teardown(test_roll_that_fails_changes_nothing, teardown),
 	    cmocka_unit_test_teardown(test_swap_that_fails_goes_back, teardown),
 	    cmocka_unit_test_teardown(test_death_during_a_roll, teardown),

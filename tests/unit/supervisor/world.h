@@ -64,7 +64,9 @@ static inline void world_on_frame(void *owner, struct child *child, struct bf_fr
 		w->on_frame(w, child, f);
 	else if (f->type == BF_MSG_READY)
 		child_feed(child, CHILD_EV_READY, "it said READY twice");
-	else if (f->type == BF_MSG_DRAINED)
+	else if (f->type == BF_MSG_DRAINING || f->type == BF_MSG_DRAINED)
+		crew_shut(child);
+	if (f->type == BF_MSG_DRAINED && !w->on_frame)
 		child_feed(child, CHILD_EV_DRAINED, NULL);
 }
 

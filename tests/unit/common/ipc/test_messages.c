@@ -35,6 +35,7 @@ static const struct permitted expected[] = {
     {8, false, "S>W"},
     {9, false, "W>S"},
     {10, false, "S>W"},
+    {11, false, "P>S"},
     {16, false, "c>S c>P c>C c>D c>W c>R"},
     {17, true, "S>c P>c C>c D>c W>c R>c"},
     {18, false, "c>S"},
