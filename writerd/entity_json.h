@@ -27,8 +27,22 @@ struct entity_usages {
 };
 
 /*
+ * The struct of a budget or of a rate limit that stands at an owner, with its usage. owner_kind is
+ * NULL where that is plain; else it and the owner's name and id are written too.
+ */
+void entity_budget_json(struct bf_json_writer *w, const struct bf_conf_budget *budget,
+			const char *owner_kind, const struct bf_conf_owner *own,
+			const struct entity_usages *usages);
+void entity_rate_limit_json(struct bf_json_writer *w, const struct bf_conf_rate_limit *limit,
+			    const char *owner_kind, const struct bf_conf_owner *own,
+			    const struct entity_usages *usages);
+
+/*
  * Writes the whole object: every field of its table but secrets (a hint of their end at most),
  * version, created_at, updated_at. object is what bf_entity_decode() made of e. usages may be NULL.
  */
 void entity_json(struct bf_json_writer *w, const struct bf_entity_def *def,
 		 const struct bf_entity *e, const void *object, const struct entity_usages *usages);
+/* The same for the answer that shows a new secret: nobody will see it again. */
+void entity_json_once(struct bf_json_writer *w, const struct bf_entity_def *def,
+		      const struct bf_entity *e, const void *object, struct bf_slice value);

@@ -11,9 +11,11 @@
 #include "common/schema/entity_priv.h"
 
 /* Answers show these, so clients send them back. */
-static const char *const shown[] = {"version",       "created_at", "updated_at",  "value_hint",
-				    "current_usage", "held",       "quarantined", "from_file",
-				    "window_start",  "window_end"};
+#define USAGE(what) what "current_usage", what "held", what "window_start", what "window_end"
+static const char *const shown[] = {
+    "version",     "created_at", "updated_at",    "value_hint",      "from_file",
+    "quarantined", USAGE(""),    USAGE("token_"), USAGE("request_"), USAGE("concurrent_")};
+#undef USAGE
 /* {} of these is none. */
 static const char *const single[] = {"rate_limit", "budget"};
 

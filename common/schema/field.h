@@ -149,6 +149,10 @@ int bf_table_decode_mp(const struct bf_table *table, void *object, struct bf_sli
 /* The object as JSON; secrets as "***". Durations and sizes in their text form. */
 void bf_table_write_json(const struct bf_table *table, const void *object,
 			 struct bf_json_writer *w);
+/* One field of an object, at its place in the struct: the value alone. */
+void bf_field_write_json(const struct bf_field *field, const void *slot, struct bf_json_writer *w);
+/* A moment as fields have it, in RFC 3339; 0: null. */
+void bf_time_write_json(int64_t wall_ms, struct bf_json_writer *w);
 /* The same of what a file may hold and this audience sees. */
 void bf_table_show_json(const struct bf_table *table, const void *object, uint16_t audience,
 			struct bf_json_writer *w);

@@ -206,3 +206,13 @@ void bf_table_show_json(const struct bf_table *table, const void *object, uint16
 {
 	write_fields(w, table, object, 0, audience);
 }
+
+void bf_field_write_json(const struct bf_field *field, const void *slot, struct bf_json_writer *w)
+{
+	write_field(w, field, slot, 0);
+}
+
+void bf_time_write_json(int64_t wall_ms, struct bf_json_writer *w)
+{
+	write_time(w, wall_ms);
+}

@@ -96,6 +96,22 @@ static const struct bf_entity_def defs[BF_ENTITY_TYPE_MAX] = {
 				 .table = &catalog_table,
 				 .id_offset = offsetof(struct catalog, provider),
 				 .common = true},
+    [BF_ENTITY_AUTH_CONFIG] = {.name = "auth_config",
+			       .plural = "auth_configs",
+			       .table = &bf_auth_config_table,
+			       .id_offset = offsetof(struct bf_conf_auth_config, id),
+			       .sealed = true},
+    [BF_ENTITY_API_KEY] = {.name = "api_key",
+			   .plural = "api_keys",
+			   .table = &bf_api_key_table,
+			   .id_offset = offsetof(struct bf_conf_api_key, id),
+			   .name_offset = offsetof(struct bf_conf_api_key, name),
+			   .value_offset = offsetof(struct bf_conf_api_key, value),
+			   .has_secret = true},
+    [BF_ENTITY_SESSION_END] = {.name = "session_end",
+			       .plural = "session_ends",
+			       .table = &bf_session_end_table,
+			       .id_offset = offsetof(struct bf_conf_session_end, id)},
 };
 
 const struct bf_entity_def *bf_entity_def(uint32_t type)
