@@ -8,7 +8,6 @@
 
 #include "common/log/log.h"
 #include "common/proc/contract.h"
-#include "proxyd/gate/govern.h"
 
 static void on_adopt(struct bf_child *child, struct bf_frame *f, const void *message)
 {
@@ -78,18 +77,11 @@ static void on_snapshot(struct bf_child *child, struct bf_frame *f, const void *
 	const struct bf_msg_snapshot_next *m = message;
 	struct proxyd *d = child->daemon;
 	struct bf_err err = {0};
-	int r;
+	int r = bf_snapshot_take(&d->snapshots, f->fd, m->generation, &err);
 
-	/* What came before is in force since, or gives way. */
-	(void)govern_follow(&d->worker);
-	r = bf_snapshot_take(&d->snapshots, f->fd, m->generation, &err);
-	if (r == 0 && m->generation)
-		r = govern_prepare(&d->worker, &err);
 	if (r < 0)
 		bf_log(BF_LOG_ERROR, "snapshot_refused", "generation=%" PRIu64 " reason=%s",
 		       m->generation, bf_log_quote(err.text));
-	if (f->request == 0)
-		return;
 	(void)bf_channel_send_msg(&child->channel,
 				  r < 0 ? BF_MSG_SNAPSHOT_REFUSED : BF_MSG_SNAPSHOT_TAKEN,
 				  child->endpoint, f->source, f->request, BF_FRAME_REPLY, NULL);
