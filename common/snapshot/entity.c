@@ -139,12 +139,12 @@ static int encode(const struct bf_entity_def *def, const void *object, struct bf
 	_Alignas(16) char copy[OBJECT_MAX];
 
 	if (!def->value_offset)
-		return bf_table_encode_mp(def->table, object, 0, out);
+		return bf_table_encode_mp_sparse(def->table, object, out);
 	if (def->table->size > sizeof(copy))
 		return BF_E_STATE;
 	memcpy(copy, object, def->table->size);
 	*(struct bf_slice *)(void *)(copy + def->value_offset) = (struct bf_slice){NULL, 0};
-	return bf_table_encode_mp(def->table, copy, 0, out);
+	return bf_table_encode_mp_sparse(def->table, copy, out);
 }
 _Static_assert(sizeof(struct bf_conf_virtual_key) <= OBJECT_MAX, "a copy has room");
 

@@ -69,7 +69,7 @@ struct bf_entity {
 	struct bf_slice id;
 	struct bf_slice name;  /* for searches; may be empty */
 	struct bf_slice scope; /* by whom it is also found: the key of a model config; else empty */
-	struct bf_slice body;  /* bf_table_encode_mp() of its table, in clear; empty when deleted */
+	struct bf_slice body;  /* bf_entity_encode() of its table, in clear; empty when deleted */
 	uint8_t secret[BF_ENTITY_SECRET_LEN]; /* def->has_secret: of its value; else zero */
 };
 
@@ -80,7 +80,7 @@ struct bf_buf;
  * The entity of an object of its table: id, name and scope refer to the object, the body to out,
  * where it is appended (no-dump where the type is sealed). A value of which only the hash is kept
  * is left out. The rest of ret_entity is zero. BF_E_UNKNOWN: no such type; else what
- * bf_table_encode_mp says.
+ * bf_table_encode_mp_sparse says.
  */
 int bf_entity_encode(uint32_t type, const void *object, struct bf_buf *out,
 		     struct bf_entity *ret_entity);

@@ -51,6 +51,40 @@ static void round_trip_keeps_everything(void **state)
 		    out.title.ptr >= s->bytes.data + s->bytes.size);
 }
 
+static size_t sparse(struct state *s, const struct bed *in)
+{
+	struct bed out;
+
+	bf_buf_clear(&s->bytes);
+	assert_int_equal(bf_table_encode_mp_sparse(&bed_table, in, &s->bytes), 0);
+	assert_int_equal(
+	    bf_table_decode_mp(&bed_table, &out, bf_buf_slice(&s->bytes), &s->arena, NULL), 0);
+	assert_true(bf_table_equal(&bed_table, in, &out, 0));
+	return bf_buf_len(&s->bytes);
+}
+
+/* What is empty goes without saying, unless it would be something else then. */
+static void sparse_reads_the_same(void **state)
+{
+	struct state *s = *state;
+	struct bed nothing = {.size_bytes = 1, .inner.wait_ms = 1};
+	size_t most, least;
+
+	most = sparse(s, &s->in);
+	least = sparse(s, &nothing);
+	assert_null(memmem(s->bytes.data, least, "count", 5));
+	assert_null(memmem(s->bytes.data, least, "secret", 6));
+	assert_null(memmem(s->bytes.data, least, "named", 5));
+	/* Their defaults are others. */
+	assert_non_null(memmem(s->bytes.data, least, "weight", 6));
+	assert_non_null(memmem(s->bytes.data, least, "title", 5));
+	assert_non_null(memmem(s->bytes.data, least, "colour", 6));
+	assert_non_null(memmem(s->bytes.data, least, "tags", 4));
+	assert_true(least < most);
+	assert_int_equal(bf_table_defaults(&bed_table, &nothing, &s->arena), 0);
+	(void)sparse(s, &nothing);
+}
+
 static void audience_sees_only_its_fields(void **state)
 {
 	struct state *s = *state;
@@ -284,6 +318,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(round_trip_keeps_everything, setup, teardown),
+	    cmocka_unit_test_setup_teardown(sparse_reads_the_same, setup, teardown),
 	    cmocka_unit_test_setup_teardown(audience_sees_only_its_fields, setup, teardown),
 	    cmocka_unit_test_setup_teardown(every_cut_is_refused, setup, teardown),
 	    cmocka_unit_test_setup_teardown(left_over_bytes_are_refused, setup, teardown),

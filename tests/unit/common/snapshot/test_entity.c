@@ -98,6 +98,31 @@ static void whose_scope(void **state)
 	bf_buf_done(&body);
 }
 
+/* A price of nothing is not the same as none. */
+static void prices_of_nothing(void **state)
+{
+	struct bf_conf_pricing_override in = {.id = TEXT("p"),
+					      .name = TEXT("P"),
+					      .scope_kind = BF_PRICE_GLOBAL,
+					      .pattern = TEXT("m")};
+	struct bf_conf_pricing_override back;
+	struct bf_entity e;
+	struct bf_arena arena;
+	struct bf_buf body;
+
+	(void)state;
+	memset(&in.pricing_patch, 0xff, sizeof(in.pricing_patch));
+	in.pricing_patch.token_pusd[BF_PRICE_INPUT][BF_RATE_PLAIN] = 0;
+	bf_arena_init(&arena, 1 << 16);
+	bf_buf_init(&body, 1 << 16);
+	assert_int_equal(bf_entity_encode(BF_ENTITY_PRICING_OVERRIDE, &in, &body, &e), 0);
+	assert_int_equal(bf_entity_decode(&e, &back, &arena, NULL), 0);
+	assert_memory_equal(&back.pricing_patch, &in.pricing_patch, sizeof(in.pricing_patch));
+	assert_int_equal(back.scope_kind, BF_PRICE_GLOBAL);
+	bf_buf_done(&body);
+	bf_arena_done(&arena);
+}
+
 static void what_is_none(void **state)
 {
 	struct bf_conf_virtual_key key = {.own.id = TEXT("k")};
@@ -122,9 +147,8 @@ static void what_is_none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(every_type),
-	    cmocka_unit_test(a_key_without_its_value),
-	    cmocka_unit_test(whose_scope),
+	    cmocka_unit_test(every_type),   cmocka_unit_test(a_key_without_its_value),
+	    cmocka_unit_test(whose_scope),  cmocka_unit_test(prices_of_nothing),
 	    cmocka_unit_test(what_is_none),
 	};
 
