@@ -9,15 +9,14 @@
 #include <string.h>
 #include <strings.h>
 
-#include "proxyd/head_field.h"
+#include "proxyd/front/http1_priv.h"
 
 /* Framing that a chunked body may cost: a fixed part, and 8 bytes for each byte of content
  * (one-byte chunks need 5). */
 #define HTTP1_FRAME_FREE     (16u << 10)
 #define HTTP1_FRAME_PER_BYTE 8u
-#define HTTP1_REQUEST_ID_MAX 128u
 
-static int fail(struct http1 *h, int status, const char *reason)
+int http1_fail(struct http1 *h, int status, const char *reason)
 {
 	if (h->phase != HTTP1_FAILED) {
 		h->phase = HTTP1_FAILED;
@@ -38,94 +37,12 @@ static struct bf_slice slice_trim(struct bf_slice s)
 	return s;
 }
 
-/* What can stand in a host[:port]; an address that a proxy would read differently is refused. */
-static bool host_is_clean(struct bf_slice host)
-{
-	for (size_t i = 0; i < host.len; i++) {
-		unsigned char ch = (unsigned char)host.ptr[i];
-		bool usual = (ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= ':') || ch == '.';
-		if (usual)
-			continue;
-		if (ch <= ' ' || ch >= 0x7f || strchr("/?#@,\\\"<>^`{|}", ch))
-			return false;
-	}
-	return true;
-}
-
-static bool request_id_is_clean(struct bf_slice id)
-{
-	if (id.len == 0 || id.len > HTTP1_REQUEST_ID_MAX)
-		return false;
-	for (size_t i = 0; i < id.len; i++) {
-		if (id.ptr[i] <= ' ' || id.ptr[i] >= 0x7f)
-			return false;
-	}
-	return true;
-}
-
-static int take_transfer_encoding(struct http1 *h, struct bf_slice value)
-{
-	if (++h->te_count > 1)
-		return fail(h, 400, "more than one Transfer-Encoding header");
-	if (!bf_slice_is_nocase(value, "chunked"))
-		return fail(h, 501, "this Transfer-Encoding is not supported; send chunked");
-	h->head.chunked = true;
-	return 0;
-}
-
-static int take_host(struct http1 *h, struct bf_slice value)
-{
-	if (++h->host_count > 1)
-		return fail(h, 400, "more than one Host header");
-	if (!host_is_clean(value))
-		return fail(h, 400, "malformed Host header");
-	return 0;
-}
-
-static int take_expect(struct http1 *h, struct bf_slice value)
-{
-	if (!bf_slice_is_nocase(value, "100-continue"))
-		return fail(h, 417, "this expectation is not supported; only 100-continue is");
-	h->head.expect_continue = true;
-	return 0;
-}
-
-/* Headers that matter to reading; each length has at most one name that does. */
-static int take_header(struct http1 *h, struct bf_slice name, struct bf_slice value)
-{
-	switch (name.len) {
-	case 4:
-		return bf_slice_is_nocase(name, "host") ? take_host(h, value) : 0;
-	case 6:
-		return bf_slice_is_nocase(name, "expect") ? take_expect(h, value) : 0;
-	case 12:
-		if (bf_slice_is_nocase(name, "x-request-id") && request_id_is_clean(value))
-			h->head.request_id = value;
-		return 0;
-	case 14:
-		if (bf_slice_is_nocase(name, "content-length"))
-			h->head.has_length = true;
-		return 0;
-	case 16:
-		if (bf_slice_is_nocase(name, "content-encoding"))
-			h->head.body_encoded |=
-			    value.len > 0 && !bf_slice_is_nocase(value, "identity");
-		return 0;
-	case 17:
-		return bf_slice_is_nocase(name, "transfer-encoding")
-			   ? take_transfer_encoding(h, value)
-			   : 0;
-	default:
-		return 0;
-	}
-}
-
 static int note_header(struct http1 *h, struct bf_slice name, struct bf_slice value)
 {
 	if (h->head.header_count == EXCHANGE_HEADERS_MAX)
-		return fail(h, 431, "too many headers");
+		return http1_fail(h, 431, "too many headers");
 	h->table->rows[h->head.header_count++] = (struct exchange_header){name, value};
-	return take_header(h, name, value);
+	return http1_take_header(h, name, value);
 }
 
 /* The whole section lies in one piece, so every span comes in one piece; anything else is a fold.
@@ -133,7 +50,7 @@ static int note_header(struct http1 *h, struct bf_slice name, struct bf_slice va
 static int on_span(struct http1 *h, struct bf_slice *span, const char *at, size_t len)
 {
 	if (span->ptr)
-		return fail(h, 400, "folded header line");
+		return http1_fail(h, 400, "folded header line");
 	*span = (struct bf_slice){at, len};
 	return 0;
 }
@@ -195,12 +112,12 @@ static int strip_authority(struct http1 *h, struct bf_slice *url)
 	size_t scheme = strncasecmp(url->ptr, "http://", BF_MIN(url->len, 7)) == 0 ? 7 : 8;
 
 	if (url->len < scheme || (scheme == 8 && strncasecmp(url->ptr, "https://", 8) != 0))
-		return fail(h, 400, "the request target must begin with a slash");
+		return http1_fail(h, 400, "the request target must begin with a slash");
 	size_t i = scheme;
 	while (i < url->len && url->ptr[i] != '/' && url->ptr[i] != '?')
 		i++;
 	if (i == scheme)
-		return fail(h, 400, "the request target names no host");
+		return http1_fail(h, 400, "the request target names no host");
 	url->ptr += i;
 	url->len -= i;
 	if (url->len && url->ptr[0] == '?') {
@@ -213,23 +130,23 @@ static int strip_authority(struct http1 *h, struct bf_slice *url)
 	return 0;
 }
 
-static int take_target(struct http1 *h)
+int http1_take_target(struct http1 *h)
 {
 	struct bf_slice url = h->url;
 	int r;
 
 	if (url.len == 1 && url.ptr[0] == '*') {
 		if (h->head.method != EXCHANGE_OPTIONS)
-			return fail(h, 400, "the request target * belongs to OPTIONS");
+			return http1_fail(h, 400, "the request target * belongs to OPTIONS");
 		h->head.star = true;
 		h->head.path = url;
 		return 0;
 	}
 	if (url.len == 0)
-		return fail(h, 400, "empty request target");
+		return http1_fail(h, 400, "empty request target");
 	/* llhttp skips further ones; a proxy in front may take them for a part of the target. */
 	if (url.ptr[-2] == ' ' || url.ptr[url.len + 1] == ' ')
-		return fail(h, 400, "more than one space in the request line");
+		return http1_fail(h, 400, "more than one space in the request line");
 	if (url.ptr[0] != '/') {
 		r = strip_authority(h, &url);
 		if (r != 0)
@@ -242,14 +159,14 @@ static int take_target(struct http1 *h)
 	return 0;
 }
 
-static int check_headers(struct http1 *h)
+int http1_check_headers(struct http1 *h)
 {
 	if (h->head.http10 && h->te_count)
-		return fail(h, 400, "Transfer-Encoding in HTTP/1.0");
+		return http1_fail(h, 400, "Transfer-Encoding in HTTP/1.0");
 	if (!h->head.http10 && h->host_count == 0)
-		return fail(h, 400, "HTTP/1.1 needs a Host header");
+		return http1_fail(h, 400, "HTTP/1.1 needs a Host header");
 	if (h->head.has_length && h->te_count)
-		return fail(h, 400, "both Content-Length and Transfer-Encoding");
+		return http1_fail(h, 400, "both Content-Length and Transfer-Encoding");
 	return 0;
 }
 
@@ -262,11 +179,11 @@ static int on_headers_complete(llhttp_t *p)
 	h->complete = true;
 	h->head.method = method_of(p->method);
 	if (p->method == HTTP_CONNECT)
-		return fail(h, 501, "CONNECT is not supported");
+		return http1_fail(h, 501, "CONNECT is not supported");
 	if (p->http_major != 1 || p->http_minor > 1)
-		return fail(h, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+		return http1_fail(h, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
 	h->head.http10 = p->http_minor == 0;
-	if (check_headers(h) < 0 || take_target(h) < 0)
+	if (http1_check_headers(h) < 0 || http1_take_target(h) < 0)
 		return -1;
 	h->head.keep_alive = llhttp_should_keep_alive(p) != 0;
 	h->head.expect_continue = h->head.expect_continue && !h->head.http10;
@@ -284,7 +201,7 @@ static bool too_much_framing(const struct http1 *h, uint64_t frame_bytes)
 
 static int fail_framing(struct http1 *h)
 {
-	return fail(h, 400, "too much chunk framing for so little content");
+	return http1_fail(h, 400, "too much chunk framing for so little content");
 }
 
 static int on_body_piece(llhttp_t *p, const char *at, size_t len)
@@ -298,7 +215,7 @@ static int on_body_piece(llhttp_t *p, const char *at, size_t len)
 	int status = h->on_body(h->ctx, at, len);
 
 	if (status != 0)
-		return fail(h, status, NULL);
+		return http1_fail(h, status, NULL);
 	h->body_bytes += len;
 	return 0;
 }
@@ -359,8 +276,8 @@ static int fail_llhttp(struct http1 *h)
 	const char *reason = llhttp_get_error_reason(&h->parser);
 
 	if (llhttp_get_errno(&h->parser) == HPE_INVALID_VERSION)
-		return fail(h, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
-	return fail(h, 400, reason && reason[0] ? reason : "malformed request");
+		return http1_fail(h, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+	return http1_fail(h, 400, reason && reason[0] ? reason : "malformed request");
 }
 
 /* A word that may be a method, and a space: else it is no HTTP at all. */
@@ -378,82 +295,21 @@ static int parse_any_head(struct http1 *h, const char *bytes, size_t len)
 	llhttp_errno_t e = llhttp_execute(&h->parser, bytes, len);
 
 	if (e == HPE_PAUSED_H2_UPGRADE)
-		return fail(h, 505, "HTTP/2 is not spoken here");
+		return http1_fail(h, 505, "HTTP/2 is not spoken here");
 	if (e == HPE_INVALID_METHOD && begins_with_method(bytes, len))
-		return fail(h, 501, "this method is not known here; see GET and POST");
+		return http1_fail(h, 501, "this method is not known here; see GET and POST");
 	if (e != HPE_OK)
 		return fail_llhttp(h);
 	/* The line scanner saw the end; if llhttp did not, it waits for the rest of an HTTP/2
 	 * preface. */
 	if (!h->complete)
-		return fail(h, 505, "HTTP/2 is not spoken here");
+		return http1_fail(h, 505, "HTTP/2 is not spoken here");
 	return 0;
-}
-
-/* What most requests begin with. Returns the first header, or NULL. */
-static const char *usual_line(struct http1 *h, const char *bytes, size_t len)
-{
-	static const struct bf_slice version = BF_SLICE_INIT(" HTTP/1.1\r\n");
-	struct bf_slice head = {bytes, len}, rest;
-	bool post = bf_slice_starts(head, BF_SLICE_LIT("POST /"));
-	const char *target = bytes + (post ? 5 : 4), *end;
-
-	if (!post && !bf_slice_starts(head, BF_SLICE_LIT("GET /")))
-		return NULL;
-	end = head_target_end(target);
-	rest = (struct bf_slice){end, len - (size_t)(end - bytes)};
-	if (!bf_slice_starts(rest, version))
-		return NULL;
-	h->head.method = post ? EXCHANGE_POST : EXCHANGE_GET;
-	h->url = (struct bf_slice){target, (size_t)(end - target)};
-	return end + version.len;
-}
-
-/* Header lines up to the empty one; false: llhttp has to look. They are in the table, and not yet
- * looked at. */
-static bool usual_fields(struct http1 *h, const char *p, const char *end)
-{
-	struct exchange_header *row = h->table->rows;
-	bool length = false;
-
-	for (uint32_t n = 0; n < EXCHANGE_HEADERS_MAX; n++, row++) {
-		if (*p == '\r') {
-			h->head.header_count = n;
-			return true;
-		}
-		p = head_field_read(p, end, row);
-		if (!p || head_field_is_framing(row))
-			return false;
-		if (row->name.len != 14 || !bf_slice_is_nocase(row->name, "content-length"))
-			continue;
-		if (length || !head_field_length(row->value, &h->head.content_length))
-			return false;
-		length = true;
-	}
-	return false;
-}
-
-/* 0: read; 1: it is unusual, and llhttp has to read it. */
-static int parse_usual_head(struct http1 *h, const char *bytes, size_t len)
-{
-	const char *fields = usual_line(h, bytes, len);
-
-	if (!fields || !usual_fields(h, fields, bytes + len)) {
-		h->url = (struct bf_slice){NULL, 0};
-		h->head.content_length = 0;
-		return 1;
-	}
-	for (uint32_t i = 0; i < h->head.header_count; i++) {
-		if (take_header(h, h->table->rows[i].name, h->table->rows[i].value) < 0)
-			return -1;
-	}
-	h->head.keep_alive = true;
-	return check_headers(h) < 0 ? -1 : take_target(h);
 }
 
 static long parse_head(struct http1 *h, const char *bytes, size_t len)
 {
-	int r = parse_usual_head(h, bytes, len);
+	int r = http1_read_usual(h, bytes, len);
 
 	if (r > 0)
 		r = parse_any_head(h, bytes, len);
@@ -477,14 +333,15 @@ long http1_read_head(struct http1 *h, const char *bytes, size_t len, size_t max_
 	if (until > h->scan.scanned)
 		(void)head_scan_feed(&h->scan, bytes + h->scan.scanned, until - h->scan.scanned);
 	if (h->scan.state == HEAD_SCAN_BAD)
-		return fail(h, 400, h->scan.reason);
+		return http1_fail(h, 400, h->scan.reason);
 	if (h->scan.state == HEAD_SCAN_END)
 		return parse_head(h, bytes, h->scan.scanned);
 	if (h->scan.scanned < max_head_bytes)
 		return 0;
 	return h->scan.lines == 0
-		   ? fail(h, 414, "the request target is too long")
-		   : fail(h, 431, "the header section is larger than server.read_buffer_size");
+		   ? http1_fail(h, 414, "the request target is too long")
+		   : http1_fail(h, 431,
+				"the header section is larger than server.read_buffer_size");
 }
 
 static size_t read_length(struct http1 *h, const char *bytes, size_t len)
@@ -493,7 +350,7 @@ static size_t read_length(struct http1 *h, const char *bytes, size_t len)
 	int status = n ? h->on_body(h->ctx, bytes, n) : 0;
 
 	if (status != 0) {
-		(void)fail(h, status, NULL);
+		(void)http1_fail(h, status, NULL);
 		return 0;
 	}
 	h->body_bytes += n;
@@ -526,7 +383,7 @@ static size_t read_trailer(struct http1 *h, const char *bytes, size_t len)
 	size_t n = head_scan_feed(&h->scan, bytes, len);
 
 	if (h->scan.state == HEAD_SCAN_BAD) {
-		(void)fail(h, 400, h->scan.reason);
+		(void)http1_fail(h, 400, h->scan.reason);
 		return 0;
 	}
 	llhttp_errno_t e = llhttp_execute(&h->parser, bytes, n);
@@ -536,7 +393,7 @@ static size_t read_trailer(struct http1 *h, const char *bytes, size_t len)
 	}
 	/* Both must see the end at the same byte. */
 	if ((h->scan.state == HEAD_SCAN_END) != (h->phase == HTTP1_DONE))
-		(void)fail(h, 400, "malformed trailer section");
+		(void)http1_fail(h, 400, "malformed trailer section");
 	h->frame_bytes += n;
 	return n;
 }
