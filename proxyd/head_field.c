@@ -29,8 +29,8 @@ static const uint8_t usual_bytes[256] = {
     TARGET(':'), TARGET('+'), TARGET(','), TARGET('~'),
 };
 
-/* Behind the visible ASCII and the blanks from here on, looked at by eights. */
-static const char *value_end(const char *p, const char *end)
+/* By eights. */
+const char *head_value_end(const char *p, const char *end)
 {
 	const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
 
@@ -70,12 +70,10 @@ const char *head_field_read(const char *p, const char *end, struct exchange_head
 		p++;
 	while (*p == ' ');
 	value = p;
-	p = value_end(p, end);
-	if (*p != '\r')
+	p = head_value_end(p, end);
+	if (*p != '\r' || (p > value && p[-1] == ' '))
 		return NULL;
 	ret_field->value = (struct bf_slice){value, (size_t)(p - value)};
-	while (ret_field->value.len && value[ret_field->value.len - 1] == ' ')
-		ret_field->value.len--;
 	return p + 2;
 }
 

@@ -13,10 +13,13 @@
 /* Behind the bytes that usual request targets are made of: letters, digits and -_./?=&%:+,~ */
 const char *head_target_end(const char *p);
 
+/* Behind the visible ASCII and the blanks from p on, up to end. */
+const char *head_value_end(const char *p, const char *end);
+
 /*
  * The line at p, in a section that ends at end: a name of letters, digits, '-' and '_', a colon,
- * and a value of visible bytes and blanks, which is trimmed. Returns the next line; NULL: it is
- * unusual, or the empty one.
+ * and a value of visible bytes, with blanks before and between them only. Returns the next line;
+ * NULL: it is unusual, or the empty one.
  */
 const char *head_field_read(const char *p, const char *end, struct exchange_header *ret_field);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/base/macros.h"
+#include "proxyd/head_field.h"
 
 /* What chunk framing may cost: a fixed part, and 8 bytes for each byte of content. */
 #define UPSTREAM_FRAME_FREE     (64u << 10)
@@ -21,6 +22,157 @@ static int http_fail(struct upstream_http *h, const char *reason)
 	}
 	return -1;
 }
+
+/* A header of the answer, trimmed. */
+struct http_field {
+	struct bf_slice name, value;
+	bool whole; /* the value was not cut */
+};
+
+static bool name_is(const struct http_field *f, const char *name)
+{
+	return bf_slice_is_nocase(f->name, name);
+}
+
+static bool value_is(const struct http_field *f, const char *text)
+{
+	return f->whole && bf_slice_is_nocase(f->value, text);
+}
+
+static void take_content_type(struct upstream_http *h, struct bf_slice v)
+{
+	static const char usual[] = "application/json";
+	char *out = h->head.content_type;
+	size_t max = BF_MIN(v.len, sizeof(h->head.content_type) - 1), n = 0;
+
+	if (bf_slice_is(v, usual)) {
+		memcpy(out, usual, sizeof(usual));
+		return;
+	}
+	for (; n < max; n++) {
+		char ch = v.ptr[n];
+		if (ch == ';' || ch == ',' || ch == ' ' || ch == '\t')
+			break;
+		out[n] = ch >= 'A' && ch <= 'Z' ? (char)(ch - 'A' + 'a') : ch;
+	}
+	out[n] = '\0';
+}
+
+/* A value that does not fit says nothing. */
+static void take_text(const struct http_field *f, char *out, size_t size)
+{
+	if (!f->whole || f->value.len >= size)
+		return;
+	memcpy(out, f->value.ptr, f->value.len);
+	out[f->value.len] = '\0';
+}
+
+static int take_transfer_encoding(struct upstream_http *h, const struct http_field *f)
+{
+	if (++h->te_count > 1)
+		return http_fail(h, "more than one Transfer-Encoding header");
+	if (!value_is(f, "chunked"))
+		return http_fail(h, "a Transfer-Encoding other than chunked");
+	h->te_chunked = true;
+	return 0;
+}
+
+static int take_length(struct upstream_http *h)
+{
+	return ++h->length_count > 1 ? http_fail(h, "more than one Content-Length header") : 0;
+}
+
+/* Headers that matter to reading, by the length of their names: few others have it. */
+static int take_header(struct upstream_http *h, const struct http_field *f)
+{
+	switch (f->name.len) {
+	case 10:
+		if (name_is(f, "connection") && !value_is(f, "close") && !value_is(f, "keep-alive"))
+			upstream_lines_names(&h->lines);
+		return 0;
+	case 11:
+		if (name_is(f, "retry-after"))
+			take_text(f, h->head.retry_after, sizeof(h->head.retry_after));
+		return 0;
+	case 12:
+		if (name_is(f, "content-type"))
+			take_content_type(h, f->value);
+		return 0;
+	case 14:
+		if (name_is(f, "content-length"))
+			return take_length(h);
+		if (name_is(f, "retry-after-ms"))
+			take_text(f, h->head.retry_after_ms, sizeof(h->head.retry_after_ms));
+		return 0;
+	case 16:
+		if (name_is(f, "content-encoding"))
+			h->head.encoded = h->head.encoded || !value_is(f, "identity");
+		return 0;
+	case 17:
+		return name_is(f, "transfer-encoding") ? take_transfer_encoding(h, f) : 0;
+	default:
+		return 0;
+	}
+}
+
+/* ---- usual heads, without llhttp */
+
+/* What nearly all final answers begin with. Returns the first header, or NULL. */
+static const char *usual_status(const char *bytes, const char *end, int *ret_status)
+{
+	static const char version[] = "HTTP/1.1 ";
+	const char *code = bytes + sizeof(version) - 1;
+
+	if (end - code < 4 || memcmp(bytes, version, sizeof(version) - 1) != 0)
+		return NULL;
+	for (int i = 0; i < 3; i++)
+		if (code[i] < '0' || code[i] > '9')
+			return NULL;
+	if (code[0] < '2' || code[0] > '5' || code[3] != ' ')
+		return NULL;
+	*ret_status = (code[0] - '0') * 100 + (code[1] - '0') * 10 + code[2] - '0';
+	const char *behind = head_value_end(code + 4, end);
+	return *behind == '\r' ? behind + 2 : NULL;
+}
+
+/* False: llhttp has to look. */
+static bool take_usual_field(struct upstream_http *h, const struct exchange_header *field)
+{
+	const struct http_field f = {field->name, field->value,
+				     field->value.len <= sizeof(h->value)};
+
+	if (head_field_is_framing(field))
+		return false;
+	if (f.name.len == 14 && name_is(&f, "content-length") &&
+	    (h->length_count || !head_field_length(f.value, &h->left)))
+		return false;
+	upstream_lines_add(&h->lines, f.name, f.value);
+	return take_header(h, &f) == 0;
+}
+
+/* A whole head; false: it is unusual, and nothing is noted of it. */
+static bool read_usual_head(struct upstream_http *h, const char *bytes, size_t len)
+{
+	const char *end = bytes + len, *p;
+	struct exchange_header field;
+
+	p = usual_status(bytes, end, &h->head.status);
+	while (p && *p != '\r') {
+		p = head_field_read(p, end, &field);
+		if (p && !take_usual_field(h, &field))
+			p = NULL;
+	}
+	h->complete = h->keep_alive = p != NULL;
+	if (p)
+		return true;
+	h->head = (struct upstream_head){0};
+	h->length_count = 0;
+	h->left = 0;
+	upstream_lines_restart(&h->lines);
+	return false;
+}
+
+/* ---- llhttp's view */
 
 static void http_keep(char *out, size_t size, size_t *len, const char *at, size_t n)
 {
@@ -51,12 +203,7 @@ static int on_value(llhttp_t *p, const char *at, size_t len)
 	return 0;
 }
 
-static bool http_name_is(const struct upstream_http *h, const char *name)
-{
-	return bf_slice_is_nocase((struct bf_slice){h->name, h->name_len}, name);
-}
-
-static struct bf_slice http_value(const struct upstream_http *h)
+static struct bf_slice kept_value(const struct upstream_http *h)
 {
 	struct bf_slice v = {h->value, BF_MIN(h->value_len, sizeof(h->value))};
 
@@ -65,98 +212,16 @@ static struct bf_slice http_value(const struct upstream_http *h)
 	return v;
 }
 
-static bool http_value_is(const struct upstream_http *h, const char *text)
-{
-	return h->value_len <= sizeof(h->value) && bf_slice_is_nocase(http_value(h), text);
-}
-
-static void take_content_type(struct upstream_http *h)
-{
-	static const char usual[] = "application/json";
-	struct bf_slice v = http_value(h);
-	char *out = h->head.content_type;
-	size_t max = BF_MIN(v.len, sizeof(h->head.content_type) - 1), n = 0;
-
-	if (bf_slice_is(v, usual)) {
-		memcpy(out, usual, sizeof(usual));
-		return;
-	}
-	for (; n < max; n++) {
-		char ch = v.ptr[n];
-		if (ch == ';' || ch == ',' || ch == ' ' || ch == '\t')
-			break;
-		out[n] = ch >= 'A' && ch <= 'Z' ? (char)(ch - 'A' + 'a') : ch;
-	}
-	out[n] = '\0';
-}
-
-/* A value that does not fit says nothing. */
-static void take_text(const struct upstream_http *h, char *out, size_t size)
-{
-	struct bf_slice v = http_value(h);
-
-	if (h->value_len > sizeof(h->value) || v.len >= size)
-		return;
-	memcpy(out, v.ptr, v.len);
-	out[v.len] = '\0';
-}
-
-static int take_transfer_encoding(struct upstream_http *h)
-{
-	if (++h->te_count > 1)
-		return http_fail(h, "more than one Transfer-Encoding header");
-	if (!http_value_is(h, "chunked"))
-		return http_fail(h, "a Transfer-Encoding other than chunked");
-	h->te_chunked = true;
-	return 0;
-}
-
-static int take_length(struct upstream_http *h)
-{
-	return ++h->length_count > 1 ? http_fail(h, "more than one Content-Length header") : 0;
-}
-
-/* Headers that matter to reading, by the length of their names: few others have it. */
-static int take_header(struct upstream_http *h)
-{
-	switch (h->name_len) {
-	case 10:
-		if (http_name_is(h, "connection") && !http_value_is(h, "close") &&
-		    !http_value_is(h, "keep-alive"))
-			upstream_lines_names(&h->lines);
-		return 0;
-	case 11:
-		if (http_name_is(h, "retry-after"))
-			take_text(h, h->head.retry_after, sizeof(h->head.retry_after));
-		return 0;
-	case 12:
-		if (http_name_is(h, "content-type"))
-			take_content_type(h);
-		return 0;
-	case 14:
-		if (http_name_is(h, "content-length"))
-			return take_length(h);
-		if (http_name_is(h, "retry-after-ms"))
-			take_text(h, h->head.retry_after_ms, sizeof(h->head.retry_after_ms));
-		return 0;
-	case 16:
-		if (http_name_is(h, "content-encoding"))
-			h->head.encoded = h->head.encoded || !http_value_is(h, "identity");
-		return 0;
-	case 17:
-		return http_name_is(h, "transfer-encoding") ? take_transfer_encoding(h) : 0;
-	default:
-		return 0;
-	}
-}
-
 static int on_value_complete(llhttp_t *p)
 {
 	struct upstream_http *h = p->data;
 	int r = 0;
 
 	if (h->phase != UPSTREAM_HTTP_TRAILER) {
-		r = take_header(h);
+		/* A name that was cut is longer than all that matter. */
+		const struct http_field f = {
+		    {h->name, h->name_len}, kept_value(h), h->value_len <= sizeof(h->value)};
+		r = take_header(h, &f);
 		upstream_lines_end(&h->lines);
 	}
 	h->name_len = h->value_len = 0;
@@ -178,6 +243,8 @@ static int on_headers_complete(llhttp_t *p)
 	if (h->te_count && h->length_count)
 		return http_fail(h, "both Content-Length and Transfer-Encoding");
 	h->keep_alive = llhttp_should_keep_alive(p) != 0;
+	if (h->length_count)
+		h->left = p->content_length;
 	p->upgrade = 0;
 	return 0;
 }
@@ -247,7 +314,6 @@ static void http_frame(struct upstream_http *h)
 	} else if (h->te_chunked) {
 		h->phase = UPSTREAM_HTTP_CHUNKS;
 	} else if (h->length_count) {
-		h->left = h->parser.content_length;
 		h->phase = h->left ? UPSTREAM_HTTP_LENGTH : UPSTREAM_HTTP_DONE;
 	} else {
 		h->keep_alive = false;
@@ -298,7 +364,10 @@ static size_t feed_head(struct upstream_http *h, const char *bytes, size_t len)
 		(void)http_fail(h, "an endless header section");
 		return n;
 	}
-	llhttp_errno_t e = llhttp_execute(&h->parser, bytes, n);
+	bool whole = h->scan.state == HEAD_SCAN_END && h->scan.scanned == n;
+	llhttp_errno_t e = HPE_OK;
+	if (!whole || !read_usual_head(h, bytes, n))
+		e = llhttp_execute(&h->parser, bytes, n);
 	if (e != HPE_OK)
 		http_fail_llhttp(h);
 	else if (h->scan.state == HEAD_SCAN_END)

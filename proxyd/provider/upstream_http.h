@@ -1,5 +1,5 @@
 /*
- * HTTP/1.1 answers from bytes: llhttp in strict mode for the head and for chunks, our own counting
+ * HTTP/1.1 answers from bytes: llhttp in strict mode for unusual heads and for chunks, our own code
  * for the rest. No I/O, no clock: fed by connections, by tests and by a fuzzer, in pieces of any
  * size, without keeping any.
  */

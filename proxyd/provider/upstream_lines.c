@@ -114,6 +114,19 @@ void upstream_lines_value(struct upstream_lines *l, const char *at, size_t len)
 	lines_put(l, at, len);
 }
 
+void upstream_lines_add(struct upstream_lines *l, struct bf_slice name, struct bf_slice value)
+{
+	if (l->count == UPSTREAM_LINES_MAX || !upstream_lines_passes(name) ||
+	    !lines_grow(l, l->len + name.len + value.len + 4))
+		return;
+	lines_put(l, name.ptr, name.len);
+	lines_put(l, ": ", value.len ? 2 : 1);
+	lines_put(l, value.ptr, value.len);
+	lines_put(l, "\r\n", 2);
+	l->begin = l->len;
+	l->count++;
+}
+
 void upstream_lines_names(struct upstream_lines *l)
 {
 	if (!l->in_value)

@@ -30,6 +30,8 @@ struct upstream_lines {
 void upstream_lines_name(struct upstream_lines *l, const char *at, size_t len);
 void upstream_lines_value(struct upstream_lines *l, const char *at, size_t len);
 void upstream_lines_end(struct upstream_lines *l);
+/* The three at once, of a line that is no Connection with names of others. */
+void upstream_lines_add(struct upstream_lines *l, struct bf_slice name, struct bf_slice value);
 /* Before its end: the line being read is a Connection that names others, which are of this hop. */
 void upstream_lines_names(struct upstream_lines *l);
 /* An interim answer's lines are nobody's: begins anew, in the same memory. */

@@ -31,7 +31,7 @@ static void reads_name_and_value(void **state)
 	} cases[] = {
 	    {"Host: a", "Host", "a"},
 	    {"x-a_1:b", "x-a_1", "b"},
-	    {"A:   b c  ", "A", "b c"},
+	    {"A:   b c", "A", "b c"},
 	    {"A:", "A", ""},
 	    {"A:    ", "A", ""},
 	    {"A: 0123456789abcdef", "A", "0123456789abcdef"},
@@ -39,6 +39,7 @@ static void reads_name_and_value(void **state)
 	    {"", NULL, NULL},
 	    {": b", NULL, NULL},
 	    {"A", NULL, NULL},
+	    {"A: b ", NULL, NULL},
 	    {"A : b", NULL, NULL},
 	    {"A.b: c", NULL, NULL},
 	    {"A: b\tc", NULL, NULL},
@@ -79,7 +80,8 @@ static void stops_at_each_unusual_byte(void **state)
 
 			line[2 + at] = (char)byte;
 			char *p = section_of(line, sizeof(line) - 1, &end);
-			bool usual = byte >= ' ' && byte < 0x7f;
+			bool last = 2 + at == sizeof(line) - 2;
+			bool usual = (byte >= ' ' && byte < 0x7f) && !(last && byte == ' ');
 			/* A section has no CR there; what is behind it is another line. */
 			if (byte != '\r')
 				assert_int_equal(head_field_read(p, end, &f) != NULL, usual);

@@ -115,6 +115,45 @@ static void good_answers(void **state BF_UNUSED)
 	}
 }
 
+/* A whole head may be a usual one, which llhttp does not see; byte by byte it sees each. */
+static void expect_as_llhttp(const char *text, size_t len)
+{
+	static struct seen whole, single;
+
+	feed(&whole, text, len, len);
+	feed(&single, text, len, 1);
+	if (whole.h.phase != single.h.phase || whole.heads != single.heads ||
+	    whole.head.status != single.head.status || whole.body_len != single.body_len ||
+	    whole.h.keep_alive != single.h.keep_alive || whole.head.encoded != single.head.encoded)
+		fail_msg("%s: phases %d and %d", text, (int)whole.h.phase, (int)single.h.phase);
+	assert_string_equal(whole.head.content_type, single.head.content_type);
+	assert_string_equal(whole.head.retry_after, single.head.retry_after);
+	assert_string_equal(whole.head.retry_after_ms, single.head.retry_after_ms);
+}
+
+/* Every byte in every place must mean the same either way. */
+static void usual_heads_are_read_as_llhttp_does(void **state BF_UNUSED)
+{
+	static const char *const list[] = {
+	    OK "Content-Type: Application/JSON; a=b\r\nX-A: b c\r\n" LEN "\r\nhello",
+	    "HTTP/1.1 429 Slow down\r\nRetry-After: 12\r\nretry-after-ms:7\r\n" LEN "\r\nhello",
+	    OK "Connection: keep-alive\r\nContent-Encoding: identity\r\n" LEN "\r\nhello",
+	};
+
+	for (size_t i = 0; i < BF_ARRAY_LEN(list); i++) {
+		size_t len = strlen(list[i]);
+		for (size_t at = 0; at < len; at++) {
+			for (int byte = 0; byte < 256; byte++) {
+				char text[256];
+
+				memcpy(text, list[i], len + 1);
+				text[at] = (char)byte;
+				expect_as_llhttp(text, len);
+			}
+		}
+	}
+}
+
 static void cut_anywhere_it_is_no_answer(void **state BF_UNUSED)
 {
 	static struct seen s;
@@ -283,9 +322,13 @@ static void nothing_is_endless(void **state BF_UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(good_answers),         cmocka_unit_test(cut_anywhere_it_is_no_answer),
-	    cmocka_unit_test(bad_answers),          cmocka_unit_test(head_values),
-	    cmocka_unit_test(what_follows_is_left), cmocka_unit_test(an_event_stops_the_feed),
+	    cmocka_unit_test(usual_heads_are_read_as_llhttp_does),
+	    cmocka_unit_test(good_answers),
+	    cmocka_unit_test(cut_anywhere_it_is_no_answer),
+	    cmocka_unit_test(bad_answers),
+	    cmocka_unit_test(head_values),
+	    cmocka_unit_test(what_follows_is_left),
+	    cmocka_unit_test(an_event_stops_the_feed),
 	    cmocka_unit_test(nothing_is_endless),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
