@@ -256,3 +256,45 @@ void entity_rate_limit_json(struct bf_json_writer *w, const struct bf_conf_rate_
 	write_owner(w, own ? owner_kind : NULL, own);
 	bf_jw_end_object(w);
 }
+
+/* ---- a key's holder */
+
+static void write_limits(struct bf_json_writer *w, const struct bf_conf_owner *own,
+			 const struct showing *in)
+{
+	const struct bf_conf_budget *budgets = own->budgets.items;
+
+	bf_jw_key(w, "budgets");
+	bf_jw_array(w);
+	for (uint32_t i = 0; i < own->budgets.count; i++)
+		write_table(w, &bf_budget_table, &budgets[i], in);
+	bf_jw_end_array(w);
+	bf_jw_key(w, "rate_limit");
+	if (own->rate_limit.count)
+		write_table(w, &bf_inline_rate_limit_table, own->rate_limit.items, in);
+	else
+		bf_jw_null(w);
+}
+
+void entity_quota_json(struct bf_json_writer *w, const struct bf_conf_virtual_key *key,
+		       const struct entity_usages *usages)
+{
+	const struct bf_conf_provider_config *configs = key->provider_configs.items;
+	struct showing in = {usages, key->own.id};
+
+	bf_jw_key(w, "is_active");
+	bf_jw_bool(w, key->is_active);
+	bf_jw_key(w, "expires_at");
+	bf_time_write_json(key->expires_at_ms, w);
+	write_limits(w, &key->own, &in);
+	bf_jw_key(w, "provider_configs");
+	bf_jw_array(w);
+	for (uint32_t i = 0; i < key->provider_configs.count; i++) {
+		in.owner_id = configs[i].own.id;
+		bf_jw_object(w);
+		write_text(w, "provider", configs[i].provider);
+		write_limits(w, &configs[i].own, &in);
+		bf_jw_end_object(w);
+	}
+	bf_jw_end_array(w);
+}

@@ -37,6 +37,10 @@ void entity_rate_limit_json(struct bf_json_writer *w, const struct bf_conf_rate_
 			    const char *owner_kind, const struct bf_conf_owner *own,
 			    const struct entity_usages *usages);
 
+/* Members of an open object: what the holder of a key may know of it. */
+void entity_quota_json(struct bf_json_writer *w, const struct bf_conf_virtual_key *key,
+		       const struct entity_usages *usages);
+
 /*
  * Writes the whole object: every field of its table but secrets (a hint of their end at most),
  * version, created_at, updated_at. object is what bf_entity_decode() made of e. usages may be NULL.

@@ -15,11 +15,13 @@
 #include "common/base/list.h"
 #include "common/log/log.h"
 #include "common/proc/fds.h"
+#include "common/snapshot/holder.h"
 #include "shm/health.h"
 #include "shm/metrics.h"
 #include "shm/slot.h"
 #include "writerd/paths.h"
 #include "writerd/priority.h"
+#include "writerd/reader_entities.h"
 #include "writerd/schema_sql.h"
 #include "writerd/store_sqlite_search.h"
 
@@ -30,7 +32,7 @@ _Static_assert(SEARCH_LIMIT_MS < READER_PATIENCE_MS, "an answer comes while it i
 /* A question that waits: the frame's header and its body, as it came. */
 struct question {
 	struct bf_list node;
-	uint16_t asker;
+	uint16_t asker, type;
 	uint32_t request;
 	int64_t came_mono_ms;
 	size_t len;
@@ -43,6 +45,7 @@ struct reader {
 	const char *path;      /* NULL: no logs are kept, or refusal says why not */
 	struct bf_err refusal; /* of the configured path */
 	struct search *search;
+	struct bf_snapshot_holder snapshots;
 	struct bf_list waiting;
 	uint32_t waiting_count;
 	ev_idle work;
@@ -74,7 +77,7 @@ static void alive(void *owner)
 
 static struct bf_frame header_of(const struct reader *r, const struct question *q)
 {
-	return (struct bf_frame){.type = BF_MSG_LOGS_QUERY,
+	return (struct bf_frame){.type = q->type,
 				 .source = q->asker,
 				 .target = r->child->endpoint,
 				 .request = q->request,
@@ -89,17 +92,17 @@ static void answer_error(struct reader *r, const struct question *q, int code, c
 	(void)bf_channel_reply_error(&r->child->channel, &f, code, text);
 }
 
-static int send_memfd(struct reader *r, const struct question *q, int fd, uint64_t size)
+static int send_memfd(struct reader *r, const struct question *q, uint16_t type,
+		      const void *message, int fd)
 {
-	const struct bf_msg_logs_result message = {.size = size};
 	struct bf_buf body;
 	int code;
 
 	bf_buf_init(&body, BF_FRAME_MAX_BODY);
-	code = bf_msg_encode(BF_MSG_LOGS_RESULT, &message, &body);
+	code = bf_msg_encode(type, message, &body);
 	if (code == 0) {
 		const struct bf_frame f = {.flags = BF_FRAME_REPLY,
-					   .type = BF_MSG_LOGS_RESULT,
+					   .type = type,
 					   .source = r->child->endpoint,
 					   .target = q->asker,
 					   .request = q->request,
@@ -112,11 +115,12 @@ static int send_memfd(struct reader *r, const struct question *q, int fd, uint64
 	return code;
 }
 
-static void answer(struct reader *r, const struct question *q, struct bf_slice json)
+static void answer(struct reader *r, const struct question *q, uint16_t type, const void *message,
+		   struct bf_slice json)
 {
-	int fd = bf_memfd_sealed("bifrost-logs", json.ptr, json.len);
+	int fd = bf_memfd_sealed("bifrost-answer", json.ptr, json.len);
 
-	if (fd < 0 || send_memfd(r, q, fd, json.len) < 0)
+	if (fd < 0 || send_memfd(r, q, type, message, fd) < 0)
 		answer_error(r, q, fd < 0 ? fd : -EIO, "the answer could not be handed over");
 	else
 		r->answered++;
@@ -145,11 +149,66 @@ static int search(struct reader *r, const struct question *q, struct bf_buf *out
 	return code;
 }
 
+static int run_search(struct reader *r, const struct question *q, struct bf_err *err)
+{
+	struct bf_msg_logs_result message;
+	struct bf_buf out;
+	int code;
+
+	bf_buf_init_nodump(&out, SEARCH_MAX_BYTES);
+	code = search(r, q, &out, err);
+	message.size = bf_buf_len(&out);
+	if (code == 0)
+		answer(r, q, BF_MSG_LOGS_RESULT, &message, bf_buf_slice(&out));
+	bf_buf_done(&out);
+	return code;
+}
+
+static int look(struct reader *r, const struct question *q, struct bf_buf *out,
+		struct entities_answer *ret_answer, struct bf_err *err)
+{
+	struct bf_msg_entity_query query;
+	struct bf_arena arena;
+	int code;
+
+	bf_arena_init_nodump(&arena, QUESTION_ARENA_BYTES);
+	code = bf_msg_decode(q->type, (struct bf_slice){q->body, q->len}, &query, &arena, err);
+	if (code == 0) {
+		code = entities_look(bf_snapshot_now(&r->snapshots, shm_generation(&r->seg)),
+				     &r->seg, &query, out, ret_answer);
+		if (code < 0)
+			(void)bf_err_set(err, code,
+					 code == BF_E_LIMIT
+					     ? "the answer is too large: ask for a smaller page"
+					     : "no memory for the answer");
+	}
+	bf_arena_done(&arena);
+	return code;
+}
+
+static int run_look(struct reader *r, const struct question *q, struct bf_err *err)
+{
+	struct entities_answer a;
+	struct bf_buf out;
+	int code;
+
+	bf_buf_init_nodump(&out, ENTITIES_ANSWER_MAX);
+	code = look(r, q, &out, &a, err);
+	if (code == 0) {
+		const struct bf_msg_entity_result message = {.status = (uint64_t)a.http_status,
+							     .version = a.version,
+							     .size = bf_buf_len(&out)};
+
+		answer(r, q, BF_MSG_ENTITY_RESULT, &message, bf_buf_slice(&out));
+	}
+	bf_buf_done(&out);
+	return code;
+}
+
 static void run(struct reader *r, const struct question *q)
 {
 	int64_t began = bf_mono_ms(), took;
 	struct bf_err err = {0};
-	struct bf_buf out;
 	int code;
 
 	if (began - q->came_mono_ms > READER_PATIENCE_MS) {
@@ -157,19 +216,15 @@ static void run(struct reader *r, const struct question *q)
 		answer_error(r, q, BF_E_TIMEOUT, "it waited too long behind other questions");
 		return;
 	}
-	bf_buf_init_nodump(&out, SEARCH_MAX_BYTES);
-	code = search(r, q, &out, &err);
+	code = q->type == BF_MSG_LOGS_QUERY ? run_search(r, q, &err) : run_look(r, q, &err);
 	took = bf_mono_ms() - began;
 	r->slowest_ms = took > r->slowest_ms ? took : r->slowest_ms;
-	if (code == 0) {
-		answer(r, q, bf_buf_slice(&out));
-	} else {
-		if (code != BF_E_UNKNOWN)
-			bf_log(BF_LOG_WARN, "logs_query_failed", "ms=%lld reason=%s",
-			       (long long)took, bf_log_quote(err.text));
-		answer_error(r, q, code, err.text);
-	}
-	bf_buf_done(&out);
+	if (code == 0)
+		return;
+	if (code != BF_E_UNKNOWN)
+		bf_log(BF_LOG_WARN, "question_failed", "ms=%lld reason=%s", (long long)took,
+		       bf_log_quote(err.text));
+	answer_error(r, q, code, err.text);
 }
 
 /* ------------------------------------------------------------------ the queue */
@@ -208,6 +263,7 @@ static void on_query(struct bf_child *child, struct bf_frame *f, const void *mes
 					     "too many questions wait for the reader: try again");
 		return;
 	}
+	q->type = f->type;
 	q->asker = f->source;
 	q->request = f->request;
 	q->came_mono_ms = bf_mono_ms();
@@ -216,6 +272,22 @@ static void on_query(struct bf_child *child, struct bf_frame *f, const void *mes
 	bf_list_append(&r->waiting, &q->node);
 	r->waiting_count++;
 	ev_idle_start(child->loop, &r->work);
+}
+
+/* Held beside what is in force until the segment's header says that it is. */
+static void on_snapshot(struct bf_child *child, struct bf_frame *f, const void *message)
+{
+	const struct bf_msg_snapshot_next *m = message;
+	struct reader *r = child->daemon;
+	struct bf_err err = {0};
+	int code = bf_snapshot_take(&r->snapshots, f->fd, m->generation, &err);
+
+	if (code < 0)
+		bf_log(BF_LOG_ERROR, "snapshot_refused", "generation=%llu reason=%s",
+		       (unsigned long long)m->generation, bf_log_quote(err.text));
+	(void)bf_channel_send_msg(&child->channel,
+				  code < 0 ? BF_MSG_SNAPSHOT_REFUSED : BF_MSG_SNAPSHOT_TAKEN,
+				  child->endpoint, f->source, f->request, BF_FRAME_REPLY, NULL);
 }
 
 static void on_cancelled(struct bf_child *child, uint16_t asker, uint32_t request)
@@ -309,6 +381,7 @@ static void reader_stop(struct bf_child *child)
 	if (r->search)
 		search_free(r->search);
 	r->search = NULL;
+	bf_snapshot_release(&r->snapshots);
 }
 
 static void reader_status(struct bf_child *child, struct bf_array *items, struct bf_arena *arena)
@@ -325,6 +398,8 @@ static void reader_status(struct bf_child *child, struct bf_array *items, struct
 
 static const struct bf_child_handler handlers[] = {
     {BF_MSG_LOGS_QUERY, on_query},
+    {BF_MSG_ENTITY_QUERY, on_query},
+    {BF_MSG_SNAPSHOT_NEXT, on_snapshot},
     {0, NULL},
 };
 
