@@ -8,6 +8,7 @@
 
 #include "common/base/arena.h"
 #include "common/base/buf.h"
+#include "common/schema/config_auth.h"
 #include "common/schema/config_owners.h"
 
 struct catalog {
@@ -146,7 +147,9 @@ static int encode(const struct bf_entity_def *def, const void *object, struct bf
 	*(struct bf_slice *)(void *)(copy + def->value_offset) = (struct bf_slice){NULL, 0};
 	return bf_table_encode_mp_sparse(def->table, copy, out);
 }
-_Static_assert(sizeof(struct bf_conf_virtual_key) <= OBJECT_MAX, "a copy has room");
+_Static_assert(sizeof(struct bf_conf_virtual_key) <= OBJECT_MAX &&
+		   sizeof(struct bf_conf_api_key) <= OBJECT_MAX,
+	       "a copy has room");
 
 int bf_entity_encode(uint32_t type, const void *object, struct bf_buf *out,
 		     struct bf_entity *ret_entity)

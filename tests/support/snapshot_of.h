@@ -96,5 +96,7 @@ static inline int snapshot_of_config(const struct bf_config *config, uint64_t ba
 	snapshot_of_list(b, BF_ENTITY_MODEL_CONFIG, &g->model_configs);
 	snapshot_of_list(b, BF_ENTITY_PROVIDER_LIMITS, &g->providers);
 	snapshot_of_list(b, BF_ENTITY_PRICING_OVERRIDE, &g->pricing_overrides);
+	if (g->auth_config.id.len)
+		snapshot_of_add(b, BF_ENTITY_AUTH_CONFIG, &g->auth_config, 1);
 	return snapshot_of_finish(b);
 }

@@ -9,6 +9,7 @@
 #include "common/base/arena.h"
 #include "common/base/buf.h"
 #include "common/schema/config.h"
+#include "common/schema/config_auth.h"
 #include "common/snapshot/entity.h"
 
 #define TEXT(s) BF_SLICE_INIT(s)
@@ -31,7 +32,7 @@ static void every_type(void **state)
 		assert_true(def->scope_offset + sizeof(struct bf_slice) <= def->table->size);
 		assert_true(def->value_offset + sizeof(struct bf_slice) <= def->table->size);
 	}
-	assert_true(known >= 10);
+	assert_true(known >= 13);
 	assert_null(bf_entity_def(0));
 	assert_null(bf_entity_def(BF_ENTITY_TYPE_MAX));
 	assert_null(bf_entity_def(UINT32_MAX));
@@ -98,6 +99,30 @@ static void whose_scope(void **state)
 	bf_buf_done(&body);
 }
 
+static void a_key_of_the_api(void **state)
+{
+	struct bf_conf_api_key in = {.id = TEXT("a"),
+				     .name = TEXT("A"),
+				     .value = TEXT("the-hidden-value"),
+				     .value_hint = TEXT("alue"),
+				     .is_active = false};
+	struct bf_conf_api_key back;
+	struct bf_entity e;
+	struct bf_arena arena;
+	struct bf_buf body;
+
+	(void)state;
+	bf_arena_init(&arena, 1 << 16);
+	bf_buf_init(&body, 1 << 16);
+	assert_int_equal(bf_entity_encode(BF_ENTITY_API_KEY, &in, &body, &e), 0);
+	assert_null(memmem(body.data, body.end, "hidden", 6));
+	assert_true(bf_slice_is(e.name, "A"));
+	assert_int_equal(bf_entity_decode(&e, &back, &arena, NULL), 0);
+	assert_true(bf_slice_is(back.value_hint, "alue") && !back.is_active);
+	bf_buf_done(&body);
+	bf_arena_done(&arena);
+}
+
 /* A price of nothing is not the same as none. */
 static void prices_of_nothing(void **state)
 {
@@ -147,9 +172,9 @@ static void what_is_none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(every_type),   cmocka_unit_test(a_key_without_its_value),
-	    cmocka_unit_test(whose_scope),  cmocka_unit_test(prices_of_nothing),
-	    cmocka_unit_test(what_is_none),
+	    cmocka_unit_test(every_type),        cmocka_unit_test(a_key_without_its_value),
+	    cmocka_unit_test(whose_scope),       cmocka_unit_test(a_key_of_the_api),
+	    cmocka_unit_test(prices_of_nothing), cmocka_unit_test(what_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
