@@ -43,10 +43,28 @@ static void on_limits_get(struct bf_child *child, struct bf_frame *f, const void
 		(void)bf_channel_reply(&child->channel, f, BF_MSG_LIMITS, &page, false);
 }
 
+static void on_snapshot_taken(struct bf_child *child, struct bf_frame *f, const void *message)
+{
+	struct writerd *w = child->daemon;
+
+	(void)message;
+	publish_answered(&w->registry.publish, f->request, true);
+}
+
+static void on_snapshot_refused(struct bf_child *child, struct bf_frame *f, const void *message)
+{
+	struct writerd *w = child->daemon;
+
+	(void)message;
+	publish_answered(&w->registry.publish, f->request, false);
+}
+
 const struct bf_child_handler control_handlers[] = {
     {BF_MSG_PROC_DEAD, on_proc_dead},
     {BF_MSG_CONFIG_APPLIED, on_config_applied},
     {BF_MSG_LIMITS_GET, on_limits_get},
+    {BF_MSG_SNAPSHOT_TAKEN, on_snapshot_taken},
+    {BF_MSG_SNAPSHOT_REFUSED, on_snapshot_refused},
     {0, NULL},
 };
 
@@ -82,5 +100,6 @@ void control_status(struct bf_child *child, struct bf_array *items, struct bf_ar
 	bf_status_add(items, arena, "limits_unplaced", "%u", w->limits.unplaced);
 	bf_status_add(items, arena, "charges_unknown", "%llu",
 		      (unsigned long long)w->limits.fold.unknown);
+	registry_status(&w->registry, items, arena);
 	bf_status_add(items, arena, "store_errors", "%llu", (unsigned long long)t->store_errors);
 }

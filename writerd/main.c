@@ -28,6 +28,9 @@
 
 #define STOP_LIMIT_MS 20000 /* of an ordered stop: the supervisor waits */
 #define LOST_LIMIT_MS 1000  /* the supervisor is gone: leave within 2 s */
+/* What is in force may come later than that: who waits for us has other things to do. */
+#define READY_LIMIT_MS 5000
+#define GOVERNED_BYTES ((size_t)1 << 30)
 
 #define MIGRATE_PAUSE_MS 2000 /* after a failure */
 
@@ -46,7 +49,7 @@ static struct bf_sandbox_path sandbox_paths[PATH_COUNT + 1] = {
 };
 
 static const struct bf_sandbox sandbox = {
-    .groups = BF_SYS_BASE | BF_SYS_CHANNEL | BF_SYS_FILES,
+    .groups = BF_SYS_BASE | BF_SYS_CHANNEL | BF_SYS_FILES | BF_SYS_MEMFD,
     .paths = sandbox_paths,
 };
 
@@ -87,6 +90,21 @@ static void migrate(struct bf_child *child)
 		bf_log(BF_LOG_INFO, "store_migrated", "ms=%lld", (long long)took_ms);
 }
 
+static void ready(struct bf_child *child)
+{
+	struct writerd *w = child->daemon;
+
+	w->ready_limit_ms = 0;
+	bf_child_ready(child);
+}
+
+static void on_published(void *owner, int code, const char *why)
+{
+	(void)why;
+	if (code == 0)
+		ready(owner);
+}
+
 static void on_second(struct bf_child *child)
 {
 	struct writerd *w = child->daemon;
@@ -95,6 +113,9 @@ static void on_second(struct bf_child *child)
 		migrate(child);
 	turn_second(&w->turn);
 	limits_second(&w->limits);
+	registry_second(&w->registry);
+	if (w->ready_limit_ms && bf_mono_ms() >= w->ready_limit_ms)
+		ready(child);
 }
 
 static void beat_alive(void *child)
@@ -159,10 +180,12 @@ static int open_stores(struct bf_child *child, struct bf_err *err)
 		*err = w->refusal;
 		return r;
 	}
+	/* What is wrong with it the registry tells, and tries again; rows have no node meanwhile.
+	 */
 	if (w->config_path)
-		r = config_store_note(w->config_path, BF_SLICE_LIT(""), bf_version(), w->node_id,
-				      err);
-	if (r == 0 && w->store_path)
+		(void)config_store_note(w->config_path, BF_SLICE_LIT(""), bf_version(), w->node_id,
+					NULL);
+	if (w->store_path)
 		r = store_sqlite_open(w->store_path, w->node_id, &w->store, err);
 	/* A lock ends: rows wait in the segment meanwhile, as for a store that fails later. */
 	if ((r == BF_E_TIMEOUT || r == -EAGAIN) && w->store) {
@@ -189,6 +212,43 @@ static bool keeps_content(const struct bf_config *c)
 	return !c->client.disable_content_logging;
 }
 
+/* Limits are those of the entities, of which the file's are a part. */
+static int start_registry(struct bf_child *child, struct bf_err *err)
+{
+	struct writerd *w = child->daemon;
+	struct registry *r = &w->registry;
+	int code;
+
+	*r = (struct registry){.config = &child->config,
+			       .path = w->config_path,
+			       .state_dir = child->state_dir,
+			       .seg = &w->seg,
+			       .proc_slot = child->proc_slot,
+			       .on_published = on_published,
+			       .owner = child};
+	code = registry_start(r, child->loop, &child->channel, child->endpoint, err);
+	w->governed = child->config;
+	bf_arena_init(&w->governed_room, GOVERNED_BYTES);
+	if (code == 0 && r->t)
+		code = registry_config(r, &w->governed_room, &w->governed);
+	return code < 0 ? bf_err_sys(err, code, "entities") : 0;
+}
+
+/* The loader has looked at the file, and each change was looked at; what both make together may
+ * still be too much for one request. Then those of the file count. */
+static int start_limits(struct bf_child *child, struct bf_err *err)
+{
+	struct writerd *w = child->daemon;
+	int r = limits_start(&w->limits, &w->seg, w->store, &w->governed, child->proc_slot, err);
+
+	if (r == 0 || r == -ENOMEM)
+		return r;
+	bf_log(BF_LOG_ERROR, "limits_not_planned", "reason=%s effect=%s", bf_log_quote(err->text),
+	       bf_log_quote("limits that only the management API gave have no meters: requests "
+			    "that meet them are refused"));
+	return limits_start(&w->limits, &w->seg, w->store, &child->config, child->proc_slot, err);
+}
+
 static int writerd_start(struct bf_child *child, struct bf_err *err)
 {
 	struct writerd *w = child->daemon;
@@ -209,10 +269,10 @@ static int writerd_start(struct bf_child *child, struct bf_err *err)
 		bf_child_leave(child, BF_EXIT_CONFIG);
 		return 0;
 	}
-	if (limits_start(&w->limits, &w->seg, w->store, c, child->proc_slot, err) < 0)
+	if (start_registry(child, err) < 0 || start_limits(child, err) < 0)
 		return err->code;
 	turn_start(&w->turn, child->loop, &w->seg, w->store, child->proc_slot, child->doorbell_fd,
-		   w->store_path && keeps_content(c), c->logs_store.retention_days);
+		   w->store_path && keeps_content(&w->governed), c->logs_store.retention_days);
 	w->turn.sweep.on_freed = control_slot_freed;
 	w->turn.sweep.owner = child;
 	w->turn.limits = &w->limits;
@@ -222,7 +282,8 @@ static int writerd_start(struct bf_child *child, struct bf_err *err)
 	bf_log(BF_LOG_INFO, "writerd_started", "store=%s node_id=%s memory_bytes=%zu",
 	       bf_log_quote(w->store_path ? w->store_path : "off"), w->node_id,
 	       sizeof(*w) + 2 * (size_t)SHM_CONTENT_MAX_BYTES + limits_memory());
-	return 0;
+	w->ready_limit_ms = bf_mono_ms() + READY_LIMIT_MS;
+	return BF_CHILD_READY_LATER;
 }
 
 static void writerd_stop(struct bf_child *child)
@@ -237,6 +298,8 @@ static void writerd_stop(struct bf_child *child)
 		bf_log(BF_LOG_WARN, "rows_left", "rows=%llu effect=%s", (unsigned long long)left,
 		       bf_log_quote("they stay in the segment for the next writerd"));
 	limits_done(&w->limits);
+	registry_done(&w->registry);
+	bf_arena_done(&w->governed_room);
 	w->store->ops->close(w->store);
 }
 

@@ -133,6 +133,34 @@ static const struct schema_step config_steps[] = {
      " applied_at TEXT NOT NULL,"
      " version TEXT NOT NULL"
      ");"},
+    /*
+     * What is configured beside the file, and from it. hlc orders changes; file_hash is what the
+     * file said when it was last taken over; secret is a hash with the pepper. A body that holds
+     * secrets is sealed. number is the order in which they came.
+     */
+    {2, "entities",
+     "CREATE TABLE pepper ("
+     " one INTEGER PRIMARY KEY CHECK (one = 1),"
+     " value BLOB NOT NULL,"
+     " sealed INTEGER NOT NULL"
+     ");"
+     "CREATE TABLE entities ("
+     " number INTEGER PRIMARY KEY,"
+     " type TEXT NOT NULL,"
+     " id TEXT NOT NULL,"
+     " version INTEGER NOT NULL,"
+     " hlc INTEGER NOT NULL,"
+     " flags INTEGER NOT NULL,"
+     " created_ms INTEGER NOT NULL,"
+     " updated_ms INTEGER NOT NULL,"
+     " name TEXT NOT NULL,"
+     " scope TEXT NOT NULL,"
+     " body BLOB NOT NULL,"
+     " sealed INTEGER NOT NULL,"
+     " secret BLOB NOT NULL,"
+     " file_hash BLOB NOT NULL,"
+     " UNIQUE (type, id)"
+     ");"},
 };
 
 const struct schema schema_logs = {"logs_store", logs_steps, BF_ARRAY_LEN(logs_steps)};

@@ -9,6 +9,7 @@
 #include "common/proc/child.h"
 #include "shm/segment.h"
 #include "writerd/limits.h"
+#include "writerd/registry.h"
 #include "writerd/turn.h"
 
 struct writerd {
@@ -21,5 +22,9 @@ struct writerd {
 	struct bf_err refusal;   /* of the configured paths, found out before the sandbox */
 	char node_id[BF_UUID_TEXT_LEN + 1]; /* "": the node has none */
 	struct limits limits;
+	struct registry registry;
+	struct bf_config governed;     /* our slice, with the entities in the place of the file's */
+	struct bf_arena governed_room; /* of these */
+	int64_t ready_limit_ms;        /* monotonic: READY at the latest; 0: it was sent */
 	struct turn turn;
 };

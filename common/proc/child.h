@@ -39,8 +39,8 @@ struct bf_child_spec {
 	 * BF_E_VERSION, else BF_EXIT_FAILED).
 	 */
 	int (*open)(struct bf_child *child, struct bf_err *err);
-	/* Behind the sandbox, loop running, HELLO checked; READY is sent when it returns 0. May be
-	 * NULL. */
+	/* Behind the sandbox, loop running, HELLO checked; READY is sent when it returns 0. With
+	 * BF_CHILD_READY_LATER the daemon runs, and says bf_child_ready() itself. May be NULL. */
 	int (*start)(struct bf_child *child, struct bf_err *err);
 	/*
 	 * Once, when the loop has ended: finish what can be finished now; what it sends is still
@@ -93,6 +93,7 @@ struct bf_child {
 	/* The runtime's own from here on. */
 	enum bf_child_phase phase;
 	bool begun; /* start() succeeded, so stop() is due */
+	bool ready; /* READY was sent */
 	int exit_code;
 	ev_timer heartbeat;
 	ev_signal on_term;
@@ -105,6 +106,11 @@ struct bf_child {
  * are SIGINT and SIGHUP.
  */
 int bf_child_main(int argc, char **argv, const struct bf_child_spec *spec);
+
+#define BF_CHILD_READY_LATER 1
+
+/* Sends READY, once. */
+void bf_child_ready(struct bf_child *child);
 
 /* Ends the loop; bf_child_main then calls stop() and returns code. The first call decides. */
 void bf_child_leave(struct bf_child *child, int code);

@@ -21,12 +21,21 @@ void bf_child_leave(struct bf_child *child, int code)
 	ev_break(child->loop, EVBREAK_ALL);
 }
 
+void bf_child_ready(struct bf_child *child)
+{
+	if (child->ready || child->phase != BF_CHILD_RUNNING)
+		return;
+	child->ready = true;
+	(void)bf_channel_send_msg(&child->channel, BF_MSG_READY, child->endpoint,
+				  BF_ENDPOINT(BF_ROLE_SUPERVISOR, 0), 0, 0, NULL);
+}
+
 void bf_child_begin(struct bf_child *child)
 {
-	uint16_t supervisor = BF_ENDPOINT(BF_ROLE_SUPERVISOR, 0);
 	struct bf_err err = {0};
+	int r = child->spec->start != NULL ? child->spec->start(child, &err) : 0;
 
-	if (child->spec->start != NULL && child->spec->start(child, &err) < 0) {
+	if (r < 0) {
 		bf_log(BF_LOG_ERROR, "start_failed", "why=%s", bf_log_quote(err.text));
 		bf_child_leave(child, BF_EXIT_FAILED);
 		return;
@@ -35,8 +44,8 @@ void bf_child_begin(struct bf_child *child)
 	if (child->phase == BF_CHILD_LEAVING)
 		return;
 	child->phase = BF_CHILD_RUNNING;
-	(void)bf_channel_send_msg(&child->channel, BF_MSG_READY, child->endpoint, supervisor, 0, 0,
-				  NULL);
+	if (r != BF_CHILD_READY_LATER)
+		bf_child_ready(child);
 }
 
 static void beat(struct bf_child *child)

@@ -2,22 +2,33 @@
  * Rate limits stand in governance.rate_limits or at their owner; afterwards all stand in the
  * former. Called by complete_governance.c once owners have their ids.
  */
+#include "common/schema/entity_parse.h"
 #include "common/schema/owners.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-static void derive_id(struct bf_whole *w, const struct bf_owner_ref *owner,
-		      struct bf_conf_rate_limit *rate)
+static void derive_id(struct bf_whole *w, enum bf_owner kind, struct bf_slice owner_id,
+		      struct bf_slice *ret_id)
 {
-	const char *text =
-	    bf_arena_printf(w->arena, "%s/%.*s/rate_limit", bf_owner_name(owner->kind),
-			    BF_SLICE_FMT(owner->own->id));
+	const char *text = bf_arena_printf(w->arena, "%s/%.*s/rate_limit", bf_owner_name(kind),
+					   BF_SLICE_FMT(owner_id));
 
 	if (text)
-		bf_id_derive(w, bf_slice_from(text), &rate->id);
+		bf_id_derive(w, bf_slice_from(text), ret_id);
 	else
 		bf_whole_is_full(w);
+}
+
+bool bf_rate_limit_is_own(enum bf_owner kind, struct bf_slice owner_id, struct bf_slice id,
+			  struct bf_arena *arena)
+{
+	struct bf_diags diags = {.arena = arena};
+	struct bf_whole w = {.arena = arena, .diags = &diags};
+	struct bf_slice derived = {NULL, 0};
+
+	derive_id(&w, kind, owner_id, &derived);
+	return id.len && bf_slice_eq(id, derived);
 }
 
 static void move(struct bf_whole *w, struct bf_owner_ref *owner)
@@ -33,7 +44,7 @@ static void move(struct bf_whole *w, struct bf_owner_ref *owner)
 	w->owners->rates[list->count++] =
 	    node && node->type == BF_NODE_LIST ? bf_node_child(node, 0) : node;
 	if (rate->id.len == 0)
-		derive_id(w, owner, rate);
+		derive_id(w, owner->kind, owner->own->id, &rate->id);
 	if (owner->own->rate_limit_id.len && !bf_slice_eq(owner->own->rate_limit_id, rate->id))
 		bf_diag(w->diags, BF_DIAG_ERROR, bf_pos_of(owner->node, "rate_limit"),
 			"%s.rate_limit: has rate_limit_id too: keep one of them",

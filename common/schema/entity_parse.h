@@ -10,6 +10,7 @@
 
 #include "common/base/arena.h"
 #include "common/codec/problem.h"
+#include "common/govern/plan.h"
 #include "common/schema/config.h"
 #include "common/schema/load.h"
 
@@ -54,3 +55,7 @@ void bf_entity_blame(struct bf_entity_body *body, const char *member, const char
 
 /* What is wrong, in the order of the body; in its arena. */
 struct bf_array bf_entity_parts(struct bf_entity_body *body); /* of struct bf_problem_part */
+
+/* Did a rate limit of the file stand at its owner? Then its id was made of the owner's. */
+bool bf_rate_limit_is_own(enum bf_owner kind, struct bf_slice owner_id, struct bf_slice id,
+			  struct bf_arena *arena);

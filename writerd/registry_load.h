@@ -1,0 +1,14 @@
+/* Loading and review of entities: parts of registry.h. */
+#pragma once
+
+#include "writerd/registry.h"
+
+/*
+ * A new table from the store and the file, reviewed; publishing begins with it. 0; else err says
+ * why it could not be, and the table of before (NULL: there is none) stays.
+ */
+int registry_load(struct registry *r, struct bf_err *err);
+
+/* Who names what does not exist is blocked, who does no longer is free; of two keys with one value
+ * one is blocked. Changes are noted for publishing. */
+void registry_review(struct registry *r);
