@@ -285,6 +285,9 @@ static void on_snapshot(struct bf_child *child, struct bf_frame *f, const void *
 	if (code < 0)
 		bf_log(BF_LOG_ERROR, "snapshot_refused", "generation=%llu reason=%s",
 		       (unsigned long long)m->generation, bf_log_quote(err.text));
+	/* A base is not answered: the overlay over it is. */
+	if (f->request == 0)
+		return;
 	(void)bf_channel_send_msg(&child->channel,
 				  code < 0 ? BF_MSG_SNAPSHOT_REFUSED : BF_MSG_SNAPSHOT_TAKEN,
 				  child->endpoint, f->source, f->request, BF_FRAME_REPLY, NULL);
