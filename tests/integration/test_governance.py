@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -218,6 +219,34 @@ def test_a_secret_stays_here(house):
 
 
 # ---- exactly as many
+
+
+def test_who_hangs_up_has_asked_and_failures_cost_nothing(house):
+    """A limit of requests is not void for streams that are left before their end."""
+    prices = [{"name": "all", "match_type": "wildcard", "pattern": "*",
+               "pricing_patch": {"input_cost_per_token": 0, "output_cost_per_token": 0, "cost_per_request": 0.5}}]
+    budgets = [{"id": "b", "max_limit": 100, "reset_duration": "1d"}]
+    gw, up = house(governance(limits(request_max_limit=2, request_reset_duration="1d"), budgets=budgets, prices=prices))
+    up.on("fails", lambda wire, request: wire.send(fo.plain(b'{"error":{"message":"no"}}', 500)))
+    assert ask(gw, model="openai/fails")[0] == 500
+    assert [limit(gw, quantity)["used"] for quantity in ("requests", "cost")] == [0, 0]
+
+    def slow(wire, request):
+        wire.send(fo.SSE_HEAD + fo.chunked(*fo.events(["one ", "two"], usage=False)))
+        time.sleep(2)
+        return False
+    up.on("slow", slow)
+    body = json.dumps({"model": "openai/slow", "messages": HI, "stream": True})
+    for turn in range(2):
+        with socket.create_connection(("127.0.0.1", gw.port)) as client:
+            client.sendall(f"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nx-bf-vk: {SECRET}\r\n"
+                           f"Content-Length: {len(body)}\r\n\r\n{body}".encode())
+            seen = b""
+            while b"one" not in seen:
+                seen += client.recv(65536)
+        wait_for("its row", lambda turn=turn: limit(gw, "requests")["used"] == turn + 1)
+    assert limit(gw, "cost")["used"] == 10**9
+    refused(ask(gw), "/v1", 429, "request_limited")
 
 
 def storm(gw, count, **more):

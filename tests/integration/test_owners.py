@@ -107,9 +107,14 @@ REFUSALS = [
     ("groq only", "openai/m", {}, 403, "provider_blocked", 'virtual key "groq only" may not use provider "openai"'),
     ("nobody", "openai/m", {}, 403, "provider_blocked", 'virtual key "nobody" may not use provider "openai"'),
     ("lists", "openai/m-2", {}, 403, "model_blocked", "blacklisted_models"),
+    ("lists", "openai/OpenAI/openai/M-2", {}, 403, "model_blocked", "blacklisted_models"),
+    ("lists", "openai/vendor/m-2", {}, 403, "model_blocked", "blacklisted_models"),
+    ("lists", "openai/vendor/m", {}, 403, "model_blocked", "allowed_models"),
+    ("lists", "openai/m-2 ", {}, 400, "invalid_request", "must not begin or end with a blank"),
     ("lists", "openai/m-3", {}, 403, "model_blocked", "allowed_models"),
     ("no key", "openai/m", {}, 403, "provider_key_blocked", "key_ids"),
     ("second key", "openai/m", {"x-bf-api-key": "k1"}, 403, "provider_key_blocked", 'virtual key "second key"'),
+    ("second key", "openai/m", {"x-bf-api-key": "nobody's"}, 403, "provider_key_blocked", 'virtual key "second key"'),
     ("free", "openai/unpriced", {}, 200, None, None),
     ("poor", "openai/unpriced", {}, 403, "model_unpriced", 'virtual key "poor"'),
     ("poor", "openai/m", {}, 402, "budget_exceeded", 'virtual key "poor": budget exceeded'),
@@ -124,7 +129,7 @@ REFUSALS = [
     ("one request", "openai/m", {}, 429, "request_limited", 'virtual key "one request": request limit exceeded: 1/1'),
     ("of rates", "openai/m", {}, 200, None, None),
     ("of rates", "openai/m", {}, 429, "request_limited", 'customer "rates": request limit exceeded: 1/1'),
-    ("free", "openai/m", {"x-tenant": ""}, 200, None, None),
+    ("free", "openai/m", {"x-tenant": ""}, 400, "missing_required_headers", "x-tenant"),
     ("free", "openai/m", {"x-tenant": None}, 400, "missing_required_headers", "x-tenant"),
 ]
 
@@ -155,7 +160,7 @@ def test_every_refusal(house, base):
         check_refused(base, answer, status, type_, text)
     served = sum(status == 200 for _, _, _, status, _, _ in REFUSALS)
     assert len(openai.stop()) == served and groq.stop() == []
-    for reason, count in {"provider_blocked": 2, "model_blocked": 2, "provider_key_blocked": 2, "virtual_key_blocked": 2,
+    for reason, count in {"provider_blocked": 2, "model_blocked": 5, "provider_key_blocked": 3, "virtual_key_blocked": 2,
                           "virtual_key_not_found": 2, "virtual_key_required": 1}.items():
         assert gw.metric_sum(f'bifrost_limit_refusals_total{{reason="{reason}"}}') == count, reason
 
@@ -283,7 +288,7 @@ def test_explanations(house):
     found = explain(gw, virtual_key_name="of rates", model="openai/m")[2]
     assert (found["http_status"], found["type"], found["message"]) == (429, "request_limited", refused["error"]["message"])
     for name, model, headers, status, type_, text in REFUSALS:
-        if headers or name in (None, "unknown", "gone", "one request", "of rates", "free"):
+        if headers or status == 400 or name in (None, "unknown", "gone", "one request", "of rates", "free"):
             continue
         found = explain(gw, virtual_key_name=name, model=model, max_tokens=10)[2]
         assert (found["http_status"], found["type"]) == (status, type_), (name, found)
