@@ -9,35 +9,6 @@ static struct bf_conf_team teams[] = {
     {.own = {.id = {"t-2", 3}, .name = {"red", 3}, .rate_limit_id = {"r", 1}}},
 };
 
-static uint32_t numbers;
-
-/* A row of vk-2, of 5 tokens; l: whose plan writes it. named: the tokens of vk-2 were admitted
- * there. */
-static void row_of_two(struct limits *l, bool named, const char *team)
-{
-	struct shm_usage_record r = crafted_record(++numbers);
-	struct store_item item = {.record = &r};
-	struct row_scratch scratch;
-	struct bf_err err = {0};
-	unsigned inserted;
-
-	memcpy(r.virtual_key_id, "vk-2", 4);
-	memcpy(r.team_id, team, strlen(team));
-	r.started_wall_ns = wall_ns;
-	r.tokens_charged = 5;
-	r.requests_charged = 1;
-	if (named) {
-		uint32_t m = meter_of(l, "vk-2", BF_QUANTITY_TOKENS);
-
-		metered_charge(&r, m, epoch_of(limit_of(l, "vk-2", BF_QUANTITY_TOKENS)));
-	}
-	row_scratch_init(&scratch);
-	if (store_write(store, &item, 1, &scratch, &l->fold, &inserted, &err) < 0)
-		fail_msg("%s", err.text);
-	assert_int_equal(inserted, 1);
-	row_scratch_done(&scratch);
-}
-
 static int64_t tokens_of_two(const struct limits *l)
 {
 	uint32_t m = meter_of(l, "vk-2", BF_QUANTITY_TOKENS);

@@ -1,0 +1,172 @@
+/* writerd is killed before or after any step in which a limit that is given back begins, and in
+ * which a row is given to it: the next one finds the same sums, and no row counts twice. */
+#include "tests/unit/writerd/limits_bed.h"
+
+#include <sys/wait.h>
+
+#include "writerd/store_sqlite_totals.h"
+
+#define KILLED 9
+
+static long steps_left = -1; /* -1: nobody dies */
+
+static void step(void)
+{
+	if (steps_left > 0 && --steps_left == 0)
+		_exit(KILLED);
+}
+
+/* The linker gives calls of NAME to __wrap_NAME (-Wl,--wrap). */
+#define KILLABLE(type, name, parameters, arguments) \
+	type __real_##name parameters;              \
+	type __wrap_##name parameters;              \
+	type __wrap_##name parameters               \
+	{                                           \
+		type r;                             \
+		step();                             \
+		r = __real_##name arguments;        \
+		step();                             \
+		return r;                           \
+	}
+
+#define KILLABLE_VOID(name, parameters, arguments) \
+	void __real_##name parameters;             \
+	void __wrap_##name parameters;             \
+	void __wrap_##name parameters              \
+	{                                          \
+		step();                            \
+		__real_##name arguments;           \
+		step();                            \
+	}
+
+KILLABLE(int, totals_watch, (struct totals * t, uint64_t identity), (t, identity))
+KILLABLE(int, totals_unwatch_others, (struct totals * t, const uint64_t *identities, size_t n),
+	 (t, identities, n))
+KILLABLE(int, totals_add,
+	 (struct totals * t, uint64_t identity, int64_t window, const struct store_total *more,
+	  const char *created_at, struct store_total *ret_now),
+	 (t, identity, window, more, created_at, ret_now))
+KILLABLE(int, shm_meter_place,
+	 (struct shm_segment * seg, uint64_t identity, uint32_t *ret_m, bool *ret_new),
+	 (seg, identity, ret_m, ret_new))
+KILLABLE_VOID(shm_meter_load, (struct shm_segment * seg, uint32_t m, uint32_t epoch, int64_t value),
+	      (seg, m, epoch, value))
+KILLABLE_VOID(shm_meter_open,
+	      (struct shm_segment * seg, uint32_t m, uint64_t identity, uint32_t quantity),
+	      (seg, m, identity, quantity))
+KILLABLE_VOID(shm_meter_set_settled,
+	      (struct shm_segment * seg, uint32_t m, uint32_t epoch, int64_t sum),
+	      (seg, m, epoch, sum))
+KILLABLE_VOID(shm_meter_set_missed,
+	      (struct shm_segment * seg, uint32_t m, uint32_t epoch, int64_t sum),
+	      (seg, m, epoch, sum))
+
+/* One charged by its own meter; one of a time without the limit. A meter's own value: nobody
+ * reserves in this test. */
+static void before(bool lives)
+{
+	struct bf_config both = config_of(2), one = config_of(1);
+	struct limits l;
+
+	rows_of_two = 0;
+	start(&l, &both, store);
+	row_of_two(&l, true, "");
+	limits_done(&l);
+	start(&l, &one, store);
+	row_of_two(&l, false, "");
+	pass(INT64_C(400) * 1000000000);
+	if (!lives) {
+		limits_second(&l);
+		pass(INT64_C(10) * 1000000000);
+		limits_second(&l);
+	}
+	limits_done(&l);
+}
+
+/* The limit is given back, and a request ends that was admitted without it. */
+static void give_back(struct limits *l)
+{
+	static struct bf_config both; /* outlives l */
+
+	both = config_of(2);
+	start(l, &both, store);
+	rows_of_two = 2;
+	row_of_two(l, false, "");
+}
+
+/* Whether it died before it was done. */
+static bool killed_after(long steps)
+{
+	struct limits l;
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		store = crafted_store(&c);
+		steps_left = steps;
+		give_back(&l);
+		_exit(0);
+	}
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_in_set((unsigned)WEXITSTATUS(status), ((const unsigned long[]){0, KILLED}), 2);
+	return WEXITSTATUS(status) == KILLED;
+}
+
+static void check(const struct limits *l, bool lives, long steps)
+{
+	uint32_t m = meter_of(l, "vk-2", BF_QUANTITY_TOKENS);
+	struct shm_meter_info info = info_of(m);
+
+	if (info.settled != 15 || counted(m) != (lives ? 10 : 15))
+		fail_msg("killed at step %ld: %lld settled, %lld counted, %lld of it missed", steps,
+			 (long long)info.settled, (long long)counted(m), (long long)info.missed);
+	assert_int_equal(
+	    crafted_number(&c, "SELECT count(*) FROM logs WHERE virtual_key_id = 'vk-2'"), 3);
+}
+
+static void killed_at_every_step(bool lives)
+{
+	bool killed = true;
+	long steps = 0;
+	struct limits l;
+
+	while (killed) {
+		void *nothing = NULL;
+
+		steps++;
+		before(lives);
+		store->ops->close(store); /* none is open across a fork */
+		killed = killed_after(steps);
+		store = crafted_store(&c);
+		give_back(&l);
+		check(&l, lives, steps);
+		limits_done(&l);
+		(void)teardown(&nothing);
+		(void)setup(&nothing);
+	}
+	assert_true(steps > 20);
+}
+
+static void while_its_meter_lives(void **state)
+{
+	(void)state;
+	killed_at_every_step(true);
+}
+
+static void after_its_place_was_given_back(void **state)
+{
+	(void)state;
+	killed_at_every_step(false);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    LIMITS_TEST(while_its_meter_lives),
+	    LIMITS_TEST(after_its_place_was_given_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
