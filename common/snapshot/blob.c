@@ -154,18 +154,30 @@ static struct bf_slice take(const char **at, size_t len)
 	return text;
 }
 
-bool snap_read(const struct bf_snapshot_blob *blob, uint64_t place, struct bf_entity *ret_entity)
+/* NULL: no record that lies between the others can begin there. */
+static const struct snap_record *record_at(const struct bf_snapshot_blob *blob, uint64_t place)
 {
 	const uint64_t offset = place << 3, end = blob->head.records_end;
-	const struct snap_record *r = (const void *)(blob->bytes + offset);
-	const char *at = (const char *)(r + 1);
-	struct bf_slice secret;
+	const struct snap_record *r;
 
-	if (offset < sizeof(struct snap_header) || offset > end || end - offset < sizeof(*r) ||
-	    r->bytes > end - offset ||
-	    r->bytes < sizeof(*r) + (uint64_t)r->body_len + r->id_len + r->name_len + r->scope_len +
-			   r->secret_len)
+	if (offset < sizeof(struct snap_header) || offset > end || end - offset < sizeof(*r))
+		return NULL;
+	r = (const void *)(blob->bytes + offset);
+	if (r->bytes > end - offset || r->bytes < sizeof(*r) + (uint64_t)r->body_len + r->id_len +
+						      r->name_len + r->scope_len + r->secret_len)
+		return NULL;
+	return r;
+}
+
+bool snap_read(const struct bf_snapshot_blob *blob, uint64_t place, struct bf_entity *ret_entity)
+{
+	const struct snap_record *r = record_at(blob, place);
+	struct bf_slice secret;
+	const char *at;
+
+	if (!r)
 		return false;
+	at = (const char *)(r + 1);
 	*ret_entity = (struct bf_entity){.type = r->type,
 					 .flags = r->flags,
 					 .version = r->version,
