@@ -94,8 +94,8 @@ static void miss(const struct missing *w, const struct bf_limit *limit)
 	int64_t amount = shm_usage_charge(w->record, (uint32_t)limit->quantity);
 	int64_t at_ms = BF_MAX(w->record->started_wall_ns, 0) / 1000000;
 
-	/* What has no place yet begins with this row, once it is written. */
-	if (amount == 0 || !l->begun[i] || !is_about(&limit->rows, w->row) || names(w->record, m))
+	/* Most rows name all; what has no place yet begins with this one, once it is written. */
+	if (amount == 0 || !l->begun[i] || names(w->record, m) || !is_about(&limit->rows, w->row))
 		return;
 	/* No row is of a window that is still to come: clocks may disagree. */
 	at_ms = BF_MIN(at_ms, limits_now_ms(l, limit));
@@ -131,7 +131,7 @@ void limits_missed(void *limits, const struct shm_usage_record *r, const struct 
 	const struct bf_plan_key *key = NULL;
 	uint32_t number;
 
-	if (r->started_wall_ns >= l->missed_until_ns)
+	if (l->plan.limit_count == 0 || r->started_wall_ns >= l->missed_until_ns)
 		return;
 	number =
 	    owners_number(&l->owners, BF_OWNER_VIRTUAL_KEY, bf_slice_from(row->virtual_key_id));
