@@ -3,7 +3,9 @@
  * puts the parts together; it must never hold a rule of its own.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -12,11 +14,14 @@
 #include "common/net/tls_server.h"
 #include "common/proc/contract.h"
 #include "proxyd/api/api.h"
+#include "proxyd/api/openapi.h"
 #include "proxyd/control.h"
 #include "proxyd/gate/govern.h"
 #include "shm/health.h"
 #include "shm/metrics.h"
 #include "shm/slot.h"
+
+#define DESCRIBE_MAX (16u << 20)
 
 static void proxyd_beat(struct bf_child *child)
 {
@@ -141,7 +146,25 @@ static const struct bf_child_spec proxyd_spec = {
     .status = control_status,
 };
 
+/* --dump-openapi, --describe-api: what the management API is, on standard output. */
+static int describe(const char *what)
+{
+	struct bf_buf out;
+	int r;
+
+	bf_buf_init(&out, DESCRIBE_MAX);
+	r = strcmp(what, "--dump-openapi") == 0 ? openapi_write(&out, bf_version())
+						: openapi_describe(&out);
+	if (r == 0 && fwrite(bf_buf_slice(&out).ptr, bf_buf_len(&out), 1, stdout) != 1)
+		r = -EIO;
+	bf_buf_done(&out);
+	return r == 0 && fflush(stdout) == 0 ? BF_EXIT_OK : BF_EXIT_FAILED;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc == 2 &&
+	    (strcmp(argv[1], "--dump-openapi") == 0 || strcmp(argv[1], "--describe-api") == 0))
+		return describe(argv[1]);
 	return bf_child_main(argc, argv, &proxyd_spec);
 }

@@ -37,21 +37,22 @@ static int fill_standard_fds(void)
 	return fd < 0 ? -errno : 0;
 }
 
-/* The throw-away parser does it and prints; its exit code is ours. */
-static int hand_over(const char *mode, const char *file, char *const *environment)
+/* Another program does it and prints; its exit code is ours. */
+static int hand_over(bool to_worker, const char *mode, const char *file, char *const *environment)
 {
-	static const char name[] = "bifrost-config";
+	const char *name = to_worker ? "bifrost-proxyd" : "bifrost-config";
 	struct binaries binaries;
 	struct bf_err err = {0};
-	char argv0[sizeof(name)], arg1[32], arg2[4096];
+	char argv0[32], arg1[32], arg2[4096];
 	char *argv[] = {argv0, arg1, file ? arg2 : NULL, NULL};
 
 	if (binaries_open(&binaries, &err) < 0)
 		return fail(BF_EXIT_FAILED, &err);
-	memcpy(argv0, name, sizeof(name));
+	(void)snprintf(argv0, sizeof(argv0), "%s", name);
 	(void)snprintf(arg1, sizeof(arg1), "%s", mode);
 	(void)snprintf(arg2, sizeof(arg2), "%s", file ? file : "");
-	(void)fexecve(binaries.config_helper, argv, environment);
+	(void)fexecve(to_worker ? binaries.fds[BF_ROLE_PROXYD] : binaries.config_helper, argv,
+		      environment);
 	(void)bf_err_sys(&err, -errno, "%s/%s: cannot be executed", binaries.folder, name);
 	binaries_close(&binaries);
 	return fail(BF_EXIT_FAILED, &err);
@@ -95,9 +96,11 @@ int main(int argc, char **argv, char **environment)
 		return fail(BF_EXIT_USAGE, &err);
 	switch (options.mode) {
 	case OPTIONS_CHECK:
-		return hand_over("--check", options.file, environment);
+		return hand_over(false, "--check", options.file, environment);
 	case OPTIONS_DUMP_SCHEMA:
-		return hand_over("--dump-schema", NULL, environment);
+		return hand_over(false, "--dump-schema", NULL, environment);
+	case OPTIONS_DUMP_OPENAPI:
+		return hand_over(true, "--dump-openapi", NULL, environment);
 	case OPTIONS_VERSION:
 		(void)printf("bifrost %s (build %s)\n", bf_version(), bf_build_id());
 		return BF_EXIT_OK;

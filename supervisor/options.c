@@ -7,6 +7,7 @@ const char options_help[] =
     "usage: bifrost [-c FILE] [--user NAME]   run in the foreground\n"
     "       bifrost --check [-c FILE]         check the configuration, print every error\n"
     "       bifrost --dump-schema             print the JSON schema of the configuration\n"
+    "       bifrost --dump-openapi            print the management API as an OpenAPI document\n"
     "       bifrost --version | --help\n"
     "\n"
     "  -c, --config FILE   YAML or JSON (default " OPTIONS_DEFAULT_FILE ")\n"
@@ -48,9 +49,13 @@ static int parse_flag(struct options *o, const char *arg, struct bf_err *err)
 		const char *name;
 		enum options_mode mode;
 	} flags[] = {
-	    {"--check", OPTIONS_CHECK},     {"--dump-schema", OPTIONS_DUMP_SCHEMA},
-	    {"--version", OPTIONS_VERSION}, {"-V", OPTIONS_VERSION},
-	    {"--help", OPTIONS_HELP},       {"-h", OPTIONS_HELP},
+	    {"--check", OPTIONS_CHECK},
+	    {"--dump-schema", OPTIONS_DUMP_SCHEMA},
+	    {"--dump-openapi", OPTIONS_DUMP_OPENAPI},
+	    {"--version", OPTIONS_VERSION},
+	    {"-V", OPTIONS_VERSION},
+	    {"--help", OPTIONS_HELP},
+	    {"-h", OPTIONS_HELP},
 	};
 
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {

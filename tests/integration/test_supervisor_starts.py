@@ -137,6 +137,7 @@ def test_check_and_schema(gateway):
     assert wrong.returncode == 78 and ":1:" in wrong.stderr
     schema = json.loads(run("--dump-schema").stdout)
     assert "supervisor" in schema["properties"]
+    assert "/api/governance/virtual-keys" in json.loads(run("--dump-openapi").stdout)["paths"]
     assert run("--version").stdout.startswith("bifrost ")
     assert "--user" in run("--help").stdout
     # None of them touches the folders.

@@ -54,6 +54,8 @@ static void test_values(void **state)
 	assert_int_equal(o.mode, OPTIONS_CHECK);
 	assert_int_equal(parse(ARGS("--dump-schema"), &o, NULL), 0);
 	assert_int_equal(o.mode, OPTIONS_DUMP_SCHEMA);
+	assert_int_equal(parse(ARGS("--dump-openapi"), &o, NULL), 0);
+	assert_int_equal(o.mode, OPTIONS_DUMP_OPENAPI);
 	assert_int_equal(parse(ARGS("--version"), &o, NULL), 0);
 	assert_int_equal(o.mode, OPTIONS_VERSION);
 	assert_int_equal(parse(ARGS("-h"), &o, NULL), 0);
@@ -83,8 +85,9 @@ static void test_wrong_lines(void **state)
 
 static void test_help_names_every_option(void **state)
 {
-	static const char *const names[] = {
-	    "-c", "--config", "--user", "--check", "--dump-schema", "--version", "--help"};
+	static const char *const names[] = {"-c",        "--config",      "--user",
+					    "--check",   "--dump-schema", "--dump-openapi",
+					    "--version", "--help"};
 
 	(void)state;
 	for (size_t i = 0; i < BF_ARRAY_LEN(names); i++)
