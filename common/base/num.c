@@ -320,7 +320,7 @@ static char *hex_bytes(const uint8_t *bytes, size_t len, char *out)
 	return out;
 }
 
-/* Two digits at a time: an answer's head has up to seven numbers. */
+/* Four or two digits at a time: an answer's head has up to seven numbers. */
 char *bf_format_u64_before(char *end, uint64_t value)
 {
 	static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930"
@@ -328,6 +328,11 @@ char *bf_format_u64_before(char *end, uint64_t value)
 				    "62636465666768697071727374757677787980818283848586878889909192"
 				    "93949596979899";
 
+	for (; value >= 10000; value /= 10000) {
+		unsigned four = (unsigned)(value % 10000);
+		end = memcpy(end - 2, pairs + four % 100 * 2, 2);
+		end = memcpy(end - 2, pairs + four / 100 * 2, 2);
+	}
 	for (; value >= 100; value /= 100)
 		end = memcpy(end - 2, pairs + value % 100 * 2, 2);
 	if (value >= 10)

@@ -244,7 +244,8 @@ static void test_formats_read_back(void **state)
 
 static void test_decimal(void **state)
 {
-	static const uint64_t edges[] = {0, 9, 10, 99, 100, 101, 999, 1000, UINT32_MAX, UINT64_MAX};
+	static const uint64_t edges[] = {
+	    99999999, 100000000, UINT32_MAX, 10000100001, UINT64_C(1000000000001), UINT64_MAX};
 	char text[64], expected[32];
 	char *end = text + 40;
 
