@@ -82,6 +82,8 @@ static void on_snapshot(struct bf_child *child, struct bf_frame *f, const void *
 	if (r < 0)
 		bf_log(BF_LOG_ERROR, "snapshot_refused", "generation=%" PRIu64 " reason=%s",
 		       m->generation, bf_log_quote(err.text));
+	if (f->request == 0)
+		return;
 	(void)bf_channel_send_msg(&child->channel,
 				  r < 0 ? BF_MSG_SNAPSHOT_REFUSED : BF_MSG_SNAPSHOT_TAKEN,
 				  child->endpoint, f->source, f->request, BF_FRAME_REPLY, NULL);
