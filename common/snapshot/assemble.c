@@ -21,14 +21,35 @@ struct maker {
 	struct bf_err *err;
 };
 
-/* Room that rate limits and parts never exceed, for so many owners. */
-static int make_room(struct maker *m, uint32_t owners)
+_Static_assert(offsetof(struct bf_conf_virtual_key, own) == 0 &&
+		   offsetof(struct bf_conf_provider_config, own) == 0 &&
+		   offsetof(struct bf_conf_model_config, own) == 0 &&
+		   offsetof(struct bf_conf_provider_limits, own) == 0,
+	       "an owner comes first");
+
+/* How many of a list of owners have a rate limit: workers keep what is assembled, so there is room
+ * for no more. */
+static uint32_t count_rates(const struct bf_array *list, size_t size)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < list->count; i++) {
+		const char *item = (const char *)list->items + i * size;
+		const struct bf_conf_owner *own = (const void *)item;
+
+		count += own->rate_limit.count || own->rate_limit_id.len;
+	}
+	return count;
+}
+
+/* For so many rate limits; with them a key, a team and a customer may be parts. */
+static int make_room(struct maker *m, uint32_t rates)
 {
 	m->g->rate_limits.items =
-	    bf_arena_alloc(m->arena, owners * sizeof(struct bf_conf_rate_limit));
+	    bf_arena_alloc(m->arena, rates * sizeof(struct bf_conf_rate_limit));
 	if (m->parts)
 		m->parts->items =
-		    bf_arena_alloc(m->arena, (owners + 3) * sizeof(struct bf_snapshot_part));
+		    bf_arena_alloc(m->arena, (rates + 3) * sizeof(struct bf_snapshot_part));
 	return m->g->rate_limits.items && (!m->parts || m->parts->items) ? 0 : -ENOMEM;
 }
 
@@ -192,8 +213,11 @@ static int make_key(struct maker *m, const struct bf_entity *entity)
 	if (r < 0)
 		return r;
 	models = list_models(m, key->own.id);
-	/* With a team and a customer; parts are told even when something is missing. */
-	r = make_room(m, 3 + key->provider_configs.count + m->g->model_configs.count);
+	/* One of a team and one of a customer; parts are told even when something is missing. */
+	r = make_room(
+	    m, 2 + count_rates(&m->g->virtual_keys, sizeof(*key)) +
+		   count_rates(&key->provider_configs, sizeof(struct bf_conf_provider_config)) +
+		   count_rates(&m->g->model_configs, sizeof(struct bf_conf_model_config)));
 	if (r < 0)
 		return r;
 	add_part(m, BF_ENTITY_VIRTUAL_KEY, key->own.id, entity);
@@ -244,10 +268,6 @@ static int settle_list(struct maker *m, struct bf_array *list, size_t size)
 	list->count = kept;
 	return 0;
 }
-_Static_assert(offsetof(struct bf_conf_model_config, own) == 0 &&
-		   offsetof(struct bf_conf_provider_limits, own) == 0,
-	       "an owner comes first");
-
 static int list_all(struct maker *m, uint32_t type, struct bf_array *list)
 {
 	size_t size = bf_entity_def(type)->table->size;
@@ -280,7 +300,9 @@ static int make_common(struct maker *m)
 	if (r == 0)
 		r = list_all(m, BF_ENTITY_PRICING_OVERRIDE, &g->pricing_overrides);
 	if (r == 0)
-		r = make_room(m, g->providers.count + g->model_configs.count);
+		r = make_room(
+		    m, count_rates(&g->providers, sizeof(struct bf_conf_provider_limits)) +
+			   count_rates(&g->model_configs, sizeof(struct bf_conf_model_config)));
 	if (r == 0)
 		r = settle_list(m, &g->providers, sizeof(struct bf_conf_provider_limits));
 	if (r == 0)

@@ -227,11 +227,10 @@ static struct bf_snapshot mapped(int fd)
 	return (struct bf_snapshot){.base = blob};
 }
 
-static uint32_t limits_of(const struct bf_plan *whole, const struct bf_plan_key *key)
+static uint32_t limits_of(const struct bf_plan_key *key)
 {
 	uint32_t count = key->own.limit_count;
 
-	(void)whole;
 	count += key->team ? key->team->limit_count : 0;
 	count += key->customer ? key->customer->limit_count : 0;
 	for (uint32_t i = 0; i < key->conf->provider_configs.count; i++)
@@ -260,7 +259,7 @@ static void key_as_in_whole(const struct bf_snapshot *s, const struct bf_plan *w
 		fail_msg("%s", err.text);
 	assert_true(bf_snapshot_parts_hold(s, &parts));
 	assert_int_equal(plan.key_count, 1);
-	assert_int_equal(plan.limit_count, limits_of(whole, of_whole));
+	assert_int_equal(plan.limit_count, limits_of(of_whole));
 	expect_same(&of_whole->always, &plan.keys[0].always);
 	expect_paths(whole, of_whole, everybody, &plan.keys[0]);
 	assert_int_equal(plan.keys[0].conf->allow_all_providers,

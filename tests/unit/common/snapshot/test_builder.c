@@ -1,14 +1,18 @@
 /* What is refused, what may be given at most, and what does not become a snapshot. */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
 #include "common/base/macros.h"
+#include "common/snapshot/builder_priv.h"
 #include "tests/support/snapshot_of.h"
 
 #define TEXT(s) BF_SLICE_INIT(s)
@@ -139,6 +143,42 @@ static void finished_is_finished(void **state)
 	(void)close(fd);
 }
 
+static void more_than_there_is_room_for(void **state)
+{
+	struct bf_entity e = {.type = BF_ENTITY_TEAM, .id = TEXT("t"), .body = TEXT("body")};
+	struct bf_snapshot_builder *b = snapshot_of_begin(false, 1);
+	struct bf_err err = {.code = 0};
+
+	(void)state;
+	b->written = BF_SNAPSHOT_MAX_BYTES / 2 + 8;
+	assert_int_equal(bf_snapshot_builder_add(b, &e, &err), BF_E_LIMIT);
+	assert_int_equal(err.code, BF_E_LIMIT);
+	bf_snapshot_builder_close(b);
+}
+
+/* Half a blob is never sealed. */
+static void writes_that_fail(void **state)
+{
+	static const char body[BF_ENTITY_BODY_MAX];
+	struct bf_entity e = {
+	    .type = BF_ENTITY_TEAM, .id = TEXT("t"), .body = {body, sizeof(body)}};
+	struct rlimit before, small = {.rlim_cur = 100000};
+	struct bf_snapshot_builder *b = snapshot_of_begin(false, 1);
+	struct bf_err err = {.code = 0};
+
+	(void)state;
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small.rlim_max = before.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	assert_int_equal(bf_snapshot_builder_add(b, &e, &err), -EFBIG);
+	assert_int_equal(err.code, -EFBIG);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(bf_snapshot_builder_add(b, &e, &err), BF_E_STATE);
+	assert_int_equal(bf_snapshot_builder_finish(b, &err), BF_E_STATE);
+	bf_snapshot_builder_close(b);
+}
+
 /* More than a block, and more than a few buckets: each is found. */
 static void many(void **state)
 {
@@ -180,6 +220,8 @@ int main(void)
 	    cmocka_unit_test(the_most_of_everything),
 	    cmocka_unit_test(an_id_twice),
 	    cmocka_unit_test(finished_is_finished),
+	    cmocka_unit_test(more_than_there_is_room_for),
+	    cmocka_unit_test(writes_that_fail),
 	    cmocka_unit_test(many),
 	};
 
