@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-FIGURE = re.compile(r"(\d+(?:\.\d+)?)(?=\s+(?:ns|us|ms|MB/s|rows/s|M/s|%)(?:\s|,|$))")
+FIGURE = re.compile(r"(\d+(?:\.\d+)?)(?=\s+(?:ns|us|ms|MB/s|MB|rows/s|M/s|%)(?:\s|,|$))")
 
 
 def one_round(programs):
