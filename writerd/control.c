@@ -43,6 +43,14 @@ static void on_limits_get(struct bf_child *child, struct bf_frame *f, const void
 		(void)bf_channel_reply(&child->channel, f, BF_MSG_LIMITS, &page, false);
 }
 
+static void on_entity_change(struct bf_child *child, struct bf_frame *f, const void *message)
+{
+	struct writerd *w = child->daemon;
+
+	(void)message;
+	changes_take(&w->changes, f);
+}
+
 static void on_snapshot_taken(struct bf_child *child, struct bf_frame *f, const void *message)
 {
 	struct writerd *w = child->daemon;
@@ -63,6 +71,7 @@ const struct bf_child_handler control_handlers[] = {
     {BF_MSG_PROC_DEAD, on_proc_dead},
     {BF_MSG_CONFIG_APPLIED, on_config_applied},
     {BF_MSG_LIMITS_GET, on_limits_get},
+    {BF_MSG_ENTITY_CHANGE, on_entity_change},
     {BF_MSG_SNAPSHOT_TAKEN, on_snapshot_taken},
     {BF_MSG_SNAPSHOT_REFUSED, on_snapshot_refused},
     {0, NULL},

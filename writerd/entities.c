@@ -360,13 +360,13 @@ struct entity *entities_next(const struct entities *t, uint32_t type, const stru
 	return next == end ? NULL : of_link(next);
 }
 
-bool entities_has_key(const struct entities *t, uint64_t key)
+struct entity *entities_with_key(const struct entities *t, uint64_t key)
 {
-	const struct entity *x = t->places[BY_ID][key & (t->place_count - 1)];
+	struct entity *x = t->places[BY_ID][key & (t->place_count - 1)];
 
 	while (x && !(entity_is_live(x) && hash_of(x->e.type, x->e.id) == key))
 		x = x->next_id;
-	return x != NULL;
+	return x;
 }
 
 struct entity *entities_other_with_secret(const struct entities *t, const struct entity *x)

@@ -20,6 +20,8 @@ struct entity {
 	uint64_t hlc;       /* of its last change: milliseconds since 1970 << 16, and a counter */
 	/* Of the entry of the configuration file that it was last made of; all zero: of none. */
 	uint8_t file_hash[32];
+	uint8_t limits;        /* of it that one request may meet at most */
+	uint8_t places;        /* of a model config: what it is about: change_bound.c */
 	uint32_t change_at[2]; /* publish.c: 1 + its place among what changed; 0: none */
 
 	/* The table's own: */
@@ -74,8 +76,8 @@ void entities_walk_end(struct entities *t);
 /* NULL: that was the last. */
 struct entity *entities_walk_next(struct entities *t);
 
-/* Is there one that lives and has this entity_key()? */
-bool entities_has_key(const struct entities *t, uint64_t key);
+/* The one that lives and has this entity_key(). */
+struct entity *entities_with_key(const struct entities *t, uint64_t key);
 /* Another one that lives, of the same type and with the same secret; NULL: none. */
 struct entity *entities_other_with_secret(const struct entities *t, const struct entity *x);
 

@@ -12,6 +12,7 @@
 #include "common/crypt/seal.h"
 #include "common/schema/config_auth.h"
 #include "common/schema/config_governance.h"
+#include "writerd/change_bound.h"
 #include "writerd/entity_refs.h"
 
 #define HINT_LEN       4
@@ -39,7 +40,10 @@ static struct entity *made(const struct bf_entity *e, const void *object)
 
 	if (object)
 		entity_refs(e->type, object, note, &n);
-	return entity_new(e, n.keys, n.count);
+	struct entity *x = entity_new(e, n.keys, n.count);
+	if (x && object)
+		entity_count_limits(x, object);
+	return x;
 }
 
 /* ---- secrets */

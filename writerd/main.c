@@ -100,9 +100,19 @@ static void ready(struct bf_child *child)
 
 static void on_published(void *owner, int code, const char *why)
 {
-	(void)why;
+	struct bf_child *child = owner;
+	struct writerd *w = child->daemon;
+
 	if (code == 0)
-		ready(owner);
+		ready(child);
+	changes_published(&w->changes, code, why);
+}
+
+static void on_cancelled(struct bf_child *child, uint16_t asker, uint32_t request)
+{
+	struct writerd *w = child->daemon;
+
+	changes_cancel(&w->changes, asker, request);
 }
 
 static void on_second(struct bf_child *child)
@@ -226,6 +236,7 @@ static int start_registry(struct bf_child *child, struct bf_err *err)
 			       .proc_slot = child->proc_slot,
 			       .on_published = on_published,
 			       .owner = child};
+	changes_init(&w->changes, child, r);
 	code = registry_start(r, child->loop, &child->channel, child->endpoint, err);
 	w->governed = child->config;
 	bf_arena_init(&w->governed_room, GOVERNED_BYTES);
@@ -298,6 +309,7 @@ static void writerd_stop(struct bf_child *child)
 		bf_log(BF_LOG_WARN, "rows_left", "rows=%llu effect=%s", (unsigned long long)left,
 		       bf_log_quote("they stay in the segment for the next writerd"));
 	limits_done(&w->limits);
+	changes_done(&w->changes);
 	registry_done(&w->registry);
 	bf_arena_done(&w->governed_room);
 	w->store->ops->close(w->store);
@@ -322,6 +334,7 @@ int main(int argc, char **argv)
 	    .open = writerd_open,
 	    .start = writerd_start,
 	    .stop = writerd_stop,
+	    .cancelled = on_cancelled,
 	    .status = control_status,
 	};
 

@@ -8,6 +8,7 @@
 #include "common/base/rand.h"
 #include "common/proc/child.h"
 #include "shm/segment.h"
+#include "writerd/changes.h"
 #include "writerd/limits.h"
 #include "writerd/registry.h"
 #include "writerd/turn.h"
@@ -23,6 +24,7 @@ struct writerd {
 	char node_id[BF_UUID_TEXT_LEN + 1]; /* "": the node has none */
 	struct limits limits;
 	struct registry registry;
+	struct changes changes;
 	struct bf_config governed;     /* our slice, with the entities in the place of the file's */
 	struct bf_arena governed_room; /* of these */
 	int64_t ready_limit_ms;        /* monotonic: READY at the latest; 0: it was sent */

@@ -2,6 +2,7 @@
  * Owners of limits: all of them in one row, their ids and names. Called by complete_governance.c,
  * also when the file has errors. Must never show the value of a key.
  */
+#include "common/schema/entity_parse.h"
 #include "common/schema/owners.h"
 
 #include <inttypes.h>
@@ -214,6 +215,14 @@ static void name_model(struct bf_whole *w, struct bf_conf_model_config *m)
 				       BF_SLICE_FMT(m->provider), BF_SLICE_FMT(m->model_name)));
 }
 
+static void derive_config(struct bf_whole *w, struct bf_slice key, struct bf_slice provider,
+			  struct bf_conf_owner *own)
+{
+	derive(w, own,
+	       bf_arena_printf(w->arena, "provider_config/%.*s/%.*s", BF_SLICE_FMT(key),
+			       BF_SLICE_FMT(provider)));
+}
+
 static void name_config(struct bf_whole *w, const struct bf_owner_ref *owner)
 {
 	struct bf_conf_provider_config *c = (struct bf_conf_provider_config *)owner->own;
@@ -221,9 +230,18 @@ static void name_config(struct bf_whole *w, const struct bf_owner_ref *owner)
 
 	c->own.name = c->provider;
 	if (c->own.id.len == 0 && key.len && c->provider.len)
-		derive(w, &c->own,
-		       bf_arena_printf(w->arena, "provider_config/%.*s/%.*s", BF_SLICE_FMT(key),
-				       BF_SLICE_FMT(c->provider)));
+		derive_config(w, key, c->provider, &c->own);
+}
+
+bool bf_provider_config_is_own(struct bf_slice key_id, struct bf_slice provider, struct bf_slice id,
+			       struct bf_arena *arena)
+{
+	struct bf_diags diags = {.arena = arena};
+	struct bf_whole w = {.arena = arena, .diags = &diags};
+	struct bf_conf_owner own = {.id = {NULL, 0}};
+
+	derive_config(&w, key_id, provider, &own);
+	return id.len && bf_slice_eq(id, own.id);
 }
 
 static void name_owner(struct bf_whole *w, const struct bf_owner_ref *owner)

@@ -16,6 +16,8 @@ static const char *const shown[] = {
     "version",     "created_at", "updated_at",    "value_hint",      "from_file",
     "quarantined", USAGE(""),    USAGE("token_"), USAGE("request_"), USAGE("concurrent_")};
 #undef USAGE
+/* Of a rate limit, behind "token_" and the like. */
+static const char *const shown_ends[] = {"_current_usage", "_held", "_window_start", "_window_end"};
 /* {} of these is none. */
 static const char *const single[] = {"rate_limit", "budget"};
 
@@ -25,6 +27,18 @@ static bool is_one_of(struct bf_slice name, const char *const *names, size_t cou
 		if (bf_slice_is(name, names[i]))
 			return true;
 	return false;
+}
+
+static bool is_shown(struct bf_slice name)
+{
+	for (size_t i = 0; i < BF_ARRAY_LEN(shown_ends); i++) {
+		struct bf_slice end = bf_slice_from(shown_ends[i]);
+
+		if (name.len > end.len &&
+		    memcmp(name.ptr + name.len - end.len, end.ptr, end.len) == 0)
+			return true;
+	}
+	return is_one_of(name, shown, BF_ARRAY_LEN(shown));
 }
 
 /* ---- the tree */
@@ -43,7 +57,7 @@ static void unlink_shown(struct bf_node *map)
 	struct bf_node **at = &map->first;
 
 	while (*at) {
-		if (is_one_of((*at)->key, shown, BF_ARRAY_LEN(shown))) {
+		if (is_shown((*at)->key)) {
 			*at = (*at)->next;
 			map->count--;
 		} else {

@@ -56,6 +56,10 @@ void bf_entity_blame(struct bf_entity_body *body, const char *member, const char
 /* What is wrong, in the order of the body; in its arena. */
 struct bf_array bf_entity_parts(struct bf_entity_body *body); /* of struct bf_problem_part */
 
+/* The same of a provider config: was its id made of its key's and its provider's name? */
+bool bf_provider_config_is_own(struct bf_slice key_id, struct bf_slice provider, struct bf_slice id,
+			       struct bf_arena *arena);
+
 /* Did a rate limit of the file stand at its owner? Then its id was made of the owner's. */
 bool bf_rate_limit_is_own(enum bf_owner kind, struct bf_slice owner_id, struct bf_slice id,
 			  struct bf_arena *arena);
