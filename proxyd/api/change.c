@@ -49,6 +49,7 @@ static bool check_body(struct exchange *x, const struct request_body *body,
 static bool read_body(struct exchange *x, const struct api_values *values,
 		      struct bf_msg_entity_change *change)
 {
+	struct worker *w = x->worker;
 	struct exchange_edit version;
 	struct request_body body;
 	bool good;
@@ -59,7 +60,7 @@ static bool read_body(struct exchange *x, const struct api_values *values,
 	       check_body(x, &body, &version);
 	if (good && has_body(api_operation_of(x)))
 		change->body = cut(x, &version);
-	request_done(x);
+	request_done(w);
 	return good;
 }
 

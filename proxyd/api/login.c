@@ -48,7 +48,7 @@ static bool read_login(struct exchange *x, struct bf_slice *ret_name, struct bf_
 		return false;
 	good = request_text(x, &body, "username", ret_name) == 0 &&
 	       request_text(x, &body, "password", ret_word) == 0;
-	request_done(x);
+	request_done(x->worker);
 	if (!good)
 		api_refuse(x, 400, "invalid_request", nobody,
 			   "send {\"username\": \"..\", \"password\": \"..\"}");

@@ -71,20 +71,20 @@ bool request_body(struct exchange *x, struct request_body *ret_body)
 		r = bf_json_parse(&ret_body->tape, x->body, &x->worker->tape_arena,
 				  &bf_json_default_limits, &err);
 	if (r == -ENOMEM) {
-		request_done(x);
+		request_done(x->worker);
 		return no_memory(x);
 	}
 	if (r == 0 && (!ret_body->given || ret_body->tape.tokens[0].type == BF_JSON_OBJECT))
 		return true;
-	request_done(x);
+	request_done(x->worker);
 	api_refuse(x, 400, "invalid_request", nobody, "the request body %s%s",
 		   r < 0 ? "is not valid JSON: " : "must be a JSON object", r < 0 ? err.text : "");
 	return false;
 }
 
-void request_done(struct exchange *x)
+void request_done(struct worker *w)
 {
-	bf_arena_reset(&x->worker->tape_arena);
+	bf_arena_reset(&w->tape_arena);
 }
 
 int request_text(struct exchange *x, const struct request_body *body, const char *name,

@@ -17,7 +17,8 @@ struct request_body {
 };
 
 bool request_body(struct exchange *x, struct request_body *ret_body) BF_MUST_CHECK;
-void request_done(struct exchange *x);
+/* Also after a refusal, when the exchange is gone. */
+void request_done(struct worker *w);
 
 /* A text member. BF_E_MISSING, BF_E_TYPE, -ENOMEM. */
 int request_text(struct exchange *x, const struct request_body *body, const char *name,

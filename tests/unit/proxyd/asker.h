@@ -37,6 +37,7 @@ static inline void asker_on_frame(struct bf_channel *c, struct bf_frame *f)
 	struct bf_err err = {0};
 	union {
 		struct bf_msg_logs_result result;
+		struct bf_msg_entity_result entity;
 		struct bf_msg_error error;
 	} m;
 
@@ -45,6 +46,8 @@ static inline void asker_on_frame(struct bf_channel *c, struct bf_frame *f)
 	assert_int_equal(bf_msg_decode(f->type, f->body, &m, &arena, &err), 0);
 	if (f->type == BF_MSG_ERROR)
 		ask_error(&a->table, f->request, &m.error);
+	else if (f->type == BF_MSG_ENTITY_RESULT)
+		ask_entity_result(&a->table, f->request, &m.entity, f->fd);
 	else
 		ask_logs_result(&a->table, f->request, &m.result, f->fd);
 	bf_arena_done(&arena);
@@ -117,6 +120,19 @@ static inline void asker_answer(struct asker *a, uint32_t request, const char *t
 
 	assert_true(fd >= 0);
 	asker_put(a, BF_MSG_LOGS_RESULT, request, 0, &m, fd);
+	(void)close(fd);
+}
+
+/* An answer of writerd, or of the reader to a question about entities. */
+static inline void asker_answer_change(struct asker *a, uint32_t request, int http_status,
+				       const char *text)
+{
+	struct bf_msg_entity_result m = {
+	    .status = (uint64_t)http_status, .version = 7, .size = strlen(text)};
+	int fd = bf_memfd_sealed("answer", text, strlen(text));
+
+	assert_true(fd >= 0);
+	asker_put(a, BF_MSG_ENTITY_RESULT, request, 0, &m, fd);
 	(void)close(fd);
 }
 

@@ -1,0 +1,299 @@
+/* What becomes of requests for changes and questions: what writerd and the reader are asked, what
+ * is refused before, how their answers reach the client. */
+#include "tests/unit/proxyd/asker.h"
+
+#include <stdio.h>
+
+#include "common/snapshot/entity.h"
+
+static struct asker a;
+static char answer[1 << 17];
+static struct bf_arena arena;
+static struct bf_msg_entity_change change;
+static struct bf_msg_entity_query query;
+static uint32_t request_id;
+static uint16_t request_type;
+
+static int setup(void **state)
+{
+	(void)state;
+	asker_open(&a);
+	bf_arena_init(&arena, 1 << 20);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	bf_arena_done(&arena);
+	asker_close(&a);
+	return 0;
+}
+
+static int sends(const char *line, const char *headers, const char *body)
+{
+	static char request[1 << 17];
+	int fd = harness_client(&a.h);
+
+	(void)snprintf(request, sizeof(request),
+		       "%s HTTP/1.1\r\nHost: localhost\r\n%sContent-Length: %zu\r\n\r\n%s", line,
+		       headers, strlen(body), body);
+	harness_send(&a.h, fd, request, strlen(request));
+	harness_turns(&a.h, 5);
+	return fd;
+}
+
+static void finish(int fd, const char *status, const char *part)
+{
+	char start[32];
+
+	(void)harness_read(&a.h, fd, answer, sizeof(answer), NULL, NULL);
+	(void)snprintf(start, sizeof(start), "HTTP/1.1 %s ", status);
+	if (strncmp(answer, start, strlen(start)) != 0 || !strstr(answer, part))
+		fail_msg("not %s with %s: %s", status, part, answer);
+	(void)close(fd);
+	harness_turns(&a.h, 8);
+}
+
+/* The question that arrives; what is asked lies in change or query. */
+static void arrives(void)
+{
+	struct bf_frame f;
+
+	assert_int_equal(asker_get(&a, &f), 0);
+	assert_int_equal(bf_msg_permitted(&f, NULL), 0);
+	request_id = f.request;
+	request_type = f.type;
+	if (f.type == BF_MSG_ENTITY_CHANGE)
+		assert_int_equal(bf_msg_decode(f.type, f.body, &change, &arena, NULL), 0);
+	else
+		assert_int_equal(bf_msg_decode(f.type, f.body, &query, &arena, NULL), 0);
+}
+
+static void changes(const char *line, const char *headers, const char *body)
+{
+	int fd = sends(line, headers, body);
+
+	arrives();
+	assert_int_equal(request_type, BF_MSG_ENTITY_CHANGE);
+	assert_true(bf_slice_is(change.actor, "local"));
+	asker_answer_change(&a, request_id, 200, "{\"done\":1}");
+	finish(fd, "200", "{\"done\":1}");
+	assert_non_null(strstr(answer, "ETag: \"7\"\r\n"));
+}
+
+static void refused(const char *line, const char *headers, const char *body, const char *status,
+		    const char *part)
+{
+	struct bf_frame f;
+	int fd = sends(line, headers, body);
+
+	finish(fd, status, part);
+	assert_int_equal(asker_get(&a, &f), BF_E_TIMEOUT);
+}
+
+#define KEYS "/api/governance/virtual-keys"
+
+static void what_is_asked_for(void **state)
+{
+	static const struct {
+		const char *line, *body;
+		int action;
+		unsigned type;
+		const char *id, *sub_id;
+	} cases[] = {
+	    {"POST " KEYS, "{\"name\":\"a\"}", BF_ENTITY_CREATE, BF_ENTITY_VIRTUAL_KEY, "", ""},
+	    {"PUT " KEYS "/k%2F1", "{}", BF_ENTITY_UPDATE, BF_ENTITY_VIRTUAL_KEY, "k/1", ""},
+	    {"DELETE " KEYS "/k1", "", BF_ENTITY_DELETE, BF_ENTITY_VIRTUAL_KEY, "k1", ""},
+	    {"DELETE " KEYS "/k1", "{}", BF_ENTITY_DELETE, BF_ENTITY_VIRTUAL_KEY, "k1", ""},
+	    {"POST " KEYS "/k1/rotate", "", BF_ENTITY_ROTATE, BF_ENTITY_VIRTUAL_KEY, "k1", ""},
+	    {"POST " KEYS "/k1/reset-usage", "", BF_ENTITY_RESET_USAGE, BF_ENTITY_VIRTUAL_KEY, "k1",
+	     ""},
+	    {"PUT " KEYS "/k1/budgets/b/override", "{\"max_limit\":1}", BF_ENTITY_BUDGET_OVERRIDE,
+	     BF_ENTITY_VIRTUAL_KEY, "k1", "b"},
+	    {"DELETE " KEYS "/k1/budgets/b/override", "", BF_ENTITY_BUDGET_OVERRIDE,
+	     BF_ENTITY_VIRTUAL_KEY, "k1", "b"},
+	    {"PUT /api/governance/providers/openai", "{}", BF_ENTITY_UPDATE,
+	     BF_ENTITY_PROVIDER_LIMITS, "openai", ""},
+	    {"POST /api/api-keys", "{\"name\":\"a\"}", BF_ENTITY_CREATE, BF_ENTITY_API_KEY, "", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BF_ARRAY_LEN(cases); i++) {
+		changes(cases[i].line, "", cases[i].body);
+		assert_int_equal(change.action, cases[i].action);
+		assert_int_equal(change.type, cases[i].type);
+		assert_true(bf_slice_is(change.id, cases[i].id));
+		assert_true(bf_slice_is(change.sub_id, cases[i].sub_id));
+		assert_int_equal(change.expected_version, 0);
+		/* An end has no body, whatever was sent. */
+		assert_true(bf_slice_is(change.body, *cases[i].body == '{' &&
+							     strncmp(cases[i].line, "DEL", 3) != 0
+							 ? cases[i].body
+							 : ""));
+	}
+}
+
+/* The version is this worker's to read, wherever it stands. */
+static void expected_versions(void **state)
+{
+	static const struct {
+		const char *line, *headers, *body, *left;
+	} cases[] = {
+	    {"PUT " KEYS "/k?expected_version=3", "", "{\"a\":1}", "{\"a\":1}"},
+	    {"PUT " KEYS "/k", "If-Match: \"3\"\r\n", "{}", "{}"},
+	    {"PUT " KEYS "/k", "If-Match: W/\"3\"\r\n", "{}", "{}"},
+	    {"PUT " KEYS "/k", "If-Match: 3\r\n", "{}", "{}"},
+	    {"PUT " KEYS "/k", "", "{\"expected_version\":3}", "{}"},
+	    {"PUT " KEYS "/k", "", "{\"expected_version\":3,\"a\":1}", "{\"a\":1}"},
+	    {"PUT " KEYS "/k", "", "{\"a\":1, \"expected_version\" : 3 }", "{\"a\":1 }"},
+	    {"PUT " KEYS "/k", "", "{\"a\":[1] ,\"expected_version\":3,\"b\":{}}",
+	     "{\"a\":[1] ,\"b\":{}}"},
+	    {"PUT " KEYS "/k?expected_version=3", "If-Match: \"3\"\r\n", "{\"expected_version\":3}",
+	     "{}"},
+	    {"DELETE " KEYS "/k", "", "{\"expected_version\":3}", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BF_ARRAY_LEN(cases); i++) {
+		changes(cases[i].line, cases[i].headers, cases[i].body);
+		assert_int_equal(change.expected_version, 3);
+		if (!bf_slice_is(change.body, cases[i].left))
+			fail_msg("%s: %.*s", cases[i].body, BF_SLICE_FMT(change.body));
+	}
+	changes("PUT " KEYS "/k", "If-Match: *\r\n", "{}");
+	assert_int_equal(change.expected_version, 0);
+}
+
+static void what_is_refused_before(void **state)
+{
+	static char large[BF_ENTITY_CHANGE_BODY_MAX + 64];
+	static const struct {
+		const char *line, *headers, *body, *status, *part;
+	} cases[] = {
+	    {"POST " KEYS, "", "", "400", "is empty"},
+	    {"POST " KEYS, "", "[]", "400", "must be a JSON object"},
+	    {"POST " KEYS, "", "{", "400", "is not valid JSON"},
+	    {"POST " KEYS, "", "{\"a\":1,\"a\":2}", "400", "is not valid JSON"},
+	    {"POST " KEYS, "Content-Encoding: gzip\r\n", "{}", "415", "plain JSON"},
+	    {"POST " KEYS "?x=1", "", "{}", "400", "no such parameter"},
+	    {"DELETE " KEYS "/k", "", "{\"a\":1}", "400", "nothing else"},
+	    {"DELETE " KEYS "/k", "", "{\"a\":1,\"expected_version\":1}", "400", "nothing else"},
+	    {"PUT " KEYS "/k?expected_version=0", "", "{}", "400",
+	     "\"param\":\"expected_version\""},
+	    {"PUT " KEYS "/k?expected_version=2", "If-Match: \"3\"\r\n", "{}", "400", "3 and 2"},
+	    {"PUT " KEYS "/k", "If-Match: \"a\"\r\n", "{}", "400", "If-Match"},
+	    {"PUT " KEYS "/k", "If-Match: \"1\", \"2\"\r\n", "{}", "400", "If-Match"},
+	    {"PUT " KEYS "/k", "", "{\"expected_version\":\"3\"}", "400", "expected_version"},
+	    {"PUT " KEYS "/k", "", "{\"expected_version\":-3}", "400", "expected_version"},
+	    {"PUT " KEYS "/%ff", "", "{}", "404", "percent-encoded"},
+	    {"PUT " KEYS "/%00", "", "{}", "404", "percent-encoded"},
+	    {"PUT " KEYS "/k/", "", "{}", "404", "no such path"},
+	    {"PATCH " KEYS "/k", "", "{}", "405", "Allow: GET, HEAD, PUT, DELETE, OPTIONS"},
+	    {"PUT " KEYS, "", "{}", "405", "Allow: GET, HEAD, POST, OPTIONS"},
+	    {"GET " KEYS "?limit=0", "", "", "400", "\"param\":\"limit\""},
+	    {"GET " KEYS "?limit=1001", "", "", "400", "from 1 to 1000"},
+	    {"GET " KEYS "/k?limit=1", "", "", "400", "no such parameter"},
+	    {"GET /api/version?a", "", "", "400", "no such parameter"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BF_ARRAY_LEN(cases); i++)
+		refused(cases[i].line, cases[i].headers, cases[i].body, cases[i].status,
+			cases[i].part);
+	(void)snprintf(large, sizeof(large), "{\"a\":\"%0*d\"}", BF_ENTITY_CHANGE_BODY_MAX, 1);
+	refused("POST " KEYS, "", large, "413", "60000 bytes");
+	(void)snprintf(large, sizeof(large), "PUT " KEYS "/%0*d", BF_ENTITY_ID_MAX + 1, 1);
+	refused(large, "", "{}", "404", "at most 128");
+}
+
+static void a_body_of_the_largest_size(void **state)
+{
+	static char body[BF_ENTITY_CHANGE_BODY_MAX + 1];
+
+	(void)state;
+	(void)snprintf(body, sizeof(body), "{\"a\":\"%0*d\"}", BF_ENTITY_CHANGE_BODY_MAX - 8, 1);
+	changes("POST " KEYS, "", body);
+	assert_int_equal(change.body.len, BF_ENTITY_CHANGE_BODY_MAX);
+}
+
+static void questions(void **state)
+{
+	int fd;
+
+	(void)state;
+	fd = sends("GET " KEYS "?search=a%20b&limit=7&offset=2&team_id=t&customer_id=c&provider=p"
+		   "&from_memory=true",
+		   "", "");
+	arrives();
+	assert_int_equal(request_type, BF_MSG_ENTITY_QUERY);
+	assert_int_equal(query.type, BF_ENTITY_VIRTUAL_KEY);
+	assert_int_equal(query.limit, 7);
+	assert_int_equal(query.offset, 2);
+	assert_true(bf_slice_is(query.search, "a b"));
+	assert_true(bf_slice_is(query.team_id, "t"));
+	assert_true(bf_slice_is(query.customer_id, "c"));
+	assert_true(bf_slice_is(query.provider, "p"));
+	asker_answer_change(&a, request_id, 404, "{\"no\":1}");
+	finish(fd, "404", "{\"no\":1}");
+	fd = sends("GET /api/governance/budgets?virtual_key_id=k", "", "");
+	arrives();
+	assert_int_equal(query.type, 0);
+	assert_true(query.is_sub);
+	assert_true(bf_slice_is(query.virtual_key_id, "k"));
+	assert_int_equal(query.limit, 50);
+	asker_answer_change(&a, request_id, 200, "{}");
+	finish(fd, "200", "{}");
+	assert_int_equal(asker_metric(&a, SHM_M_ENTITY_QUERIES), 2);
+}
+
+static void answers_that_are_none(void **state)
+{
+	static const struct {
+		int code;
+		const char *status;
+	} cases[] = {{BF_E_CLOSED, "503"}, {BF_E_FULL, "503"},    {BF_E_UNKNOWN, "404"},
+		     {BF_E_LIMIT, "400"},  {BF_E_TIMEOUT, "504"}, {-5, "503"}};
+	int fd;
+
+	(void)state;
+	for (size_t i = 0; i < BF_ARRAY_LEN(cases); i++) {
+		fd = sends("GET " KEYS, "", "");
+		arrives();
+		asker_fail(&a, request_id, cases[i].code, "because of this");
+		finish(fd, cases[i].status, "because of this");
+	}
+	fd = sends("POST " KEYS, "", "{}");
+	arrives();
+	asker_answer_change(&a, request_id, 99, "{}");
+	finish(fd, "503", "has no status");
+	assert_int_equal(asker_metric(&a, SHM_M_ENTITY_ERRORS), 6);
+}
+
+/* A change that nobody answers may be done: that is said. */
+static void a_silent_writerd(void **state)
+{
+	int fd;
+
+	(void)state;
+	harness_clock(true);
+	fd = sends("POST " KEYS, "", "{}");
+	arrives();
+	harness_tick(ASK_TIMEOUT_MS);
+	ev_feed_event(a.h.loop, &a.table.timer, EV_TIMER);
+	finish(fd, "504", "the change may be done all the same");
+	harness_clock(false);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(what_is_asked_for),          TEST(expected_versions), TEST(what_is_refused_before),
+	    TEST(a_body_of_the_largest_size), TEST(questions),         TEST(answers_that_are_none),
+	    TEST(a_silent_writerd),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
