@@ -67,6 +67,13 @@ def of_failure(row, told, client):
             yield f"a cut stream of {given} words: truncated {row['truncated']}, {row['completion_tokens']} tokens"
 
 
+def asked(row, completion):
+    """How many requests a row may count whose client has no whole answer: who hangs up on a stream that began has asked."""
+    if not (row["client_gone"] and row["stream"]):
+        return {0}
+    return {1} if completion else {0, 1}
+
+
 def of_charges(row):
     """What is wrong with what a row is charged."""
     prompt, completion = tokens_of(row)
@@ -78,7 +85,7 @@ def of_charges(row):
     elif row["status"] == "success":
         if charged != [1, *used]:
             yield f"charged {charged}, used {used}"
-    elif charged[0] != 0 or charged[1:] not in ([used] if completion else [used, [0, 0]]):
+    elif charged[0] not in asked(row, completion) or charged[1:] not in ([used] if completion else [used, [0, 0]]):
         yield f"failed and charged {charged}, used {used}"
 
 
