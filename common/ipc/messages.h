@@ -11,6 +11,7 @@
 #include "common/ipc/frame.h"
 #include "common/ipc/messages_entity.h"
 #include "common/ipc/messages_logs.h"
+#include "common/ipc/messages_prices.h"
 #include "common/schema/field.h"
 
 enum bf_msg_type {
@@ -63,8 +64,12 @@ enum bf_msg_type {
 	/* Entities: messages_entity.h. */
 	BF_MSG_ENTITY_CHANGE = 42, /* proxyd -> writerd */
 	BF_MSG_ENTITY_QUERY = 43,  /* proxyd -> reader */
-	BF_MSG_ENTITY_RESULT = 44, /* reply to both: JSON in a sealed memfd */
-	BF_MSG_TYPE_MAX = 45,
+	BF_MSG_ENTITY_RESULT = 44, /* reply to both and to PRICE_SYNC: JSON in a sealed memfd */
+	/* The price sheet that is fetched: messages_prices.h. */
+	BF_MSG_PRICE_SYNC = 45,  /* proxyd -> reader: fetch it now */
+	BF_MSG_PRICE_SHEET = 46, /* reader -> writerd: this is it; OK or ERROR */
+	BF_MSG_PRICE_FRESH = 47, /* reader -> writerd: it has not changed; OK or ERROR */
+	BF_MSG_TYPE_MAX = 48,
 };
 
 #define BF_STATUS_MAX_ITEMS 64u

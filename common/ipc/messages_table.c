@@ -269,12 +269,15 @@ static const struct bf_msg_def defs[BF_MSG_TYPE_MAX] = {
     [BF_MSG_NODE_DRAIN] = REQUEST("node_drain", &node_drain, ROLE(CTL), ROLE(SUPERVISOR)),
     [BF_MSG_TRACE] = REQUEST("trace", NULL, ROLE(CTL), ROLE(SUPERVISOR)),
     [BF_MSG_TRACED] = REPLY("traced", &traced, ROLE(SUPERVISOR)),
-    [BF_MSG_OK] = REPLY("ok", NULL, CHILDREN | ROLE(SUPERVISOR)),
+    [BF_MSG_OK] = {.name = "ok",
+		   .routes = {ROUTE(CHILDREN | ROLE(SUPERVISOR), ROLE(CTL)),
+			      ROUTE(ROLE(WRITERD), ROLE(READER))},
+		   .is_reply = true},
     [BF_MSG_ERROR] = {.name = "error",
 		      .body = &error,
 		      .routes = {ROUTE(CHILDREN | ROLE(SUPERVISOR), ROLE(CTL)),
 				 ROUTE(ROLE(READER) | ROLE(WRITERD) | ROLE(SUPERVISOR),
-				       ROLE(PROXYD))},
+				       ROLE(PROXYD) | ROLE(READER))},
 		      .is_reply = true},
     [BF_MSG_LOGS_QUERY] = REQUEST("logs_query", &logs_query, ROLE(PROXYD), ROLE(READER)),
     [BF_MSG_LOGS_RESULT] = {.name = "logs_result",
@@ -306,6 +309,14 @@ static const struct bf_msg_def defs[BF_MSG_TYPE_MAX] = {
 			      .routes = {ROUTE(ROLE(WRITERD) | ROLE(READER), ROLE(PROXYD))},
 			      .is_reply = true,
 			      .with_fd = true},
+    [BF_MSG_PRICE_SYNC] =
+	REQUEST("price_sync", &bf_msg_price_sync_table, ROLE(PROXYD), ROLE(READER)),
+    [BF_MSG_PRICE_SHEET] = {.name = "price_sheet",
+			    .body = &bf_msg_price_sheet_table,
+			    .routes = {ROUTE(ROLE(READER), ROLE(WRITERD))},
+			    .with_fd = true},
+    [BF_MSG_PRICE_FRESH] =
+	REQUEST("price_fresh", &bf_msg_price_fresh_table, ROLE(READER), ROLE(WRITERD)),
 };
 
 const struct bf_msg_def *bf_msg_def(uint16_t type)

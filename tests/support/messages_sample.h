@@ -128,6 +128,15 @@ static inline const void *sample_message(uint16_t type)
 	    .offset = 100,
 	};
 	static const struct bf_msg_entity_result entity_result = {201, 1, 70000};
+	static const struct bf_msg_price_sync price_sync = {true};
+	static const struct bf_msg_price_sheet price_sheet = {.url = {"https://prices.example", 22},
+							      .etag = {"\"a1\"", 4},
+							      .date = {"2026-11-01", 10},
+							      .models = 2961,
+							      .skipped = 40,
+							      .size = 400000,
+							      .accept_smaller = true};
+	static const struct bf_msg_price_fresh price_fresh = {{"https://prices.example", 22}};
 	static const void *const samples[BF_MSG_TYPE_MAX] = {
 	    [BF_MSG_HELLO] = &hello,
 	    [BF_MSG_ADOPT] = &listen_slot,
@@ -149,6 +158,9 @@ static inline const void *sample_message(uint16_t type)
 	    [BF_MSG_ENTITY_CHANGE] = &entity_change,
 	    [BF_MSG_ENTITY_QUERY] = &entity_query,
 	    [BF_MSG_ENTITY_RESULT] = &entity_result,
+	    [BF_MSG_PRICE_SYNC] = &price_sync,
+	    [BF_MSG_PRICE_SHEET] = &price_sheet,
+	    [BF_MSG_PRICE_FRESH] = &price_fresh,
 	};
 
 	return type < BF_MSG_TYPE_MAX ? samples[type] : NULL;
