@@ -18,11 +18,9 @@ static inline int bf_scan_special(unsigned char c)
 	return c < 0x20 || c == '"' || c == '\\';
 }
 
-/*
- * The first special byte, or end. *io_high gets a bit of 0x80 set when some byte up to there may be
+/* The first special byte, or end. *io_high gets a bit of 0x80 set when some byte up to there may be
  * above 0x7f: the caller then checks UTF-8 once over the whole string, which is faster than to stop
- * at each sequence.
- */
+ * at each sequence. */
 static inline const char *bf_scan_bytes(const char *p, const char *end, unsigned *io_high)
 {
 	unsigned high = *io_high;
@@ -71,17 +69,11 @@ static inline __m128i bf_scan_distance(__m128i v)
 	return _mm_min_epu8(above, _mm_xor_si128(v, _mm_set1_epi8('\\')));
 }
 
-/* The same of four at once, least first: zero where one of the four is special. */
-static inline __m128i bf_scan_distance4(__m128i a, __m128i b, __m128i c, __m128i d)
+/* The lesser of two with these bits turned. */
+static inline __m128i bf_scan_least(__m128i a, __m128i b, char bits)
 {
-	const __m128i turn = _mm_set1_epi8(0x02), slash = _mm_set1_epi8('\\');
-	__m128i low = _mm_min_epu8(_mm_min_epu8(_mm_xor_si128(a, turn), _mm_xor_si128(b, turn)),
-				   _mm_min_epu8(_mm_xor_si128(c, turn), _mm_xor_si128(d, turn)));
-	__m128i other =
-	    _mm_min_epu8(_mm_min_epu8(_mm_xor_si128(a, slash), _mm_xor_si128(b, slash)),
-			 _mm_min_epu8(_mm_xor_si128(c, slash), _mm_xor_si128(d, slash)));
-
-	return _mm_min_epu8(_mm_subs_epu8(low, _mm_set1_epi8(0x20)), other);
+	__m128i turned = _mm_set1_epi8(bits);
+	return _mm_min_epu8(_mm_xor_si128(a, turned), _mm_xor_si128(b, turned));
 }
 
 /* Bit i: one of the bytes i of 16 is zero. */
@@ -98,7 +90,9 @@ static inline const char *bf_scan_far(const char *p, const char *end, unsigned *
 	for (; end - p >= 64; p += 64) {
 		__m128i a = bf_scan_load(p), b = bf_scan_load(p + 16);
 		__m128i c = bf_scan_load(p + 32), d = bf_scan_load(p + 48);
-		if (bf_scan_zeros(bf_scan_distance4(a, b, c, d)))
+		__m128i low = _mm_min_epu8(bf_scan_least(a, b, 0x02), bf_scan_least(c, d, 0x02));
+		__m128i far = _mm_min_epu8(bf_scan_least(a, b, '\\'), bf_scan_least(c, d, '\\'));
+		if (bf_scan_zeros(_mm_min_epu8(_mm_subs_epu8(low, _mm_set1_epi8(0x20)), far)))
 			break;
 		seen = _mm_or_si128(seen, _mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d)));
 	}

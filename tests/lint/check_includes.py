@@ -25,7 +25,7 @@ ROOMS = {
     "writerd": ["common/", "shm/"],
     "ctl": ["common/", "shm/"],
     # The request path: data flows front -> gate -> provider -> record over the ground floor.
-    "proxyd/front": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/head_scan.h",
+    "proxyd/front": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/head_field.h", "proxyd/head_scan.h",
                      "proxyd/gate/route.h", "proxyd/gate/error.h"],
     # The management API: asks others, and stands beside the gate, whose route table it extends.
     "proxyd/api": ["common/", "shm/", "proxyd/ask.h", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/snapshot.h",
@@ -35,7 +35,7 @@ ROOMS = {
                     "proxyd/provider/key.h",
                     "proxyd/record/record.h"],
     "proxyd/provider": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/record/record.h",
-                        "proxyd/head_scan.h"],
+                        "proxyd/head_field.h", "proxyd/head_scan.h"],
     "proxyd/record": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h"],
     "proxyd": ["common/", "shm/", "proxyd/"],
 }
