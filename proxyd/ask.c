@@ -204,7 +204,9 @@ static int ask(struct ask_table *t, struct exchange *x, uint16_t type, const voi
 	t->waiting++;
 	set_gauge(t);
 	x->cancel = ask_cancel;
-	exchange_set_state(x, EXCHANGE_CALLING);
+	/* It may ask again from within an answer. */
+	if (x->state != EXCHANGE_CALLING)
+		exchange_set_state(x, EXCHANGE_CALLING);
 	if (!ev_is_active(&t->timer))
 		arm(t);
 	return 0;

@@ -22,7 +22,8 @@ struct ask_answer {
 	struct bf_slice text;
 };
 
-/* Called once. The exchange is still CALLING; the callee answers it. answer lives during the call.
+/* Called once. The exchange is still CALLING; the callee answers it, or asks again. answer lives
+ * during the call.
  */
 typedef void (*ask_done)(struct exchange *x, const struct ask_answer *answer);
 

@@ -163,6 +163,7 @@ struct exchange {
 	bool from_loopback; /* the client's address is this machine's own */
 	uint8_t peer[16];   /* its address, as in bf_addr_bytes() */
 	bool authorized;    /* Authorization opened this gateway's door: it holds no virtual key */
+	void *api_state;   /* of an operation of the API; only proxyd/api looks at it */
 	const char *actor;  /* who asks the management API, for the log; NULL: not known yet */
 	char traceparent[56];       /* for the call upstream and for the answer; "": none */
 	struct bf_slice tracestate; /* only beside a traceparent of the client's */

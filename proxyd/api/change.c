@@ -76,6 +76,8 @@ void api_change(struct exchange *x)
 	if (!request_parameters(x, op, &values) || !request_id(x, "id", &change.id) ||
 	    !request_id(x, "budget_id", &change.sub_id) || !read_body(x, &values, &change))
 		return;
+	if (op->only)
+		change.id = bf_slice_from(op->only);
 	r = asks ? ask_change(asks, x, &change, api_answered) : BF_E_STATE;
 	if (r < 0)
 		api_not_asked(x, r);

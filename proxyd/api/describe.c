@@ -40,6 +40,8 @@ static int write_body(struct bf_buf *out, const struct api_operation *op)
 
 	if (op->body == API_BODY_LOGIN)
 		return bf_buf_printf(out, "\nBody: `username`, `password`.\n");
+	if (op->body == API_BODY_IDS)
+		return bf_buf_printf(out, "\nBody: `ids`, a list of 1 to 100.\n");
 	if (op->body == API_BODY_OVERRIDE)
 		return bf_buf_printf(out, "\nBody: `max_limit` in dollars.\n");
 	if (op->body != API_BODY_NEW)

@@ -108,6 +108,11 @@ static bool admits_local(struct exchange *x)
 	return false;
 }
 
+/* Nothing is in force yet, so nobody can tell whether a login is needed. */
+#define NOT_LOADED "governance_not_loaded"
+#define NOT_LOADED_TEXT \
+	"this worker does not know yet who may ask: try again, or see /health if that goes on"
+
 static bool admits_open(struct exchange *x)
 {
 	const struct auth_who none = {.kind = CREDENTIALS_NONE};
@@ -119,6 +124,7 @@ static bool admits_open(struct exchange *x)
 bool api_admits(struct exchange *x)
 {
 	enum api_access access = x->route ? api_operation_of(x)->access : API_GUARDED;
+	enum auth_state state;
 	struct auth_who who;
 	enum auth_verdict v;
 
@@ -126,7 +132,13 @@ bool api_admits(struct exchange *x)
 		x->actor = "virtual_key";
 		return true;
 	}
-	if (!x->worker->api || auth_state(x->worker) != AUTH_ON)
+	state = x->worker->api ? auth_state(x->worker) : AUTH_OFF;
+	if (state == AUTH_UNKNOWN) {
+		x->retry_after_s = 1;
+		api_refuse(x, 503, NOT_LOADED, nobody, NOT_LOADED_TEXT);
+		return false;
+	}
+	if (state == AUTH_OFF)
 		return admits_local(x);
 	if (access == API_OPEN)
 		return admits_open(x);
@@ -165,7 +177,17 @@ bool api_admits_inference(struct exchange *x)
 {
 	const struct api *a = x->worker->api;
 
-	if (!a || auth_state(x->worker) != AUTH_ON || !a->of_inference || !is_inference(x))
+	if (!a || !is_inference(x))
 		return true;
-	return admits_who(x);
+	switch (auth_state(x->worker)) {
+	case AUTH_UNKNOWN:
+		x->retry_after_s = 1;
+		gate_refuse(x, 503, NOT_LOADED, "%s", NOT_LOADED_TEXT);
+		return false;
+	case AUTH_OFF:
+		break;
+	case AUTH_ON:
+		return !a->of_inference || admits_who(x);
+	}
+	return true;
 }

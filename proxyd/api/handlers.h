@@ -6,6 +6,8 @@
 void api_look(struct exchange *x);   /* a page, or one entity: asks the reader */
 void api_quota(struct exchange *x);  /* the same of the virtual key that the request carries */
 void api_change(struct exchange *x); /* asks writerd */
+void api_rotate(struct exchange *x); /* asks it once for each of several keys */
+#define ROTATE_MAX 100u
 
 void api_login(struct exchange *x);
 void api_logout(struct exchange *x);

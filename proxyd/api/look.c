@@ -33,6 +33,8 @@ void api_look(struct exchange *x)
 
 	if (!request_parameters(x, op, &values) || !request_id(x, "id", &q.id))
 		return;
+	if (op->only)
+		q.id = bf_slice_from(op->only);
 	if (op->answer == API_ANSWER_PAGE) {
 		q.limit = api_number(&values, "limit");
 		q.offset = api_number(&values, "offset");

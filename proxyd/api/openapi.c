@@ -139,6 +139,8 @@ static const char *body_schema(const struct api_operation *op, const char **ret_
 		return "budget_override";
 	case API_BODY_LOGIN:
 		return "login";
+	case API_BODY_IDS:
+		return "ids";
 	case API_NO_BODY:
 		break;
 	}
@@ -365,6 +367,10 @@ static void write_schemas(struct bf_json_writer *w)
 		     "{\"type\":\"object\",\"required\":[\"username\",\"password\"],"
 		     "\"properties\":{\"username\":{\"type\":\"string\"},"
 		     "\"password\":{\"type\":\"string\",\"format\":\"password\"}}}");
+	write_simple(w, "ids",
+		     "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"ids\"],"
+		     "\"properties\":{\"ids\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":100,"
+		     "\"items\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":128}}}}");
 	write_simple(
 	    w, "problem",
 	    "{\"type\":\"object\",\"properties\":{"

@@ -180,6 +180,17 @@ static const struct api_parameter explain_parameters[] = {
 		    .parameters = change_parameters, .type = (kind), .action = BF_ENTITY_DELETE, \
 		    .body = API_BODY_VERSION, .answer = API_ANSWER_MESSAGE, .http_status = 200   \
 	}
+#define OP_ROTATE(things, kind, label, what)                                                      \
+	{                                                                                         \
+		ROUTE(POST, things "/{id}/rotate", api_change),                                   \
+		    .id = "rotate_" label, .tag = (what),                                         \
+		    .summary = "Give one of the " what " a new value.",                           \
+		    .doc =                                                                        \
+			"It is shown in the answer and never again; the old one is unknown from " \
+			"then on.",                                                               \
+		    .parameters = change_parameters, .type = (kind), .action = BF_ENTITY_ROTATE,  \
+		    .body = API_BODY_VERSION, .answer = API_ANSWER_CHANGED, .http_status = 200    \
+	}
 #define OP_RESET(things, kind, label, what)                                    \
 	{                                                                      \
 		ROUTE(POST, things "/{id}/reset-usage", api_change),           \
@@ -216,12 +227,13 @@ const struct api_operation api_operations[] = {
 	    "wherever it is asked.",
      .type = BF_ENTITY_VIRTUAL_KEY, .access = API_SELF, .answer = API_ANSWER_OBJECT,
      .http_status = 200},
-    {ROUTE(POST, "governance/virtual-keys/{id}/rotate", api_change), .id = "rotate_virtual_key",
-     .tag = "virtual keys", .summary = "Give a virtual key a new value.",
-     .doc = "The new value is shown in the answer and never again; the old one is unknown from "
-	    "then on.",
-     .parameters = change_parameters, .type = BF_ENTITY_VIRTUAL_KEY, .action = BF_ENTITY_ROTATE,
-     .body = API_BODY_VERSION, .answer = API_ANSWER_CHANGED, .http_status = 200},
+    {ROUTE(POST, "governance/virtual-keys/rotate", api_rotate), .id = "rotate_virtual_keys",
+     .tag = "virtual keys", .summary = "Give several virtual keys new values.",
+     .doc = "One after the other; those that are refused are named in errors, the others have "
+	    "their new values.",
+     .type = BF_ENTITY_VIRTUAL_KEY, .action = BF_ENTITY_ROTATE, .body = API_BODY_IDS,
+     .answer = API_ANSWER_OBJECT, .http_status = 200},
+    OP_ROTATE("governance/virtual-keys", BF_ENTITY_VIRTUAL_KEY, "virtual_key", "virtual keys"),
     OPS("governance/virtual-keys", BF_ENTITY_VIRTUAL_KEY, "virtual_key", "virtual keys",
 	page_of_keys),
     OPS_OF_USAGE("governance/virtual-keys", BF_ENTITY_VIRTUAL_KEY, "virtual_key", "virtual keys"),
@@ -264,6 +276,17 @@ const struct api_operation api_operations[] = {
      .doc = "By the row's id, or by what the client called its request.",
      .answer = API_ANSWER_OBJECT, .http_status = 200},
     OPS("api-keys", BF_ENTITY_API_KEY, "api_key", "API keys", page_parameters),
+    OP_ROTATE("api-keys", BF_ENTITY_API_KEY, "api_key", "API keys"),
+    {ROUTE(GET, "auth-config", api_look), .id = "show_auth_config", .tag = "sessions",
+     .summary = "Show who may log in.", .doc = "404 while there is no such configuration.",
+     .parameters = show_parameters, .type = BF_ENTITY_AUTH_CONFIG, .only = BF_AUTH_CONFIG_ID,
+     .answer = API_ANSWER_ENTITY, .http_status = 200},
+    {ROUTE(PUT, "auth-config", api_change), .id = "update_auth_config", .tag = "sessions",
+     .summary = "Say who may log in.",
+     .doc = "Members that the body lacks stay as they are. Every change ends all sessions.",
+     .parameters = change_parameters, .type = BF_ENTITY_AUTH_CONFIG, .only = BF_AUTH_CONFIG_ID,
+     .action = BF_ENTITY_UPDATE, .body = API_BODY_PARTS, .answer = API_ANSWER_CHANGED,
+     .http_status = 200},
     {ROUTE(POST, "session/login", api_login), .id = "login", .tag = "sessions",
      .summary = "Begin a session.",
      .doc = "The answer sets the cookie `token`, whose value also serves as Authorization: Bearer. "

@@ -24,6 +24,7 @@ enum api_body {
 	API_BODY_VERSION, /* nothing but expected_version, and not even that */
 	API_BODY_OVERRIDE,
 	API_BODY_LOGIN,
+	API_BODY_IDS,
 };
 
 /* What an answer holds. */
@@ -48,7 +49,8 @@ struct api_operation {
 	enum api_access access;
 	enum api_body body;
 	enum api_answer answer;
-	bool parts; /* looks at parts of entities: budgets, rate limits */
+	const char *only; /* there is one: its id; else NULL */
+	bool parts;       /* looks at parts of entities: budgets, rate limits */
 	/* Of pages: what an answer calls them, when the entity's plural is not it. */
 	const char *plural;
 	int http_status; /* when all is well */

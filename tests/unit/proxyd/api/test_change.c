@@ -270,6 +270,76 @@ static void answers_that_are_none(void **state)
 	assert_int_equal(asker_metric(&a, SHM_M_ENTITY_ERRORS), 6);
 }
 
+/* Several keys: one change after the other; what was done is told, whatever becomes of the rest. */
+static void several_at_once(void **state)
+{
+	static const char *const ids[] = {"k1", "k/2", "k3"};
+	int fd = sends("POST " KEYS "/rotate", "", "{\"ids\":[\"k1\",\"k\\/2\",\"k3\"]}");
+	struct bf_frame f;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		arrives();
+		assert_int_equal(change.action, BF_ENTITY_ROTATE);
+		assert_true(bf_slice_is(change.id, ids[i]));
+		assert_int_equal(asker_get(&a, &f), BF_E_TIMEOUT);
+		if (i == 1)
+			asker_answer_change(&a, request_id, 404,
+					    "{\"error\":{\"type\":\"not_found\"}}");
+		else
+			asker_answer_change(&a, request_id, 200,
+					    i ? "{\"virtual_key\":{\"value\":\"c\"}}"
+					      : "{\"virtual_key\":{\"value\":\"a\"}}");
+	}
+	finish(fd, "200",
+	       "{\"virtual_keys\":[{\"value\":\"a\"},{\"value\":\"c\"}],\"count\":2,"
+	       "\"errors\":[{\"id\":\"k/2\",\"error\":{\"type\":\"not_found\"}}],"
+	       "\"message\":\"Some virtual keys were not rotated; see errors\"}");
+	assert_int_equal(a.table.waiting, 0);
+}
+
+static void several_at_once_when_nobody_answers(void **state)
+{
+	int fd = sends("POST " KEYS "/rotate", "", "{\"ids\":[\"a\",\"b\",\"c\"]}");
+
+	(void)state;
+	arrives();
+	asker_answer_change(&a, request_id, 200, "{\"virtual_key\":{\"value\":\"a\"}}");
+	arrives();
+	asker_fail(&a, request_id, BF_E_CLOSED, "it died");
+	finish(fd, "200", "{\"virtual_keys\":[{\"value\":\"a\"}],\"count\":1,");
+	assert_non_null(strstr(answer, "{\"id\":\"b\",\"error\":{\"type\":\"api_unavailable\""));
+	assert_non_null(strstr(answer, "{\"id\":\"c\",\"error\":{\"type\":\"api_unavailable\""));
+	fd = sends("POST " KEYS "/rotate", "", "{\"ids\":[\"a\",\"b\"]}");
+	arrives();
+	asker_fail(&a, request_id, BF_E_CLOSED, "it died");
+	finish(fd, "503", "it died");
+	/* A client that leaves in the middle. */
+	fd = sends("POST " KEYS "/rotate", "", "{\"ids\":[\"a\",\"b\"]}");
+	arrives();
+	asker_answer_change(&a, request_id, 200, "{\"virtual_key\":{}}");
+	(void)close(fd);
+	harness_turns(&a.h, 8);
+	assert_int_equal(a.table.waiting, 0);
+}
+
+static void lists_that_are_none(void **state)
+{
+	static const char *const bodies[] = {
+	    "{}",
+	    "{\"ids\":[]}",
+	    "{\"ids\":\"a\"}",
+	    "{\"ids\":[1]}",
+	    "{\"ids\":[\"\"]}",
+	    "{\"ids\":[\"a\",{}]}",
+	    "{\"ids\":[\"a\"],\"x\":1}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BF_ARRAY_LEN(bodies); i++)
+		refused("POST " KEYS "/rotate", "", bodies[i], "400", "1 to 100 ids");
+}
+
 /* A change that nobody answers may be done: that is said. */
 static void a_silent_writerd(void **state)
 {
@@ -290,8 +360,15 @@ static void a_silent_writerd(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(what_is_asked_for),          TEST(expected_versions), TEST(what_is_refused_before),
-	    TEST(a_body_of_the_largest_size), TEST(questions),         TEST(answers_that_are_none),
+	    TEST(what_is_asked_for),
+	    TEST(expected_versions),
+	    TEST(what_is_refused_before),
+	    TEST(a_body_of_the_largest_size),
+	    TEST(questions),
+	    TEST(answers_that_are_none),
+	    TEST(several_at_once),
+	    TEST(several_at_once_when_nobody_answers),
+	    TEST(lists_that_are_none),
 	    TEST(a_silent_writerd),
 	};
 

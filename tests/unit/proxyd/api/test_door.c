@@ -177,6 +177,20 @@ static void says(const char *part)
 
 #define GET_VERSION "GET /api/version"
 
+/* ---- before anything is known */
+
+static void nothing_is_in_force_yet(void **state)
+{
+	(void)state;
+	bf_snapshot_release(&holder);
+	finish(send_from(NULL, GET_VERSION " HTTP/1.1\r\nHost: localhost\r\n\r\n"), "503");
+	says("governance_not_loaded");
+	says("Retry-After: 1");
+	posts("/v1/chat/completions", NOBODY, "{}", "503");
+	says("governance_not_loaded");
+	asks("GET /health", NOBODY, "200");
+}
+
 /* ---- without a login */
 
 static void this_machine_alone(void **state)
@@ -439,11 +453,17 @@ static void a_login_that_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(this_machine_alone),   TEST(the_holder_of_a_key_from_anywhere),
-	    TEST(who_is_let_in),        TEST(who_is_not),
-	    TEST(what_is_open),         TEST(tries_are_counted),
-	    TEST(a_new_password),       TEST(models_need_a_login_too),
-	    TEST(pages_of_other_sites), TEST(a_session),
+	    TEST(nothing_is_in_force_yet),
+	    TEST(this_machine_alone),
+	    TEST(the_holder_of_a_key_from_anywhere),
+	    TEST(who_is_let_in),
+	    TEST(who_is_not),
+	    TEST(what_is_open),
+	    TEST(tries_are_counted),
+	    TEST(a_new_password),
+	    TEST(models_need_a_login_too),
+	    TEST(pages_of_other_sites),
+	    TEST(a_session),
 	    TEST(a_login_that_fails),
 	};
 
