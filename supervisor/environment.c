@@ -17,6 +17,7 @@ static bool passes(const char *entry)
 	    "PATH=",
 	    "LANG=",
 	    "TZ=",
+	    "SSL_CERT_FILE=", /* a path: whom to trust */
 	    "ASAN_OPTIONS=",
 	    "UBSAN_OPTIONS=",
 	    "LSAN_OPTIONS=",

@@ -72,8 +72,7 @@ int bf_tls_trust_anyone(struct bf_tls_trust **ret_trust, struct bf_err *err)
 	return r;
 }
 
-/* Where distributions keep their bundle; the environment, as OpenSSL knows it, comes first. */
-static const char *tls_bundle_path(void)
+const char *bf_tls_bundle_path(void)
 {
 	static const char *const paths[] = {
 	    "/etc/ssl/certs/ca-certificates.crt",
@@ -94,7 +93,7 @@ static const char *tls_bundle_path(void)
 
 int bf_tls_trust_system(struct bf_tls_trust **ret_trust, struct bf_err *err)
 {
-	const char *path = tls_bundle_path();
+	const char *path = bf_tls_bundle_path();
 	struct bf_tls_trust *trust;
 	char why[160];
 	int r;

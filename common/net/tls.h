@@ -24,6 +24,8 @@ enum bf_tls_want {
 	BF_TLS_WANT_WRITE,
 };
 
+/* Where distributions keep their bundle; SSL_CERT_FILE comes first. NULL: there is none. */
+const char *bf_tls_bundle_path(void);
 /* The system's certificates. BF_E_MISSING when no bundle was found: then nobody is believed. */
 int bf_tls_trust_system(struct bf_tls_trust **ret_trust, struct bf_err *err);
 /* The certificates of a PEM text and no others. BF_E_SYNTAX when it holds none or a bad one. */

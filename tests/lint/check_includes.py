@@ -31,7 +31,8 @@ ROOMS = {
     "proxyd/api": ["common/", "shm/", "proxyd/ask.h", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/snapshot.h",
                    "proxyd/gate/route.h", "proxyd/gate/error.h", "proxyd/gate/local.h", "proxyd/gate/query.h",
                    "proxyd/gate/logs.h", "proxyd/gate/explain.h", "proxyd/gate/vkey.h"],
-    "proxyd/gate": ["common/", "shm/", "proxyd/api/api.h", "proxyd/ask.h", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/provider/provider.h",
+    "proxyd/gate": ["common/", "shm/", "proxyd/api/api.h", "proxyd/ask.h", "proxyd/exchange.h", "proxyd/snapshot.h",
+                    "proxyd/worker.h", "proxyd/provider/provider.h",
                     "proxyd/provider/key.h",
                     "proxyd/record/record.h"],
     "proxyd/provider": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/record/record.h",
@@ -48,6 +49,7 @@ LIBRARY_HOME = {
     "stdatomic.h": ["shm/", "tests/torture/", "tests/unit/shm/", "bench/"],
     "openssl/": ["tests/support/wire/link", "common/crypt/", "common/net/tls", "common/schema/", "tests/unit/common/net/test_tls"],
     "ares.h": ["common/net/resolve"],
+    "curl/": ["common/net/fetch"],
     "linux/seccomp.h": ["common/proc/"],
     "linux/landlock.h": ["common/proc/"],
 }
