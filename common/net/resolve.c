@@ -27,6 +27,7 @@ struct resolve_name {
 	size_t count;
 	int64_t expires_ms; /* INT64_MAX: from the hosts file */
 	bool asking;
+	uint32_t users; /* 0: it may give way */
 	struct bf_resolve_wait *waiting;
 };
 
@@ -246,19 +247,44 @@ int bf_resolver_new(const struct bf_resolver_options *options, struct bf_resolve
 	return 0;
 }
 
+/* An answer that is on its way still finds whom it is for. */
+static bool resolve_make_room(struct bf_resolver *r)
+{
+	for (size_t i = 0; r->name_count == BF_RESOLVE_NAMES_MAX && i < r->name_count; i++) {
+		struct resolve_name *name = r->names[i];
+
+		if (name->users || name->asking || name->waiting)
+			continue;
+		free(name);
+		r->names[i] = r->names[--r->name_count];
+	}
+	return r->name_count < BF_RESOLVE_NAMES_MAX;
+}
+
+void bf_resolver_drop(struct bf_resolver *r, struct bf_slice host)
+{
+	struct resolve_name *name = resolve_find(r, host);
+
+	if (name && name->users)
+		name->users--;
+}
+
 int bf_resolver_add(struct bf_resolver *r, struct bf_slice host)
 {
-	struct resolve_name *name;
+	struct resolve_name *name = resolve_find(r, host);
 
-	if (resolve_find(r, host))
+	if (name) {
+		name->users++;
 		return 0;
+	}
 	if (host.len > RESOLVE_NAME_MAX)
 		return BF_E_LIMIT;
-	if (r->name_count == BF_RESOLVE_NAMES_MAX)
+	if (!resolve_make_room(r))
 		return BF_E_FULL;
 	name = calloc(1, sizeof(*name));
 	if (!name)
 		return -ENOMEM;
+	name->users = 1;
 	memcpy(name->host, host.ptr, host.len);
 	name->resolver = r;
 	name->count = bf_hosts_find(&r->hosts, host, name->addrs, BF_RESOLVE_ADDRS);
@@ -329,7 +355,7 @@ void bf_resolve_ask(struct bf_resolver *r, struct bf_slice host, struct bf_resol
 	struct resolve_name *name = resolve_find(r, host);
 
 	if (!name || !r->loop) {
-		wait->on_answer(wait, BF_E_UNKNOWN, "this name was not prepared at the start");
+		wait->on_answer(wait, BF_E_UNKNOWN, "nobody asked for this name to be known");
 		return;
 	}
 	resolve_wait(name, wait);

@@ -34,9 +34,13 @@ struct bf_resolve_wait {
 /* options may be NULL. */
 int bf_resolver_new(const struct bf_resolver_options *options, struct bf_resolver **ret_resolver,
 		    struct bf_err *err);
-/* Makes host known and looks for it in the hosts file. BF_E_FULL, BF_E_LIMIT (a name above 253
- * bytes), -ENOMEM. */
+/*
+ * Makes host known and looks for it in the hosts file as it was at the start; at any time, once for
+ * each who needs it. BF_E_FULL, BF_E_LIMIT (a name above 253 bytes), -ENOMEM.
+ */
 int bf_resolver_add(struct bf_resolver *r, struct bf_slice host);
+/* One of those who added it needs it no more. A name that nobody needs gives way to others. */
+void bf_resolver_drop(struct bf_resolver *r, struct bf_slice host);
 /* From now on it may ask. */
 void bf_resolver_start(struct bf_resolver *r, struct ev_loop *loop);
 /* Nobody may wait any more. Accepts NULL. */

@@ -302,6 +302,33 @@ static void bounds(void **state BF_UNUSED)
 	house_close(&h);
 }
 
+/* A name gives way when the last of those who need it went, and not while an answer is on its way.
+ */
+static void names_give_way(void **state BF_UNUSED)
+{
+	struct asker a = {.wait.on_answer = on_answer};
+	char name[16];
+	struct house h;
+
+	house_open(&h, NULL);
+	for (int i = 1; i < (int)BF_RESOLVE_NAMES_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "n%d", i);
+		assert_int_equal(bf_resolver_add(h.resolver, bf_slice_from(name)), 0);
+	}
+	assert_int_equal(bf_resolver_add(h.resolver, BF_SLICE_LIT("n7")), 0);
+	bf_resolver_drop(h.resolver, BF_SLICE_LIT("n7"));
+	bf_resolver_drop(h.resolver, BF_SLICE_LIT("nobody"));
+	assert_int_equal(bf_resolver_add(h.resolver, BF_SLICE_LIT("one-more")), BF_E_FULL);
+	bf_resolve_ask(h.resolver, BF_SLICE_LIT("api.test."), &a.wait);
+	bf_resolver_drop(h.resolver, BF_SLICE_LIT("api.test."));
+	bf_resolve_cancel(&a.wait);
+	assert_int_equal(bf_resolver_add(h.resolver, BF_SLICE_LIT("one-more")), BF_E_FULL);
+	bf_resolver_drop(h.resolver, BF_SLICE_LIT("N7"));
+	assert_int_equal(bf_resolver_add(h.resolver, BF_SLICE_LIT("one-more")), 0);
+	assert_int_equal(bf_resolver_add(h.resolver, BF_SLICE_LIT("n7")), BF_E_FULL);
+	house_close(&h);
+}
+
 static void bad_servers(void **state BF_UNUSED)
 {
 	const struct bf_resolver_options options = {"/tmp/no/hosts", "not an address"};
@@ -323,6 +350,7 @@ int main(void)
 	    cmocka_unit_test(many_askers_one_question),
 	    cmocka_unit_test(freed_while_it_asks),
 	    cmocka_unit_test(bounds),
+	    cmocka_unit_test(names_give_way),
 	    cmocka_unit_test(bad_servers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
