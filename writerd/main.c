@@ -227,7 +227,7 @@ static int start_registry(struct bf_child *child, struct bf_err *err)
 {
 	struct writerd *w = child->daemon;
 	struct registry *r = &w->registry;
-	int code;
+	int code = 0;
 
 	*r = (struct registry){.config = &child->config,
 			       .path = w->config_path,
@@ -237,10 +237,10 @@ static int start_registry(struct bf_child *child, struct bf_err *err)
 			       .on_published = on_published,
 			       .owner = child};
 	changes_init(&w->changes, child, r);
-	code = registry_start(r, child->loop, &child->channel, child->endpoint, err);
+	registry_start(r, child->loop, &child->channel, child->endpoint);
 	w->governed = child->config;
 	bf_arena_init(&w->governed_room, GOVERNED_BYTES);
-	if (code == 0 && r->t)
+	if (r->t)
 		code = registry_config(r, &w->governed_room, &w->governed);
 	return code < 0 ? bf_err_sys(err, code, "entities") : 0;
 }

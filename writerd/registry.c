@@ -141,6 +141,8 @@ static void on_done(void *owner, int code, const char *why)
 		       bf_log_quote("what was in force stays, and it is tried again"));
 	if (code < 0)
 		r->retry_at_ms = bf_mono_ms() + RETRY_MS;
+	else if (!r->from_copy)
+		last_good_changed(&r->last_good);
 	if (r->on_published)
 		r->on_published(r->owner, code, why);
 }
@@ -158,9 +160,19 @@ static const struct publish_events publish_events = {.done = on_done, .based = o
 
 /* ---- beginning */
 
-static void begin_publishing(struct registry *r)
+/* The first time only: later there is something, or there was no copy either. */
+static void load_copy(struct registry *r)
 {
-	publish_now(&r->publish);
+	struct bf_err err = {0};
+
+	if (registry_load_copy(r, &err) == 0) {
+		bf_log(BF_LOG_WARN, "last_snapshot_loaded", "entities=%u", entities_total(r->t));
+		publish_now(&r->publish);
+	} else {
+		bf_log(BF_LOG_ERROR, "last_snapshot_not_loaded", "reason=%s effect=%s",
+		       bf_log_quote(err.text),
+		       bf_log_quote("workers that have nothing in force refuse requests with 503"));
+	}
 }
 
 static void load(struct registry *r)
@@ -168,37 +180,40 @@ static void load(struct registry *r)
 	struct bf_err err = {0};
 
 	if (registry_load(r, &err) == 0) {
+		if (r->trouble.code)
+			bf_log(BF_LOG_INFO, "config_store_usable", "path=%s",
+			       bf_log_quote(r->path));
 		r->trouble = (struct bf_err){0};
 		r->retry_at_ms = 0;
-		begin_publishing(r);
+		publish_now(&r->publish);
 		return;
 	}
-	if (r->trouble.code == 0)
+	if (r->trouble.code == 0) {
 		bf_log(BF_LOG_ERROR, "config_store_unusable", "reason=%s effect=%s",
 		       bf_log_quote(err.text),
-		       bf_log_quote(publish_is_in_force(&r->publish)
-					? "what is in force stays, and nothing can be changed"
-					: "nothing can be changed, and it is tried again"));
+		       bf_log_quote("nothing can be changed, and it is tried again"));
+		load_copy(r);
+	}
 	r->trouble = err;
 	r->retry_at_ms = bf_mono_ms() + RETRY_MS;
 }
 
-int registry_start(struct registry *r, struct ev_loop *loop, struct bf_channel *channel,
-		   uint16_t endpoint, struct bf_err *err)
+void registry_start(struct registry *r, struct ev_loop *loop, struct bf_channel *channel,
+		    uint16_t endpoint)
 {
 	static struct publish_events events;
 
 	events = publish_events;
 	events.owner = r;
 	publish_init(&r->publish, loop, channel, endpoint, &events);
-	(void)err;
+	last_good_init(&r->last_good, loop, r->state_dir, r->config->encryption_key);
 	load(r);
-	return 0;
 }
 
 void registry_done(struct registry *r)
 {
 	publish_done(&r->publish);
+	last_good_done(&r->last_good);
 	entity_store_close(r->store);
 	entities_close(r->t);
 	free(r->steps);
@@ -249,6 +264,8 @@ static void show(const struct registry *r)
 void registry_second(struct registry *r)
 {
 	show(r);
+	if (!publish_is_busy(&r->publish))
+		last_good_second(&r->last_good, r->publish.base_fd, r->publish.overlay_fd);
 	if (r->retry_at_ms == 0 || bf_mono_ms() < r->retry_at_ms)
 		return;
 	r->retry_at_ms = 0;

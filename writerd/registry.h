@@ -11,6 +11,7 @@
 #include "common/schema/config.h"
 #include "shm/segment.h"
 #include "writerd/entity_make.h"
+#include "writerd/last_good.h"
 #include "writerd/publish.h"
 #include "writerd/store_sqlite_entities.h"
 
@@ -33,6 +34,8 @@ struct registry {
 	struct bf_err trouble;      /* of the store */
 	int64_t retry_at_ms;        /* monotonic; 0: nothing to be tried again */
 	struct publish publish;
+	struct last_good last_good;
+	bool from_copy;              /* what there is was read of the last copy */
 	struct registry_step *steps; /* of the group that is under way */
 	uint32_t step_count, step_room;
 	uint32_t quarantined;
@@ -46,11 +49,11 @@ struct registry {
 };
 
 /*
- * path: config.db, or NULL. Loads what there is and begins to publish it; a store that cannot be
- * used is told of and tried again, whatever is wrong with it. 0 or -ENOMEM.
+ * Loads what there is and begins to publish it. A store that cannot be used is told of and tried
+ * again, whatever is wrong with it; meanwhile the last copy counts, if there is one.
  */
-int registry_start(struct registry *r, struct ev_loop *loop, struct bf_channel *channel,
-		   uint16_t endpoint, struct bf_err *err);
+void registry_start(struct registry *r, struct ev_loop *loop, struct bf_channel *channel,
+		    uint16_t endpoint);
 void registry_done(struct registry *r);
 
 /* Once a second: tries again what failed; gauges and health. */

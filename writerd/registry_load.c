@@ -210,6 +210,27 @@ int registry_load(struct registry *r, struct bf_err *err)
 	}
 	publish_begin(&r->publish, t, r->maker.pepper);
 	entities_close(before);
+	r->from_copy = false;
+	registry_review(r);
+	return 0;
+}
+
+int registry_load_copy(struct registry *r, struct bf_err *err)
+{
+	struct entities *t = NULL;
+	int code = entities_open(&t);
+
+	if (code < 0)
+		return bf_err_sys(err, code, "entities");
+	code = last_good_load(&r->last_good, t, r->maker.pepper, err);
+	if (code < 0) {
+		entities_close(t);
+		return code;
+	}
+	publish_begin(&r->publish, t, r->maker.pepper);
+	entities_close(r->t);
+	r->t = t;
+	r->from_copy = true;
 	registry_review(r);
 	return 0;
 }

@@ -9,6 +9,9 @@
  */
 int registry_load(struct registry *r, struct bf_err *err);
 
+/* The same of the last copy: nothing of the file is taken over, and nothing can be changed. */
+int registry_load_copy(struct registry *r, struct bf_err *err);
+
 /* Who names what does not exist is blocked, who does no longer is free; of two keys with one value
  * one is blocked. Changes are noted for publishing. */
 void registry_review(struct registry *r);

@@ -215,8 +215,6 @@ static inline void bed_settle(struct bed *b)
 
 static inline void bed_start(struct bed *b)
 {
-	struct bf_err err = {0};
-
 	b->r = (struct registry){.config = &b->config,
 				 .path = b->config.config_store.enabled ? b->path : NULL,
 				 .state_dir = b->c.folder,
