@@ -161,10 +161,10 @@ struct bf_config {
 	uint64_t governance_bytes;   /* the most that keys, owners and limits take in a process that
 					has them; for who is not to see them */
 	/* For compatibility of files: */
-	bool names_version;  /* the file says so; without, keys may use all providers */
+	bool names_version; /* the file says so; without, keys may use all providers */
 	struct bf_conf_auth_config auth_config; /* older place of governance.auth_config; empty
 						   after loading */
-	struct bf_slice schema_url; /* "$schema", for editors */
+	struct bf_slice schema_url;             /* "$schema", for editors */
 	uint64_t
 	    version; /* 1: an empty keys[].models means all models; 2: it is refused as ambiguous */
 };

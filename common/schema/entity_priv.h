@@ -1,8 +1,8 @@
 /* Shared by the parts of entity_parse.h. */
 #pragma once
 
-#include "common/schema/entity_parse.h"
 #include "common/schema/config_owners.h"
+#include "common/schema/entity_parse.h"
 #include "common/schema/owners.h"
 
 /* The own of an object whose table has limits; NULL: it has none. */

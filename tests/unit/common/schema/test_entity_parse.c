@@ -231,6 +231,32 @@ static void what_was_closed_stays_closed(void **state)
 	close_bed(&b);
 }
 
+/* What the gateway made of an owner's id is known again; what somebody chose is not. */
+static void made_ids_are_known(void **state)
+{
+	struct bf_slice key = BF_SLICE_LIT("k"), other = BF_SLICE_LIT("x");
+	struct bf_conf_virtual_key object;
+	struct entity_bed b;
+
+	(void)state;
+	open_bed(&b, MOCK);
+	parse_well(&b, VK,
+		   "{\"id\":\"k\",\"name\":\"a\",\"rate_limit\":{\"concurrent_max_limit\":1},"
+		   "\"provider_configs\":[{\"provider\":\"mock\"}]}",
+		   NULL, &object);
+	const struct bf_conf_rate_limit *rate = object.own.rate_limit.items;
+	const struct bf_conf_provider_config *config = object.provider_configs.items;
+	struct bf_slice mock = config->provider;
+	assert_true(bf_rate_limit_is_own(BF_OWNER_VIRTUAL_KEY, key, rate->id, &b.arena));
+	assert_false(bf_rate_limit_is_own(BF_OWNER_VIRTUAL_KEY, other, rate->id, &b.arena));
+	assert_false(bf_rate_limit_is_own(BF_OWNER_TEAM, key, rate->id, &b.arena));
+	assert_false(bf_rate_limit_is_own(BF_OWNER_VIRTUAL_KEY, key, other, &b.arena));
+	assert_true(bf_provider_config_is_own(key, mock, config->own.id, &b.arena));
+	assert_false(bf_provider_config_is_own(other, mock, config->own.id, &b.arena));
+	assert_false(bf_provider_config_is_own(key, mock, other, &b.arena));
+	close_bed(&b);
+}
+
 static void every_fault_names_its_member(void **state)
 {
 	struct entity_bed b;
@@ -336,6 +362,7 @@ int main(void)
 	    cmocka_unit_test(a_change_keeps_what_it_does_not_name),
 	    cmocka_unit_test(what_answers_show_may_come_back),
 	    cmocka_unit_test(what_was_closed_stays_closed),
+	    cmocka_unit_test(made_ids_are_known),
 	    cmocka_unit_test(every_fault_names_its_member),
 	    cmocka_unit_test(faults_of_the_whole_are_the_loaders),
 	    cmocka_unit_test(a_caller_may_find_faults_too),
