@@ -60,7 +60,7 @@ static struct bf_slice name_by(const struct bf_conf_sheet_price *e, enum book_na
 	return by == BOOK_KEY ? e->key : model_of(e);
 }
 
-static void book_put(struct bf_price_book *book, uint32_t entry, enum book_name by)
+static void book_put(struct bf_price_index *book, uint32_t entry, enum book_name by)
 {
 	const struct bf_conf_sheet_price *e = &book->entries[entry];
 	struct bf_slice name = name_by(e, by), none = {NULL, 0};
@@ -74,39 +74,46 @@ static void book_put(struct bf_price_book *book, uint32_t entry, enum book_name 
 	book->slots[at] = (struct bf_price_slot){(uint32_t)(h >> 32), entry + 1};
 }
 
+int bf_price_index_make(struct bf_price_index *ret_index, const struct bf_array *entries,
+			struct bf_arena *arena)
+{
+	uint32_t size = 8;
+
+	*ret_index = (struct bf_price_index){.entries = entries->items};
+	if (entries->count == 0)
+		return 0;
+	/* Three names each, half of the slots free. */
+	while (size < entries->count * 6)
+		size *= 2;
+	ret_index->slots = bf_arena_alloc(arena, size * sizeof(ret_index->slots[0]));
+	if (!ret_index->slots)
+		return -ENOMEM;
+	memset(ret_index->slots, 0, size * sizeof(ret_index->slots[0]));
+	ret_index->mask = size - 1;
+	/* By each name the first of the file comes first. */
+	for (uint32_t i = 0; i < entries->count; i++)
+		for (int by = BOOK_MODEL; by <= BOOK_BASE_MODEL; by++)
+			book_put(ret_index, i, (enum book_name)by);
+	return 0;
+}
+
 int bf_price_book_open(struct bf_price_book *ret_book, const struct bf_config *config,
 		       struct bf_arena *arena)
 {
-	const struct bf_array *sheet = &config->pricing.sheet.entries;
 	const struct bf_conf_pricing_override *o = config->governance.pricing_overrides.items;
-	uint32_t size = 8;
 
-	*ret_book = (struct bf_price_book){.conf = &config->governance, .entries = sheet->items};
+	*ret_book = (struct bf_price_book){.conf = &config->governance};
 	for (uint32_t i = 0; i < config->governance.pricing_overrides.count; i++) {
 		ret_book->by_virtual_key |= o[i].virtual_key_id.len > 0;
 		ret_book->by_provider_key |= o[i].provider_key_id.len > 0;
 	}
-	if (sheet->count == 0)
-		return 0;
-	/* Three names each, half of the slots free. */
-	while (size < sheet->count * 6)
-		size *= 2;
-	ret_book->slots = bf_arena_alloc(arena, size * sizeof(ret_book->slots[0]));
-	if (!ret_book->slots)
-		return -ENOMEM;
-	memset(ret_book->slots, 0, size * sizeof(ret_book->slots[0]));
-	ret_book->mask = size - 1;
-	/* By each name the first of the file comes first. */
-	for (uint32_t i = 0; i < sheet->count; i++)
-		for (int by = BOOK_MODEL; by <= BOOK_BASE_MODEL; by++)
-			book_put(ret_book, i, (enum book_name)by);
-	return 0;
+	return bf_price_index_make(&ret_book->of_file, &config->pricing.sheet.entries, arena);
 }
 
 /* ---- the sheet's price */
 
 /* The first that has this name and one of these modes. */
-static const struct bf_conf_sheet_price *book_get(const struct bf_price_book *book,
+static const struct bf_conf_sheet_price *book_get(const struct bf_price_index *book,
 						  enum book_name by, struct bf_slice provider,
 						  struct bf_slice name, unsigned modes)
 {
@@ -136,7 +143,7 @@ static const unsigned mode_ranks[][3] = {
     [BF_PRICE_EMBEDDING] = {1u << BF_PRICE_EMBEDDING, 1u << BF_PRICE_ANY_MODE, 0},
 };
 
-static const struct bf_conf_sheet_price *get_by_mode(const struct bf_price_book *book,
+static const struct bf_conf_sheet_price *get_by_mode(const struct bf_price_index *book,
 						     enum book_name by, struct bf_slice provider,
 						     struct bf_slice name, enum bf_price_mode mode)
 {
@@ -156,7 +163,7 @@ static struct bf_slice behind_slash(struct bf_slice name)
 }
 
 /* The provider's own, however the client writes it. */
-static const struct bf_conf_sheet_price *get_own(const struct bf_price_book *book,
+static const struct bf_conf_sheet_price *get_own(const struct bf_price_index *book,
 						 const struct bf_price_query *q,
 						 struct bf_slice model, struct bf_slice bare,
 						 struct bf_slice last)
@@ -172,7 +179,7 @@ static const struct bf_conf_sheet_price *get_own(const struct bf_price_book *boo
 }
 
 /* What is called so, at whatever provider. */
-static const struct bf_conf_sheet_price *get_called(const struct bf_price_book *book,
+static const struct bf_conf_sheet_price *get_called(const struct bf_price_index *book,
 						    const struct bf_price_query *q,
 						    struct bf_slice bare, struct bf_slice last)
 {
@@ -185,8 +192,9 @@ static const struct bf_conf_sheet_price *get_called(const struct bf_price_book *
 	return e;
 }
 
-static const struct bf_conf_sheet_price *
-sheet_entry(const struct bf_price_book *book, const struct bf_price_query *q, struct bf_slice model)
+static const struct bf_conf_sheet_price *sheet_entry(const struct bf_price_index *book,
+						     const struct bf_price_query *q,
+						     struct bf_slice model)
 {
 	struct bf_slice bare = bf_model_bare(model, q->provider), last = behind_slash(bare);
 	const struct bf_conf_sheet_price *e = get_own(book, q, model, bare, last);
@@ -201,16 +209,30 @@ static bool has_price(const struct bf_conf_sheet_price *e)
 	return bf_price_is_whole(&e->price, e->mode == BF_PRICE_EMBEDDING);
 }
 
-static const struct bf_conf_price *sheet_price(const struct bf_price_book *book,
-					       const struct bf_price_query *q)
+static const struct bf_conf_sheet_price *priced_entry(const struct bf_price_index *sheet,
+						      const struct bf_price_query *q)
 {
 	const struct bf_conf_sheet_price *e;
 
-	if (!book->slots)
+	if (!sheet->slots)
 		return NULL;
-	e = sheet_entry(book, q, q->model);
+	e = sheet_entry(sheet, q, q->model);
 	if (e && !has_price(e) && e->base_model.len)
-		e = sheet_entry(book, q, e->base_model);
+		e = sheet_entry(sheet, q, e->base_model);
+	return e;
+}
+
+/* What was fetched counts; where it does not tell the whole price, what the file has. */
+static const struct bf_conf_price *sheet_price(const struct bf_price_book *book,
+					       const struct bf_price_query *q)
+{
+	const struct bf_conf_sheet_price *fetched = priced_entry(&book->fetched, q);
+	const struct bf_conf_sheet_price *e = fetched;
+
+	if (!e || !has_price(e))
+		e = priced_entry(&book->of_file, q);
+	if (fetched && (!e || !has_price(e)))
+		e = fetched;
 	return e ? &e->price : NULL;
 }
 

@@ -1,6 +1,6 @@
 /*
- * Which price counts for a model: the price sheet and what the file says over it, found by hash. A
- * worker makes one at its start, and remembers what it found (proxyd/gate/tariff.h).
+ * Which price counts for a model: price sheets and what overrides say over them, found by hash. A
+ * worker makes one whenever they change, and remembers what it found (proxyd/gate/tariff.h).
  */
 #pragma once
 
@@ -15,11 +15,17 @@ struct bf_price_slot {
 	uint32_t entry; /* 0: free; else 1 + index into the sheet */
 };
 
+/* One sheet. Zeroed: there is none. */
+struct bf_price_index {
+	const struct bf_conf_sheet_price *entries;
+	struct bf_price_slot *slots; /* a power of two; NULL: it has no entries */
+	uint32_t mask;
+};
+
 struct bf_price_book {
 	const struct bf_conf_governance *conf;
-	const struct bf_conf_sheet_price *entries; /* of the sheet */
-	struct bf_price_slot *slots;               /* a power of two; NULL: there is no sheet */
-	uint32_t mask;
+	struct bf_price_index fetched; /* the caller's, set behind bf_price_book_open() */
+	struct bf_price_index of_file; /* where what was fetched does not tell a whole price */
 	bool by_virtual_key, by_provider_key; /* some overrides are for these */
 };
 
@@ -38,7 +44,13 @@ struct bf_price_found {
 	const struct bf_conf_price *patch;
 };
 
-/* Refers to the configuration; its index lies in the arena. 0 or -ENOMEM. */
+/* Refers to the entries (of struct bf_conf_sheet_price); the index lies in the arena. 0 or -ENOMEM.
+ */
+int bf_price_index_make(struct bf_price_index *ret_index, const struct bf_array *entries,
+			struct bf_arena *arena);
+
+/* Of the configuration's sheet alone. Refers to the configuration; its index lies in the arena. 0
+ * or -ENOMEM. */
 int bf_price_book_open(struct bf_price_book *ret_book, const struct bf_config *config,
 		       struct bf_arena *arena);
 
@@ -46,7 +58,8 @@ int bf_price_book_open(struct bf_price_book *ret_book, const struct bf_config *c
  * Models are found in any case of letters, with or without their provider's name in front: a price
  * must not depend on how a client writes them.
  *
- * The sheet's price is the provider's own: that of the model, else of what stands behind its last
+ * Of two sheets the fetched one counts, and the other where that one does not tell a whole price. A
+ * sheet's price is the provider's own: that of the model, else of what stands behind its last
  * '/'; else that of an entry of this name at whatever provider, where what stands behind the last
  * '/' counts before the whole, so that nobody chooses a price by what he writes before it; with
  * names_vendors after it; else that of the first model of the provider that names this one as its

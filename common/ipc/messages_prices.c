@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "common/base/macros.h"
+#include "common/schema/config_prices.h"
 
 #define FIELD(owner, member, kind, least, most, text)                                          \
 	{                                                                                      \
@@ -28,8 +29,8 @@ static const struct bf_field sync_fields[] = {
 const struct bf_table bf_msg_price_sync_table = TABLE("price_sync", bf_msg_price_sync, sync_fields);
 
 static const struct bf_field sheet_fields[] = {
-    TEXT(bf_msg_price_sheet, url, BF_PRICE_URL_MAX, "where it was fetched"),
-    TEXT(bf_msg_price_sheet, etag, BF_PRICE_ETAG_MAX,
+    TEXT(bf_msg_price_sheet, url, BF_PRICE_SHEET_URL_MAX, "where it was fetched"),
+    TEXT(bf_msg_price_sheet, etag, BF_PRICE_SHEET_ETAG_MAX,
 	 "what the server calls this state of it; empty: nothing"),
     TEXT(bf_msg_price_sheet, date, 64, "of its prices, as it says; empty: it does not"),
     UINT(bf_msg_price_sheet, models, "in the memfd that comes along, sealed"),
@@ -41,7 +42,8 @@ const struct bf_table bf_msg_price_sheet_table =
     TABLE("price_sheet", bf_msg_price_sheet, sheet_fields);
 
 static const struct bf_field fresh_fields[] = {
-    TEXT(bf_msg_price_fresh, url, BF_PRICE_URL_MAX, "whose sheet is still the one that is stored"),
+    TEXT(bf_msg_price_fresh, url, BF_PRICE_SHEET_URL_MAX,
+	 "whose sheet is still the one that is stored"),
 };
 const struct bf_table bf_msg_price_fresh_table =
     TABLE("price_fresh", bf_msg_price_fresh, fresh_fields);

@@ -7,9 +7,6 @@
 
 #include "common/schema/field.h"
 
-#define BF_PRICE_URL_MAX  2048u
-#define BF_PRICE_ETAG_MAX 256u
-
 struct bf_msg_price_sync {
 	bool accept_smaller; /* also a sheet that has lost more than half of its models */
 };

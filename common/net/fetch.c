@@ -20,14 +20,23 @@
 
 /* ---- the end */
 
+static void leave_host(struct bf_fetcher *f)
+{
+	if (f->is_named)
+		bf_resolver_drop(f->resolver, bf_slice_from(f->host));
+	f->is_named = false;
+	curl_free(f->host);
+	f->host = NULL;
+}
+
 static void clean(struct bf_fetcher *f)
 {
 	bf_resolve_cancel(&f->wait);
 	fetch_multi_stop(f);
 	ev_timer_stop(f->loop, &f->limit);
+	leave_host(f);
 	free(f->url);
-	curl_free(f->host);
-	f->url = f->host = NULL;
+	f->url = NULL;
 	f->runs = false;
 }
 
@@ -174,10 +183,10 @@ static void hop(struct bf_fetcher *f)
 		return;
 	}
 	r = bf_resolver_add(f->resolver, bf_slice_from(f->host));
+	f->is_named = r == 0;
 	if (r < 0)
 		fail(f, r, "%.200s: %s", f->host,
-		     r == BF_E_FULL ? "was one name too many: restart this process"
-				    : "is no name of a server");
+		     r == BF_E_LIMIT ? "is no name of a server" : bf_err_text(r));
 	else
 		go(f, false);
 }
@@ -202,9 +211,8 @@ static void redirect(struct bf_fetcher *f, const char *to)
 		return;
 	}
 	fetch_multi_stop(f);
+	leave_host(f);
 	free(f->url);
-	curl_free(f->host);
-	f->host = NULL;
 	f->url = next;
 	f->hops++;
 	hop(f);

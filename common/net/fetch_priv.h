@@ -30,6 +30,7 @@ struct bf_fetcher {
 	bool from_outside;  /* the first server was none of this network */
 	char *url;          /* of this hop */
 	char *host;         /* without brackets */
+	bool is_named;      /* the resolver keeps it for us */
 	unsigned long port; /* 0: none yet */
 	struct bf_resolve_wait wait;
 	CURL *easy; /* NULL: still looking the name up */

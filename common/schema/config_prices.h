@@ -63,7 +63,9 @@ struct bf_conf_sheet_price {
 
 #define BF_PRICE_PATTERN_MAX 256 /* bytes */
 
-#define BF_SHEET_ENTRIES_MAX 10000
+#define BF_SHEET_ENTRIES_MAX    10000
+#define BF_PRICE_SHEET_URL_MAX  2048 /* bytes */
+#define BF_PRICE_SHEET_ETAG_MAX 256  /* bytes of what a server calls a state of it */
 
 struct bf_conf_sheet {
 	struct bf_slice file;    /* where it was read; empty: there is none */

@@ -10,6 +10,7 @@
 #include "common/base/buf.h"
 #include "common/schema/config_auth.h"
 #include "common/schema/config_owners.h"
+#include "common/snapshot/prices.h"
 
 struct catalog {
 	struct bf_slice provider;
@@ -87,10 +88,10 @@ static const struct bf_entity_def defs[BF_ENTITY_TYPE_MAX] = {
 			    .name_offset = offsetof(struct bf_conf_provider, name),
 			    .sealed = true,
 			    .common = true},
-    [BF_ENTITY_PRICING] = {.name = "pricing",
-			   .plural = "pricing",
-			   .table = &bf_sheet_price_table,
-			   .id_offset = offsetof(struct bf_conf_sheet_price, key),
+    [BF_ENTITY_PRICING] = {.name = "price_sheet",
+			   .plural = "price_sheets",
+			   .table = &bf_price_piece_table,
+			   .id_offset = offsetof(struct bf_price_piece, id),
 			   .common = true},
     [BF_ENTITY_MODEL_CATALOG] = {.name = "model_catalog",
 				 .plural = "model_catalogs",

@@ -187,6 +187,41 @@ static void patches_lie_over_the_sheet(void **state)
 	assert_ptr_equal(bf_price_found_whole(&f, &room), &sheet[0].price);
 }
 
+/* Model by model; half a price that was fetched is none. */
+static void the_fetched_sheet_before_that_of_the_file(void **state)
+{
+	struct bf_conf_sheet_price file[] = {
+	    {.key = TEXT("p/both"), .provider = TEXT("p"), .price = IN(1)},
+	    {.key = TEXT("p/old"), .provider = TEXT("p"), .price = IN(2)},
+	    {.key = TEXT("p/half"), .provider = TEXT("p"), .price = IN(3)},
+	};
+	struct bf_conf_sheet_price fetched[] = {
+	    {.key = TEXT("both"), .price = IN(4)},
+	    {.key = TEXT("p/new"), .provider = TEXT("p"), .price = IN(5)},
+	    {.key = TEXT("p/half"), .provider = TEXT("p"), .price = bf_price_of(6, NONE, NONE)},
+	    {.key = TEXT("p/third"), .provider = TEXT("p"), .price = bf_price_of(7, NONE, NONE)},
+	};
+	struct bf_array list = LIST(fetched);
+	struct bf_arena room;
+	(void)state;
+
+	bf_arena_init(&room, 1 << 20);
+	conf.pricing.sheet.entries = (struct bf_array)LIST(file);
+	open_with(NULL, 0);
+	assert_int_equal(bf_price_index_make(&book.fetched, &list, &room), 0);
+	assert_int_equal(found("p", "both", BF_PRICE_CHAT), 4);
+	assert_int_equal(found("p", "old", BF_PRICE_CHAT), 2);
+	assert_int_equal(found("p", "new", BF_PRICE_CHAT), 5);
+	assert_int_equal(found("p", "half", BF_PRICE_CHAT), 3);
+	assert_int_equal(found("p", "none", BF_PRICE_CHAT), NONE);
+	/* An override may tell the other half. */
+	struct bf_price_query q = {.provider = TEXT("p"), .model = TEXT("third")};
+	struct bf_price_found f;
+	assert_false(bf_price_find(&book, &q, &f));
+	assert_ptr_equal(f.base, &fetched[3].price);
+	bf_arena_done(&room);
+}
+
 static void names_of_the_sheet(void **state)
 {
 	struct bf_conf_sheet_price sheet[] = {
@@ -352,6 +387,7 @@ int main(void)
 	    TEST(scopes),
 	    TEST(request_types),
 	    TEST(patches_lie_over_the_sheet),
+	    TEST(the_fetched_sheet_before_that_of_the_file),
 	    TEST(names_of_the_sheet),
 	    TEST(modes),
 	    TEST(base_models),
