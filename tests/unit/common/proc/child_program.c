@@ -47,7 +47,7 @@ static int child_start(struct bf_child *child, struct bf_err *err)
 		return bf_err_set(err, BF_E_STATE, "test: start fails");
 	if (behaves("start_hangs"))
 		spin_for_ever();
-	return 0;
+	return behaves("ready_later") ? BF_CHILD_READY_LATER : 0;
 }
 
 static void child_stop(struct bf_child *child)
@@ -98,6 +98,8 @@ static void on_adopt(struct bf_child *child, struct bf_frame *f, const void *mes
 	const struct bf_msg_listen_slot *m = message;
 
 	(void)f;
+	if (behaves("ready_later"))
+		bf_child_ready(child);
 	if (m->slot == 41)
 		(void)bf_channel_send_msg(&child->channel, BF_MSG_DRAINED, child->endpoint,
 					  SUPERVISOR, 0, 0, NULL);

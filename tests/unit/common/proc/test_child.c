@@ -37,6 +37,29 @@ static void ready_comes_after_hello(void **state)
 	script_finish(&s);
 }
 
+/* It serves meanwhile, and says so once. */
+static void ready_may_come_later(void **state)
+{
+	const struct bf_msg_listen_slot slot = {40}, answered = {41};
+	struct bf_msg_status status;
+	struct bf_arena arena;
+	struct script s;
+
+	(void)state;
+	bf_arena_init(&arena, 1u << 20);
+	script_start(&s, "ready_later");
+	script_send_hello(&s);
+	script_ask_status(&s, &arena, &status);
+	script_send_msg(&s, BF_MSG_ADOPT, SUPERVISOR, 0, 0, &slot);
+	script_expect(&s, BF_MSG_READY);
+	script_send_msg(&s, BF_MSG_ADOPT, SUPERVISOR, 0, 0, &answered);
+	script_expect(&s, BF_MSG_DRAINED);
+	script_send_plain(&s, BF_MSG_STOP);
+	script_expect_exit(&s, BF_EXIT_OK);
+	bf_arena_done(&arena);
+	script_finish(&s);
+}
+
 static const char *item(const struct bf_msg_status *status, const char *name)
 {
 	const struct bf_msg_status_item *list = status->items.items;
@@ -241,6 +264,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(ready_comes_after_hello),
+	    cmocka_unit_test(ready_may_come_later),
 	    cmocka_unit_test(status_tells_what_it_is),
 	    cmocka_unit_test(a_long_status_is_cut_to_its_bounds),
 	    cmocka_unit_test(handlers_get_decoded_messages),
