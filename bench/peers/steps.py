@@ -9,11 +9,13 @@ import http.client
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
 from .processes import PROXY_CPU, Failed
 
 WARM, COUNTED = 20, 5
+SETTLED = 2.5  # seconds; what a process does once in its life, at its first beat, belongs to no request
 
 
 def mappings(pid):
@@ -78,6 +80,7 @@ def measure(tool, proxy, path, body):
     connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=120)
     for _ in range(WARM):
         post(connection, proxy, path, body)
+    time.sleep(SETTLED)
     maps = mappings(pid)
     stepper = subprocess.Popen([tool, str(pid)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                preexec_fn=lambda: os.sched_setaffinity(0, {PROXY_CPU}))
