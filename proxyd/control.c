@@ -8,6 +8,7 @@
 
 #include "common/log/log.h"
 #include "common/proc/contract.h"
+#include "proxyd/gate/govern.h"
 
 static void on_adopt(struct bf_child *child, struct bf_frame *f, const void *message)
 {
@@ -77,8 +78,13 @@ static void on_snapshot(struct bf_child *child, struct bf_frame *f, const void *
 	const struct bf_msg_snapshot_next *m = message;
 	struct proxyd *d = child->daemon;
 	struct bf_err err = {0};
-	int r = bf_snapshot_take(&d->snapshots, f->fd, m->generation, &err);
+	int r;
 
+	/* What came before is in force since, or gives way. */
+	(void)govern_follow(&d->worker);
+	r = bf_snapshot_take(&d->snapshots, f->fd, m->generation, &err);
+	if (r == 0 && m->generation)
+		r = govern_prepare(&d->worker, &err);
 	if (r < 0)
 		bf_log(BF_LOG_ERROR, "snapshot_refused", "generation=%" PRIu64 " reason=%s",
 		       m->generation, bf_log_quote(err.text));

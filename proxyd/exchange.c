@@ -96,6 +96,8 @@ void exchange_free(struct exchange *x)
 	assert(x->inflight < 0);
 	worker_body_give(w, x->body_charged);
 	worker_answer_give(w, x->answer_charged);
+	if (x->release)
+		x->release(x);
 	if (w->spare_count >= EXCHANGE_SPARES || x->body_bytes.size > EXCHANGE_BODY_KEEP ||
 	    x->answer.size > EXCHANGE_BODY_KEEP) {
 		exchange_destroy(x);

@@ -23,7 +23,10 @@
 
 struct bf_conf_provider_key;
 struct call;
+struct everybody;
 struct exchange;
+struct keyring_key;
+struct provider_set;
 struct route;
 struct worker;
 
@@ -186,6 +189,10 @@ struct exchange {
 	const struct bf_conf_provider_key *key;
 	struct bf_slice pin_key_name, pin_key_id; /* x-bf-api-key, x-bf-api-key-id; or empty */
 	const struct bf_plan_key *virtual_key;    /* who asks; NULL: no key was given */
+	struct keyring_key *held_key; /* what it lies in, and what everybody meets: the gate's, */
+	struct everybody *everybody;  /* held until x is freed */
+	struct provider_set *providers; /* the same; NULL: those of the worker */
+	void (*release)(struct exchange *x); /* NULL: nothing is held */
 	struct bf_plan_path limits; /* of the present target; in the plan or the arena */
 	struct exchange_spend spend;
 	/* What the provider says about the cost of this attempt, beside the record's tokens; the

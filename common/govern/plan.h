@@ -60,6 +60,7 @@ struct bf_limit {
 	struct bf_limit_rows rows;
 	struct bf_slice owner_id, owner_name;
 	struct bf_slice limit_id; /* of the budget or rate limit */
+	void *place;              /* whatever its owner keeps beside it; NULL in a new plan */
 };
 
 /* The limits of one owner: requests, tokens, concurrent requests, then budgets, the shortest window

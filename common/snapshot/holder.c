@@ -89,7 +89,8 @@ int bf_snapshot_take(struct bf_snapshot_holder *h, int fd, uint64_t generation, 
 
 const struct bf_snapshot *bf_snapshot_now(struct bf_snapshot_holder *h, uint64_t generation)
 {
-	if (h->next.number && generation >= h->next.number) {
+	/* One that was refused elsewhere never is, although later ones are. */
+	if (h->next.number && generation == h->next.number) {
 		struct bf_snapshot_generation old = h->now;
 
 		h->now = h->next;

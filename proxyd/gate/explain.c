@@ -14,9 +14,12 @@
 #include "proxyd/gate/error.h"
 #include "proxyd/gate/limits_priv.h"
 #include "proxyd/gate/query.h"
+#include "proxyd/snapshot.h"
 
 /* As many as a request could ever have. */
 #define EXPLAIN_TOKENS_MAX 1000000000u
+/* A look through so many takes a few milliseconds, in which nobody else is served. */
+#define EXPLAIN_NAMES_MAX 50000u
 
 static void explain_say(struct explain_verdict *v, int http_status, const char *type,
 			const char *fmt, ...) BF_PRINTF(4, 5);
@@ -39,14 +42,14 @@ static void explain_numbers(const struct exchange *x, const struct shm_meter_wan
 			    const struct limits_now *now, struct explain_limit *l)
 {
 	int64_t now_ms = limits_now_ms(now, l->limit), room = limits_room(x, want);
-	struct limits_state state = limits_state_of(x, l->limit, room, want->amount);
+	struct limits_state state = limits_state_of(l->limit, room, want->amount);
 	struct shm_meter_info info;
 
 	l->ready = true;
 	l->max = state.max;
 	l->left = BF_MAX(room, 0);
 	l->wants = want->amount;
-	l->end_ms = l->limit->endless ? 0 : now_ms + limits_ends_in_ms(x, l->limit, now);
+	l->end_ms = l->limit->endless ? 0 : now_ms + limits_ends_in_ms(l->limit, now);
 	if (shm_meter_read(x->worker->seg, want->meter, &info) &&
 	    info.settled_epoch ==
 		((uint32_t)bf_limit_window_counted(l->limit, info.epoch, now_ms) & BF_EPOCH_MASK))
@@ -55,8 +58,7 @@ static void explain_numbers(const struct exchange *x, const struct shm_meter_wan
 }
 
 /* What admission would say of the first limit that has no room. */
-static void explain_judge(struct explain_target *t, const struct exchange *x,
-			  const struct limits_now *now)
+static void explain_judge(struct explain_target *t, const struct limits_now *now)
 {
 	for (uint32_t k = 0; k < t->limit_count && t->verdict.http_status == 200; k++) {
 		const struct explain_limit *l = &t->limits[k];
@@ -68,7 +70,7 @@ static void explain_judge(struct explain_target *t, const struct exchange *x,
 				    "the limits of this request are being loaded");
 		if (!l->ready || l->wants <= l->max - state.used)
 			continue;
-		limits_text_refusal(l->limit, &state, limits_ends_in_ms(x, l->limit, now), &no);
+		limits_text_refusal(l->limit, &state, limits_ends_in_ms(l->limit, now), &no);
 		explain_say(&t->verdict, no.http_status, no.type, "%s", no.text);
 	}
 }
@@ -80,7 +82,7 @@ static bool explain_limits(struct explain_target *t, struct exchange *x)
 	struct limits_wish wish;
 
 	/* As they stand now, not when the last request looked. */
-	govern_forget(x->worker->governance, &x->limits);
+	places_forget(&x->limits);
 	bool all = limits_wants(x, &now, &wish);
 	t->limit_count = x->limits.count;
 	t->limits = bf_arena_alloc(&x->arena, (t->limit_count + 1u) * sizeof(t->limits[0]));
@@ -91,7 +93,7 @@ static bool explain_limits(struct explain_target *t, struct exchange *x)
 		if (all)
 			explain_numbers(x, &wish.wants[k], &now, &t->limits[k]);
 	}
-	explain_judge(t, x, &now);
+	explain_judge(t, &now);
 	return true;
 }
 
@@ -134,8 +136,9 @@ static bool explain_spend(const struct explain *e, struct explain_target *t, str
 	const struct governance *g = x->worker->governance;
 	struct exchange_spend *s = &x->spend;
 
-	if (!limits_price(x, limits_model(x)) || bf_plan_path(&g->plan, x->virtual_key, x->provider,
-							      x->model, &x->arena, &x->limits) < 0)
+	if (!limits_price(x, limits_model(x)) ||
+	    bf_plan_path(&x->everybody->plan, x->virtual_key, x->provider, x->model, &x->arena,
+			 &x->limits) < 0)
 		return false;
 	s->prompt_tokens = e->prompt_tokens;
 	s->output_tokens = e->max_tokens;
@@ -246,17 +249,49 @@ static int explain_number(struct exchange *x, const char *name, uint64_t missing
 	return -1;
 }
 
-/* By id, else by name; the only one, as the loader saw to. NULL: there is none. */
-static const struct bf_plan_key *explain_find_key(const struct governance *g, struct bf_slice id,
-						  struct bf_slice name)
+/* By id, else by name; the only one, as its maker saw to. 0, BF_E_UNKNOWN, or BF_E_LIMIT: there are
+ * more than may be looked through here. */
+static int explain_find_key(const struct bf_snapshot *s, struct bf_slice id, struct bf_slice name,
+			    struct bf_entity *ret_entity)
 {
-	for (uint32_t k = 0; g && k < g->plan.key_count; k++) {
-		const struct bf_conf_owner *own = &g->plan.keys[k].conf->own;
+	struct bf_snapshot_cursor cursor = {0};
+	uint32_t looked = 0;
 
-		if (id.len ? bf_slice_eq(own->id, id) : bf_slice_eq(own->name, name))
-			return &g->plan.keys[k];
+	if (id.len)
+		return bf_snapshot_find(s, BF_ENTITY_VIRTUAL_KEY, id, ret_entity) ? 0
+										  : BF_E_UNKNOWN;
+	while (bf_snapshot_next(s, BF_ENTITY_VIRTUAL_KEY, &cursor, ret_entity)) {
+		if (bf_slice_eq(ret_entity->name, name))
+			return 0;
+		if (++looked == EXPLAIN_NAMES_MAX)
+			return BF_E_LIMIT;
 	}
-	return NULL;
+	return BF_E_UNKNOWN;
+}
+
+/* 0, or -1: refused, and x is gone. */
+static int explain_hold_key(struct exchange *x, struct bf_slice id, struct bf_slice name)
+{
+	const struct bf_snapshot *s = snapshots_now(x->worker);
+	struct keyring_key *key;
+	struct bf_entity entity;
+	int r = s ? explain_find_key(s, id, name, &entity) : BF_E_UNKNOWN;
+
+	if (r == 0)
+		r = keyring_make(s, &entity, (struct bf_slice){NULL, 0}, &key);
+	if (r == 0) {
+		govern_hold_key(x, key);
+		return 0;
+	}
+	if (r == BF_E_UNKNOWN)
+		gate_refuse(x, 404, "not_found", "no virtual key has this id or name");
+	else if (r == BF_E_LIMIT)
+		gate_refuse(x, 400, "invalid_request",
+			    "there are too many virtual keys to look for a name here: name the key "
+			    "by virtual_key_id");
+	else
+		gate_refuse(x, 503, "out_of_memory", "no memory for this virtual key");
+	return -1;
 }
 
 static int explain_read_key(struct exchange *x)
@@ -273,11 +308,7 @@ static int explain_read_key(struct exchange *x)
 			    "percent-encoded text");
 		return -1;
 	}
-	x->virtual_key = explain_find_key(x->worker->governance, id, name);
-	if (x->virtual_key)
-		return 0;
-	gate_refuse(x, 404, "not_found", "no virtual key has this id or name");
-	return -1;
+	return explain_hold_key(x, id, name);
 }
 
 static int explain_read(struct explain *e)
@@ -290,6 +321,11 @@ static int explain_read(struct explain *e)
 			    "%.*s is no parameter of this path; it takes virtual_key_id or "
 			    "virtual_key_name, model, object, prompt_tokens, max_tokens",
 			    (int)BF_MIN(unknown.len, 64u), unknown.ptr);
+		return -1;
+	}
+	if (x->worker->governance && !govern_hold(x)) {
+		gate_refuse(x, 503, "governance_not_loaded",
+			    "virtual keys and limits are being loaded; try again");
 		return -1;
 	}
 	if (explain_read_key(x) < 0 || explain_read_object(e) < 0 ||
@@ -311,6 +347,10 @@ static void explain_key(struct explain *e)
 	enum decide_state state;
 
 	e->key.http_status = 200;
+	if (x->held_key && x->held_key->broken) {
+		explain_say(&e->key, 403, "virtual_key_blocked", "%s", x->held_key->broken);
+		return;
+	}
 	if (!key && x->worker->config->client.enforce_auth_on_inference)
 		explain_say(&e->key, 401, "virtual_key_required", "a virtual key is required");
 	if (!key)

@@ -46,11 +46,17 @@ static void write_key(struct bf_json_writer *j, const struct explain *e)
 	const struct bf_conf_virtual_key *key = e->x->virtual_key ? e->x->virtual_key->conf : NULL;
 
 	bf_jw_key(j, "virtual_key");
-	if (!key) {
+	if (!key && !e->x->held_key) {
 		bf_jw_null(j);
 		return;
 	}
 	bf_jw_object(j);
+	if (!key) {
+		write_slice(j, "id", e->x->held_key->parts.items[0].id);
+		write_verdict(j, &e->key);
+		bf_jw_end_object(j);
+		return;
+	}
 	write_slice(j, "id", key->own.id);
 	write_slice(j, "name", key->own.name);
 	write_flag(j, "is_active", key->is_active);

@@ -1,62 +1,37 @@
 /*
- * Whether a request has the right to ask at all. Called at the start, and by every route that a
- * key opens. Must never say more about a key that is not known than that.
+ * Whether a request has the right to ask at all, by what is in force. Called at the start, for each
+ * snapshot that comes, and by every route that a key opens. Must never say more about a key that is
+ * not known than that, and never that one is unknown while a newer snapshot is on its way here.
  */
 #include "proxyd/gate/govern.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/clock.h"
+#include "common/log/log.h"
 #include "proxyd/gate/decide.h"
+#include "proxyd/gate/vkey.h"
+#include "proxyd/snapshot.h"
 #include "shm/health.h"
 
-#define GOVERN_PLAN_MAX    (1u << 30)
 #define GOVERN_UNPRICED_MS 60000
-
-_Static_assert(sizeof(struct govern_place) == 48, "common/schema/worst_case.c counts so much");
-
-static int govern_plan(struct governance *g, const struct bf_config *config, struct bf_err *err)
-{
-	int r = bf_plan_make(&g->plan, config, &g->arena, err);
-
-	if (r < 0)
-		return r;
-	g->places = calloc(g->plan.limit_count + 1u, sizeof(g->places[0]));
-	if (!g->places || vkey_open(&g->keys, &g->plan) < 0)
-		return bf_err_sys(err, -ENOMEM, "governance");
-	for (uint32_t i = 0; i < g->plan.limit_count; i++)
-		g->places[i].meter = SHM_METER_NOWHERE;
-	return 0;
-}
-
-/* Is there anything that costs, or anything that limits those without a key? */
-static bool govern_others(const struct bf_config *config)
-{
-	const struct bf_conf_governance *g = &config->governance;
-
-	return g->pricing_overrides.count > 0 || config->pricing.sheet.entries.count > 0 ||
-	       g->unpriced_models == BF_UNPRICED_DEFAULT_PRICE || g->providers.count > 0 ||
-	       g->model_configs.count > 0;
-}
+#define GOVERN_RETRY_S     1
 
 int govern_open(struct worker *w, struct bf_err *err)
 {
-	const struct bf_config *config = w->config;
-	bool keyed =
-	    config->governance.virtual_keys.count > 0 || config->client.enforce_auth_on_inference;
+	struct governance *g = calloc(1, sizeof(*g));
 
-	if (!keyed && !govern_others(config))
-		return 0;
-	w->governance = calloc(1, sizeof(*w->governance));
-	if (!w->governance)
+	if (!g || keyring_open(&g->keys) < 0) {
+		free(g);
 		return bf_err_sys(err, -ENOMEM, "governance");
-	w->governance->keyed = keyed;
-	bf_arena_init(&w->governance->arena, GOVERN_PLAN_MAX);
-	if (tariff_open(&w->governance->tariff, config, &w->governance->arena) < 0)
-		return bf_err_sys(err, -ENOMEM, "prices");
+	}
+	w->governance = g;
+	tariff_open(&g->tariff);
+	told_open(&g->told);
 	shm_meter_enter(&w->meters, w->seg, w->proc_slot);
-	return govern_plan(w->governance, config, err);
+	return 0;
 }
 
 void govern_close(struct worker *w)
@@ -66,10 +41,112 @@ void govern_close(struct worker *w)
 	if (!g)
 		return;
 	w->governance = NULL;
-	vkey_close(&g->keys);
-	free(g->places);
-	bf_arena_done(&g->arena);
+	keyring_close(&g->keys);
+	told_close(&g->told);
+	everybody_drop(g->next);
+	everybody_drop(g->everybody);
 	free(g);
+}
+
+/* ---- what is in force */
+
+static bool is_as_now(const struct governance *g, uint64_t mark)
+{
+	return g->everybody && g->everybody->mark == mark;
+}
+
+int govern_prepare(struct worker *w, struct bf_err *err)
+{
+	const struct bf_snapshot_generation *next = &w->snapshots->next;
+	const struct bf_snapshot s = {next->base, next->overlay};
+	struct governance *g = w->governance;
+	uint64_t mark;
+
+	if (!next->number)
+		return 0;
+	mark = bf_snapshot_common(&s);
+	if (g->next && g->next->mark == mark)
+		return 0;
+	everybody_drop(g->next);
+	g->next = NULL;
+	return is_as_now(g, mark) ? 0 : everybody_make(&g->next, w->config, &s, err);
+}
+
+/* False: it could not be made; what was in force before serves nobody either. */
+static bool follow_everybody(struct worker *w, const struct bf_snapshot *s)
+{
+	struct governance *g = w->governance;
+	uint64_t mark = bf_snapshot_common(s);
+	struct everybody *fresh = NULL;
+	struct bf_err err = {0};
+
+	if (is_as_now(g, mark))
+		return true;
+	if (g->next && g->next->mark == mark) {
+		fresh = g->next;
+		g->next = NULL;
+	} else if (everybody_make(&fresh, w->config, s, &err) < 0) {
+		bf_log(BF_LOG_ERROR, "governance_failed", "reason=%s", bf_log_quote(err.text));
+		return false;
+	}
+	everybody_drop(g->everybody);
+	g->everybody = fresh;
+	tariff_renew(&g->tariff, &fresh->config, &fresh->book);
+	return true;
+}
+
+static bool has_keys(const struct bf_snapshot *s)
+{
+	return bf_snapshot_count(s->base, BF_ENTITY_VIRTUAL_KEY) > 0 ||
+	       (s->overlay && bf_snapshot_count(s->overlay, BF_ENTITY_VIRTUAL_KEY) > 0);
+}
+
+static void follow_keys(struct governance *g, const struct bf_snapshot *s)
+{
+	const uint8_t *pepper = bf_snapshot_pepper(s->base);
+
+	g->keyed |= has_keys(s);
+	if (memcmp(g->pepper, pepper, sizeof(g->pepper)) == 0)
+		return;
+	memcpy(g->pepper, pepper, sizeof(g->pepper));
+	keyring_flush(&g->keys);
+}
+
+static bool follow(struct worker *w)
+{
+	const struct bf_snapshot *s = snapshots_now(w);
+	struct governance *g = w->governance;
+
+	if (!s)
+		return false;
+	if (g->everybody && g->generation == w->snapshots->now.number)
+		return true;
+	if (!follow_everybody(w, s))
+		return false;
+	follow_keys(g, s);
+	g->generation = w->snapshots->now.number;
+	return true;
+}
+
+/* What the segment names is what this worker has. */
+static inline bool is_followed(const struct worker *w)
+{
+	const struct governance *g = w->governance;
+
+	return g->everybody && g->generation == shm_generation(w->seg);
+}
+
+bool govern_follow(struct worker *w)
+{
+	return is_followed(w) || follow(w);
+}
+
+static void tell_numbers(const struct worker *w)
+{
+	const struct keyring *ring = &w->governance->keys;
+
+	shm_metric_set(w->seg, w->proc_slot, SHM_M_KEYS_CACHED, ring->count);
+	shm_metric_set(w->seg, w->proc_slot, SHM_M_KEYS_CACHED_BYTES, (int64_t)ring->bytes);
 }
 
 void govern_beat(struct worker *w)
@@ -78,6 +155,8 @@ void govern_beat(struct worker *w)
 
 	if (!g)
 		return;
+	(void)govern_follow(w);
+	tell_numbers(w);
 	shm_health_set(w->seg, w->proc_slot, SHM_H_MODEL_UNPRICED,
 		       g->unpriced_mono_ms &&
 			   bf_mono_ms() - g->unpriced_mono_ms < GOVERN_UNPRICED_MS);
@@ -86,16 +165,47 @@ void govern_beat(struct worker *w)
 			   bf_mono_ms() - g->uncharged_mono_ms < GOVERN_UNPRICED_MS);
 }
 
-bool govern_limits(const struct exchange *x)
+/* ---- what a request holds */
+
+static void govern_release(struct exchange *x)
+{
+	keyring_drop(x->held_key);
+	everybody_drop(x->everybody);
+	x->held_key = NULL;
+	x->everybody = NULL;
+	x->virtual_key = NULL;
+}
+
+bool govern_hold(struct exchange *x)
 {
 	const struct governance *g = x->worker->governance;
 
-	return (x->virtual_key && x->virtual_key->always.count > 0) || (g && g->plan.by_target);
+	if (!govern_follow(x->worker))
+		return false;
+	if (x->everybody != g->everybody) {
+		everybody_drop(x->everybody);
+		x->everybody = everybody_hold(g->everybody);
+		x->release = govern_release;
+	}
+	return true;
+}
+
+void govern_hold_key(struct exchange *x, struct keyring_key *key)
+{
+	keyring_drop(x->held_key);
+	x->held_key = key;
+	x->release = govern_release;
+	x->virtual_key = keyring_plan_key(key);
+}
+
+bool govern_limits(const struct exchange *x)
+{
+	return (x->virtual_key && (x->virtual_key->always.count > 0 || x->virtual_key->targets)) ||
+	       (x->everybody && x->everybody->plan.by_target);
 }
 
 bool govern_counts_tokens(const struct exchange *x)
 {
-	const struct governance *g = x->worker->governance;
 	const struct bf_plan_key *key = x->virtual_key;
 
 	for (uint32_t i = 0; key && i < key->always.count; i++) {
@@ -104,15 +214,10 @@ bool govern_counts_tokens(const struct exchange *x)
 		if (quantity == BF_QUANTITY_TOKENS || quantity == BF_QUANTITY_NUSD)
 			return true;
 	}
-	return g && g->plan.by_target;
+	return (key && key->targets) || (x->everybody && x->everybody->plan.by_target);
 }
 
-void govern_forget(struct governance *g, const struct bf_plan_path *path)
-{
-	for (uint32_t k = 0; k < path->count; k++)
-		*govern_place(g, path->items[k]) =
-		    (struct govern_place){.meter = SHM_METER_NOWHERE};
-}
+/* ---- who asks */
 
 static int govern_no(struct exchange *x, enum shm_metric reason, struct infer_error *e,
 		     int http_status, const char *type, const char *text)
@@ -125,6 +230,20 @@ static int govern_unknown(struct exchange *x, struct infer_error *e)
 {
 	return govern_no(x, SHM_M_KEYS_UNKNOWN, e, 401, "virtual_key_not_found",
 			 "this virtual key does not exist");
+}
+
+/* Soon, but not now. */
+static int govern_not_yet(struct exchange *x, struct infer_error *e, const char *type,
+			  const char *text)
+{
+	x->retry_after_s = GOVERN_RETRY_S;
+	return govern_no(x, SHM_M_GOVERNANCE_NOT_LOADED, e, 503, type, text);
+}
+
+static int govern_not_loaded(struct exchange *x, struct infer_error *e)
+{
+	return govern_not_yet(x, e, "governance_not_loaded",
+			      "virtual keys and limits are being loaded; try again");
 }
 
 /* By the wall clock as the request began. A key that is to be deleted when it expires is gone then.
@@ -143,20 +262,55 @@ static int govern_state(struct exchange *x, const struct bf_conf_virtual_key *ke
 	return govern_no(x, SHM_M_KEYS_BLOCKED, e, 403, "virtual_key_blocked", text);
 }
 
-int govern_key(struct exchange *x, struct infer_error *e)
+/* By the snapshot itself. 0, or -1 with e. */
+static int govern_find(struct exchange *x, struct bf_slice value, struct keyring_key **ret_key,
+		       struct infer_error *e)
+{
+	struct worker *w = x->worker;
+	struct keyring *ring = &w->governance->keys;
+	uint64_t made = ring->made, evicted = ring->evicted;
+	int r = keyring_find(ring, snapshots_now(w), w->governance->generation, value, ret_key);
+
+	shm_metric_add(w->seg, w->proc_slot, SHM_M_KEYS_HYDRATED, (int64_t)(ring->made - made));
+	shm_metric_add(w->seg, w->proc_slot, SHM_M_KEYS_EVICTED,
+		       (int64_t)(ring->evicted - evicted));
+	if (r == 0)
+		return 0;
+	if (r == BF_E_UNKNOWN)
+		return is_followed(w) ? govern_unknown(x, e) : govern_not_loaded(x, e);
+	if (r == -ENOMEM)
+		return govern_not_yet(x, e, "out_of_memory", "no memory for this virtual key");
+	return govern_not_loaded(x, e);
+}
+
+static int govern_given(struct exchange *x, struct bf_slice value, struct infer_error *e)
 {
 	const struct governance *g = x->worker->governance;
+	struct keyring_key *key = keyring_look(&x->worker->governance->keys, g->generation, value);
+
+	if (!key && govern_find(x, value, &key, e) < 0)
+		return -1;
+	govern_hold_key(x, key);
+	if (!x->virtual_key)
+		return govern_no(x, SHM_M_KEYS_BLOCKED, e, 403, "virtual_key_blocked", key->broken);
+	return govern_state(x, x->virtual_key->conf, e);
+}
+
+int govern_key(struct exchange *x, struct infer_error *e)
+{
+	bool must = x->worker->config->client.enforce_auth_on_inference;
 	struct bf_slice given;
 
-	if (!g->keyed)
+	if (!govern_hold(x))
+		return govern_not_loaded(x, e);
+	if (!x->worker->governance->keyed && !must)
 		return 0;
 	given = vkey_given(x);
-	if (given.len == 0 && !x->worker->config->client.enforce_auth_on_inference)
+	if (given.len)
+		return govern_given(x, given, e);
+	if (!must)
 		return 0;
-	if (given.len == 0)
-		return govern_no(x, SHM_M_KEYS_MISSING, e, 401, "virtual_key_required",
-				 "a virtual key is required: send it as x-bf-vk, or as the API key "
-				 "if it begins with sk-bf-");
-	x->virtual_key = vkey_find(&g->keys, given);
-	return x->virtual_key ? govern_state(x, x->virtual_key->conf, e) : govern_unknown(x, e);
+	return govern_no(x, SHM_M_KEYS_MISSING, e, 401, "virtual_key_required",
+			 "a virtual key is required: send it as x-bf-vk, or as the API key if it "
+			 "begins with sk-bf-");
 }

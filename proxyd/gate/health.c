@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/codec/json_writer.h"
 #include "common/ipc/frame.h"
+#include "proxyd/gate/govern.h"
 #include "shm/health.h"
 #include "shm/slot.h"
 
@@ -166,8 +167,12 @@ void health_answer_live(struct exchange *x)
 
 void health_answer_ready(struct exchange *x)
 {
-	if (shm_draining(x->worker->seg))
+	struct worker *w = x->worker;
+
+	if (shm_draining(w->seg))
 		health_send(x, 503, BF_SLICE_LIT("{\"status\":\"draining\"}"));
+	else if (w->governance && !govern_follow(w))
+		health_send(x, 503, BF_SLICE_LIT("{\"status\":\"loading\"}"));
 	else
 		health_send(x, 200, BF_SLICE_LIT("{\"status\":\"ready\"}"));
 }

@@ -33,9 +33,9 @@ int64_t limits_now_ms(const struct limits_now *now, const struct bf_limit *limit
 /* ---- how much */
 
 /* Of a limit, as far as this worker knows: a reload may have changed the one of its plan. */
-static int64_t maximum_of(const struct exchange *x, const struct bf_limit *limit)
+static int64_t maximum_of(const struct bf_limit *limit)
 {
-	const struct govern_place *place = govern_place(x->worker->governance, limit);
+	const struct place *place = place_of(limit);
 
 	return place->meter != SHM_METER_NOWHERE ? place->max : limit->max;
 }
@@ -60,7 +60,7 @@ uint64_t limits_output_within(const struct exchange *x, int64_t nusd)
 static uint64_t output_room(const struct exchange *x, const struct bf_limit *limit)
 {
 	const struct exchange_spend *s = &x->spend;
-	int64_t left = maximum_of(x, limit);
+	int64_t left = maximum_of(limit);
 
 	if (limit->quantity == BF_QUANTITY_TOKENS)
 		return left > (int64_t)s->prompt_tokens ? (uint64_t)left - s->prompt_tokens : 0;
@@ -192,26 +192,24 @@ int64_t limits_room(const struct exchange *x, const struct shm_meter_want *want)
 	return room;
 }
 
-struct limits_state limits_state_of(const struct exchange *x, const struct bf_limit *limit,
-				    int64_t room, int64_t amount)
+struct limits_state limits_state_of(const struct bf_limit *limit, int64_t room, int64_t amount)
 {
-	int64_t max = maximum_of(x, limit);
+	int64_t max = maximum_of(limit);
 
 	return (struct limits_state){max, max - room, amount};
 }
 
-int64_t limits_ends_in_ms(const struct exchange *x, const struct bf_limit *limit,
-			  const struct limits_now *now)
+int64_t limits_ends_in_ms(const struct bf_limit *limit, const struct limits_now *now)
 {
-	return govern_place(x->worker->governance, limit)->ends_ms - limits_now_ms(now, limit);
+	return place_of(limit)->ends_ms - limits_now_ms(now, limit);
 }
 
-static struct limits_left limits_left_of(const struct exchange *x, const struct bf_limit *limit,
-					 int64_t room, const struct limits_now *now)
+static struct limits_left limits_left_of(const struct bf_limit *limit, int64_t room,
+					 const struct limits_now *now)
 {
-	const struct govern_place *place = govern_place(x->worker->governance, limit);
+	const struct place *place = place_of(limit);
 
-	return (struct limits_left){limit, place->max, room, limits_ends_in_ms(x, limit, now)};
+	return (struct limits_left){limit, place->max, room, limits_ends_in_ms(limit, now)};
 }
 
 /* The lines of all requests and tokens limits: of each quantity the one with the least left. */
@@ -228,7 +226,7 @@ static struct bf_slice limits_lines(struct exchange *x, const struct limits_wish
 		if (limit->quantity > BF_QUANTITY_TOKENS)
 			continue;
 		if (!left[limit->quantity].limit || room < left[limit->quantity].left)
-			left[limit->quantity] = limits_left_of(x, limit, room, now);
+			left[limit->quantity] = limits_left_of(limit, room, now);
 	}
 	if (!left[BF_QUANTITY_REQUESTS].limit && !left[BF_QUANTITY_TOKENS].limit)
 		return (struct bf_slice){NULL, 0};
@@ -256,9 +254,9 @@ static enum limits_verdict limits_used_up(struct exchange *x, struct limits_wish
 
 	for (unsigned k = 0; k < wish->n; k++)
 		wish->room[k] = limits_room(x, &wish->wants[k]);
-	state = limits_state_of(x, limit, wish->room[which], wish->wants[which].amount);
+	state = limits_state_of(limit, wish->room[which], wish->wants[which].amount);
 	worker_count(x->worker, refusal_counters[limit->quantity]);
-	limits_text_refusal(limit, &state, limits_ends_in_ms(x, limit, &now), no);
+	limits_text_refusal(limit, &state, limits_ends_in_ms(limit, &now), no);
 	no->lines = limits_lines(x, wish, &now, false);
 	if (no->retry_after_s == 0)
 		no->lines = limits_text_merge(&x->arena, LIMITS_NO_RETRY, no->lines);
@@ -270,7 +268,7 @@ static enum limits_verdict limits_used_up(struct exchange *x, struct limits_wish
 
 /* A maximum that changes in between makes the configuration stale. */
 static void limits_resolve(const struct shm_segment *seg, const struct bf_limit *limit,
-			   struct govern_place *place)
+			   struct place *place)
 {
 	place->meter = shm_meter_resolve(seg, limit->identity, &place->config);
 	if (place->meter == SHM_METER_NOWHERE)
@@ -281,7 +279,7 @@ static void limits_resolve(const struct shm_segment *seg, const struct bf_limit 
 
 /* Once in a window, and when a clock was turned back. */
 static void limits_turn(const struct shm_segment *seg, const struct bf_limit *limit, int64_t ms,
-			struct govern_place *place)
+			struct place *place)
 {
 	struct shm_meter_info info;
 
@@ -296,7 +294,7 @@ static void limits_turn(const struct shm_segment *seg, const struct bf_limit *li
 static bool limits_want(const struct exchange *x, const struct bf_limit *limit,
 			const struct limits_now *now, struct shm_meter_want *ret_want)
 {
-	struct govern_place *place = govern_place(x->worker->governance, limit);
+	struct place *place = place_of(limit);
 	int64_t ms = limits_now_ms(now, limit);
 
 	if (place->meter == SHM_METER_NOWHERE)
@@ -322,7 +320,7 @@ bool limits_wants(const struct exchange *x, const struct limits_now *now, struct
 static enum limits_verdict limits_stale(struct exchange *x)
 {
 	worker_count(x->worker, SHM_M_LIMIT_STALE);
-	govern_forget(x->worker->governance, &x->limits);
+	places_forget(&x->limits);
 	return LIMITS_BUSY;
 }
 
@@ -359,20 +357,38 @@ static enum limits_verdict limits_look_once(struct exchange *x, const struct lim
 	return limits_judge(x, v, wish, which, no);
 }
 
+/* What x's present target meets. */
+static enum limits_verdict limits_path(struct exchange *x, struct limits_refusal *no)
+{
+	int r = bf_plan_path(&x->everybody->plan, x->virtual_key, x->provider, x->model, &x->arena,
+			     &x->limits);
+
+	if (r == 0)
+		return LIMITS_OK;
+	if (r != BF_E_LIMIT)
+		return limits_no_memory(x, no);
+	/* Who changes limits is told so before; here nothing may be left out. */
+	return limits_not_now(x, SHM_M_LIMIT_NOT_READY, "limits_not_ready",
+			      "this request meets more limits than can be decided at once", no);
+}
+
 enum limits_verdict limits_look(struct exchange *x, struct limits_wish *wish,
 				struct limits_refusal *no)
 {
-	struct governance *g = x->worker->governance;
-	const struct tariff_model *model = limits_model(x);
+	const struct tariff_model *model;
 
 	wish->n = 0;
 	*no = (struct limits_refusal){0};
 	x->spend.lines = (struct bf_slice){NULL, 0};
+	/* What is in force now may be another one than at the target before. */
+	if (!govern_hold(x))
+		return limits_not_now(x, SHM_M_GOVERNANCE_NOT_LOADED, "governance_not_loaded",
+				      "limits are being loaded; try again", no);
+	model = limits_model(x);
 	if (!limits_price(x, model))
 		return limits_no_memory(x, no);
-	if (bf_plan_path(&g->plan, x->virtual_key, x->provider, x->model, &x->arena, &x->limits) <
-	    0)
-		return limits_no_memory(x, no);
+	if (limits_path(x, no) != LIMITS_OK)
+		return LIMITS_REFUSED;
 	if (!x->spend.price && limits_uncharged(x))
 		return limits_unpriced(x, no);
 	if (x->limits.count == 0)

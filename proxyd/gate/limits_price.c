@@ -70,6 +70,9 @@ void limits_rekey(struct exchange *x)
 
 	if (!x->admitted || !x->spend.price || !g->tariff.book.by_provider_key)
 		return;
+	/* Prices that are newer than the request are not its own. */
+	if (x->everybody != g->everybody)
+		return;
 	const struct bf_conf_price *before = x->spend.price;
 	if (!limits_price(x, limits_model(x)) || !x->spend.price)
 		x->spend.price = before;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "proxyd/gate/limits_text.h"
+#include "proxyd/gate/place.h"
 #include "shm/wall.h"
 
 /* One reading of both clocks serves all limits of an admission. */
@@ -14,8 +15,7 @@ struct limits_now limits_now_of(const struct exchange *x);
 int64_t limits_now_ms(const struct limits_now *now, const struct bf_limit *limit);
 
 /* Until the window ends that its meter counts. */
-int64_t limits_ends_in_ms(const struct exchange *x, const struct bf_limit *limit,
-			  const struct limits_now *now);
+int64_t limits_ends_in_ms(const struct bf_limit *limit, const struct limits_now *now);
 
 /* How many output tokens, beside its prompt, are sure not to cost more than this. */
 uint64_t limits_output_within(const struct exchange *x, int64_t nusd);
@@ -31,5 +31,4 @@ bool limits_uncharged(struct exchange *x);
 bool limits_wants(const struct exchange *x, const struct limits_now *now, struct limits_wish *wish);
 /* What is left of a limit now, below 0 what was used beyond it; a question that changes nothing. */
 int64_t limits_room(const struct exchange *x, const struct shm_meter_want *want);
-struct limits_state limits_state_of(const struct exchange *x, const struct bf_limit *limit,
-				    int64_t room, int64_t amount);
+struct limits_state limits_state_of(const struct bf_limit *limit, int64_t room, int64_t amount);

@@ -36,7 +36,7 @@ static bool stream_wants(const struct exchange *x, const struct limits_now *now,
 	uint32_t meters[SHM_METERS_PER_REQUEST], epochs[SHM_METERS_PER_REQUEST];
 
 	/* A configuration that is stale would look like nothing left. */
-	govern_forget(x->worker->governance, &x->limits);
+	places_forget(&x->limits);
 	if (!limits_wants(x, now, wish))
 		return false;
 	(void)shm_meter_names(&x->worker->meters, x->inflight, meters, epochs);
@@ -100,10 +100,10 @@ static void stream_cut(struct exchange *x, const struct limits_wish *wish, unsig
 {
 	const struct bf_limit *limit = x->limits.items[which];
 	int64_t room = wish->n ? limits_room(x, &wish->wants[which]) : 0;
-	const struct limits_state state = limits_state_of(x, limit, room, 0);
+	const struct limits_state state = limits_state_of(limit, room, 0);
 
 	*no = (struct limits_refusal){0};
-	limits_text_refusal(limit, &state, limits_ends_in_ms(x, limit, now), no);
+	limits_text_refusal(limit, &state, limits_ends_in_ms(limit, now), no);
 	worker_count(x->worker, SHM_M_LIMIT_CUT);
 	x->spend.over = true;
 }

@@ -90,10 +90,10 @@ static int write_keys(const struct worker *w, struct bf_buf *out)
 	int64_t now_ms = bf_mono_ms();
 	int r = 0;
 
-	for (uint32_t i = 0; set->keys && i < set->count && r == 0; i++) {
-		const struct bf_conf_provider *p = set->items[i].conf;
+	for (uint32_t i = 0; i < set->count && r == 0; i++) {
+		const struct bf_conf_provider *p = set->items[i]->conf;
 		const struct bf_conf_provider_key *keys = p->keys.items;
-		const struct provider_keys *of = &set->keys[i];
+		const struct provider_keys *of = &set->items[i]->keys;
 		for (uint32_t k = 0; k < of->count && r == 0; k++) {
 			if (of->health[k].index >= 0)
 				r = write_key(out, p, &keys[k],
@@ -266,6 +266,7 @@ void metrics_answer(struct exchange *x)
 	int status = 200;
 
 	bf_buf_clear(text);
+	metrics_limits_follow(x->worker);
 	if (metrics_write(x->worker, format, text) < 0) {
 		bf_buf_clear(text);
 		status = 500;

@@ -1,6 +1,6 @@
 /*
- * Samples of limits. Called for each scrape. Must never let a configuration of many keys take the
- * room of all other numbers: so many are told, the rest is counted.
+ * Samples of limits. Called for each scrape. Must never let many keys take the room of all other
+ * numbers: so many are told (told.c), the rest is counted.
  */
 #include "proxyd/gate/metrics_limits.h"
 
@@ -9,59 +9,17 @@
 #include "common/base/clock.h"
 #include "proxyd/gate/govern.h"
 #include "proxyd/gate/metrics_text.h"
+#include "proxyd/snapshot.h"
+#include "shm/metrics.h"
 #include "shm/wall.h"
 
-/* Bytes of a sample beside the names. */
-#define SAMPLE_FRAME 192u
-
-/* Limits of many keys' requests come before those of one: they are few, and many depend on them. */
-static const struct bf_limit *limit_at(const struct governance *g, uint32_t *cursor)
+void metrics_limits_follow(struct worker *w)
 {
-	const struct bf_plan *plan = &g->plan;
+	struct governance *g = w->governance;
 
-	for (; *cursor < 2 * plan->limit_count; ++*cursor) {
-		const struct bf_limit *limit = &plan->limits[*cursor % plan->limit_count];
-
-		if ((limit->rows.virtual_key_id.len == 0) == (*cursor < plan->limit_count)) {
-			++*cursor;
-			return limit;
-		}
-	}
-	return NULL;
-}
-
-/* As metrics_label_write() writes it. */
-static size_t escaped(struct bf_slice name)
-{
-	size_t bytes = name.len;
-
-	for (size_t i = 0; i < name.len; i++)
-		bytes += name.ptr[i] == '\n' || name.ptr[i] == '"' || name.ptr[i] == '\\';
-	return bytes;
-}
-
-static size_t sample_bytes(const struct bf_limit *limit)
-{
-	size_t names = limit->owner == BF_OWNER_VIRTUAL_KEY ? 2 : 1;
-
-	return SAMPLE_FRAME + escaped(limit->owner_id) + names * escaped(limit->owner_name) +
-	       escaped(limit->rows.virtual_key_id) + escaped(limit->limit_id) +
-	       escaped(limit->reset);
-}
-
-/* As many as fit, from the first on: the same in all families. */
-static uint32_t limits_told(const struct governance *g)
-{
-	const struct bf_limit *limit;
-	uint32_t n = 0, cursor = 0;
-	size_t bytes = 0;
-
-	for (; n < METRICS_LIMITS_MAX && (limit = limit_at(g, &cursor)) != NULL; n++) {
-		bytes += sample_bytes(limit);
-		if (bytes > METRICS_LIMITS_MAX_BYTES)
-			break;
-	}
-	return n;
+	if (g && govern_follow(w))
+		told_follow(&g->told, snapshots_now(w), g->generation, &g->everybody->plan,
+			    bf_mono_ms());
 }
 
 /* What a limit of something else than a key has no word for is empty, which is as if it were not
@@ -127,19 +85,17 @@ static bool limit_read(const struct worker *w, const struct bf_limit *limit,
 
 static int write_family(const struct worker *w, struct bf_buf *out, const char *family, bool held)
 {
-	const struct governance *g = w->governance;
-	uint32_t n = g ? limits_told(g) : 0, cursor = 0;
+	const struct told *t = w->governance ? &w->governance->told : NULL;
 	int r = 0;
 
-	for (; n > 0 && r == 0; n--) {
-		const struct bf_limit *limit = limit_at(g, &cursor);
+	for (uint32_t i = 0; t && i < t->count && r == 0; i++) {
 		struct limit_state s;
 
-		if (!limit_read(w, limit, &s))
+		if (!limit_read(w, &t->items[i], &s))
 			continue;
-		r = write_labels(out, family, limit);
+		r = write_labels(out, family, &t->items[i]);
 		if (r == 0)
-			r = write_value(out, limit->quantity, held ? s.held : s.settled);
+			r = write_value(out, t->items[i].quantity, held ? s.held : s.settled);
 	}
 	return r;
 }
@@ -156,8 +112,9 @@ int metrics_limits_settled(const struct worker *w, struct bf_buf *out)
 
 int metrics_limits_left_out(const struct worker *w, struct bf_buf *out)
 {
-	const struct governance *g = w->governance;
+	const struct told *t = w->governance ? &w->governance->told : NULL;
+	int64_t all = shm_metric_sum(w->seg, SHM_M_LIMITS), told = t ? t->count : 0;
 
-	return bf_buf_printf(out, "bifrost_limits_left_out %" PRIu32 "\n",
-			     g ? g->plan.limit_count - limits_told(g) : 0);
+	return bf_buf_printf(out, "bifrost_limits_left_out %" PRId64 "\n",
+			     BF_MAX(all - told, (int64_t)0));
 }

@@ -4,8 +4,8 @@
 #include "common/base/buf.h"
 #include "proxyd/worker.h"
 
-#define METRICS_LIMITS_MAX       1000u        /* limits that are told */
-#define METRICS_LIMITS_MAX_BYTES (256u << 10) /* of one family */
+/* Before a scrape: which limits there are. */
+void metrics_limits_follow(struct worker *w);
 
 /* Each writes the samples of one family; 0 or an error of bf_buf. */
 int metrics_limits_held(const struct worker *w, struct bf_buf *out);

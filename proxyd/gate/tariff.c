@@ -10,13 +10,20 @@
 #include "common/base/siphash.h"
 #include "common/schema/provider_name.h"
 
-int tariff_open(struct tariff *t, const struct bf_config *config, struct bf_arena *arena)
+void tariff_open(struct tariff *t)
 {
 	memset(t, 0, sizeof(*t));
-	t->config = config;
 	bf_rand_bytes(t->secret, sizeof(t->secret));
+}
+
+void tariff_renew(struct tariff *t, const struct bf_config *config,
+		  const struct bf_price_book *book)
+{
+	t->config = config;
+	t->book = *book;
 	bf_price_bound_of(&config->governance.default_price, &t->default_bound);
-	return bf_price_book_open(&t->book, config, arena);
+	t->epoch++;
+	t->last = NULL;
 }
 
 /* ---- names */
@@ -121,6 +128,7 @@ static void tariff_price(const struct tariff *t, const struct bf_price_query *q,
 	struct bf_price_query query = *q;
 
 	query.names_vendors = bf_provider_names_vendors(q->provider);
+	m->epoch = t->epoch;
 	memset(&m->bound, 0, sizeof(m->bound));
 	m->priced = bf_price_find(&t->book, &query, &m->found);
 	(void)price_bound(&m->found, &m->bound);
@@ -139,8 +147,11 @@ struct tariff_model *tariff_of(struct tariff *t, const struct bf_price_query *qu
 	m = name.len ? tariff_find(t, &name) : &t->other;
 	m->used = ++t->turn;
 	t->last = name.len ? m : NULL;
-	if (name.len && m->name_len == name.len)
+	if (name.len && m->name_len == name.len) {
+		if (m->epoch != t->epoch)
+			tariff_price(t, query, m);
 		return m;
+	}
 	memset(&m->lengths, 0, sizeof(m->lengths));
 	memcpy(m->name, name.text, name.len);
 	m->name_len = name.len;

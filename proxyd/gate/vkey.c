@@ -1,18 +1,10 @@
 /*
  * Which virtual key a request carries. Called once per request while governance is on. Must never
- * show a value, nor take longer for one that is nearly right.
+ * show a value.
  */
 #include "proxyd/gate/vkey.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "common/base/siphash.h"
-
 #define VKEY_PREFIX BF_SLICE_LIT("sk-bf-")
-
-/* ---- what a request says */
 
 /* The token behind "Bearer", in whatever case; empty when that is not what it is. */
 static struct bf_slice bearer(struct bf_slice value)
@@ -72,63 +64,6 @@ struct bf_slice vkey_given(const struct exchange *x)
 			continue;
 		found = value;
 		best = rank;
-	}
-	return found;
-}
-
-/* ---- whose it is */
-
-static uint32_t slot_of(const struct vkey_table *t, struct bf_slice value)
-{
-	return (uint32_t)bf_siphash(t->secret, value.ptr, value.len) & (t->slot_count - 1);
-}
-
-/* Takes as long for every text of this length. */
-static bool is_same(struct bf_slice a, struct bf_slice b)
-{
-	unsigned char differ = 0;
-
-	if (a.len != b.len)
-		return false;
-	for (size_t i = 0; i < a.len; i++)
-		differ |= (unsigned char)(a.ptr[i] ^ b.ptr[i]);
-	return differ == 0;
-}
-
-int vkey_open(struct vkey_table *t, const struct bf_plan *plan)
-{
-	*t = (struct vkey_table){.plan = plan, .slot_count = 16};
-	bf_rand_bytes(t->secret, sizeof(t->secret));
-	while (t->slot_count < 2 * plan->key_count)
-		t->slot_count *= 2;
-	t->slots = calloc(t->slot_count, sizeof(t->slots[0]));
-	if (!t->slots)
-		return -ENOMEM;
-	for (uint32_t k = 0; k < plan->key_count; k++) {
-		uint32_t s = slot_of(t, plan->keys[k].conf->value);
-
-		while (t->slots[s])
-			s = (s + 1) & (t->slot_count - 1);
-		t->slots[s] = k + 1;
-	}
-	return 0;
-}
-
-void vkey_close(struct vkey_table *t)
-{
-	free(t->slots);
-	*t = (struct vkey_table){0};
-}
-
-const struct bf_plan_key *vkey_find(const struct vkey_table *t, struct bf_slice value)
-{
-	const struct bf_plan_key *found = NULL;
-	uint32_t s = slot_of(t, value);
-
-	for (; t->slots[s]; s = (s + 1) & (t->slot_count - 1)) {
-		const struct bf_plan_key *key = &t->plan->keys[t->slots[s] - 1];
-		if (is_same(key->conf->value, value))
-			found = key;
 	}
 	return found;
 }

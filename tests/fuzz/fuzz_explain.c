@@ -17,6 +17,8 @@
 #include "proxyd/worker.h"
 #include "shm/slot.h"
 #include "shm/wall.h"
+#include "tests/support/by_hand.h"
+#include "tests/unit/proxyd/gate/in_force.h"
 
 #define SECRET "sk-bf-nobody-may-see-this"
 
@@ -27,7 +29,7 @@ static struct house {
 	struct bf_arena arena;
 	struct bf_config config;
 	struct worker w;
-	struct provider_set providers;
+	struct provider_net net;
 } house;
 
 static struct bf_slice any[] = {{"*", 1}};
@@ -64,7 +66,7 @@ static struct bf_conf_virtual_key keys[] = {
      .provider_configs = {configs, 1}},
     {.own = {.id = {"off", 3}, .name = {"off", 3}}, .value = {SECRET "2", sizeof(SECRET)}},
 };
-static struct bf_conf_pricing_override prices[] = {{.pattern = {"m", 1}}};
+static struct bf_conf_pricing_override prices[] = {{.id = {"p", 1}, .pattern = {"m", 1}}};
 
 static void place(const struct bf_limit *limit)
 {
@@ -115,11 +117,12 @@ static void open_house(void)
 	g->pricing_overrides = (struct bf_array){prices, 1};
 	worker_init(&house.w, ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL), &house.seg, slot,
 		    &house.config);
-	if (provider_set_open(&house.providers, &house.w, NULL) < 0 ||
-	    govern_open(&house.w, NULL) < 0)
+	by_hand_open(&house.w, &house.net);
+	if (govern_open(&house.w, NULL) < 0)
 		abort();
-	for (uint32_t i = 0; i < house.w.governance->plan.limit_count; i++)
-		place(&house.w.governance->plan.limits[i]);
+	in_force_publish(&house.w);
+	for (uint32_t i = 0; i < in_force_plan.limit_count; i++)
+		place(&in_force_plan.limits[i]);
 }
 
 static unsigned answers;

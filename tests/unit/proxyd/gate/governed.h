@@ -2,10 +2,9 @@
  * meters placed as writerd does it. Windows last an hour. */
 #pragma once
 
-#include "common/govern/plan.h"
-#include "proxyd/gate/govern.h"
 #include "shm/meter.h"
 #include "shm/wall.h"
+#include "tests/unit/proxyd/gate/in_force.h"
 #include "tests/unit/proxyd/gate/scripted.h"
 
 struct limits_of {
@@ -30,17 +29,14 @@ static inline void place_meter(const struct bf_limit *limit)
 
 static inline void place_meters(void)
 {
-	const struct bf_plan *plan = &h.w.governance->plan;
-
-	for (uint32_t i = 0; i < plan->limit_count; i++)
-		place_meter(&plan->limits[i]);
+	for (uint32_t i = 0; i < in_force_plan.limit_count; i++)
+		place_meter(&in_force_plan.limits[i]);
 }
 
 /* Prices: a nano-dollar for each token in, two for each out; of m2 at second half of that. */
 static inline void govern_house(const struct limits_of *of)
 {
 	struct bf_conf_governance *g = &h.config.governance;
-	struct bf_err err = {0};
 
 	rate_limits[0] = (struct bf_conf_rate_limit){
 	    .id = BF_SLICE_LIT("rl"),
@@ -52,6 +48,7 @@ static inline void govern_house(const struct limits_of *of)
 	};
 	budgets[0] = (struct bf_conf_budget){.id = BF_SLICE_LIT("b"),
 					     .max_limit_nusd = of->budget_nusd,
+					     .quarter_start_month = 1,
 					     .reset_duration = BF_SLICE_LIT("1h")};
 	virtual_keys[0] = (struct bf_conf_virtual_key){
 	    .own.id = BF_SLICE_LIT("vk-a"),
@@ -71,16 +68,17 @@ static inline void govern_house(const struct limits_of *of)
 						       .allow_all_providers = true,
 						       .is_active = true};
 	prices[0] = (struct bf_conf_pricing_override){
+	    .id = BF_SLICE_LIT("of-m"),
 	    .pattern = BF_SLICE_LIT("m"),
 	    .pricing_patch = bf_price_of(1000, 2000, BF_PRICE_NOT_GIVEN)};
 	prices[1] = (struct bf_conf_pricing_override){
+	    .id = BF_SLICE_LIT("of-m2"),
 	    .pattern = BF_SLICE_LIT("m2"),
 	    .pricing_patch = bf_price_of(500, 1000, BF_PRICE_NOT_GIVEN)};
 	g->virtual_keys = (struct bf_array){virtual_keys, 3};
 	g->rate_limits = (struct bf_array){rate_limits, 1};
 	g->pricing_overrides = (struct bf_array){prices, 2};
-	if (govern_open(&h.w, &err) < 0)
-		fail_msg("%s", err.text);
+	in_force_open(&h.w);
 	(void)shm_wall_update(&h.seg, bf_wall_ns(), bf_boot_ns());
 }
 
@@ -99,14 +97,14 @@ static inline size_t leave_governed(int fd, struct shm_usage_record *rows, size_
 {
 	(void)close(fd);
 	harness_turns(&h, 4);
-	govern_close(&h.w);
+	in_force_close(&h.w);
 	return leave(harness_client(&h), rows, max);
 }
 
 /* What the meter of the key's limit of this quantity counts. */
 static inline int64_t counted(enum bf_quantity quantity)
 {
-	const struct bf_plan *plan = &h.w.governance->plan;
+	const struct bf_plan *plan = &in_force_plan;
 	struct shm_meter_info info;
 
 	for (uint32_t i = 0; i < plan->limit_count; i++) {

@@ -9,7 +9,7 @@ static struct shm_usage_record rows[8];
 /* As if writerd had stopped in the middle of a change. */
 static struct shm_meter *busy_meter(void)
 {
-	const struct bf_limit *limit = &h.w.governance->plan.limits[0];
+	const struct bf_limit *limit = &in_force_plan.limits[0];
 	struct shm_meter *m = &h.seg.map->meters[shm_meter_find(&h.seg, limit->identity)];
 
 	assert_int_equal(m->config & 1, 0);
@@ -156,6 +156,7 @@ static void restrict_to(struct bf_array allowed, struct bf_array denied, struct 
 						      .key_ids = ANY};
 	virtual_keys[0].allow_all_providers = false;
 	virtual_keys[0].provider_configs = (struct bf_array){configs, 2};
+	in_force_publish(&h.w);
 }
 
 /* Before the limits: the one of requests is not touched. */
@@ -186,12 +187,15 @@ static void what_is_not_allowed_is_refused(void **state)
 	restrict_to(M, NONE, NONE, "third");
 	expect_refused("\"type\":\"provider_key_blocked\"", "key_ids", SHM_M_PROVIDER_KEY_BLOCKED);
 	configs[0].provider = BF_SLICE_LIT("openai");
+	in_force_publish(&h.w);
 	expect_refused("\"type\":\"provider_blocked\"", "none of its provider_configs",
 		       SHM_M_PROVIDER_BLOCKED);
 	virtual_keys[0].provider_configs.count = 0;
+	in_force_publish(&h.w);
 	expect_refused("\"type\":\"provider_blocked\"", "it has no provider_configs",
 		       SHM_M_PROVIDER_BLOCKED);
 	virtual_keys[0].allow_all_providers = true;
+	in_force_publish(&h.w);
 	int fd = ask(STEPS(200), KEY_A, false, "");
 	has(" 200 ");
 	assert_int_equal(leave_governed(fd, rows, 8), 1);

@@ -124,11 +124,14 @@ static void no_other_key_does_either(void **state)
 	govern_house(&none);
 	place_meters();
 	virtual_keys[0].allow_all_providers = false;
+	in_force_publish(&h.w);
 	try_all(" 403 ", "\"provider_blocked\"");
 	virtual_keys[0].is_active = false;
+	in_force_publish(&h.w);
 	try_all(" 403 ", "\"virtual_key_blocked\"");
 	virtual_keys[0].is_active = true;
 	virtual_keys[0].expires_at_ms = 1;
+	in_force_publish(&h.w);
 	try_all(" 403 ", "\"virtual_key_blocked\"");
 	assert_int_equal(leave_governed(harness_client(&h), rows, 8), 0);
 }

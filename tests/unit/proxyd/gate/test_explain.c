@@ -65,6 +65,7 @@ static void what_is_asked_for_has_its_own_price(void **state)
 	(void)state;
 	governed(0, 1000, 0, 100);
 	prices[0].request_types = (struct bf_array){types, 1};
+	in_force_publish(&h.w);
 	explain("?virtual_key_id=vk-a&model=mock/m");
 	has("\"http_status\":403,\"type\":\"model_unpriced\"");
 	explain("?virtual_key_id=vk-a&model=mock/m&object=response");
@@ -152,11 +153,13 @@ static void targets_of_a_bare_name(void **state)
 	configs[1] = at("second", 100);
 	virtual_keys[0].allow_all_providers = false;
 	virtual_keys[0].provider_configs = (struct bf_array){configs, 2};
+	in_force_publish(&h.w);
 	explain("?virtual_key_id=vk-a&model=m");
 	has("\"targets\":[{\"provider\":\"second\",\"model\":\"m\",\"allowed\":true,");
 	has("]},{\"provider\":\"mock\",\"model\":\"m\",\"allowed\":true,");
 	/* One target that is not allowed does not refuse the request. */
 	configs[1].key_ids.count = 0;
+	in_force_publish(&h.w);
 	explain("?virtual_key_id=vk-a&model=second/m");
 	has("{\"allowed\":false,\"http_status\":403,\"type\":\"provider_key_blocked\"");
 	has("\"provider_keys\":[],");
@@ -164,6 +167,7 @@ static void targets_of_a_bare_name(void **state)
 	has("{\"allowed\":false,\"http_status\":403,\"type\":\"provider_blocked\"");
 	has("none of its provider_configs is for it");
 	configs[0].allowed_models.count = 0;
+	in_force_publish(&h.w);
 	explain("?virtual_key_id=vk-a&model=mock/m");
 	has("\"type\":\"model_blocked\"");
 	/* The limits are told all the same. */
@@ -179,6 +183,7 @@ static void keys_that_are_not_in_force(void **state)
 	has("{\"allowed\":false,\"http_status\":403,\"type\":\"virtual_key_blocked\",\"message\":"
 	    "\"virtual key \\\"team b\\\" is inactive");
 	virtual_keys[0].expires_at_ms = 1767225600000;
+	in_force_publish(&h.w);
 	explain("?virtual_key_id=vk-a&model=mock/m");
 	has("expired at 2026-01-01T00:00:00Z");
 	has("\"expires_at_ms\":1767225600000,");

@@ -49,9 +49,11 @@ static void keys_expire(void **state)
 	house(0, 1);
 	govern_house(&none);
 	virtual_keys[0].expires_at_ms = now_ms + 3600000;
+	in_force_publish(&h.w);
 	(void)ask(STEPS(200), KEY_A, false, "");
 	has(" 200 ");
 	virtual_keys[0].expires_at_ms = now_ms - 1000;
+	in_force_publish(&h.w);
 	(void)ask(STEPS(200), KEY_A, false, "");
 	has(" 403 ");
 	has("\"type\":\"virtual_key_blocked\"");
@@ -61,6 +63,7 @@ static void keys_expire(void **state)
 	has(" 403 ");
 	/* One that is to be deleted then is gone. */
 	virtual_keys[0].delete_after_expire = true;
+	in_force_publish(&h.w);
 	int fd = ask(STEPS(200), KEY_A, false, "");
 	has(" 401 ");
 	has("\"type\":\"virtual_key_not_found\"");
@@ -106,6 +109,7 @@ static void a_missing_price_is_loud(void **state)
 	govern_house(&of);
 	place_meters();
 	prices[0].pattern = BF_SLICE_LIT("other");
+	in_force_publish(&h.w);
 	govern_beat(&h.w);
 	assert_int_equal(shm_health_all(&h.seg) & bit, 0);
 	int fd = ask(STEPS(200), KEY_A, false, "");
@@ -118,6 +122,105 @@ static void a_missing_price_is_loud(void **state)
 	assert_int_equal(leave_governed(fd, rows, 8), 0);
 }
 
+/* Nothing is in force: whether a key exists nobody knows, nor what others meet. */
+static void before_anything_is_in_force(void **state)
+{
+	struct bf_err err = {0};
+
+	(void)state;
+	house(0, 1);
+	assert_int_equal(govern_open(&h.w, &err), 0);
+	(void)ask(STEPS(200), KEY_A, false, "");
+	has(" 503 ");
+	has("\r\nRetry-After: 1\r\n");
+	has("\"type\":\"governance_not_loaded\"");
+	(void)ask(STEPS(200), "", false, "");
+	has(" 503 ");
+	/* A segment of before has a generation that nobody has. */
+	shm_set_generation(&h.seg, 70);
+	(void)ask(STEPS(200), KEY_A, false, "");
+	has(" 503 ");
+	assert_int_equal(metric(SHM_M_GOVERNANCE_NOT_LOADED), 3);
+	assert_int_equal(metric(SHM_M_KEYS_UNKNOWN), 0);
+	in_force_publish(&h.w);
+	int fd = ask(STEPS(200), "", false, "");
+	has(" 200 ");
+	assert_int_equal(leave_governed(fd, rows, 8), 1);
+}
+
+/* The segment names what this worker has not heard of yet: what it knows serves, what it does not
+ * know may exist. */
+static void what_is_newer_may_know_more(void **state)
+{
+	const struct limits_of none = {0};
+
+	(void)state;
+	house(0, 1);
+	govern_house(&none);
+	shm_set_generation(&h.seg, shm_generation(&h.seg) + 1);
+	(void)ask(STEPS(200), KEY_A, false, "");
+	has(" 200 ");
+	(void)ask(STEPS(200), "x-bf-vk: sk-bf-new\r\n", false, "");
+	has(" 503 ");
+	has("\"type\":\"governance_not_loaded\"");
+	virtual_keys[2].value = BF_SLICE_LIT("sk-bf-new");
+	in_force_publish(&h.w);
+	(void)ask(STEPS(200), "x-bf-vk: sk-bf-new\r\n", false, "");
+	has(" 200 ");
+	int fd = ask(STEPS(200), "x-bf-vk: legacy\r\n", false, "");
+	has(" 401 ");
+	assert_int_equal(leave_governed(fd, rows, 8), 2);
+}
+
+/* Made when the change is announced, used when it is in force, held by who was admitted before. */
+static void changes_are_prepared(void **state)
+{
+	const struct limits_of of = {.requests = 1};
+	const struct everybody *before;
+
+	(void)state;
+	house(0, 1);
+	govern_house(&of);
+	place_meters();
+	before = h.w.governance->everybody;
+	script = STEPS(HOLD);
+	int fd = send_request(KEY_A, false, "");
+	harness_turns(&h, 4);
+	assert_ptr_equal(held->everybody, before);
+	rate_limits[0].request_max_limit = 9;
+	in_force_publish(&h.w);
+	assert_non_null(h.w.governance->next);
+	assert_true(govern_follow(&h.w));
+	assert_ptr_not_equal(h.w.governance->everybody, before);
+	assert_null(h.w.governance->next);
+	assert_ptr_equal(held->everybody, before);
+	assert_int_equal(held->virtual_key->own.limits[0].max, 1);
+	/* As it was: nothing is made anew. */
+	before = h.w.governance->everybody;
+	assert_int_equal(govern_prepare(&h.w, NULL), 0);
+	act(held, 200);
+	assert_ptr_equal(h.w.governance->everybody, before);
+	assert_int_equal(leave_governed(fd, rows, 8), 1);
+}
+
+static void numbers_of_keys_are_told(void **state)
+{
+	const struct limits_of none = {0};
+
+	(void)state;
+	house(0, 1);
+	govern_house(&none);
+	for (int i = 0; i < 3; i++)
+		(void)ask(STEPS(200), KEY_A, false, "");
+	int fd = ask(STEPS(200), "x-bf-vk: legacy\r\n", false, "");
+	govern_beat(&h.w);
+	assert_int_equal(metric(SHM_M_KEYS_CACHED), 2);
+	assert_int_equal(metric(SHM_M_KEYS_HYDRATED), 2);
+	assert_int_equal(metric(SHM_M_KEYS_EVICTED), 0);
+	assert_true(metric(SHM_M_KEYS_CACHED_BYTES) >= 2 * 4096);
+	assert_int_equal(leave_governed(fd, rows, 8), 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +228,10 @@ int main(void)
 	    cmocka_unit_test(keys_expire),
 	    cmocka_unit_test(lists_of_models_need_the_same_key),
 	    cmocka_unit_test(a_missing_price_is_loud),
+	    cmocka_unit_test(before_anything_is_in_force),
+	    cmocka_unit_test(what_is_newer_may_know_more),
+	    cmocka_unit_test(changes_are_prepared),
+	    cmocka_unit_test(numbers_of_keys_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

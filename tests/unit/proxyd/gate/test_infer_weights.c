@@ -114,6 +114,7 @@ static void open_house(void)
 	configs[3] = at("gone", 1000000);
 	virtual_keys[0].allow_all_providers = false;
 	virtual_keys[0].provider_configs = (struct bf_array){configs, 4};
+	in_force_publish(&h.w);
 }
 
 static int ask_bare(const int *steps, const char *headers, const char *model, const char *more)
@@ -165,6 +166,7 @@ static void its_own_fallbacks_count_first(void **state)
 	(void)state;
 	open_house();
 	configs[0].weight_micro = 0;
+	in_force_publish(&h.w);
 	int fd = ask_bare(STEPS(500, 200), "", "m", ",\"fallbacks\":[\"third/x\"]");
 	has(" 200 ");
 	assert_string_equal(asked, "second/k1 third/k1 ");
@@ -182,9 +184,11 @@ static void who_takes_part(void **state)
 	(void)ask_bare(STEPS(200), "", "mock/m", "");
 	assert_string_equal(asked, "mock/k1 ");
 	configs[1].blacklisted_models = (struct bf_array){model_m, 1};
+	in_force_publish(&h.w);
 	(void)ask_bare(STEPS(500), "", "m", "");
 	assert_string_equal(asked, "mock/k1 ");
 	configs[1].blacklisted_models.count = 0;
+	in_force_publish(&h.w);
 	keys[1][0].models = (struct bf_array){(struct bf_slice[]){{"x", 1}}, 1};
 	(void)ask_bare(STEPS(500), "", "m", "");
 	assert_string_equal(asked, "mock/k1 ");
@@ -193,9 +197,11 @@ static void who_takes_part(void **state)
 	(void)ask_bare(STEPS(500), "x-bf-api-key: own\r\n", "m", "");
 	assert_string_equal(asked, "second/own ");
 	configs[1].key_ids.count = 0;
+	in_force_publish(&h.w);
 	(void)ask_bare(STEPS(500), "", "m", "");
 	assert_string_equal(asked, "mock/k1 ");
 	configs[0].weight_micro = BF_WEIGHT_NONE;
+	in_force_publish(&h.w);
 	(void)ask_bare(STEPS(500), "", "m", "");
 	has(" 400 ");
 	has("provider is required in model field");
@@ -203,11 +209,13 @@ static void who_takes_part(void **state)
 	/* None of them admits it: that is no question of its name. */
 	for (unsigned i = 0; i < 4; i++)
 		configs[i].allowed_models = (struct bf_array){model_m, 1};
+	in_force_publish(&h.w);
 	(void)ask_bare(STEPS(500), "", "m-2", "");
 	has(" 403 ");
 	has("\"type\":\"model_blocked\"");
 	has("may not use model \\\"m-2\\\": none of its provider_configs admits it");
 	virtual_keys[0].allow_all_providers = true;
+	in_force_publish(&h.w);
 	int fd = ask_bare(STEPS(500), "", "m-2", "");
 	has(" 400 ");
 	assert_int_equal(leave_governed(fd, rows, 8), 5);

@@ -199,8 +199,7 @@ static void budgets_need_room_and_a_price(void **state)
 	(void)ask(STEPS(200), KEY_A, false, ",\"max_tokens\":1");
 	has(" 200 ");
 	prices[0].pattern = BF_SLICE_LIT("other");
-	assert_int_equal(tariff_open(&h.w.governance->tariff, &h.config, &h.w.governance->arena),
-			 0);
+	in_force_publish(&h.w);
 	int fd = ask(STEPS(200), KEY_A, false, "");
 	has(" 403 ");
 	has("\"type\":\"model_unpriced\"");
@@ -267,7 +266,7 @@ static void a_refused_fallback_ends_with_the_primarys_error(void **state)
 	harness_turns(&h, 4);
 	assert_non_null(held);
 	/* Meanwhile nothing is left for a fallback. */
-	const struct bf_limit *limit = &h.w.governance->plan.limits[0];
+	const struct bf_limit *limit = &in_force_plan.limits[0];
 	(void)shm_meter_configure(&h.seg, shm_meter_find(&h.seg, limit->identity), 0, false, false,
 				  0);
 	act(held, 500);
@@ -305,7 +304,7 @@ static void another_maximum_is_seen_at_once(void **state)
 	governed(1, 0, 0, 0);
 	(void)ask(STEPS(200), KEY_A, false, "");
 	has(" 200 ");
-	const struct bf_limit *limit = &h.w.governance->plan.limits[0];
+	const struct bf_limit *limit = &in_force_plan.limits[0];
 	(void)shm_meter_configure(&h.seg, shm_meter_find(&h.seg, limit->identity), 2, false, false,
 				  0);
 	(void)ask(STEPS(200), KEY_A, false, "");

@@ -121,7 +121,7 @@ static void room_that_comes_late_is_taken(void **state)
 	held->sink->on_usage(held, 20, 900, 0);
 	assert_true(event());
 	assert_true(held->spend.last);
-	const struct bf_limit *limit = &h.w.governance->plan.limits[0];
+	const struct bf_limit *limit = &in_force_plan.limits[0];
 	(void)shm_meter_configure(&h.seg, shm_meter_find(&h.seg, limit->identity), 1100, false,
 				  false, 0);
 	held->sink->on_usage(held, 20, 1000, 0);

@@ -10,12 +10,11 @@ static struct bf_conf_rate_limit rates_of_targets[2];
 static void limited(bool keyed)
 {
 	struct bf_conf_governance *g = &h.config.governance;
-	struct bf_err err = {0};
 
 	house(0, 1);
 	if (keyed) {
 		govern_house(&(const struct limits_of){.requests = 9});
-		govern_close(&h.w);
+		in_force_close(&h.w);
 	}
 	rates_of_targets[0] = (struct bf_conf_rate_limit){
 	    .id = BF_SLICE_LIT("one"),
@@ -36,15 +35,14 @@ static void limited(bool keyed)
 	g->model_configs = (struct bf_array){model_configs, 1};
 	rates_of_targets[1] = rate_limits[0];
 	g->rate_limits = (struct bf_array){rates_of_targets, keyed ? 2 : 1};
-	if (govern_open(&h.w, &err) < 0)
-		fail_msg("%s", err.text);
+	in_force_open(&h.w);
 	(void)shm_wall_update(&h.seg, bf_wall_ns(), bf_boot_ns());
 	place_meters();
 }
 
 static int64_t counted_by(const char *owner)
 {
-	const struct bf_plan *plan = &h.w.governance->plan;
+	const struct bf_plan *plan = &in_force_plan;
 	struct shm_meter_info info;
 
 	for (uint32_t i = 0; i < plan->limit_count; i++) {

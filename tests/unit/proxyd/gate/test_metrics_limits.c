@@ -8,6 +8,7 @@ static struct bf_buf out;
 static const char *samples_of(int (*write)(const struct worker *w, struct bf_buf *out))
 {
 	bf_buf_clear(&out);
+	metrics_limits_follow(&h.w);
 	assert_int_equal(write(&h.w, &out), 0);
 	assert_int_equal(bf_buf_append(&out, "", 1), 0);
 	return bf_buf_slice(&out).ptr;
@@ -26,7 +27,7 @@ static void held_and_settled_are_told_apart(void **state)
 	(void)state;
 	bf_buf_init(&out, 1 << 20);
 	governed(10, 1000, 2, INT64_C(2500000000));
-	plan = &h.w.governance->plan;
+	plan = &in_force_plan;
 	script = STEPS(HOLD);
 	int fd = send_request(KEY_A, false, ",\"max_tokens\":10");
 	harness_turns(&h, 4);
@@ -75,7 +76,6 @@ static void so_many_are_told(void **state)
 	static char names[MANY][16];
 	static struct bf_conf_team team = {
 	    .own = {.id = {"t", 1}, .name = {"blue", 4}, .rate_limit_id = {"rl", 2}}};
-	struct bf_err err = {0};
 	size_t lines = 0;
 
 	(void)state;
@@ -99,22 +99,24 @@ static void so_many_are_told(void **state)
 	h.config.governance.teams = (struct bf_array){&team, 1};
 	h.config.governance.virtual_keys = (struct bf_array){many, MANY};
 	h.config.governance.rate_limits = (struct bf_array){rate_limits, 1};
-	assert_int_equal(govern_open(&h.w, &err), 0);
+	in_force_open(&h.w);
 	place_meters();
+	/* As writerd counts them. */
+	shm_metric_set(&h.seg, h.slot, SHM_M_LIMITS, in_force_plan.limit_count);
 	const char *text = samples_of(metrics_limits_held);
 	for (const char *at = text; *at; at++)
 		lines += *at == '\n';
-	assert_int_equal(lines, METRICS_LIMITS_MAX);
+	assert_int_equal(lines, TOLD_MAX);
 	/* Before all keys, of whom each is one of many. */
 	assert_ptr_equal(strstr(text, "bifrost_limit_held{owner=\"team\",owner_id=\"t\","
 				      "owner_name=\"blue\",virtual_key_id=\"\","
 				      "virtual_key_name=\"\",limit_id=\"rl\","),
 			 text);
 	assert_non_null(strstr(text, "bifrost_limit_held{owner=\"model_config\","
-				     "owner_id=\"sk-bf-0\",owner_name=\"sk-bf-0\","
+				     "owner_id=\"sk-bf-0\",owner_name=\"m\","
 				     "virtual_key_id=\"sk-bf-0\",virtual_key_name=\"\","));
 	assert_string_equal(samples_of(metrics_limits_left_out), "bifrost_limits_left_out 1401\n");
-	govern_close(&h.w);
+	in_force_close(&h.w);
 	assert_int_equal(leave(harness_client(&h), rows, 8), 0);
 	bf_buf_done(&out);
 }

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "proxyd/gate/govern.h"
+#include "tests/unit/proxyd/gate/in_force.h"
 #include "tests/unit/proxyd/harness.h"
 
 static char answer[2u << 20];
@@ -137,13 +137,12 @@ static void what_a_key_may_not_ask_is_not_shown(void **state)
 						 .value = BF_SLICE_INIT("sk-bf-a"),
 						 .is_active = true,
 						 .provider_configs = {&config, 1}};
-	struct bf_err err = {0};
 	struct harness h;
 
 	(void)state;
 	harness_open(&h, two_keys);
 	h.config.governance.virtual_keys = (struct bf_array){&key, 1};
-	assert_int_equal(govern_open(&h.w, &err), 0);
+	in_force_open(&h.w);
 	expect(&h, "/v1/models HTTP/1.1\r\nx-bf-vk: sk-bf-a\r\nX: ", OK,
 	       "\"data\":[" ENTRY("mock/a/b c") "," ENTRY("mock/m3") "," ENTRY("mock/echo") "]}");
 	expect(&h, "/v1/models?page_size=2 HTTP/1.1\r\nx-bf-vk: sk-bf-a\r\nX: ", OK,
@@ -152,8 +151,9 @@ static void what_a_key_may_not_ask_is_not_shown(void **state)
 	       "model_not_found");
 	expect(&h, "/v1/models/mock/m1", OK, ENTRY("mock/m1"));
 	config.provider = BF_SLICE_LIT("other");
+	in_force_publish(&h.w);
 	expect(&h, "/v1/models HTTP/1.1\r\nx-bf-vk: sk-bf-a\r\nX: ", OK, "\"data\":[]}");
-	govern_close(&h.w);
+	in_force_close(&h.w);
 	harness_close(&h);
 }
 

@@ -51,6 +51,17 @@ static struct tariff_model *of(const char *provider_name, const char *model)
 	return ask(provider_name, model, "", "");
 }
 
+/* The configuration as it is now. */
+static int renew(void)
+{
+	struct bf_price_book book;
+	int r = bf_price_book_open(&book, &conf, &arena);
+
+	if (r == 0)
+		tariff_renew(&t, &conf, &book);
+	return r;
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -65,7 +76,8 @@ static int setup(void **state)
 	conf.providers = (struct bf_array){&provider, 1};
 	conf.governance.pricing_overrides = (struct bf_array){overrides, 1};
 	conf.governance.default_price = BF_PRICE_NONE;
-	return tariff_open(&t, &conf, &arena);
+	tariff_open(&t);
+	return renew();
 }
 
 static int teardown(void **state)
@@ -135,7 +147,7 @@ static void keys_have_prices_of_their_own(void **state)
 	    .key = BF_SLICE_LIT("m"), .mode = BF_PRICE_CHAT, .price = bf_price_of(7, 8000, 9)};
 	conf.governance.pricing_overrides.count = 3;
 	conf.pricing.sheet.entries = (struct bf_array){sheet, 1};
-	assert_int_equal(tariff_open(&t, &conf, &arena), 0);
+	assert_int_equal(renew(), 0);
 	struct tariff_model *m = ask("p", "m", "", "k1");
 	assert_int_equal(plain(m, BF_PRICE_INPUT), 1000);
 	assert_int_equal(m->bound.input_pusd[0], 9000);
@@ -152,7 +164,7 @@ static void keys_have_prices_of_their_own(void **state)
 	/* k1 has a price, k2 with the only key's patch has none for what is written. */
 	conf.governance.pricing_overrides = (struct bf_array){overrides + 1, 1};
 	conf.pricing.sheet.entries.count = 0;
-	assert_int_equal(tariff_open(&t, &conf, &arena), 0);
+	assert_int_equal(renew(), 0);
 	assert_false(ask("p", "m", "", "k2")->priced);
 }
 
@@ -169,7 +181,7 @@ static void modes_are_apart(void **state)
 	    .mode = BF_PRICE_EMBEDDING,
 	    .price = bf_price_of(7, BF_PRICE_NOT_GIVEN, BF_PRICE_NOT_GIVEN)};
 	conf.pricing.sheet.entries = (struct bf_array){sheet, 1};
-	assert_int_equal(tariff_open(&t, &conf, &arena), 0);
+	assert_int_equal(renew(), 0);
 	assert_true(tariff_of(&t, &q)->priced);
 	q.mode = BF_PRICE_CHAT;
 	assert_false(tariff_of(&t, &q)->priced);
@@ -179,6 +191,23 @@ static void modes_are_apart(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* Other prices: what is known of lengths stays. */
+static void prices_change_and_lengths_stay(void **state)
+{
+	struct tariff_model *m = of("p", "m");
+
+	(void)state;
+	assert_int_equal(plain(m, BF_PRICE_INPUT), 1000);
+	m->lengths.count = 7;
+	(void)of("p", "other");
+	overrides[0].pricing_patch = bf_price_of(3000, 2000, BF_PRICE_NOT_GIVEN);
+	assert_int_equal(renew(), 0);
+	m = of("p", "m");
+	assert_int_equal(plain(m, BF_PRICE_INPUT), 3000);
+	assert_int_equal(m->bound.input_pusd[0], 3000);
+	assert_int_equal(m->lengths.count, 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +216,7 @@ int main(void)
 	    TEST(invented_names_push_out_the_unused),
 	    TEST(keys_have_prices_of_their_own),
 	    TEST(modes_are_apart),
+	    TEST(prices_change_and_lengths_stay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,53 +77,12 @@ static void the_best_header_wins(void **state)
 	GIVEN("sk-bf-1", HEADER("x-bf-vk", "sk-bf-1"), HEADER("x-bf-vk", "sk-bf-2"));
 }
 
-static void values_name_their_owner(void **state)
-{
-	enum {
-		KEYS = 100
-	};
-	static struct bf_conf_virtual_key confs[KEYS];
-	static struct bf_plan_key keys[KEYS];
-	static char values[KEYS][24];
-	const struct bf_plan plan = {.keys = keys, .key_count = KEYS};
-	struct vkey_table t;
-
-	(void)state;
-	for (unsigned i = 0; i < KEYS; i++) {
-		memcpy(values[i], "sk-bf-0000000000", 16);
-		values[i][7] = (char)('0' + i / 10);
-		values[i][15] = (char)('0' + i % 10);
-		confs[i].value = (struct bf_slice){values[i], 16};
-		keys[i].conf = &confs[i];
-	}
-	assert_int_equal(vkey_open(&t, &plan), 0);
-	for (unsigned i = 0; i < KEYS; i++)
-		assert_ptr_equal(vkey_find(&t, confs[i].value), &keys[i]);
-	assert_null(vkey_find(&t, (struct bf_slice){values[0], 15}));
-	assert_null(vkey_find(&t, BF_SLICE_LIT("sk-bf-0000000000x")));
-	assert_null(vkey_find(&t, BF_SLICE_LIT("sk-bf-000000000a")));
-	assert_null(vkey_find(&t, (struct bf_slice){NULL, 0}));
-	vkey_close(&t);
-	vkey_close(&t);
-}
-
-static void no_keys_know_nobody(void **state)
-{
-	const struct bf_plan plan = {0};
-	struct vkey_table t;
-
-	(void)state;
-	assert_int_equal(vkey_open(&t, &plan), 0);
-	assert_null(vkey_find(&t, BF_SLICE_LIT("sk-bf-1")));
-	vkey_close(&t);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(each_header_may_carry_it), cmocka_unit_test(other_values_are_no_keys),
-	    cmocka_unit_test(the_best_header_wins),     cmocka_unit_test(values_name_their_owner),
-	    cmocka_unit_test(no_keys_know_nobody),
+	    cmocka_unit_test(each_header_may_carry_it),
+	    cmocka_unit_test(other_values_are_no_keys),
+	    cmocka_unit_test(the_best_header_wins),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

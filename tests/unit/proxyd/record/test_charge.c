@@ -11,6 +11,7 @@ static void dear_requests(void)
 	governed(100, 0, 0, 10000000);
 	prices[0].pricing_patch.request_pusd = REQUEST_NUSD * INT64_C(1000);
 	prices[1].pricing_patch.request_pusd = REQUEST_NUSD * INT64_C(1000);
+	in_force_publish(&h.w);
 }
 
 static int hold(bool stream, const char *more)
@@ -117,6 +118,7 @@ static int64_t cost_at(const char *asked_tier, enum bf_service_tier told, bool i
 	governed(0, 0, 0, 10000000);
 	prices[0].pricing_patch.token_pusd[BF_PRICE_INPUT][BF_RATE_FLEX] = 100;
 	prices[0].pricing_patch.token_pusd[BF_PRICE_INPUT][BF_RATE_PRIORITY] = 3000;
+	in_force_publish(&h.w);
 	int fd = hold(false, more);
 	held->paid.tier = told;
 	held->tier_told = is_told;
