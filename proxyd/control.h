@@ -14,7 +14,7 @@ struct proxyd {
 	struct bf_child *child;
 	struct shm_segment seg;
 	struct worker worker;
-	struct provider_set providers;
+	struct provider_net net;
 	struct bf_tls_server *tls; /* NULL: plain HTTP */
 	struct front front;
 	struct ask_table asks;

@@ -29,7 +29,7 @@ static void proxyd_beat(struct bf_child *child)
 	shm_slot_beat(&d->seg, child->proc_slot, bf_mono_ns());
 	shm_metric_add(&d->seg, child->proc_slot, SHM_M_LOG_LINES_LOST, bf_log_take_lost());
 	shm_metric_set(&d->seg, child->proc_slot, SHM_M_UPSTREAM_CONNECTIONS,
-		       provider_set_connections(&d->providers));
+		       (int64_t)provider_net_connections(&d->net));
 	if (d->worker.governance)
 		govern_beat(&d->worker);
 	api_beat(&d->worker);
@@ -81,7 +81,27 @@ static int proxyd_open(struct bf_child *child, struct bf_err *err)
 	if (r < 0)
 		return r;
 	/* Certificates and the resolver's files: the sandbox opens none. */
-	return provider_set_prepare(&d->providers, &child->config, err);
+	return provider_net_open(&d->net, true, err);
+}
+
+static int open_providers(struct proxyd *d, struct bf_err *err)
+{
+	const struct bf_conf_provider *confs = d->child->config.providers.items;
+	struct worker *w = &d->worker;
+	struct provider *p;
+	int r = 0;
+
+	provider_net_start(&d->net, w->loop);
+	w->net = &d->net;
+	w->providers = provider_set_new(&d->net);
+	for (uint32_t i = 0; w->providers && r == 0 && i < d->child->config.providers.count; i++) {
+		r = provider_open(w, &confs[i], &p);
+		if (r == 0)
+			r = provider_set_add(w->providers, p);
+	}
+	if (r == 0)
+		r = w->providers ? provider_set_finish(w->providers) : -ENOMEM;
+	return r < 0 ? bf_err_sys(err, r, "providers") : 0;
 }
 
 static int proxyd_start(struct bf_child *child, struct bf_err *err)
@@ -101,7 +121,7 @@ static int proxyd_start(struct bf_child *child, struct bf_err *err)
 	ask_open(&d->asks, &d->worker, &child->channel, child->endpoint);
 	r = api_open(&d->worker, err);
 	if (r == 0)
-		r = provider_set_open(&d->providers, &d->worker, err);
+		r = open_providers(d, err);
 	if (r == 0)
 		r = govern_open(&d->worker, err);
 	if (r == 0)
@@ -122,10 +142,11 @@ static void proxyd_stop(struct bf_child *child)
 
 	front_done(&d->front);
 	ask_close(&d->asks);
-	provider_set_close(&d->providers);
 	govern_close(&d->worker);
 	api_close(&d->worker);
 	bf_snapshot_release(&d->snapshots);
+	provider_set_drop(d->worker.providers);
+	provider_net_close(&d->net);
 	worker_done(&d->worker);
 	bf_tls_server_free(d->tls);
 }

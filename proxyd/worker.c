@@ -23,6 +23,7 @@ void worker_init(struct worker *w, struct ev_loop *loop, struct shm_segment *seg
 	w->proc_slot = proc_slot;
 	w->incarnation = info.incarnation;
 	w->config = config;
+	w->client = &config->client;
 	w->doorbell_fd = -1;
 	w->workers = 1;
 	w->version = "";

@@ -22,6 +22,7 @@ struct ask_table;
 struct bf_snapshot_holder;
 struct exchange;
 struct governance;
+struct provider_net;
 struct provider_set;
 
 #define WORKER_ANSWER_MAX (16u << 20) /* largest plain answer of a provider */
@@ -40,7 +41,9 @@ struct worker {
 	const struct bf_config *config;
 	const char *version;
 	int64_t started_mono_ms;
-	struct provider_set *providers;
+	struct provider_net *net;               /* what all providers have in common */
+	struct provider_set *providers;         /* in force: x->providers are x's */
+	const struct bf_conf_client *client;    /* in force; never kept beyond the step at hand */
 	struct governance *governance;        /* NULL: no virtual keys and no prices */
 	struct shm_meter_writer meters;       /* only with governance */
 	struct ask_table *asks;               /* NULL: nobody can be asked */

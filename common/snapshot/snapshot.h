@@ -68,6 +68,11 @@ uint64_t bf_snapshot_live(const struct bf_snapshot *s, uint32_t type);
  * to be asked once after a flip. */
 uint64_t bf_snapshot_common(const struct bf_snapshot *s);
 
+/* The same of one type, by all its entities: for types of few. 0: there are none. */
+uint64_t bf_snapshot_sum(const struct bf_snapshot *s, uint32_t type);
+/* The same of one entity. */
+uint64_t bf_snapshot_mark(const struct bf_snapshot *s, const struct bf_entity *entity);
+
 /* What an assembled configuration was made of, to see cheaply whether it is still true. */
 struct bf_snapshot_part {
 	uint32_t type;

@@ -147,3 +147,19 @@ uint64_t bf_snapshot_common(const struct bf_snapshot *s)
 	}
 	return sum;
 }
+
+uint64_t bf_snapshot_mark(const struct bf_snapshot *s, const struct bf_entity *entity)
+{
+	return snap_mark(s->base->head.pepper, entity);
+}
+
+uint64_t bf_snapshot_sum(const struct bf_snapshot *s, uint32_t type)
+{
+	struct bf_snapshot_cursor cursor = {0};
+	struct bf_entity entity;
+	uint64_t sum = 0;
+
+	while (bf_snapshot_next(s, type, &cursor, &entity))
+		sum += bf_snapshot_mark(s, &entity);
+	return sum;
+}

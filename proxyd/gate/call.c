@@ -16,16 +16,6 @@
 
 /* ---- choice of the first key of a target */
 
-static const struct provider_keys *call_keys(const struct call *call, struct provider_keys *by_hand)
-{
-	const struct provider_set *set = call->x->worker->providers;
-
-	if (set->keys)
-		return &set->keys[call->p - set->items];
-	provider_keys_without_health(by_hand, call->p->conf);
-	return by_hand;
-}
-
 uint64_t call_random(void)
 {
 	uint64_t random;
@@ -68,15 +58,14 @@ void call_choose(struct call *call, int64_t now_ms)
 {
 	struct exchange *x = call->x;
 	const struct provider_key_pin pin = {x->pin_key_id, x->pin_key_name};
-	struct provider_keys by_hand;
 	struct key_set candidates;
 	int key = -1;
 
-	call->p = provider_find(x->worker->providers, x->provider);
+	call->p = provider_find(provider_set_of(x), x->provider);
 	const struct bf_conf_network *net = &call->p->conf->network_config;
 	const struct retry_policy policy = {net->max_retries, net->retry_backoff_initial_ms,
 					    net->retry_backoff_max_ms};
-	const struct provider_keys *keys = call_keys(call, &by_hand);
+	const struct provider_keys *keys = &call->p->keys;
 	call->verdict = provider_key_candidates_of(call->p->conf, &keys->usable, call_key_ids(x),
 						   x->model, &pin, &candidates);
 	if (call->verdict == PROVIDER_KEY_SOME)

@@ -73,11 +73,9 @@ static void call_name(const struct call *call, struct exchange_outcome *o)
 
 static void call_report(struct call *call, const struct shm_key_report *report, int64_t now_ms)
 {
-	const struct provider_set *set = call->x->worker->providers;
-
-	if (call->retry.key >= 0 && set->keys)
-		provider_keys_report(&set->keys[call->p - set->items], call->x->worker,
-				     call->retry.key, report, now_ms);
+	if (call->retry.key >= 0)
+		provider_keys_report(&call->p->keys, call->x->worker, call->retry.key, report,
+				     now_ms);
 }
 
 static void call_note(struct call *call, int http_status, const char *type, int64_t now_ms)
@@ -159,22 +157,20 @@ void call_failed(struct exchange *x, const struct exchange_outcome *outcome)
 static struct retry_action call_decide(struct call *call, const struct exchange_outcome *o)
 {
 	struct exchange *x = call->x;
-	const struct provider_set *set = x->worker->providers;
 	int64_t cooling_until[KEY_MAX];
 	const struct retry_event event = {o->fault, call_status(call, o),
 					  (int64_t)x->retry_after_s * 1000};
 	const struct retry_world world = {
 	    .conf = call->p->conf,
-	    .cooling_until = set->keys ? cooling_until : NULL,
+	    .cooling_until = cooling_until,
 	    .now_ms = bf_mono_ms(),
 	    .deadline_ms = x->deadline_mono_ms,
 	    .random = call_random(),
 	    .has_fallback = x->target + 1 < x->target_count,
 	};
 
-	if (set->keys)
-		provider_keys_cooling(&set->keys[call->p - set->items], x->worker,
-				      &call->retry.candidates, world.now_ms, cooling_until);
+	provider_keys_cooling(&call->p->keys, x->worker, &call->retry.candidates, world.now_ms,
+			      cooling_until);
 	struct retry_action a = retry_next(&call->retry, &event, &world);
 	a.at_ms = BF_MAX(a.at_ms - world.now_ms, 0);
 	return a;

@@ -54,17 +54,15 @@ void infer_shares_order(struct infer_share *shares, uint32_t count, uint64_t ran
 
 /* ---- who takes part */
 
-static bool has_key(const struct exchange *x, const struct provider_set *set,
-		    const struct provider *p, struct bf_slice model)
+static bool has_key(const struct exchange *x, const struct provider *p, struct bf_slice model)
 {
 	const struct bf_conf_virtual_key *key = x->virtual_key->conf;
 	const struct provider_key_pin pin = {x->pin_key_id, x->pin_key_name};
-	struct key_set usable =
-	    set->keys ? set->keys[p - set->items].usable : provider_keys_usable(p->conf);
 	struct key_set candidates;
 
-	return provider_key_candidates_of(p->conf, &usable, decide_key_ids(key, p->conf->name),
-					  model, &pin, &candidates) <= PROVIDER_KEY_NOT_NEEDED;
+	return provider_key_candidates_of(p->conf, &p->keys.usable,
+					  decide_key_ids(key, p->conf->name), model, &pin,
+					  &candidates) <= PROVIDER_KEY_NOT_NEEDED;
 }
 
 static bool takes_part(const struct exchange *x, const struct provider_set *set,
@@ -76,7 +74,7 @@ static bool takes_part(const struct exchange *x, const struct provider_set *set,
 	    decide_target(x->virtual_key->conf, config->provider, model) != DECIDE_ALLOWED)
 		return false;
 	p = provider_find(set, config->provider);
-	return p && has_key(x, set, p, model);
+	return p && has_key(x, p, model);
 }
 
 bool infer_weights_admit(const struct bf_conf_virtual_key *key, struct bf_slice model)

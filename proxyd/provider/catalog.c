@@ -125,11 +125,11 @@ static int catalog_add_key(struct catalog *c, const struct bf_conf_provider *pro
 	return r;
 }
 
-int catalog_open(struct catalog *c, const struct provider *providers, uint32_t count)
+int catalog_open(struct catalog *c, struct provider *const *providers, uint32_t count)
 {
 	*c = (struct catalog){0};
 	for (uint32_t i = 0; i < count; i++) {
-		const struct provider *p = &providers[i];
+		const struct provider *p = providers[i];
 		const struct bf_conf_provider_key *keys = p->conf->keys.items;
 		int r = 0;
 		for (uint32_t k = 0; r == 0 && k < p->conf->keys.count; k++) {

@@ -26,7 +26,8 @@ struct catalog {
 };
 
 /* Of providers in the order of the file. 0 or -ENOMEM (close it then too). */
-int catalog_open(struct catalog *c, const struct provider *providers, uint32_t count) BF_MUST_CHECK;
+int catalog_open(struct catalog *c, struct provider *const *providers,
+		 uint32_t count) BF_MUST_CHECK;
 /* Accepts a zeroed catalog. */
 void catalog_close(struct catalog *c);
 

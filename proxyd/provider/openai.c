@@ -44,25 +44,31 @@ static void openai_open_queue(struct provider *p)
 
 	o->queue.running_max = openai_share(p->worker, c->concurrency);
 	o->queue.waiting_max = openai_share(p->worker, c->buffer_size);
-	o->queue.drop_excess = p->worker->config->client.drop_excess_requests;
 	upstream_queue_open(&o->queue, p->worker->loop, p->worker);
 }
 
 /* One server: its connections, and how requests to it begin. */
 static int openai_open_pool(struct provider *p, struct openai_pool *pool,
-			    const struct upstream_target *target)
+			    const struct upstream_target *target, struct bf_err *err)
 {
 	struct openai *o = p->state;
 	const struct bf_conf_network *conf = &p->conf->network_config;
-	const struct provider_set *set = p->worker->providers;
+	struct provider_net *net = p->worker->net;
 	const struct upstream_options options = {
 	    .queue = &o->queue,
 	    .conns_max = openai_share(p->worker, conf->max_conns_per_host),
 	    .connect_timeout_ms = conf->connect_timeout_ms,
 	};
-	int r = upstream_open(&pool->up, p->worker->loop, set->net.resolver,
-			      provider_net_trust(&set->net, (uint32_t)(p - set->items), target),
-			      target, &options);
+	struct bf_tls_trust *trust = NULL;
+	int r = provider_net_trust(net, p, target, &trust, err);
+
+	if (r == 0 && !target->literal) {
+		r = bf_resolver_add(net->resolver, bf_slice_from(target->host));
+		pool->named = r == 0;
+	}
+	if (r == 0)
+		r = upstream_open(&pool->up, p->worker->loop, net->resolver, trust, target,
+				  &options);
 
 	for (unsigned i = SHM_OBJECT_CHAT; r == 0 && i < OPENAI_OBJECTS; i++) {
 		bf_buf_init(&pool->heads[i], UPSTREAM_PATH_MAX + (64u << 10));
@@ -83,6 +89,7 @@ static int openai_add_server(struct provider *p, struct bf_slice url, uint32_t *
 {
 	struct openai *o = p->state;
 	struct upstream_target target;
+	struct bf_err why = {0};
 	int r = provider_target(p->conf, url, &target, err);
 
 	if (r < 0)
@@ -94,8 +101,12 @@ static int openai_add_server(struct provider *p, struct bf_slice url, uint32_t *
 		}
 	}
 	*ret_pool = o->pool_count;
-	r = openai_open_pool(p, &o->pools[o->pool_count++], &target);
-	return r < 0 ? bf_err_sys(err, r, "provider %.*s", BF_SLICE_FMT(p->conf->name)) : 0;
+	r = openai_open_pool(p, &o->pools[o->pool_count++], &target, &why);
+	if (r < 0 && why.text[0])
+		return bf_err_set(err, r, "%s", why.text);
+	return r < 0 ? bf_err_sys(err, r, "provider %.*s: %s", BF_SLICE_FMT(p->conf->name),
+				  target.host)
+		     : 0;
 }
 
 static int openai_open_pools(struct provider *p, struct bf_err *err)
@@ -137,6 +148,9 @@ static void openai_close(struct provider *p)
 	if (!o)
 		return;
 	for (uint32_t i = 0; i < o->pool_count; i++) {
+		if (o->pools[i].named)
+			bf_resolver_drop(p->worker->net->resolver,
+					 bf_slice_from(o->pools[i].up.target.host));
 		upstream_close(&o->pools[i].up);
 		for (unsigned k = 0; k < OPENAI_OBJECTS; k++)
 			bf_buf_done(&o->pools[i].heads[k]);

@@ -1,11 +1,48 @@
 /*
- * The registry of providers. Called by main at start and by the gate for every request. Must never
- * call an upstream itself.
+ * The registry of providers. Called by the gate when what is in force changes, and for every
+ * request. Must never call an upstream itself, and never close what a request still holds.
  */
 #include "proxyd/provider/provider.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+
+#include "common/base/macros.h"
+#include "common/log/log.h"
+#include "proxyd/provider/provider_priv.h"
+
+#define PROVIDER_ARENA_MAX (16u << 20)
+
+/* ---- one that can serve nobody */
+
+static void broken_start(struct provider *p, struct exchange *x)
+{
+	const struct exchange_outcome outcome = {
+	    .fault = EXCHANGE_FAULT_LOCAL,
+	    .http_status = 503,
+	    .error_type = "provider_unusable",
+	    .error_text = p->broken.text,
+	};
+
+	x->provider_call = NULL;
+	x->call_cancel = NULL;
+	x->sink->on_done(x, &outcome);
+}
+
+static const struct provider_ops provider_broken = {.name = "", .start = broken_start};
+
+static void provider_break(struct provider *p, const struct bf_err *err)
+{
+	p->broken = *err;
+	bf_log(BF_LOG_ERROR, "provider_unusable", "provider=%.*s reason=%s",
+	       BF_SLICE_FMT(p->conf->name), bf_log_quote(p->broken.text));
+	if (p->ops->close)
+		p->ops->close(p);
+	p->ops = &provider_broken;
+}
+
+/* ---- one */
 
 /* Every server that speaks the OpenAI API is served by one adapter, whatever its name. */
 static const struct provider_ops *provider_ops_of(struct bf_slice name)
@@ -13,93 +50,215 @@ static const struct provider_ops *provider_ops_of(struct bf_slice name)
 	return bf_slice_is(name, provider_mock.name) ? &provider_mock : &provider_openai;
 }
 
-int provider_set_prepare(struct provider_set *set, const struct bf_config *config,
-			 struct bf_err *err)
+static struct provider *provider_new(struct worker *w)
 {
-	*set = (struct provider_set){0};
-	int r = provider_net_open(&set->net, config, err);
-	set->prepared = r == 0;
-	return r;
+	struct provider *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->worker = w;
+	p->refs = 1;
+	bf_list_init(&p->node);
+	bf_arena_init_nodump(&p->arena, PROVIDER_ARENA_MAX);
+	return p;
 }
 
-static int provider_open(struct provider_set *set, struct worker *w, uint32_t i, struct bf_err *err)
+static void provider_free(struct provider *p)
 {
-	const struct bf_conf_provider *conf =
-	    (const struct bf_conf_provider *)w->config->providers.items + i;
-	struct provider *p = &set->items[i];
-
-	*p = (struct provider){provider_ops_of(conf->name), conf, w, NULL};
-	set->count++;
-	return p->ops->open ? p->ops->open(p, err) : 0;
+	if (p->ops && p->ops->close)
+		p->ops->close(p);
+	provider_keys_close(&p->keys);
+	bf_tls_trust_free(p->trust);
+	bf_list_remove(&p->node);
+	bf_arena_done(&p->arena);
+	free(p);
 }
 
-static int provider_open_keys(struct provider_set *set, struct worker *w, struct bf_err *err)
+static void provider_drop(struct provider *p)
 {
-	int r = 0;
-
-	set->keys = calloc(set->count ? set->count : 1, sizeof(set->keys[0]));
-	if (!set->keys)
-		return bf_err_sys(err, -ENOMEM, "provider keys");
-	for (uint32_t i = 0; r == 0 && i < set->count; i++)
-		r = provider_keys_open(&set->keys[i], set->items[i].conf, w);
-	return r < 0 ? bf_err_sys(err, r, "provider keys") : 0;
+	assert(p->refs > 0);
+	if (--p->refs == 0)
+		provider_free(p);
 }
 
-int provider_set_open(struct provider_set *set, struct worker *w, struct bf_err *err)
+/* Everything but its configuration is there. 0 or -ENOMEM. */
+static int provider_begin(struct provider *p, const struct bf_conf_provider *conf)
 {
-	uint32_t count = w->config->providers.count;
-	int r = set->prepared ? 0 : provider_set_prepare(set, w->config, err);
+	struct bf_err err = {0};
+	int r;
 
-	if (r < 0)
+	p->conf = conf;
+	p->ops = provider_ops_of(conf->name);
+	bf_list_append(&p->worker->net->open, &p->node);
+	r = p->ops->open ? p->ops->open(p, &err) : 0;
+	if (r == -ENOMEM)
 		return r;
-	bf_resolver_start(set->net.resolver, w->loop);
-	w->providers = set;
-	set->items = calloc(count ? count : 1, sizeof(set->items[0]));
-	if (!set->items)
-		r = bf_err_sys(err, -ENOMEM, "providers");
-	for (uint32_t i = 0; r == 0 && i < count; i++)
-		r = provider_open(set, w, i, err);
-	if (r == 0 && catalog_open(&set->catalog, set->items, count) < 0)
-		r = bf_err_sys(err, -ENOMEM, "list of models");
-	if (r == 0)
-		r = provider_open_keys(set, w, err);
 	if (r < 0)
-		provider_set_close(set);
+		provider_break(p, &err);
+	return provider_keys_open(&p->keys, conf, p->worker);
+}
+
+int provider_open(struct worker *w, const struct bf_conf_provider *conf,
+		  struct provider **ret_provider)
+{
+	struct provider *p = provider_new(w);
+	int r = p ? provider_begin(p, conf) : -ENOMEM;
+
+	if (r == 0)
+		*ret_provider = p;
+	else if (p)
+		provider_free(p);
 	return r;
 }
 
-void provider_set_close(struct provider_set *set)
+static int provider_of_entity(struct worker *w, const struct bf_entity *e, uint64_t mark,
+			      struct provider **ret_provider, struct bf_err *err)
 {
-	for (uint32_t i = 0; i < set->count; i++) {
-		struct provider *p = &set->items[i];
-		if (p->ops->close)
-			p->ops->close(p);
-		if (set->keys)
-			provider_keys_close(&set->keys[i]);
+	struct provider *p = provider_new(w);
+	struct bf_conf_provider *conf = p ? bf_arena_alloc(&p->arena, sizeof(*conf)) : NULL;
+	int r = conf ? bf_entity_decode(e, conf, &p->arena, err) : -ENOMEM;
+
+	if (r == 0) {
+		p->mark = mark;
+		r = provider_begin(p, conf);
 	}
-	free(set->keys);
+	if (r == 0)
+		*ret_provider = p;
+	else if (p)
+		provider_free(p);
+	return r == -ENOMEM ? bf_err_sys(err, r, "provider %.*s", BF_SLICE_FMT(e->id)) : r;
+}
+
+/* ---- sets */
+
+struct provider_set *provider_set_new(struct provider_net *net)
+{
+	struct provider_set *set = calloc(1, sizeof(*set));
+
+	if (set) {
+		set->refs = 1;
+		set->net = net;
+	}
+	return set;
+}
+
+int provider_set_add(struct provider_set *set, struct provider *p)
+{
+	if (set->count == set->room) {
+		uint32_t room = set->room ? 2 * set->room : 8;
+		struct provider **wider = realloc(set->items, room * sizeof(struct provider *));
+
+		if (!wider) {
+			provider_drop(p);
+			return -ENOMEM;
+		}
+		set->items = wider;
+		set->room = room;
+	}
+	set->items[set->count++] = p;
+	return 0;
+}
+
+int provider_set_finish(struct provider_set *set)
+{
+	struct bf_conf_provider *confs = calloc(BF_MAX(set->count, 1u), sizeof(*confs));
+
+	if (!confs)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < set->count; i++)
+		confs[i] = *set->items[i]->conf;
+	set->confs = (struct bf_array){confs, set->count};
+	return catalog_open(&set->catalog, set->items, set->count);
+}
+
+static void provider_set_free(struct provider_set *set)
+{
+	for (uint32_t i = 0; i < set->count; i++)
+		provider_drop(set->items[i]);
 	free(set->items);
+	free(set->confs.items);
 	catalog_close(&set->catalog);
-	provider_net_close(&set->net);
-	*set = (struct provider_set){0};
+	free(set);
+}
+
+void provider_set_drop(struct provider_set *set)
+{
+	struct provider_net *net = set ? set->net : NULL;
+
+	if (!set || --set->refs > 0)
+		return;
+	if (!net || !net->loop) {
+		provider_set_free(set);
+		return;
+	}
+	set->next_unused = net->unused;
+	net->unused = set;
+	ev_prepare_start(net->loop, &net->undertaker);
+}
+
+void provider_sets_bury(struct provider_net *net)
+{
+	while (net->unused) {
+		struct provider_set *set = net->unused;
+
+		net->unused = set->next_unused;
+		provider_set_free(set);
+	}
 }
 
 struct provider *provider_find(const struct provider_set *set, struct bf_slice name)
 {
 	for (uint32_t i = 0; i < set->count; i++) {
-		if (bf_slice_eq(set->items[i].conf->name, name))
-			return &set->items[i];
+		if (bf_slice_eq(set->items[i]->conf->name, name))
+			return set->items[i];
 	}
 	return NULL;
 }
 
-uint32_t provider_set_connections(const struct provider_set *set)
-{
-	uint32_t n = 0;
+/* ---- of a snapshot */
 
-	for (uint32_t i = 0; i < set->count; i++) {
-		const struct provider *p = &set->items[i];
-		n += p->ops->connections ? p->ops->connections(p) : 0;
+uint64_t provider_set_mark(const struct bf_snapshot *s)
+{
+	return bf_snapshot_sum(s, BF_ENTITY_PROVIDER);
+}
+
+static int take_entity(struct worker *w, const struct bf_snapshot *s, const struct bf_entity *e,
+		       const struct provider_set *before, struct provider_set *set,
+		       struct bf_err *err)
+{
+	struct provider *p = before ? provider_find(before, e->id) : NULL;
+	uint64_t mark = bf_snapshot_mark(s, e);
+	int r = 0;
+
+	if (p && p->mark == mark)
+		p->refs++;
+	else
+		r = provider_of_entity(w, e, mark, &p, err);
+	if (r == 0 && provider_set_add(set, p) < 0)
+		r = bf_err_sys(err, -ENOMEM, "providers");
+	return r;
+}
+
+int provider_set_make(struct worker *w, const struct bf_snapshot *s,
+		      const struct provider_set *before, struct provider_set **ret_set,
+		      struct bf_err *err)
+{
+	struct provider_set *set = provider_set_new(w->net);
+	struct bf_snapshot_cursor cursor = {0};
+	struct bf_entity e;
+	int r = set ? 0 : bf_err_sys(err, -ENOMEM, "providers");
+
+	while (r == 0 && bf_snapshot_next(s, BF_ENTITY_PROVIDER, &cursor, &e)) {
+		if (!(e.flags & BF_ENTITY_QUARANTINED))
+			r = take_entity(w, s, &e, before, set, err);
 	}
-	return n;
+	if (r == 0 && provider_set_finish(set) < 0)
+		r = bf_err_sys(err, -ENOMEM, "list of models");
+	if (r < 0) {
+		provider_set_drop(set);
+		return r;
+	}
+	set->mark = provider_set_mark(s);
+	*ret_set = set;
+	return 0;
 }

@@ -10,6 +10,8 @@
 #pragma once
 
 #include "common/base/err.h"
+#include "common/base/list.h"
+#include "common/snapshot/snapshot.h"
 #include "proxyd/exchange.h"
 #include "proxyd/provider/catalog.h"
 #include "proxyd/provider/key.h"
@@ -30,39 +32,81 @@ struct provider_ops {
 	uint32_t (*connections)(const struct provider *p);
 };
 
+/*
+ * One provider as it is configured: another configuration is another provider, and the one before
+ * lives until the last call that holds its set is over.
+ */
 struct provider {
 	const struct provider_ops *ops;
-	const struct bf_conf_provider *conf;
+	const struct bf_conf_provider *conf; /* in its arena, or outlives it */
 	struct worker *worker;
 	void *state;
+	struct provider_keys keys;
+	struct bf_tls_trust *trust; /* of its own; NULL: the system's, or none is needed */
+	uint64_t mark;              /* of the entity that it was made of */
+	uint32_t refs;
+	struct bf_arena arena; /* no-dump: it holds keys */
+	struct bf_list node;   /* in the net, while it is open */
+	struct bf_err broken;  /* why it can serve nobody; code 0: it can */
 };
 
+/*
+ * The providers that are, or were, in force. Never changes: a request that holds one finds the same
+ * in it to its end.
+ */
 struct provider_set {
-	struct provider *items;
-	uint32_t count;
+	struct provider **items;
+	uint32_t count, room;
 	struct catalog catalog;
-	struct provider_keys *keys; /* by index; NULL: nothing is known of their health */
-	struct provider_net net;
-	bool prepared;
+	struct bf_array confs; /* of struct bf_conf_provider: theirs, for who looks through all */
+	uint64_t mark;         /* of the entities */
+	uint32_t refs;
+	struct provider_net *net;
+	struct provider_set *next_unused;
 };
 
 /*
- * Reads the files that providers need; before the sandbox. provider_set_close gives it back. Sets
- * the whole set to a beginning.
+ * With one reference. conf must outlive it. 0 or -ENOMEM; what else is wrong with it is told in
+ * p->broken, logged, and refuses its calls: one bad provider must not stop the others.
  */
-int provider_set_prepare(struct provider_set *set, const struct bf_config *config,
-			 struct bf_err *err);
+int provider_open(struct worker *w, const struct bf_conf_provider *conf,
+		  struct provider **ret_provider);
+
+/* An empty set, with one reference. NULL: no memory. */
+struct provider_set *provider_set_new(struct provider_net *net);
+/* Takes the reference over, also when it fails: -ENOMEM. */
+int provider_set_add(struct provider_set *set, struct provider *p);
+/* All are in it. 0 or -ENOMEM. */
+int provider_set_finish(struct provider_set *set);
+
 /*
- * Opens every configured provider and hangs the set into the worker. Prepares a zeroed set first,
- * for callers without a sandbox. 0, -ENOMEM, or what an open() said.
+ * The providers of a snapshot: those that are as they were in `before` (NULL: there was none) are
+ * taken from it, with their connections. 0, or BF_E_* with err.
  */
-int provider_set_open(struct provider_set *set, struct worker *w, struct bf_err *err);
-/* No exchange may be with a provider any more. Accepts a zeroed set. */
-void provider_set_close(struct provider_set *set);
-/* Connections to all providers. */
-uint32_t provider_set_connections(const struct provider_set *set);
+int provider_set_make(struct worker *w, const struct bf_snapshot *s,
+		      const struct provider_set *before, struct provider_set **ret_set,
+		      struct bf_err *err);
+/* Changes when a provider did. */
+uint64_t provider_set_mark(const struct bf_snapshot *s);
+
+static inline struct provider_set *provider_set_hold(struct provider_set *set)
+{
+	set->refs++;
+	return set;
+}
+
+/* Accepts NULL. The last one: what nobody else has of it is closed when the turn is over, because
+ * a call's end may be the reason. */
+void provider_set_drop(struct provider_set *set);
+
 /* NULL: not configured. */
 struct provider *provider_find(const struct provider_set *set, struct bf_slice name);
+
+/* Those by whom x is served: the ones that it began with. */
+static inline const struct provider_set *provider_set_of(const struct exchange *x)
+{
+	return x->providers ? x->providers : x->worker->providers;
+}
 
 extern const struct provider_ops provider_mock;
 extern const struct provider_ops provider_openai; /* every other name */

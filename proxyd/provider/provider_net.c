@@ -1,15 +1,14 @@
 /*
- * Resolver and certificates of the configured providers. Called by main before the sandbox is up,
- * and by tests. Must never be needed again afterwards.
+ * Resolver and certificates of all providers, and their end. Called by main before the sandbox is
+ * up, and when providers are opened. Must never open a file behind the sandbox.
  */
 #include "proxyd/provider/provider_net.h"
-
-#include <errno.h>
-#include <stdlib.h>
 
 #include "common/base/macros.h"
 #include "common/log/log.h"
 #include "proxyd/provider/openai_table.h"
+#include "proxyd/provider/provider.h"
+#include "proxyd/provider/provider_priv.h"
 
 struct bf_slice provider_url(const struct bf_conf_provider *conf,
 			     const struct bf_conf_provider_key *key)
@@ -33,95 +32,94 @@ int provider_target(const struct bf_conf_provider *conf, struct bf_slice url,
 		     : 0;
 }
 
-/* A system without certificates serves what needs none; calls by https then say what is missing. */
-static int net_trust_system(struct provider_net *net, struct bf_err *err)
-{
-	struct bf_err why = {0};
+/* ---- whom to trust */
 
-	if (net->system || bf_tls_trust_system(&net->system, &why) == 0)
-		return 0;
-	bf_log(BF_LOG_ERROR, "no_certificates", "reason=%s", bf_log_quote(why.text));
-	return bf_tls_trust_nobody(&net->system, err);
+/* A system without certificates serves what needs none; calls by https then say what is missing. */
+static int net_trust_system(struct provider_net *net, struct bf_tls_trust **ret_trust,
+			    struct bf_err *err)
+{
+	int r = 0;
+
+	if (!net->system) {
+		bf_log(BF_LOG_ERROR, "no_certificates", "reason=%s",
+		       bf_log_quote(net->no_system.text));
+		r = bf_tls_trust_nobody(&net->system, err);
+	}
+	*ret_trust = net->system;
+	return r;
 }
 
-static int net_trust(struct provider_net *net, const struct bf_conf_provider *conf, uint32_t i,
-		     struct bf_err *err)
+int provider_net_trust(struct provider_net *net, struct provider *p,
+		       const struct upstream_target *target, struct bf_tls_trust **ret_trust,
+		       struct bf_err *err)
 {
+	const struct bf_conf_network *conf = &p->conf->network_config;
 	struct bf_err why = {0};
+	int r = 0;
 
-	if (net->own[i])
+	*ret_trust = NULL;
+	if (!target->tls)
 		return 0;
-	if (conf->network_config.insecure_skip_verify)
-		return bf_tls_trust_anyone(&net->own[i], err);
-	if (conf->network_config.ca_cert_pem.len == 0)
-		return net_trust_system(net, err);
-	int r = bf_tls_trust_pem(conf->network_config.ca_cert_pem, &net->own[i], &why);
+	if (!conf->insecure_skip_verify && conf->ca_cert_pem.len == 0)
+		return net_trust_system(net, ret_trust, err);
+	if (!p->trust && conf->insecure_skip_verify)
+		r = bf_tls_trust_anyone(&p->trust, &why);
+	else if (!p->trust)
+		r = bf_tls_trust_pem(conf->ca_cert_pem, &p->trust, &why);
+	*ret_trust = p->trust;
 	return r < 0 ? bf_err_set(err, r, "providers.%.*s.network_config.ca_cert_pem: %s",
-				  BF_SLICE_FMT(conf->name), why.text)
+				  BF_SLICE_FMT(p->conf->name), why.text)
 		     : 0;
 }
 
-static int net_add_url(struct provider_net *net, const struct bf_conf_provider *conf, uint32_t i,
-		       struct bf_slice url, struct bf_err *err)
-{
-	struct upstream_target target;
-	int r = provider_target(conf, url, &target, err);
+/* ---- from the first to the last */
 
-	if (r < 0)
-		return r;
-	r = target.literal ? 0 : bf_resolver_add(net->resolver, bf_slice_from(target.host));
-	if (r < 0)
-		return bf_err_sys(err, r, "providers.%.*s: %s", BF_SLICE_FMT(conf->name),
-				  target.host);
-	return target.tls ? net_trust(net, conf, i, err) : 0;
+static void on_undertaker(struct ev_loop *loop, ev_prepare *prepare, int revents)
+{
+	(void)revents;
+	ev_prepare_stop(loop, prepare);
+	provider_sets_bury(prepare->data);
 }
 
-static int net_add(struct provider_net *net, const struct bf_conf_provider *conf, uint32_t i,
-		   struct bf_err *err)
+int provider_net_open(struct provider_net *net, bool certs, struct bf_err *err)
 {
-	const struct bf_conf_provider_key *keys = conf->keys.items;
-	int r = net_add_url(net, conf, i, provider_url(conf, NULL), err);
+	struct bf_err why = {.text = "no certificates of the system were asked for"};
 
-	for (uint32_t k = 0; r == 0 && k < conf->keys.count; k++) {
-		if (bf_conf_key_server(conf, &keys[k])->url.len)
-			r = net_add_url(net, conf, i, provider_url(conf, &keys[k]), err);
-	}
-	return r;
+	*net = (struct provider_net){.resolver = NULL};
+	bf_list_init(&net->open);
+	ev_prepare_init(&net->undertaker, on_undertaker);
+	net->undertaker.data = net;
+	if (!certs || bf_tls_trust_system(&net->system, &why) < 0)
+		net->no_system = why;
+	return bf_resolver_new(NULL, &net->resolver, err);
 }
 
-int provider_net_open(struct provider_net *net, const struct bf_config *config, struct bf_err *err)
+void provider_net_start(struct provider_net *net, struct ev_loop *loop)
 {
-	const struct bf_conf_provider *confs = config->providers.items;
-	int r;
-
-	*net = (struct provider_net){.own_count = config->providers.count};
-	net->own = calloc(BF_MAX(net->own_count, 1u), sizeof(struct bf_tls_trust *));
-	if (!net->own)
-		return bf_err_sys(err, -ENOMEM, "providers");
-	r = bf_resolver_new(NULL, &net->resolver, err);
-	for (uint32_t i = 0; r == 0 && i < config->providers.count; i++) {
-		if (!bf_slice_is(confs[i].name, "mock"))
-			r = net_add(net, &confs[i], i, err);
-	}
-	if (r < 0)
-		provider_net_close(net);
-	return r;
+	net->loop = loop;
+	bf_resolver_start(net->resolver, loop);
 }
 
 void provider_net_close(struct provider_net *net)
 {
+	if (!net->resolver)
+		return;
+	provider_sets_bury(net);
+	if (net->loop)
+		ev_prepare_stop(net->loop, &net->undertaker);
 	bf_resolver_free(net->resolver);
 	bf_tls_trust_free(net->system);
-	for (uint32_t i = 0; net->own && i < net->own_count; i++)
-		bf_tls_trust_free(net->own[i]);
-	free(net->own);
-	*net = (struct provider_net){0};
+	*net = (struct provider_net){.resolver = NULL};
 }
 
-struct bf_tls_trust *provider_net_trust(const struct provider_net *net, uint32_t i,
-					const struct upstream_target *target)
+uint32_t provider_net_connections(const struct provider_net *net)
 {
-	if (!target->tls)
-		return NULL;
-	return net->own[i] ? net->own[i] : net->system;
+	uint32_t n = 0;
+
+	for (struct bf_list *it = net->open.next; it && it != &net->open; it = it->next) {
+		const struct provider *p = BF_CONTAINER_OF(it, struct provider, node);
+
+		n += p->ops->connections ? p->ops->connections(p) : 0;
+	}
+	return n;
 }

@@ -16,6 +16,7 @@
 #include "proxyd/provider/openai_body.h"
 #include "proxyd/worker.h"
 #include "shm/slot.h"
+#include "tests/support/by_hand.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -24,7 +25,7 @@ struct world {
 	struct bf_config config;
 	struct bf_conf_provider provider;
 	struct worker worker;
-	struct provider_set set;
+	struct provider_net net;
 };
 
 static struct world *world_new(void)
@@ -47,8 +48,7 @@ static struct world *world_new(void)
 	w->config.client.max_request_body_size_bytes = 1 << 20;
 	w->config.server.body_memory_bytes = 4 << 20;
 	worker_init(&w->worker, NULL, &w->seg, (uint32_t)slot, &w->config);
-	if (provider_set_open(&w->set, &w->worker, &err) < 0)
-		abort();
+	by_hand_open(&w->worker, &w->net);
 	return w;
 }
 
@@ -84,7 +84,7 @@ static void look_at_targets(const struct world *w, const struct exchange *x, str
 		abort();
 	s->targets = x->target_count;
 	for (uint32_t i = 0; i < x->target_count; i++) {
-		if (!provider_find(&w->set, x->targets[i].provider))
+		if (!provider_find(w->worker.providers, x->targets[i].provider))
 			abort();
 		copy_slice(s->provider[i], sizeof(s->provider[i]), x->targets[i].provider);
 		copy_slice(s->model[i], sizeof(s->model[i]), x->targets[i].model);
@@ -202,7 +202,7 @@ static void read_as(struct world *w, const struct route *route, struct seen *s, 
 			abort();
 	}
 	x->body = bf_buf_slice(&x->body_bytes);
-	s->r = infer_read(x, &w->set, &e);
+	s->r = infer_read(x, w->worker.providers, &e);
 	if (x->spend.choices > INT32_MAX || x->spend.max_tokens > INT64_MAX ||
 	    (x->spend.max_tokens && !x->spend.bounded))
 		abort();

@@ -21,6 +21,7 @@
 #include "shm/metrics.h"
 #include "shm/series.h"
 #include "shm/slot.h"
+#include "tests/support/by_hand.h"
 
 #define HARNESS_WAIT_MS 5000
 
@@ -107,7 +108,8 @@ void harness_open(struct harness *h, void (*tweak)(struct bf_config *config))
 	assert_non_null(h->loop);
 	worker_init(&h->w, h->loop, &h->seg, h->slot, &h->config);
 	h->w.version = "1.2.3";
-	if (provider_set_open(&h->providers, &h->w, &err) < 0 || front_init(&h->f, &h->w, &err) < 0)
+	by_hand_open(&h->w, &h->net);
+	if (front_init(&h->f, &h->w, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_int_equal(listener_init(&h->f.listener, &h->f, 0, 1, 0, &err), 0);
 }
@@ -156,7 +158,7 @@ void harness_close(struct harness *h)
 	assert_int_equal(shm_metric_of(&h->seg, h->slot, SHM_M_CONNECTIONS_OPEN), 0);
 	assert_int_equal(shm_metric_of(&h->seg, h->slot, SHM_M_INFLIGHT), 0);
 	assert_int_equal(shm_metric_of(&h->seg, h->slot, SHM_M_BODY_BYTES), 0);
-	provider_set_close(&h->providers);
+	by_hand_close(&h->w);
 	worker_done(&h->w);
 	ev_loop_destroy(h->loop);
 	bf_arena_done(&h->arena);

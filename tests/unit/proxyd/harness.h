@@ -22,7 +22,7 @@ struct harness {
 	struct bf_arena arena;
 	struct bf_config config;
 	struct worker w;
-	struct provider_set providers;
+	struct provider_net net;
 	struct front f;
 };
 

@@ -17,6 +17,7 @@
 #include "shm/inflight.h"
 #include "shm/metrics.h"
 #include "shm/slot.h"
+#include "tests/support/by_hand.h"
 #include "tests/unit/proxyd/harness.h"
 
 #define PROVIDERS 3u
@@ -181,17 +182,8 @@ static inline void configure(uint64_t max_retries, uint32_t key_count)
 static inline void house(uint64_t max_retries, uint32_t key_count)
 {
 	harness_open(&h, NULL);
-	provider_set_close(&h.providers);
 	configure(max_retries, key_count);
-	h.providers.items = calloc(PROVIDERS, sizeof(h.providers.items[0]));
-	h.providers.keys = calloc(PROVIDERS, sizeof(h.providers.keys[0]));
-	assert_true(h.providers.items && h.providers.keys);
-	for (unsigned i = 0; i < PROVIDERS; i++) {
-		h.providers.items[i] = (struct provider){&fake_ops, &confs[i], &h.w, NULL};
-		assert_int_equal(provider_keys_open(&h.providers.keys[i], &confs[i], &h.w), 0);
-	}
-	h.providers.count = PROVIDERS;
-	h.w.providers = &h.providers;
+	by_hand_providers(&h.w, &(struct bf_array){confs, PROVIDERS}, &fake_ops);
 	asked[0] = '\0';
 	held = NULL;
 	cancelled = retry_after_s = 0;

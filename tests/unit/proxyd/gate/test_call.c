@@ -151,8 +151,8 @@ static void pinned_keys(void **state)
 	has("no key with the name \\\"nobody\\\"");
 	(void)close(fd);
 	keys[0][1].enabled = false;
-	provider_keys_close(&h.providers.keys[0]);
-	provider_keys_without_health(&h.providers.keys[0], &confs[0]); /* as a reload would */
+	provider_keys_close(&h.w.providers->items[0]->keys); /* as a change would */
+	provider_keys_without_health(&h.w.providers->items[0]->keys, &confs[0]);
 	fd = ask(STEPS(200), "x-bf-api-key-id: k2\r\n", false, "");
 	has("has no key with the id \\\"k2\\\" that is enabled");
 	assert_string_equal(asked, "mock/k2 mock/k3 ");

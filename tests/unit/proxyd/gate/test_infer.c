@@ -33,7 +33,7 @@ static int read_body(struct harness *h, struct exchange **ret_x, unsigned object
 	memset(e, 0, sizeof(*e));
 	x->route = &unified[object];
 	x->body = bf_slice_from(body);
-	return infer_read(x, &h->providers, e);
+	return infer_read(x, h->w.providers, e);
 }
 
 struct refusal {
@@ -159,7 +159,7 @@ static void refuses_what_cannot_be_counted(void **state)
 		x->virtual_key = list[i].quantity ? &key : NULL;
 		(void)snprintf(text, sizeof(text), "%s%s}", body, list[i].background);
 		x->body = bf_slice_from(text);
-		int r = infer_read(x, &h.providers, &e);
+		int r = infer_read(x, h.w.providers, &e);
 		if (r != (list[i].text ? -1 : 0) ||
 		    (list[i].text &&
 		     !bf_slice_starts(bf_slice_from(e.text), bf_slice_from(list[i].text))))
@@ -204,7 +204,7 @@ static void refuses_every_cut(void **state)
 		memcpy(bytes, good, cut);
 		x->route = &unified[CHAT];
 		x->body = (struct bf_slice){bytes, cut};
-		assert_int_equal(infer_read(x, &h.providers, &e), -1);
+		assert_int_equal(infer_read(x, h.w.providers, &e), -1);
 		assert_int_equal(e.http_status, 400);
 		exchange_free(x);
 		free(bytes);
@@ -328,7 +328,7 @@ static void refuses_encoded_bodies_and_long_models(void **state)
 	x->route = &unified[CHAT];
 	x->body = BF_SLICE_LIT("{}");
 	x->body_encoded = true;
-	assert_int_equal(infer_read(x, &h.providers, &e), -1);
+	assert_int_equal(infer_read(x, h.w.providers, &e), -1);
 	assert_int_equal(e.http_status, 415);
 	exchange_free(x);
 	(void)snprintf(body, sizeof(body), "{\"model\":\"mock/%0300d\"," MESSAGES "}", 7);

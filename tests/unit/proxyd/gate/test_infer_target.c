@@ -49,7 +49,7 @@ static int read_model(struct harness *h, struct exchange **ret_x, const struct r
 	(void)snprintf(body, sizeof(body), "{\"input\":\"a\",\"model\":\"%s\"%s}", model, more);
 	x->route = route;
 	x->body = bf_slice_from(body);
-	return infer_read(x, &h->providers, e);
+	return infer_read(x, h->w.providers, e);
 }
 
 struct name {

@@ -407,7 +407,7 @@ static void keys_that_are_up(void **state)
 	assert_non_null(strstr(text, "\nbifrost_provider_key_up{provider=\"mock\",key_id=\"id-1\","
 				     "key_name=\"say \\\"hi\\\"\\\\\\n\"} 1\n"));
 	assert_null(strstr(text, "secret"));
-	provider_keys_report(&h.providers.keys[0], &h.w, 1, &limited, bf_mono_ms());
+	provider_keys_report(&h.w.providers->items[0]->keys, &h.w, 1, &limited, bf_mono_ms());
 	assert_non_null(strstr(scrape(&h), "key_id=\"two\",key_name=\"two\"} 0\n"));
 	harness_close(&h);
 	bf_buf_done(&out);

@@ -15,6 +15,7 @@
 #include "common/base/clock.h"
 #include "shm/content.h"
 #include "shm/metrics.h"
+#include "tests/support/by_hand.h"
 #include "tests/unit/proxyd/harness.h"
 
 static char answer[65536];
@@ -52,11 +53,7 @@ static int ask(struct harness *h, bool stream, const char *path)
 	called = NULL;
 	cancelled = 0;
 	harness_open(h, NULL);
-	provider_set_close(&h->providers);
-	h->providers.items = calloc(1, sizeof(struct provider));
-	assert_non_null(h->providers.items);
-	h->providers.items[0] = (struct provider){&fake_ops, harness_mock(&h->config), &h->w, NULL};
-	h->providers.count = 1;
+	by_hand_providers(&h->w, &h->config.providers, &fake_ops);
 	int fd = harness_client(h);
 	(void)snprintf(body, sizeof(body),
 		       "{\"model\":\"mock/m\",\"stream\":%s,\"input\":\"hi\","

@@ -145,7 +145,7 @@ static struct exchange *ask(struct harness *h, enum shm_usage_object object)
 	x->out = &out;
 	exchange_set_state(x, EXCHANGE_GATE);
 	exchange_set_state(x, EXCHANGE_CALLING);
-	h->providers.items[0].ops->start(&h->providers.items[0], x);
+	h->w.providers->items[0]->ops->start(h->w.providers->items[0], x);
 	return x;
 }
 

@@ -39,8 +39,9 @@ static void the_first_of_the_file_wins(void **state)
 	    {.name = BF_SLICE_LIT("a"), .keys = {&keys[0], 1}},
 	    {.name = BF_SLICE_LIT("b"), .keys = {&keys[1], 1}},
 	};
-	struct provider providers[2] = {{&with_default, &conf[0], NULL, NULL},
-					{&plain, &conf[1], NULL, NULL}};
+	struct provider first = {.ops = &with_default, .conf = &conf[0]};
+	struct provider second = {.ops = &plain, .conf = &conf[1]};
+	struct provider *const providers[2] = {&first, &second};
 	struct catalog c;
 
 	(void)state;
@@ -79,7 +80,8 @@ static void the_largest_file_is_no_trouble(void **state)
 	static char names[1024][32];
 	static struct bf_conf_provider_key keys[256];
 	static struct bf_conf_provider conf[64];
-	static struct provider providers[64];
+	static struct provider each[64];
+	struct provider *providers[64];
 	static char provider_names[64][8];
 	struct catalog c;
 
@@ -95,7 +97,8 @@ static void the_largest_file_is_no_trouble(void **state)
 		(void)snprintf(provider_names[i], sizeof(provider_names[i]), "p%d", i);
 		conf[i] = (struct bf_conf_provider){.name = bf_slice_from(provider_names[i]),
 						    .keys = {keys, 256}};
-		providers[i] = (struct provider){&plain, &conf[i], NULL, NULL};
+		each[i] = (struct provider){.ops = &plain, .conf = &conf[i]};
+		providers[i] = &each[i];
 	}
 	clock_t start = clock();
 	assert_int_equal(catalog_open(&c, providers, 64), 0);

@@ -34,7 +34,7 @@ static void splice(const char *body, bool ask, const char *expected)
 	assert_non_null(x);
 	x->body = bf_slice_from(body);
 	x->route = &chat;
-	if (infer_read(x, &h.providers, &e) < 0)
+	if (infer_read(x, h.w.providers, &e) < 0)
 		fail_msg("%s: %s", body, e.text);
 	int n = openai_body_splice(x, ask, pieces);
 	assert_true(n > 0 && n <= (int)OPENAI_PIECES_MAX);
