@@ -67,6 +67,20 @@ static void on_snapshot_refused(struct bf_child *child, struct bf_frame *f, cons
 	publish_answered(&w->registry.publish, f->request, false);
 }
 
+static void on_price_sheet(struct bf_child *child, struct bf_frame *f, const void *message)
+{
+	struct writerd *w = child->daemon;
+
+	prices_take(&w->prices, f, message);
+}
+
+static void on_price_fresh(struct bf_child *child, struct bf_frame *f, const void *message)
+{
+	struct writerd *w = child->daemon;
+
+	prices_fresh(&w->prices, f, message);
+}
+
 const struct bf_child_handler control_handlers[] = {
     {BF_MSG_PROC_DEAD, on_proc_dead},
     {BF_MSG_CONFIG_APPLIED, on_config_applied},
@@ -74,6 +88,8 @@ const struct bf_child_handler control_handlers[] = {
     {BF_MSG_ENTITY_CHANGE, on_entity_change},
     {BF_MSG_SNAPSHOT_TAKEN, on_snapshot_taken},
     {BF_MSG_SNAPSHOT_REFUSED, on_snapshot_refused},
+    {BF_MSG_PRICE_SHEET, on_price_sheet},
+    {BF_MSG_PRICE_FRESH, on_price_fresh},
     {0, NULL},
 };
 
@@ -110,5 +126,6 @@ void control_status(struct bf_child *child, struct bf_array *items, struct bf_ar
 	bf_status_add(items, arena, "charges_unknown", "%llu",
 		      (unsigned long long)w->limits.fold.unknown);
 	registry_status(&w->registry, items, arena);
+	prices_status(&w->prices, items, arena);
 	bf_status_add(items, arena, "store_errors", "%llu", (unsigned long long)t->store_errors);
 }

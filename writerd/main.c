@@ -105,6 +105,7 @@ static void on_published(void *owner, int code, const char *why)
 
 	if (code == 0)
 		ready(child);
+	prices_published(&w->prices, code, why);
 	changes_published(&w->changes, code, why);
 }
 
@@ -124,6 +125,7 @@ static void on_second(struct bf_child *child)
 	turn_second(&w->turn);
 	limits_second(&w->limits);
 	registry_second(&w->registry);
+	prices_second(&w->prices);
 	if (w->ready_limit_ms && bf_mono_ms() >= w->ready_limit_ms)
 		ready(child);
 }
@@ -237,6 +239,7 @@ static int start_registry(struct bf_child *child, struct bf_err *err)
 			       .on_published = on_published,
 			       .owner = child};
 	changes_init(&w->changes, child, r);
+	prices_init(&w->prices, child, r);
 	registry_start(r, child->loop, &child->channel, child->endpoint);
 	w->governed = child->config;
 	bf_arena_init(&w->governed_room, GOVERNED_BYTES);
@@ -309,6 +312,7 @@ static void writerd_stop(struct bf_child *child)
 		bf_log(BF_LOG_WARN, "rows_left", "rows=%llu effect=%s", (unsigned long long)left,
 		       bf_log_quote("they stay in the segment for the next writerd"));
 	limits_done(&w->limits);
+	prices_done(&w->prices);
 	changes_done(&w->changes);
 	registry_done(&w->registry);
 	bf_arena_done(&w->governed_room);

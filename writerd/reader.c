@@ -20,6 +20,7 @@
 #include "shm/metrics.h"
 #include "shm/slot.h"
 #include "writerd/paths.h"
+#include "writerd/price_sync.h"
 #include "writerd/priority.h"
 #include "writerd/reader_entities.h"
 #include "writerd/schema_sql.h"
@@ -46,6 +47,7 @@ struct reader {
 	struct bf_err refusal; /* of the configured path */
 	struct search *search;
 	struct bf_snapshot_holder snapshots;
+	struct price_sync prices;
 	struct bf_list waiting;
 	uint32_t waiting_count;
 	ev_idle work;
@@ -53,9 +55,10 @@ struct reader {
 	int64_t slowest_ms;
 };
 
-static struct bf_sandbox_path sandbox_paths[2];
+static struct bf_sandbox_path sandbox_paths[3];
 
-static const struct bf_sandbox sandbox = {
+/* With a price sheet to fetch, sockets too: reader_open(). */
+static struct bf_sandbox sandbox = {
     .groups = BF_SYS_BASE | BF_SYS_CHANNEL | BF_SYS_FILES | BF_SYS_MEMFD,
     .paths = sandbox_paths,
 };
@@ -293,11 +296,36 @@ static void on_snapshot(struct bf_child *child, struct bf_frame *f, const void *
 				  child->endpoint, f->source, f->request, BF_FRAME_REPLY, NULL);
 }
 
+static void on_price_sync(struct bf_child *child, struct bf_frame *f, const void *message)
+{
+	struct reader *r = child->daemon;
+
+	price_sync_ask(&r->prices, f, message);
+}
+
+/* Nobody but writerd is asked anything: about a price sheet. */
+static void on_ok(struct bf_child *child, struct bf_frame *f, const void *message)
+{
+	struct reader *r = child->daemon;
+
+	(void)message;
+	price_sync_answered(&r->prices, f->request, 0, BF_SLICE_LIT(""));
+}
+
+static void on_error(struct bf_child *child, struct bf_frame *f, const void *message)
+{
+	const struct bf_msg_error *m = message;
+	struct reader *r = child->daemon;
+
+	price_sync_answered(&r->prices, f->request, BF_E_STATE, m->text);
+}
+
 static void on_cancelled(struct bf_child *child, uint16_t asker, uint32_t request)
 {
 	struct reader *r = child->daemon;
 	struct bf_list *it, *next;
 
+	price_sync_cancelled(&r->prices, asker, request);
 	BF_LIST_FOREACH_SAFE(it, next, &r->waiting)
 	{
 		struct question *q = BF_CONTAINER_OF(it, struct question, node);
@@ -312,6 +340,20 @@ static void on_cancelled(struct bf_child *child, uint16_t asker, uint32_t reques
 }
 
 /* ------------------------------------------------------------------ life */
+
+/* How far the price sheet opens the fence. */
+static void open_prices(struct reader *r, struct bf_child *child)
+{
+	struct bf_sandbox_path *rule = sandbox_paths;
+
+	price_sync_open(&r->prices, child, &r->seg, &r->snapshots);
+	if (rule->path)
+		rule++;
+	if (price_sync_needs(&r->prices, rule)) {
+		sandbox.groups |= BF_SYS_CONNECT;
+		sandbox.tcp_connect = true;
+	}
+}
 
 static int reader_open(struct bf_child *child, struct bf_err *err)
 {
@@ -334,13 +376,12 @@ static int reader_open(struct bf_child *child, struct bf_err *err)
 		    child->proc_slot);
 	child->beat = beat;
 	priority_lower();
-	if (!c->logs_store.enabled || !c->client.enable_logging)
-		return 0;
 	/* writerd tells what is wrong with a path; here it only stands in the answers. */
-	code = paths_resolve(child, &c->logs_store, schema_logs.store, &r->path, &r->refusal);
-	if (code == 0)
+	if (c->logs_store.enabled && c->client.enable_logging &&
+	    paths_resolve(child, &c->logs_store, schema_logs.store, &r->path, &r->refusal) == 0)
 		(void)paths_allow(child, r->path, schema_logs.store, BF_PATH_READ, sandbox_paths,
 				  &r->refusal);
+	open_prices(r, child);
 	return 0;
 }
 
@@ -350,6 +391,7 @@ static void on_second(struct bf_child *child)
 
 	if (r->search)
 		search_tick(r->search);
+	price_sync_second(&r->prices);
 }
 
 static int reader_start(struct bf_child *child, struct bf_err *err)
@@ -363,6 +405,7 @@ static int reader_start(struct bf_child *child, struct bf_err *err)
 		if (!r->search)
 			return bf_err_sys(err, -ENOMEM, "reader");
 	}
+	price_sync_start(&r->prices);
 	ev_idle_init(&r->work, on_work);
 	r->work.data = r;
 	child->on_second = on_second;
@@ -381,6 +424,7 @@ static void reader_stop(struct bf_child *child)
 		answer_error(r, q, BF_E_CLOSED, "the reader is being replaced: ask again");
 		forget(r, q);
 	}
+	price_sync_stop(&r->prices);
 	if (r->search)
 		search_free(r->search);
 	r->search = NULL;
@@ -397,12 +441,16 @@ static void reader_status(struct bf_child *child, struct bf_array *items, struct
 	bf_status_add(items, arena, "questions_failed", "%llu", (unsigned long long)r->failed);
 	bf_status_add(items, arena, "questions_dropped", "%llu", (unsigned long long)r->dropped);
 	bf_status_add(items, arena, "slowest_ms", "%lld", (long long)r->slowest_ms);
+	price_sync_status(&r->prices, items, arena);
 }
 
 static const struct bf_child_handler handlers[] = {
     {BF_MSG_LOGS_QUERY, on_query},
     {BF_MSG_ENTITY_QUERY, on_query},
     {BF_MSG_SNAPSHOT_NEXT, on_snapshot},
+    {BF_MSG_PRICE_SYNC, on_price_sync},
+    {BF_MSG_OK, on_ok},
+    {BF_MSG_ERROR, on_error},
     {0, NULL},
 };
 

@@ -14,6 +14,7 @@
 #include "common/crypt/seal.h"
 #include "common/log/log.h"
 #include "writerd/import.h"
+#include "writerd/prices.h"
 
 #define ARENA_BYTES ((size_t)1 << 30)
 #define FORGET_MS   (INT64_C(31) * 24 * 3600 * 1000) /* a session lives 30 days */
@@ -200,6 +201,8 @@ int registry_load(struct registry *r, struct bf_err *err)
 		r->t = t;
 		code = take_file(r, err);
 	}
+	if (code == 0)
+		code = prices_settle(r, err);
 	if (code < 0) {
 		entity_store_close(r->store);
 		r->store = NULL;

@@ -10,6 +10,7 @@
 #include "shm/segment.h"
 #include "writerd/changes.h"
 #include "writerd/limits.h"
+#include "writerd/prices.h"
 #include "writerd/registry.h"
 #include "writerd/turn.h"
 
@@ -25,6 +26,7 @@ struct writerd {
 	struct limits limits;
 	struct registry registry;
 	struct changes changes;
+	struct prices prices;
 	struct bf_config governed;     /* our slice, with the entities in the place of the file's */
 	struct bf_arena governed_room; /* of these */
 	int64_t ready_limit_ms;        /* monotonic: READY at the latest; 0: it was sent */

@@ -21,6 +21,29 @@ int bf_settle_request_type(struct bf_slice *text, struct bf_arena *arena, struct
 			  text->ptr);
 }
 
+int bf_settle_pricing_url(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err)
+{
+	static const struct bf_slice file = BF_SLICE_INIT("file:///");
+	bool is_file = bf_slice_starts(*text, file) && text->len > file.len;
+	bool is_plain = bf_slice_starts(*text, BF_SLICE_LIT("http://"));
+
+	(void)arena;
+	if (text->len == 0)
+		return 0;
+	for (size_t i = 0; i < text->len; i++)
+		if (text->ptr[i] <= ' ' || text->ptr[i] > '~')
+			return bf_err_set(err, BF_E_SYNTAX,
+					  "has a character that no address has: write it as %%%02X",
+					  (unsigned)(unsigned char)text->ptr[i]);
+	if (is_file || (bf_url_is_http(*text) && (!is_plain || bf_url_is_loopback(*text))))
+		return 0;
+	return bf_err_set(err, BF_E_SYNTAX, "%s",
+			  is_plain
+			      ? "prices that came over http:// could be anybody's: use https://"
+			      : "must be https://HOST[:PORT]/PATH, without user and password, or "
+				"file:///PATH");
+}
+
 /* ---- one override */
 
 /* By enum bf_price_scope: what each names. */

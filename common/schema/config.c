@@ -247,7 +247,7 @@ static const struct bf_field config_fields[] = {
      .type = BF_T_OBJECT,
      BF_FIELD(bf_config, pricing),
      .sub = &bf_framework_table,
-     .audience = FOR_SUPERVISOR_PROXYD,
+     .audience = FOR_SUPERVISOR_PROXYD | BF_FOR_WRITERD,
      .doc = "What the gateway knows of models."},
     {.name = "config_store",
      .type = BF_T_OBJECT,

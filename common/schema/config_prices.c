@@ -299,6 +299,27 @@ static const struct bf_field pricing_fields[] = {
 	    "governance.pricing_overrides.pricing_patch, or in the form that LiteLLM publishes. A "
 	    "relative path starts at the folder of this file. Read at the start and at a reload; "
 	    "absent: the sheet that is installed, which says of what date it is."},
+    {.name = "pricing_url",
+     .type = BF_T_STRING,
+     BF_FIELD(bf_conf_pricing, pricing_url),
+     .max = BF_PRICE_SHEET_URL_MAX,
+     .settle = bf_settle_pricing_url,
+     .audience = BF_FOR_WRITERD | BF_FOR_SUPERVISOR,
+     .doc =
+	 "Price sheet that is fetched while the gateway runs: https://, file:///PATH, or http:// "
+	 "to this machine. What it tells of a model counts before pricing_file and the sheet that "
+	 "is installed. The last one that came is kept in the config store."},
+    {.name = "pricing_sync_interval",
+     .type = BF_T_DURATION,
+     BF_FIELD(bf_conf_pricing, pricing_sync_interval_ms),
+     .unit = 1000,
+     .min = 3600 * 1000,
+     .max = INT64_C(365) * 86400 * 1000,
+     .dflt = "24h",
+     .audience = BF_FOR_WRITERD,
+     .doc =
+	 "Between two looks at pricing_url; a bare number counts seconds. Health tells when none "
+	 "succeeded for two of them."},
     {.name = "sheet",
      .type = BF_T_OBJECT,
      BF_FIELD(bf_conf_pricing, sheet),
@@ -320,7 +341,7 @@ static const struct bf_field framework_fields[] = {
      .type = BF_T_OBJECT,
      .offset = 0,
      .sub = &pricing_table,
-     .audience = BF_FOR_PROXYD | BF_FOR_SUPERVISOR,
+     .audience = BF_FOR_PROXYD | BF_FOR_WRITERD | BF_FOR_SUPERVISOR,
      .doc = "Where prices come from."},
 };
 

@@ -77,7 +77,9 @@ struct bf_conf_sheet {
 
 struct bf_conf_pricing {
 	struct bf_slice pricing_file; /* empty: the sheet that is installed */
-	struct bf_conf_sheet sheet;   /* of it; filled by the loader */
+	struct bf_slice pricing_url;  /* https, file, or http on this machine; empty: none */
+	int64_t pricing_sync_interval_ms;
+	struct bf_conf_sheet sheet; /* of it; filled by the loader */
 };
 
 enum bf_price_match {

@@ -152,6 +152,8 @@ int bf_settle_request_type(struct bf_slice *text, struct bf_arena *arena, struct
 #define BF_ENCRYPTION_KEY_MIN 16
 int bf_settle_encryption_key(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
 int bf_settle_url(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
+/* Where a price sheet may be fetched. */
+int bf_settle_pricing_url(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);
 
 /* http:// or https://, a host, nothing secret? */
 bool bf_url_is_http(struct bf_slice url);

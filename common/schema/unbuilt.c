@@ -59,8 +59,6 @@ const struct bf_unbuilt bf_unbuilt_table[] = {
 	{"load_balancer_config", BF_UNBUILT_TUNING, NULL},
 	{"vector_store", BF_UNBUILT_TUNING, NULL},
 	{"plugins", BF_UNBUILT_SAFETY, NULL},
-	{"framework.pricing.pricing_url", BF_UNBUILT_SAFETY, NULL},
-	{"framework.pricing.pricing_sync_interval", BF_UNBUILT_TUNING, NULL},
 	{"framework.pricing.model_parameters_url", BF_UNBUILT_TUNING, NULL},
 	{"framework.pricing.live_models_sync_interval", BF_UNBUILT_TUNING, NULL},
 	{"mcp.client_configs", BF_UNBUILT_TUNING, NULL},

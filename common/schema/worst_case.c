@@ -25,6 +25,12 @@
 #define PLACE_BYTES       48u /* where the meter of a limit stands */
 #define KEY_BYTES         16u /* slots of a key's value, of which the table has two to four */
 
+/* A sheet that is fetched, and the one before it while requests have its prices. */
+static uint64_t fetched_bytes(const struct bf_conf_pricing *pricing)
+{
+	return pricing->pricing_url.len ? 2 * BF_SHEET_ENTRIES_MAX * SHEET_ENTRY_BYTES : 0;
+}
+
 static uint64_t share(uint64_t of_node, uint32_t workers)
 {
 	return (of_node + workers - 1) / workers;
@@ -54,10 +60,10 @@ uint64_t bf_config_worker_worst_bytes(const struct bf_config *config, uint32_t w
 			      (s->tls.cert.len ? TLS_BYTES : 0);
 	/* One request at a time on a connection. */
 	uint64_t requests = BF_MIN(s->max_connections, REQUESTS_MAX);
-	uint64_t bytes = BUFFERS_OF_BODIES * s->body_memory_bytes +
-			 s->max_connections * connection + requests * REQUEST_BYTES + CACHE_BYTES +
-			 TAPE_BYTES + config->governance_bytes +
-			 config->pricing.sheet.models * SHEET_ENTRY_BYTES;
+	uint64_t bytes =
+	    BUFFERS_OF_BODIES * s->body_memory_bytes + s->max_connections * connection +
+	    requests * REQUEST_BYTES + CACHE_BYTES + TAPE_BYTES + config->governance_bytes +
+	    config->pricing.sheet.models * SHEET_ENTRY_BYTES + fetched_bytes(&config->pricing);
 
 	for (uint32_t i = 0; i < config->providers.count; i++)
 		bytes += upstream_bytes(&providers[i], workers);

@@ -200,8 +200,8 @@ def test_sheets_that_cannot_be_read(tmp_path):
     assert "is not UTF-8" in check(tmp_path, pricing)[1]
     sheet.write_text("{}")
     assert check(tmp_path, pricing) == (0, "")
-    code, told = check(tmp_path, {"framework": {"pricing": {"pricing_url": "https://x.test/y"}}})
-    assert code and "framework.pricing.pricing_url" in told
+    code, told = check(tmp_path, {"framework": {"pricing": {"pricing_url": "http://x.test/y"}}})
+    assert code and "framework.pricing.pricing_url: prices that came over http:// could be anybody's" in told
 
 
 def test_a_changed_sheet_counts_after_a_reload(gateway, mockllm, tmp_path):  # noqa: F811

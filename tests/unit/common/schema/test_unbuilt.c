@@ -42,11 +42,11 @@ static void tuning_is_a_warning_and_counted(void **state)
 	assert_string_equal(
 	    bed_load(&b, "client: {initial_pool_size: 300, allow_direct_keys: false, "
 			 "prometheus_labels: []}\n"
-			 "framework: {pricing: {pricing_sync_interval: 3600}}\n"
+			 "framework: {pricing: {model_parameters_url: x}}\n"
 			 "providers: {mock: {prompt_cache: {auto_inject: true}}}\n"),
 	    "x.yaml:1:10: warning: client.initial_pool_size is not part of this build and has no "
 	    "effect\n"
-	    "x.yaml:2:23: warning: framework.pricing.pricing_sync_interval is not part of this "
+	    "x.yaml:2:23: warning: framework.pricing.model_parameters_url is not part of this "
 	    "build and has no effect\n"
 	    "x.yaml:3:20: warning: providers.mock.prompt_cache is not part of this build and has "
 	    "no effect\n");
