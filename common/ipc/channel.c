@@ -262,6 +262,8 @@ int bf_channel_send(struct bf_channel *c, const struct bf_frame *f)
 
 	if (f->body.len > BF_FRAME_MAX_BODY)
 		return BF_E_LIMIT;
+	if (!c->loop)
+		return BF_E_CLOSED;
 	if (c->over)
 		return c->broken;
 	if (c->peer_gone)

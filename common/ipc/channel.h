@@ -66,7 +66,7 @@ int bf_channel_open(struct bf_channel *c, struct ev_loop *loop, int fd,
  * caller keeps its own. f->flags get BF_FRAME_FD exactly when f->fd >= 0. 0; BF_E_LIMIT: the body
  * is too long, nothing happened; BF_E_FULL (the queue bound is reached) or -errno: the channel is
  * broken and on_closed follows. A broken channel swallows what it is given and returns that code
- * again; one whose peer has gone returns 0.
+ * again; one whose peer has gone returns 0. BF_E_CLOSED: it was closed, or never opened.
  */
 int bf_channel_send(struct bf_channel *c, const struct bf_frame *f);
 

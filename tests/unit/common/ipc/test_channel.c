@@ -293,6 +293,17 @@ static void test_message_that_cannot_be_encoded(void **state)
 	assert_int_equal(b->channel->sent, 1);
 }
 
+/* Who did not hear yet that it is closed may still send. */
+static void test_closed_channel_takes_nothing(void **state BF_UNUSED)
+{
+	struct bf_channel c = {.fd = -1};
+	const struct bf_frame f = {.type = BF_MSG_OK, .fd = -1};
+
+	assert_int_equal(bf_channel_send(&c, &f), BF_E_CLOSED);
+	bf_channel_close(&c);
+	assert_int_equal(bf_channel_send(&c, &f), BF_E_CLOSED);
+}
+
 static void test_zeroed_channel_may_be_closed(void **state BF_UNUSED)
 {
 	struct bf_channel c = {.fd = 0};
@@ -318,6 +329,7 @@ int main(void)
 	    IN_BED(test_unsendable_fd_breaks_the_channel),
 	    IN_BED(test_replies_in_parts),
 	    IN_BED(test_message_that_cannot_be_encoded),
+	    cmocka_unit_test(test_closed_channel_takes_nothing),
 	    cmocka_unit_test(test_zeroed_channel_may_be_closed),
 	};
 
