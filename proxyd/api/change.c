@@ -74,7 +74,7 @@ void api_change(struct exchange *x)
 	int r;
 
 	if (!request_parameters(x, op, &values) || !request_id(x, "id", &change.id) ||
-	    !request_id(x, "budget_id", &change.sub_id) || !read_body(x, &values, &change))
+	    !read_body(x, &values, &change))
 		return;
 	if (op->only)
 		change.id = bf_slice_from(op->only);

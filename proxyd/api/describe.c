@@ -29,7 +29,8 @@ static int write_parameters(struct bf_buf *out, const struct api_operation *op)
 	int r = 0;
 
 	for (const struct api_parameter *p = op->parameters; r == 0 && p && p->name; p++)
-		r = bf_buf_printf(out, "- `%s` (%s): %s\n", p->name, kinds[p->kind], p->doc);
+		r = bf_buf_printf(out, "- `%s` (%s%s): %s\n", p->name, kinds[p->kind],
+				  p->required ? ", required" : "", p->doc);
 	return r;
 }
 
@@ -42,8 +43,6 @@ static int write_body(struct bf_buf *out, const struct api_operation *op)
 		return bf_buf_printf(out, "\nBody: `username`, `password`.\n");
 	if (op->body == API_BODY_IDS)
 		return bf_buf_printf(out, "\nBody: `ids`, a list of 1 to 100.\n");
-	if (op->body == API_BODY_OVERRIDE)
-		return bf_buf_printf(out, "\nBody: `max_limit` in dollars.\n");
 	if (op->body != API_BODY_NEW)
 		return 0;
 	table = bf_entity_def(op->type)->table;

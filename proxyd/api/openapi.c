@@ -115,6 +115,10 @@ static void write_parameters(struct bf_json_writer *w, const struct api_operatio
 		pair(w, "name", p->name);
 		pair(w, "in", "query");
 		pair(w, "description", p->doc);
+		if (p->required) {
+			bf_jw_key(w, "required");
+			bf_jw_bool(w, true);
+		}
 		write_form(w, p);
 		bf_jw_end_object(w);
 	}
@@ -135,8 +139,6 @@ static const char *body_schema(const struct api_operation *op, const char **ret_
 		return bf_entity_def(op->type)->name;
 	case API_BODY_VERSION:
 		return "version";
-	case API_BODY_OVERRIDE:
-		return "budget_override";
 	case API_BODY_LOGIN:
 		return "login";
 	case API_BODY_IDS:
@@ -358,11 +360,8 @@ static void write_schemas(struct bf_json_writer *w)
 	}
 	write_simple(w, "version",
 		     "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":"
-		     "{\"expected_version\":{\"type\":\"integer\",\"minimum\":1}}}");
-	write_simple(w, "budget_override",
-		     "{\"type\":\"object\",\"required\":[\"max_limit\"],\"properties\":"
-		     "{\"max_limit\":{\"type\":\"number\",\"minimum\":0},"
-		     "\"expected_version\":{\"type\":\"integer\",\"minimum\":1}}}");
+		     "{\"expected_version\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":"
+		     "9223372036854775807}}}");
 	write_simple(w, "login",
 		     "{\"type\":\"object\",\"required\":[\"username\",\"password\"],"
 		     "\"properties\":{\"username\":{\"type\":\"string\"},"

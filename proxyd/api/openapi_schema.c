@@ -8,6 +8,9 @@
 
 #include "common/schema/decimal.h"
 
+static void object(struct bf_json_writer *w, const struct bf_table *table, enum openapi_side side,
+		   bool is_entity);
+
 static void pair(struct bf_json_writer *w, const char *key, const char *value)
 {
 	bf_jw_key(w, key);
@@ -61,9 +64,11 @@ static void number(struct bf_json_writer *w, const struct bf_field *f, enum open
 		bound(w, "maximum", f, f->max);
 }
 
-static void text(struct bf_json_writer *w, const struct bf_field *f)
+static void text(struct bf_json_writer *w, const struct bf_field *f, enum openapi_side side)
 {
-	pair(w, "type", "string");
+	type_of(w, "string", side == OPENAPI_ANSWER);
+	if (side == OPENAPI_ANSWER)
+		return;
 	if (f->flags & BF_REQUIRED) {
 		bf_jw_key(w, "minLength");
 		bf_jw_u64(w, 1);
@@ -74,10 +79,28 @@ static void text(struct bf_json_writer *w, const struct bf_field *f)
 	}
 }
 
+/* An object, or null where an answer has none. */
+static void one(struct bf_json_writer *w, const struct bf_table *table, enum openapi_side side)
+{
+	if (side != OPENAPI_ANSWER) {
+		object(w, table, side, false);
+		return;
+	}
+	bf_jw_key(w, "anyOf");
+	bf_jw_array(w);
+	bf_jw_object(w);
+	object(w, table, side, false);
+	bf_jw_end_object(w);
+	bf_jw_object(w);
+	pair(w, "type", "null");
+	bf_jw_end_object(w);
+	bf_jw_end_array(w);
+}
+
 static void list(struct bf_json_writer *w, const struct bf_field *f, enum openapi_side side)
 {
 	if (f->flags & BF_OR_ONE) {
-		openapi_schema(w, f->sub, side);
+		one(w, f->sub, side);
 		return;
 	}
 	pair(w, "type", "array");
@@ -90,7 +113,7 @@ static void list(struct bf_json_writer *w, const struct bf_field *f, enum openap
 	if (f->type == BF_T_STRINGS)
 		pair(w, "type", "string");
 	else
-		openapi_schema(w, f->sub, side);
+		object(w, f->sub, side, false);
 	bf_jw_end_object(w);
 }
 
@@ -102,7 +125,7 @@ static void mapping(struct bf_json_writer *w, const struct bf_field *f, enum ope
 	if (f->type == BF_T_PAIRS)
 		pair(w, "type", "string");
 	else
-		openapi_schema(w, f->sub, side);
+		object(w, f->sub, side, false);
 	bf_jw_end_object(w);
 }
 
@@ -137,7 +160,7 @@ static void form(struct bf_json_writer *w, const struct bf_field *f, enum openap
 		choices(w, f);
 		break;
 	case BF_T_OBJECT:
-		openapi_schema(w, f->sub, side);
+		object(w, f->sub, side, false);
 		break;
 	case BF_T_STRINGS:
 	case BF_T_LIST:
@@ -153,13 +176,25 @@ static void form(struct bf_json_writer *w, const struct bf_field *f, enum openap
 	case BF_T_SIZE:
 	case BF_T_BYTES:
 	case BF_T_COUNT:
-		text(w, f);
+		text(w, f, side);
 		break;
 	}
 }
 
+static void write_version(struct bf_json_writer *w)
+{
+	bf_jw_key(w, "expected_version");
+	bf_jw_object(w);
+	pair(w, "type", "integer");
+	bf_jw_key(w, "minimum");
+	bf_jw_i64(w, 1);
+	bf_jw_key(w, "maximum");
+	bf_jw_i64(w, INT64_MAX);
+	bf_jw_end_object(w);
+}
+
 static void properties(struct bf_json_writer *w, const struct bf_table *table,
-		       enum openapi_side side)
+		       enum openapi_side side, bool is_entity)
 {
 	bf_jw_key(w, "properties");
 	bf_jw_object(w);
@@ -175,6 +210,8 @@ static void properties(struct bf_json_writer *w, const struct bf_table *table,
 		form(w, f, side);
 		bf_jw_end_object(w);
 	}
+	if (is_entity && side == OPENAPI_PARTS)
+		write_version(w);
 	bf_jw_end_object(w);
 }
 
@@ -198,10 +235,21 @@ static void required(struct bf_json_writer *w, const struct bf_table *table, enu
 		bf_jw_end_array(w);
 }
 
-void openapi_schema(struct bf_json_writer *w, const struct bf_table *table, enum openapi_side side)
+/* Parts of an entity are given whole: what they must have is required of changes too. */
+static void object(struct bf_json_writer *w, const struct bf_table *table, enum openapi_side side,
+		   bool is_entity)
 {
 	pair(w, "type", "object");
-	if (side == OPENAPI_NEW)
+	if (side != OPENAPI_ANSWER) {
+		bf_jw_key(w, "additionalProperties");
+		bf_jw_bool(w, false);
+	}
+	if (side == OPENAPI_NEW || (side == OPENAPI_PARTS && !is_entity))
 		required(w, table, side);
-	properties(w, table, side);
+	properties(w, table, side, is_entity);
+}
+
+void openapi_schema(struct bf_json_writer *w, const struct bf_table *table, enum openapi_side side)
+{
+	object(w, table, side, true);
 }

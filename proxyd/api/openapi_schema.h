@@ -12,7 +12,7 @@ enum openapi_side {
 	OPENAPI_ANSWER, /* one as it is shown */
 };
 
-/* The members type, properties and required of an object that is open. */
+/* The members type, properties and so on of an object that is open: the schema of an entity. */
 void openapi_schema(struct bf_json_writer *w, const struct bf_table *table, enum openapi_side side);
 
 /* Is it a member of bodies and answers? Older forms of the file are not. */

@@ -116,7 +116,13 @@ static const struct api_parameter explain_parameters[] = {
     TEXT("virtual_key_id", ID_MAX,
 	 "Whose request it would be; neither this nor the name: nobody's."),
     TEXT("virtual_key_name", ID_MAX, "The same by name."),
-    TEXT("model", 256, "As a request would name it."),
+    {.name = "model",
+     .doc = "As a request would name it.",
+     .kind = API_TEXT,
+     .max = 256,
+     .required = true},
+    TEXT("object", 32,
+	 "chat.completion, text.completion, embedding or response; the first of them else."),
     {.name = "prompt_tokens",
      .doc = "Of the request.",
      .kind = API_NUMBER,
@@ -191,34 +197,10 @@ static const struct api_parameter explain_parameters[] = {
 		    .parameters = change_parameters, .type = (kind), .action = BF_ENTITY_ROTATE,  \
 		    .body = API_BODY_VERSION, .answer = API_ANSWER_CHANGED, .http_status = 200    \
 	}
-#define OP_RESET(things, kind, label, what)                                    \
-	{                                                                      \
-		ROUTE(POST, things "/{id}/reset-usage", api_change),           \
-		    .id = "reset_usage_of_" label, .tag = (what),              \
-		    .summary = "Forget what was used in the present windows.", \
-		    .parameters = change_parameters, .type = (kind),           \
-		    .action = BF_ENTITY_RESET_USAGE, .body = API_BODY_VERSION, \
-		    .answer = API_ANSWER_CHANGED, .http_status = 200           \
-	}
-#define OP_OVERRIDE(m, things, kind, label, what, text, form)                      \
-	{                                                                          \
-		ROUTE(m, things "/{id}/budgets/{budget_id}/override", api_change), \
-		    .id = label, .tag = (what), .summary = (text),                 \
-		    .parameters = change_parameters, .type = (kind),               \
-		    .action = BF_ENTITY_BUDGET_OVERRIDE, .body = (form),           \
-		    .answer = API_ANSWER_CHANGED, .http_status = 200               \
-	}
 #define OPS(things, kind, label, what, params)                                            \
 	OP_LIST(things, kind, label, what, params), OP_CREATE(things, kind, label, what), \
 	    OP_SHOW(things, kind, label, what), OP_UPDATE(things, kind, label, what),     \
 	    OP_DELETE(things, kind, label, what)
-#define OPS_OF_USAGE(things, kind, label, what)                                           \
-	OP_RESET(things, kind, label, what),                                              \
-	    OP_OVERRIDE(PUT, things, kind, "override_budget_of_" label, what,             \
-			"Give a budget another maximum for a while.", API_BODY_OVERRIDE), \
-	    OP_OVERRIDE(DELETE, things, kind, "end_override_of_" label, what,             \
-			"End the other maximum of a budget.", API_BODY_VERSION)
-
 const struct api_operation api_operations[] = {
     /* Longer fixed paths stand before those with a segment in their place. */
     {ROUTE(GET, "governance/virtual-keys/quota", api_quota), .id = "show_quota",
@@ -236,15 +218,10 @@ const struct api_operation api_operations[] = {
     OP_ROTATE("governance/virtual-keys", BF_ENTITY_VIRTUAL_KEY, "virtual_key", "virtual keys"),
     OPS("governance/virtual-keys", BF_ENTITY_VIRTUAL_KEY, "virtual_key", "virtual keys",
 	page_of_keys),
-    OPS_OF_USAGE("governance/virtual-keys", BF_ENTITY_VIRTUAL_KEY, "virtual_key", "virtual keys"),
     OPS("governance/teams", BF_ENTITY_TEAM, "team", "teams", page_of_teams),
-    OPS_OF_USAGE("governance/teams", BF_ENTITY_TEAM, "team", "teams"),
     OPS("governance/customers", BF_ENTITY_CUSTOMER, "customer", "customers", page_parameters),
-    OPS_OF_USAGE("governance/customers", BF_ENTITY_CUSTOMER, "customer", "customers"),
     OPS("governance/model-configs", BF_ENTITY_MODEL_CONFIG, "model_config", "model configs",
 	page_of_models),
-    OPS_OF_USAGE("governance/model-configs", BF_ENTITY_MODEL_CONFIG, "model_config",
-		 "model configs"),
     OP_LIST("governance/providers", BF_ENTITY_PROVIDER_LIMITS, "provider_limits",
 	    "limits of providers", page_parameters),
     OP_SHOW("governance/providers", BF_ENTITY_PROVIDER_LIMITS, "provider_limits",
@@ -253,8 +230,6 @@ const struct api_operation api_operations[] = {
 	      "limits of providers"),
     OP_DELETE("governance/providers", BF_ENTITY_PROVIDER_LIMITS, "provider_limits",
 	      "limits of providers"),
-    OPS_OF_USAGE("governance/providers", BF_ENTITY_PROVIDER_LIMITS, "provider_limits",
-		 "limits of providers"),
     OPS("governance/pricing-overrides", BF_ENTITY_PRICING_OVERRIDE, "pricing_override",
 	"pricing overrides", page_of_models),
     {ROUTE(GET, "governance/rate-limits", api_look), .id = "list_rate_limits", .tag = "limits",

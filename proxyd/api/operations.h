@@ -22,7 +22,6 @@ enum api_body {
 	API_BODY_NEW,     /* an entity; required members must be there */
 	API_BODY_PARTS,   /* some members of an entity; the others stay as they are */
 	API_BODY_VERSION, /* nothing but expected_version, and not even that */
-	API_BODY_OVERRIDE,
 	API_BODY_LOGIN,
 	API_BODY_IDS,
 };

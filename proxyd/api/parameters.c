@@ -88,6 +88,18 @@ static int read_pair(const struct api_parameter *table, struct bf_slice pair,
 	return read_value(&table[at], value, arena, v, (unsigned)at, err);
 }
 
+/* Is there all that must be? */
+static int check_required(const struct api_values *v, struct bf_slice *ret_name, struct bf_err *err)
+{
+	for (unsigned i = 0; v->table && v->table[i].name; i++) {
+		if (!v->table[i].required || v->items[i].given)
+			continue;
+		*ret_name = bf_slice_from(v->table[i].name);
+		return bf_err_set(err, BF_E_MISSING, "%s: is required", v->table[i].name);
+	}
+	return 0;
+}
+
 int api_parameters_read(const struct api_parameter *table, struct bf_slice query,
 			struct bf_arena *arena, struct api_values *ret_values,
 			struct bf_slice *ret_name, struct bf_err *err)
@@ -108,7 +120,7 @@ int api_parameters_read(const struct api_parameter *table, struct bf_slice query
 		query.ptr += len + (amp ? 1 : 0);
 		query.len -= len + (amp ? 1 : 0);
 	}
-	return r;
+	return r == 0 ? check_required(ret_values, ret_name, err) : r;
 }
 
 struct bf_slice api_text(const struct api_values *values, const char *name)

@@ -21,6 +21,7 @@ struct api_parameter {
 	enum api_kind kind;
 	uint64_t min, max; /* of a number; of the length of a text */
 	uint64_t dflt;     /* of a number */
+	bool required;
 };
 
 #define API_PARAMETERS_MAX 32u
@@ -36,8 +37,9 @@ struct api_values {
 };
 
 /*
- * Refuses what the table does not have, what is given twice, and what is out of bounds: err "name:
- * what, and how to mend it", *ret_name is the parameter (in query, as it came). 0, BF_E_*, -ENOMEM.
+ * Refuses what the table does not have or lacks, what is given twice, and what is out of bounds:
+ * err "name: what, and how to mend it", *ret_name is the parameter (in query, as it came). 0,
+ * BF_E_*, -ENOMEM.
  */
 int api_parameters_read(const struct api_parameter *table, struct bf_slice query,
 			struct bf_arena *arena, struct api_values *ret_values,

@@ -32,7 +32,7 @@ static int read_id(struct exchange *x, const struct bf_json_tape *t, uint32_t i,
 	struct bf_slice id;
 
 	if (r->count == ROTATE_MAX || bf_json_string(t, i, &x->arena, &id) < 0 || id.len == 0 ||
-	    id.len > BF_ENTITY_ID_MAX)
+	    id.len > BF_ENTITY_ID_MAX || memchr(id.ptr, '\0', id.len))
 		return -1;
 	/* An id without escapes refers to the body, which stays. */
 	r->ids[r->count++] = id;
@@ -111,6 +111,12 @@ static void write_errors(struct rotation *r)
 
 static void finish(struct exchange *x, struct rotation *r)
 {
+	if (r->rotated == 0) {
+		api_refuse(x, 404, "not_found", BF_SLICE_LIT("ids"),
+			   "ids: none of these virtual keys was rotated; the first: %.*s",
+			   (int)BF_MIN(r->errors[0].len, 300), r->errors[0].ptr);
+		return;
+	}
 	bf_jw_end_array(&r->w);
 	bf_jw_key(&r->w, "count");
 	bf_jw_u64(&r->w, r->rotated);

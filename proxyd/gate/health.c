@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/codec/json_writer.h"
 #include "common/ipc/frame.h"
+#include "proxyd/api/api.h"
 #include "proxyd/gate/govern.h"
 #include "shm/health.h"
 #include "shm/slot.h"
@@ -136,6 +137,8 @@ int health_write(const struct worker *w, int64_t now_mono_ms, struct bf_buf *out
 	bf_jw_end_object(&j);
 	bf_jw_key(&j, "version");
 	bf_jw_cstr(&j, w->version);
+	bf_jw_key(&j, "management_api");
+	bf_jw_cstr(&j, api_reach(w));
 	bf_jw_key(&j, "uptime_ms");
 	bf_jw_i64(&j, r.node_uptime_ms);
 	bf_jw_end_object(&j);

@@ -85,6 +85,21 @@ static void what_is_wrong(void **state)
 	}
 }
 
+static void what_must_be_there(void **state)
+{
+	static const struct api_parameter must[] = {
+	    {.name = "model", .kind = API_TEXT, .max = 8, .required = true},
+	    {.name = NULL},
+	};
+
+	(void)state;
+	assert_int_equal(api_parameters_read(must, BF_SLICE_LIT(""), &arena, &values, &name, &err),
+			 BF_E_MISSING);
+	assert_true(bf_slice_is(name, "model"));
+	assert_int_equal(
+	    api_parameters_read(must, BF_SLICE_LIT("model=m"), &arena, &values, &name, &err), 0);
+}
+
 static void an_operation_without_any(void **state)
 {
 	(void)state;
@@ -103,6 +118,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(what_is_given),
 	    TEST(what_is_wrong),
+	    TEST(what_must_be_there),
 	    TEST(an_operation_without_any),
 	};
 

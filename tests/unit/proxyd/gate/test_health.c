@@ -61,7 +61,8 @@ static void ok_when_all_live(void **state)
 	assert_ptr_equal(strstr(text, "{\"status\":\"ok\",\"components\":{\"supervisor\":{"
 				      "\"status\":\"ok\",\"reasons\":[]}"),
 			 text);
-	assert_non_null(strstr(text, "\"version\":\"1.2.3\",\"uptime_ms\":"));
+	assert_non_null(
+	    strstr(text, "\"version\":\"1.2.3\",\"management_api\":\"this machine only\","));
 	harness_close(&h);
 	bf_buf_done(&out);
 }

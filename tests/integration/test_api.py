@@ -1,0 +1,218 @@
+"""The management API by real processes: entities from creation to use, versions, logins, and its own description
+against what it does."""
+
+import base64
+import json
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import schemathesis
+from gateway import BUILD
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from openapi_spec_validator import validate
+
+KEYS = "/api/governance/virtual-keys"
+TEAMS = "/api/governance/teams"
+CHAT = {"model": "mock/m", "messages": [{"role": "user", "content": "hi"}]}
+ADMIN = {"admin_username": "admin", "admin_password": "a long password", "is_enabled": True}
+# What a file of this name says is sealed with it; without it secrets cannot be kept.
+SEALED = {"encryption_key": "0123456789abcdef0123456789abcdef"}
+
+
+def ask(gw, method, path, body=None, status=200, **headers):
+    """The answer's JSON, with the status that it must have."""
+    got, _, answer = gw.request(method, path, body, headers={k.replace("_", "-"): v for k, v in headers.items()})
+    assert got == status, f"{method} {path}: {got} {answer}"
+    return answer
+
+
+def basic(name="admin", password="a long password"):
+    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
+def chat_statuses(gw, value, n=8):
+    """One request on each of n connections: they are spread over the workers."""
+    with ThreadPoolExecutor(n) as pool:
+        return set(pool.map(lambda _: gw.request("POST", "/v1/chat/completions", CHAT, headers={"x-bf-vk": value})[0], range(n)))
+
+
+def test_a_key_from_creation_to_its_end(gateway):
+    gw = gateway(workers=2).start()
+    made = ask(gw, "POST", KEYS, {"name": "ops"}, 201)["virtual_key"]
+    assert made["value"].startswith("sk-bf-") and made["version"] == 1
+    path = f"{KEYS}/{made['id']}"
+    # Whoever has the answer can use the key on every worker at once.
+    assert chat_statuses(gw, made["value"]) == {200}
+    shown = ask(gw, "GET", path)["virtual_key"]
+    assert "value" not in shown and made["value"].endswith(shown["value_hint"][-4:])
+    ask(gw, "PUT", path, {"is_active": False})
+    assert chat_statuses(gw, made["value"]) == {403}
+    ask(gw, "PUT", path, {"is_active": True})
+    rotated = ask(gw, "POST", f"{path}/rotate")["virtual_key"]
+    assert chat_statuses(gw, made["value"]) == {401}
+    assert chat_statuses(gw, rotated["value"]) == {200}
+    both = ask(gw, "POST", f"{KEYS}/rotate", {"ids": [made["id"], "nobody"]})
+    assert len(both["virtual_keys"]) == 1 and both["errors"][0]["id"] == "nobody"
+    ask(gw, "DELETE", path)
+    assert chat_statuses(gw, both["virtual_keys"][0]["value"]) == {401}
+    ask(gw, "GET", path, status=404)
+    for value in (made["value"], rotated["value"], both["virtual_keys"][0]["value"]):
+        assert value not in gw.log()
+
+
+def test_lists_and_usage(gateway):
+    gw = gateway(workers=1).start()
+    team = ask(gw, "POST", TEAMS, {"name": "blue", "budgets": [{"max_limit": 5, "reset_duration": "1d"}]}, 201)["team"]
+    for i in range(5):
+        ask(gw, "POST", KEYS, {"name": f"key {i}", "team_id": team["id"] if i < 2 else None,
+                               "rate_limit": {"request_max_limit": 10, "request_reset_duration": "1h"}}, 201)
+    page = ask(gw, "GET", f"{KEYS}?limit=2&offset=1")
+    assert (page["count"], page["total_count"], page["limit"], page["offset"]) == (2, 5, 2, 1)
+    assert [k["name"] for k in page["virtual_keys"]] == ["key 1", "key 2"]
+    assert ask(gw, "GET", f"{KEYS}?team_id={team['id']}")["total_count"] == 2
+    assert ask(gw, "GET", f"{KEYS}?search=KEY%203")["virtual_keys"][0]["name"] == "key 3"
+    assert ask(gw, "GET", "/api/governance/budgets")["budgets"][0]["owner_id"] == team["id"]
+    assert ask(gw, "GET", "/api/governance/rate-limits")["total_count"] == 5
+
+
+def test_a_quota_is_its_holders(gateway):
+    gw = gateway(workers=1).start()
+    made = ask(gw, "POST", KEYS, {"name": "ops", "rate_limit": {"request_max_limit": 10, "request_reset_duration": "1h"}},
+               201)["virtual_key"]
+    quota = ask(gw, "GET", f"{KEYS}/quota", x_bf_vk=made["value"])
+    assert quota["virtual_key_name"] == "ops" and quota["rate_limit"]["request_max_limit"] == 10
+    ask(gw, "GET", f"{KEYS}/quota", x_bf_vk="sk-bf-nobody", status=401)
+    ask(gw, "GET", f"{KEYS}/quota", status=401)
+
+
+def test_two_who_change_the_same(gateway):
+    gw = gateway(workers=2).start()
+    team = ask(gw, "POST", TEAMS, {"name": "blue"}, 201)["team"]
+    path = f"{TEAMS}/{team['id']}"
+    assert gw.request(path=path)[1]["ETag"] == '"1"'
+    ask(gw, "PUT", path, {"name": "red"}, If_Match='"1"')
+    refused = ask(gw, "PUT", path, {"name": "green"}, 409, If_Match='"1"')
+    assert refused["error"]["type"] == "version_conflict" and refused["detail"]["version"] == 2
+    ask(gw, "PUT", path, {"name": "green", "expected_version": 1}, 409)
+    ask(gw, "DELETE", f"{path}?expected_version=1", status=409)
+    # Of twenty at once one is the next version.
+    with ThreadPoolExecutor(20) as pool:
+        got = list(pool.map(lambda i: gw.request("PUT", path, {"name": f"n{i}", "expected_version": 2})[0], range(20)))
+    assert sorted(got) == [200] + [409] * 19
+    assert ask(gw, "GET", path)["team"]["version"] == 3
+    ask(gw, "DELETE", path, {"expected_version": 3})
+
+
+def test_what_is_wrong_is_said(gateway):
+    gw = gateway(workers=1).start()
+    no = ask(gw, "POST", KEYS, {"nam": "a", "budgets": [{"max_limit": -1, "reset_duration": "1d"}]}, 400)
+    pointers = {part["pointer"] for part in no["detail"]["errors"]}
+    assert {"/nam", "/budgets/0/max_limit"} <= pointers and no["is_bifrost_error"]
+    ask(gw, "POST", KEYS, {"name": "a", "team_id": "nobody"}, 400)
+    team = ask(gw, "POST", TEAMS, {"name": "blue"}, 201)["team"]
+    ask(gw, "POST", KEYS, {"name": "a", "team_id": team["id"]}, 201)
+    ask(gw, "POST", KEYS, {"name": "a"}, 409)
+    ask(gw, "DELETE", f"{TEAMS}/{team['id']}", status=409)
+
+
+def test_logins(gateway):
+    gw = gateway(workers=2, config={"governance": {"auth_config": ADMIN}, **SEALED}).start()
+    ask(gw, "GET", KEYS, status=401)
+    assert gw.request(path=KEYS)[1]["WWW-Authenticate"].startswith("Bearer ")
+    ask(gw, "GET", "/v1/models", status=401)
+    ask(gw, "GET", KEYS, Authorization=basic())
+    ask(gw, "GET", "/v1/models", Authorization=basic())
+    status, headers, _ = gw.request("POST", "/api/session/login", {"username": "admin", "password": "a long password"})
+    cookie = headers["Set-Cookie"].split(";")[0]
+    assert status == 200 and "HttpOnly" in headers["Set-Cookie"]
+    for _ in range(8):
+        ask(gw, "GET", KEYS, Cookie=cookie)
+    token = cookie.removeprefix("token=")
+    ask(gw, "GET", KEYS, Authorization=f"Bearer {token}")
+    key = ask(gw, "POST", "/api/api-keys", {"name": "ci"}, 201, Cookie=cookie)["api_key"]["value"]
+    made = ask(gw, "POST", KEYS, {"name": "ops"}, 201, Authorization=f"Bearer {key}")["virtual_key"]
+    # Authorization is the gateway's; a virtual key stands beside it.
+    assert gw.request("POST", "/v1/chat/completions", CHAT, headers={"Authorization": f"Bearer {made['value']}"})[0] == 401
+    assert gw.request("POST", "/v1/chat/completions", CHAT,
+                      headers={"Authorization": f"Bearer {key}", "x-bf-vk": made["value"]})[0] == 200
+    # Logged out on every worker once that is answered.
+    ask(gw, "POST", "/api/session/logout", Cookie=cookie)
+    for _ in range(8):
+        ask(gw, "GET", KEYS, status=401, Cookie=cookie)
+    ask(gw, "GET", KEYS, Authorization=f"Bearer {key}")
+    log = gw.log()
+    assert "a long password" not in log and token not in log and key not in log
+
+
+def test_guesses_are_slowed_down(gateway):
+    gw = gateway(workers=1, config={"governance": {"auth_config": ADMIN}, **SEALED}).start()
+    got = [gw.request("POST", "/api/session/login", {"username": "admin", "password": f"guess {i}"})[0] for i in range(8)]
+    assert got == [401] * 5 + [429] * 3
+    assert gw.metric("bifrost_login_failures_total") == 5
+
+
+def test_a_login_that_the_api_makes(gateway):
+    gw = gateway(workers=2, config=SEALED).start()
+    ask(gw, "GET", "/api/auth-config", status=404)
+    ask(gw, "PUT", "/api/auth-config", {**ADMIN, "disable_auth_on_inference": True})
+    for _ in range(8):
+        ask(gw, "GET", KEYS, status=401)
+    ask(gw, "GET", "/v1/models")
+    shown = ask(gw, "GET", "/api/auth-config", Authorization=basic())["auth_config"]
+    assert shown["admin_username"] == "admin" and "admin_password" not in shown
+
+
+# ---- the document
+
+
+@pytest.fixture(name="document", scope="module")
+def fixture_document():
+    done = subprocess.run([BUILD / "bifrost", "--dump-openapi"], capture_output=True, text=True, timeout=30, check=True)
+    return json.loads(done.stdout)
+
+
+def test_the_document_is_one(document):
+    validate(document)
+
+
+CHECKS = [schemathesis.checks.not_a_server_error, schemathesis.checks.status_code_conformance,
+          schemathesis.checks.content_type_conformance, schemathesis.checks.response_schema_conformance,
+          schemathesis.checks.negative_data_rejection]
+
+
+def test_whatever_is_asked_is_answered(gateway, document):
+    """Requests made of the document, good ones and bad ones: none is answered by a fault of ours, bad ones are
+    refused, and answers are what the document says."""
+    gw = gateway(workers=2, config=SEALED).start()
+    schema = schemathesis.openapi.from_dict(document)
+    schema.config.generation.update(modes=list(schemathesis.GenerationMode))
+    # Whatever is logged in or out there would end the run.
+    operations = [result.ok() for result in schema.get_all_operations()]
+    operations = [o for o in operations if "/session/" not in o.path and "/auth-config" not in o.path]
+    statuses = set()
+
+    @seed(1)
+    @settings(max_examples=600, deadline=None, database=None, phases=[Phase.generate],
+              suppress_health_check=list(HealthCheck))
+    @given(st.data())
+    def run(data):
+        case = data.draw(data.draw(st.sampled_from(operations)).as_strategy())
+        # Ids that were made up are nearly always nobody's.
+        if data.draw(st.booleans()) and "id" in (case.path_parameters or {}):
+            case.path_parameters["id"] = data.draw(st.sampled_from(sorted(known)))
+        answer = case.call(base_url=f"http://127.0.0.1:{gw.port}", timeout=20)
+        statuses.add(answer.status_code)
+        case.validate_response(answer, checks=CHECKS)
+
+    known = {"mock"}
+    for path, kind, body in ((KEYS, "virtual_key", {"name": "a"}), (TEAMS, "team", {"name": "b"}),
+                             ("/api/governance/customers", "customer", {"name": "c"}),
+                             ("/api/governance/model-configs", "model_config", {"model_name": "d"}),
+                             ("/api/api-keys", "api_key", {"name": "e"})):
+        known.add(ask(gw, "POST", path, body, 201)[kind]["id"])
+    run()
+    assert {200, 201, 400, 404, 409} <= statuses
+    assert gw.process.poll() is None
+    assert not gw.events("child_exited")
