@@ -166,7 +166,7 @@ struct exchange {
 	bool from_loopback; /* the client's address is this machine's own */
 	uint8_t peer[16];   /* its address, as in bf_addr_bytes() */
 	bool authorized;    /* Authorization opened this gateway's door: it holds no virtual key */
-	void *api_state;   /* of an operation of the API; only proxyd/api looks at it */
+	void *api_state;    /* of an operation of the API; only proxyd/api looks at it */
 	const char *actor;  /* who asks the management API, for the log; NULL: not known yet */
 	char traceparent[56];       /* for the call upstream and for the answer; "": none */
 	struct bf_slice tracestate; /* only beside a traceparent of the client's */
@@ -189,11 +189,11 @@ struct exchange {
 	const struct bf_conf_provider_key *key;
 	struct bf_slice pin_key_name, pin_key_id; /* x-bf-api-key, x-bf-api-key-id; or empty */
 	const struct bf_plan_key *virtual_key;    /* who asks; NULL: no key was given */
-	struct keyring_key *held_key; /* what it lies in, and what everybody meets: the gate's, */
-	struct everybody *everybody;  /* held until x is freed */
+	struct keyring_key *held_key;   /* what it lies in, and what everybody meets: the gate's, */
+	struct everybody *everybody;    /* held until x is freed */
 	struct provider_set *providers; /* the same; NULL: those of the worker */
 	void (*release)(struct exchange *x); /* NULL: nothing is held */
-	struct bf_plan_path limits; /* of the present target; in the plan or the arena */
+	struct bf_plan_path limits;          /* of the present target; in the plan or the arena */
 	struct exchange_spend spend;
 	/* What the provider says about the cost of this attempt, beside the record's tokens; the
 	 * record begins it. */

@@ -144,13 +144,37 @@ static void test_other_families(void **state BF_UNUSED)
 	assert_false(bf_addr_is_loopback(&a));
 }
 
+static void bytes_are(const char *text, const uint8_t expected[16])
+{
+	uint8_t bytes[16];
+	struct bf_addr a;
+
+	assert_int_equal(parse(text, strlen(text), &a, NULL), 0);
+	bf_addr_bytes(&a, bytes);
+	assert_memory_equal(bytes, expected, 16);
+}
+
+static void test_bytes(void **state BF_UNUSED)
+{
+	static const uint8_t v4[16] = {[10] = 0xff, [11] = 0xff, [12] = 192, [14] = 2, [15] = 7};
+	static const uint8_t v6[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 9};
+	static const uint8_t none[16];
+	struct bf_addr a = {.ss = {.ss_family = AF_UNIX}, .len = 2};
+	uint8_t bytes[16];
+
+	bytes_are("192.0.2.7:80", v4);
+	bytes_are("[::ffff:192.0.2.7]:81", v4);
+	bytes_are("[2001:db8::9]:80", v6);
+	bf_addr_bytes(&a, bytes);
+	assert_memory_equal(bytes, none, 16);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_good),
-	    cmocka_unit_test(test_bad),
-	    cmocka_unit_test(test_mutations),
-	    cmocka_unit_test(test_other_families),
+	    cmocka_unit_test(test_good),      cmocka_unit_test(test_bad),
+	    cmocka_unit_test(test_mutations), cmocka_unit_test(test_other_families),
+	    cmocka_unit_test(test_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
