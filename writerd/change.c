@@ -15,6 +15,7 @@
 #include "common/log/log.h"
 #include "common/schema/config_auth.h"
 #include "writerd/change_bound.h"
+#include "writerd/change_exact.h"
 #include "writerd/change_priv.h"
 #include "writerd/entity_json.h"
 #include "writerd/entity_refs.h"
@@ -253,6 +254,16 @@ static void write_answer(struct change *c, const char *what, const struct entity
 		(void)change_no(c, 500, "internal_error", "the answer does not fit into memory");
 }
 
+/* Of what one key meets the exact answer can be had. */
+static bool keeps_bound(struct change *c, const struct entity *x, struct bf_err *err)
+{
+	bool is_one_keys = x->e.type == BF_ENTITY_VIRTUAL_KEY || x->e.scope.len;
+
+	if (change_bound(c->r->t, x, err) == 0)
+		return true;
+	return is_one_keys && change_exact(c->r->t, x, c->arena, err) == 0;
+}
+
 /* The object is whole and was checked. */
 static void put_object(struct change *c, int http_status, const char *what)
 {
@@ -268,7 +279,7 @@ static void put_object(struct change *c, int http_status, const char *what)
 		(void)change_no(c, 413, "too_large", "it does not fit: give it fewer entries");
 		return;
 	}
-	if (change_bound(c->r->t, x, &err) < 0) {
+	if (!keeps_bound(c, x, &err)) {
 		entity_free(x);
 		(void)change_no(c, 400, "too_many_limits", "%s", err.text);
 		return;
@@ -455,7 +466,6 @@ static void act(struct change *c)
 		break;
 	case BF_ENTITY_BUDGET_OVERRIDE:
 	case BF_ENTITY_RESET_USAGE:
-	case BF_ENTITY_SYNC:
 		(void)change_no(c, 501, "not_built", "this build does not do that");
 		break;
 	}

@@ -179,7 +179,7 @@ static void nobody_meets_more_limits_than_can_be_decided(void **state)
 	bed_ask_well(&b, CREATE, VK, "k", "{\"name\":\"a\",\"team_id\":\"t\"}");
 	bed_ask_badly(&b, UPDATE, TEAM, "t", "{\"customer_id\":\"c\"}", 400,
 		      "a request might meet 60 limits");
-	bed_ask_badly(&b, UPDATE, VK, "k", json, 400, "a request might meet 60 limits");
+	bed_ask_badly(&b, UPDATE, VK, "k", json, 400, "at most 40 can be decided at once");
 	bed_ask_badly(&b, UPDATE, BF_ENTITY_PROVIDER_LIMITS, "mock",
 		      "{\"budgets\":[{\"max_limit\":1,\"reset_duration\":\"1h\"},{\"max_limit\":1,"
 		      "\"reset_duration\":\"2h\"},{\"max_limit\":1,\"reset_duration\":\"3h\"}],"
@@ -188,6 +188,36 @@ static void nobody_meets_more_limits_than_can_be_decided(void **state)
 		      "\"concurrent_max_limit\":1},\"budget\":{\"max_limit\":1,\"reset_duration\":"
 		      "\"1d\"}}",
 		      400, "\"type\":\"too_many_limits\"");
+	bed_close(&b);
+}
+
+/* Two models with many limits each: no request is to both, and the bound adds them up. */
+static void of_one_key_the_longest_path_is_found(void **state)
+{
+	char budgets[2048], json[4096];
+	size_t at = 0;
+
+	(void)state;
+	for (int i = 1; i <= 15; i++)
+		at += (size_t)snprintf(budgets + at, sizeof(budgets) - at,
+				       "%s{\"max_limit\":1,\"reset_duration\":\"%dh\"}",
+				       i > 1 ? "," : "", i);
+	bed_open(&b, PLAIN);
+	bed_ask_well(&b, CREATE, VK, "k", "{\"name\":\"a\"}");
+	(void)snprintf(json, sizeof(json),
+		       "{\"model_name\":\"one\",\"provider\":\"mock\",\"budgets\":[%s]}", budgets);
+	bed_ask_well(&b, CREATE, MODEL, "", json);
+	(void)snprintf(json, sizeof(json), "{\"model_name\":\"two\",\"budgets\":[%s]}", budgets);
+	bed_ask_well(&b, CREATE, MODEL, "", json);
+	/* 15 and 15 by the bound, with 15 of its own: 30 on any path. */
+	(void)snprintf(json, sizeof(json), "{\"budgets\":[%s]}", budgets);
+	bed_ask_well(&b, UPDATE, VK, "k", json);
+	/* With its own model "one" it is 45 there. */
+	(void)snprintf(json, sizeof(json),
+		       "{\"model_name\":\"one\",\"scope\":\"virtual_key\",\"scope_id\":\"k\","
+		       "\"budgets\":[%s]}",
+		       budgets);
+	bed_ask_badly(&b, CREATE, MODEL, "", json, 400, "meets 45 limits");
 	bed_close(&b);
 }
 
@@ -425,6 +455,7 @@ int main(void)
 	    cmocka_unit_test(what_does_not_fit_to_others_is_refused),
 	    cmocka_unit_test(models_are_one_for_each_target),
 	    cmocka_unit_test(nobody_meets_more_limits_than_can_be_decided),
+	    cmocka_unit_test(of_one_key_the_longest_path_is_found),
 	    cmocka_unit_test(without_a_store_or_a_key_some_things_cannot_be),
 	    cmocka_unit_test(secrets_are_sealed_on_the_disk),
 	    cmocka_unit_test(those_that_wait_become_one_group),
