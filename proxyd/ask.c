@@ -23,6 +23,8 @@ static const struct ask_kind {
      BF_SLICE_INIT("the reader did not answer within 10 s: try again, or narrow the time range")},
     {BF_MSG_ENTITY_QUERY, BF_ENDPOINT(BF_ROLE_READER, 0), SHM_M_ENTITY_QUERIES, SHM_M_ENTITY_ERRORS,
      BF_SLICE_INIT("the reader did not answer within 10 s: try again")},
+    {BF_MSG_PRICE_SYNC, BF_ENDPOINT(BF_ROLE_READER, 0), SHM_M_ENTITY_QUERIES, SHM_M_ENTITY_ERRORS,
+     BF_SLICE_INIT("the reader did not answer within 10 s: the price sheet may come all the same")},
     {BF_MSG_ENTITY_CHANGE, BF_ENDPOINT(BF_ROLE_WRITERD, 0), SHM_M_ENTITY_CHANGES,
      SHM_M_ENTITY_ERRORS,
      BF_SLICE_INIT("writerd did not answer within 10 s: the change may be done all the same, so "
@@ -228,6 +230,12 @@ int ask_change(struct ask_table *t, struct exchange *x, const struct bf_msg_enti
 	       ask_done done)
 {
 	return ask(t, x, BF_MSG_ENTITY_CHANGE, change, done);
+}
+
+int ask_price_sync(struct ask_table *t, struct exchange *x, const struct bf_msg_price_sync *sync,
+		   ask_done done)
+{
+	return ask(t, x, BF_MSG_PRICE_SYNC, sync, done);
 }
 
 static void result(struct ask_table *t, struct ask *a, struct ask_answer answer, uint64_t size,

@@ -60,6 +60,9 @@ int ask_entities(struct ask_table *t, struct exchange *x, const struct bf_msg_en
 /* What was asked for may be done although the answer says that nobody answered. */
 int ask_change(struct ask_table *t, struct exchange *x, const struct bf_msg_entity_change *change,
 	       ask_done done);
+/* The reader, to fetch the price sheet. */
+int ask_price_sync(struct ask_table *t, struct exchange *x, const struct bf_msg_price_sync *sync,
+		   ask_done done);
 
 /* From the control channel; answers that nobody waits for are dropped. fd stays the caller's. */
 void ask_logs_result(struct ask_table *t, uint32_t request, const struct bf_msg_logs_result *m,

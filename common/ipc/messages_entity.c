@@ -25,7 +25,7 @@
 #define ID_MAX 128
 
 const char *const bf_entity_actions[] = {"create",          "update",      "delete", "rotate",
-					 "budget_override", "reset_usage", "sync",   NULL};
+					 "budget_override", "reset_usage", NULL};
 
 static const struct bf_field snapshot_next_fields[] = {
     UINT(bf_msg_snapshot_next, generation, "that an overlay becomes; 0: a base"),
@@ -35,7 +35,7 @@ const struct bf_table bf_msg_snapshot_next_table =
 
 static const struct bf_field change_fields[] = {
     {.name = "action",
-     .doc = "create, update, delete, rotate, budget_override, reset_usage or sync",
+     .doc = "create, update, delete, rotate, budget_override or reset_usage",
      .choices = bf_entity_actions,
      .offset = offsetof(struct bf_msg_entity_change, action),
      .type = BF_T_ENUM,

@@ -17,7 +17,6 @@ enum bf_entity_action {
 	BF_ENTITY_ROTATE,          /* a new secret, shown in the answer and never again */
 	BF_ENTITY_BUDGET_OVERRIDE, /* of the owner's budget sub_id; an empty body ends it */
 	BF_ENTITY_RESET_USAGE,     /* of the owner's meters */
-	BF_ENTITY_SYNC,            /* of prices: fetch the sheet now */
 };
 
 /* Names of enum bf_entity_action, ended by NULL. */

@@ -112,6 +112,12 @@ static const struct api_parameter logs_parameters[] = {
     TEXT("order", 8, "desc or asc."),
     END,
 };
+static const struct api_parameter sync_parameters[] = {
+    {.name = "accept_smaller",
+     .doc = "Also a sheet that has lost more than half of its models.",
+     .kind = API_FLAG},
+    END,
+};
 static const struct api_parameter explain_parameters[] = {
     TEXT("virtual_key_id", ID_MAX,
 	 "Whose request it would be; neither this nor the name: nobody's."),
@@ -232,6 +238,13 @@ const struct api_operation api_operations[] = {
 	      "limits of providers"),
     OPS("governance/pricing-overrides", BF_ENTITY_PRICING_OVERRIDE, "pricing_override",
 	"pricing overrides", page_of_models),
+    {ROUTE(POST, "pricing/force-sync", api_price_sync), .id = "sync_prices", .tag = "prices",
+     .summary = "Fetch the price sheet of framework.pricing.pricing_url now.",
+     .doc =
+	 "Answers 200 when it is in force, or has not changed; 202 when that takes longer than 8 "
+	 "s; 502 when it could not be fetched or was refused: then prices stay as they are.",
+     .parameters = sync_parameters, .body = API_BODY_VERSION, .answer = API_ANSWER_MESSAGE,
+     .http_status = 200},
     {ROUTE(GET, "governance/rate-limits", api_look), .id = "list_rate_limits", .tag = "limits",
      .summary = "List rate limits, those that stand at their owners too.",
      .parameters = page_of_limits, .type = BF_ENTITY_RATE_LIMIT, .parts = true,

@@ -70,6 +70,47 @@ static void arrives(void)
 		assert_int_equal(bf_msg_decode(f.type, f.body, &query, &arena, NULL), 0);
 }
 
+static void refused_sync(const char *line, const char *body, const char *status)
+{
+	struct bf_frame f;
+	int fd = sends(line, "", body);
+
+	finish(fd, status, "error");
+	assert_int_equal(asker_get(&a, &f), BF_E_TIMEOUT);
+}
+
+/* The price sheet: the reader is asked, with what the parameter says. */
+static void prices_are_asked_for(void **state)
+{
+	static const struct {
+		const char *line;
+		bool accept_smaller;
+	} cases[] = {
+	    {"POST /api/pricing/force-sync", false},
+	    {"POST /api/pricing/force-sync?accept_smaller=false", false},
+	    {"POST /api/pricing/force-sync?accept_smaller=true", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BF_ARRAY_LEN(cases); i++) {
+		int fd = sends(cases[i].line, "", i ? "" : "{}");
+		struct bf_msg_price_sync sync;
+		struct bf_frame f;
+
+		assert_int_equal(asker_get(&a, &f), 0);
+		assert_int_equal(f.type, BF_MSG_PRICE_SYNC);
+		assert_int_equal(bf_msg_permitted(&f, NULL), 0);
+		assert_int_equal(bf_msg_decode(f.type, f.body, &sync, &arena, NULL), 0);
+		assert_int_equal(sync.accept_smaller, cases[i].accept_smaller);
+		asker_answer_change(&a, f.request, 202, "{\"message\":1}");
+		finish(fd, "202", "{\"message\":1}");
+	}
+	refused_sync("POST /api/pricing/force-sync?smaller=true", "", "400");
+	refused_sync("POST /api/pricing/force-sync?accept_smaller=2", "", "400");
+	refused_sync("POST /api/pricing/force-sync", "{\"accept_smaller\":true}", "400");
+	refused_sync("GET /api/pricing/force-sync", "", "405");
+}
+
 static void changes(const char *line, const char *headers, const char *body)
 {
 	int fd = sends(line, headers, body);
@@ -359,6 +400,7 @@ static void a_silent_writerd(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    TEST(prices_are_asked_for),
 	    TEST(what_is_asked_for),
 	    TEST(expected_versions),
 	    TEST(what_is_refused_before),
