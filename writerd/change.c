@@ -459,7 +459,7 @@ static void act(struct change *c)
 		update(c);
 		break;
 	case BF_ENTITY_DELETE:
-		delete (c);
+		bury(c);
 		break;
 	case BF_ENTITY_ROTATE:
 		rotate(c);
