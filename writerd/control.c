@@ -121,8 +121,8 @@ void control_status(struct bf_child *child, struct bf_array *items, struct bf_ar
 	bf_status_add(items, arena, "rows_swept", "%llu", (unsigned long long)t->rows_swept);
 	bf_status_add(items, arena, "rows_waiting", "%llu", (unsigned long long)waiting.rows);
 	bf_status_add(items, arena, "rows_in_overflow", "%llu", (unsigned long long)overflow);
-	bf_status_add(items, arena, "limits", "%u", w->limits.plan.limit_count);
-	bf_status_add(items, arena, "limits_unplaced", "%u", w->limits.unplaced);
+	bf_status_add(items, arena, "limits", "%u", w->limits.live);
+	bf_status_add(items, arena, "limits_unplaced", "%u", w->limits.closed);
 	bf_status_add(items, arena, "charges_unknown", "%llu",
 		      (unsigned long long)w->limits.fold.unknown);
 	registry_status(&w->registry, items, arena);

@@ -1,9 +1,9 @@
 /*
- * Places of limits. Called by main.c at the start and once a second; must never open a meter whose
- * window it does not know, and never give a place back that a record or a request still names
- * (shm_meter_collect() looks).
+ * The life of limits. Called by main.c at the start, after flips and once a second; must never open
+ * a meter whose window it does not know, and never give a place back that a record or a request
+ * still names (shm_meter_collect() looks).
  */
-#include "writerd/limits.h"
+#include "writerd/limits_follow.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,10 +18,11 @@
 #include "writerd/limits_missed.h"
 
 #define COLLECT_EVERY_MS 5000
-#define JANITOR_EVERY_MS (INT64_C(20) * 3600 * 1000)
-#define ARENA_BYTES      (1u << 30)
-/* Between our start and the last worker of before being told to leave: the others roll first. */
-#define RETIRE_MARGIN_MS 300000
+#define WORK_BYTES       (64u << 20)
+#define CLAIM_AT_ONCE    4096u
+#define RETIRE_AT_ONCE   4096u
+/* Seconds in which each limit is looked at: less than a day. */
+#define JANITOR_ROUND_S 65536u
 
 _Static_assert((uint32_t)BF_QUANTITY_REQUESTS == SHM_METER_REQUESTS &&
 		   (uint32_t)BF_QUANTITY_TOKENS == SHM_METER_TOKENS &&
@@ -46,13 +47,13 @@ static int window_of(void *owner, uint32_t m, uint64_t identity, uint32_t epoch,
 	const struct limits *l = owner;
 	struct store_total total;
 	int64_t newest = epoch;
-	uint32_t i = l->by_place[m];
 	int r;
 
-	if (i > 0) {
-		const struct bf_limit *limit = &l->plan.limits[i - 1];
+	if (l->by_place[m] > 0) {
+		const struct limit *limit = limits_table_at(&l->table, l->by_place[m] - 1);
+		const struct bf_limit whole = limit_whole(limit);
 
-		*ret_window = bf_limit_window_of(limit, epoch, limits_now_ms(l, limit));
+		*ret_window = bf_limit_window_of(&whole, epoch, limits_now_ms(l, &whole));
 		return 0;
 	}
 	r = l->store->ops->newest_total(l->store, identity, INT64_MIN, INT64_MAX, &newest, &total,
@@ -61,59 +62,53 @@ static int window_of(void *owner, uint32_t m, uint64_t identity, uint32_t epoch,
 	return r < 0 ? r : 0;
 }
 
-/* ---- places */
+/* ---- totals that are whole */
 
-/* Told again only when it is another one: whoever admits looks its keys up anew then. */
-static void configure(struct limits *l, uint32_t i)
+int limits_ready(struct limits *l, struct bf_err *err)
 {
-	int64_t max = l->plan.limits[i].max;
+	int r = 0;
 
-	if (!shm_meter_configured(l->seg, l->places[i], max, false))
-		(void)shm_meter_configure(l->seg, l->places[i], max, false, false, 0);
+	if (!l->forgotten)
+		r = limits_forget_others(l, err);
+	if (r == 0 && (l->to_unwatch > 0 || !bf_list_empty(&l->placed)))
+		r = limits_begin(l, err);
+	return r;
 }
 
-void limits_open(struct limits *l, uint32_t i)
+int limits_keep(struct limits *l, struct bf_err *err)
 {
-	const struct bf_limit *limit = &l->plan.limits[i];
+	for (uint32_t i = 0; i < l->table.top; i++) {
+		struct limit *limit = limits_table_at(&l->table, i);
 
-	configure(l, i);
-	shm_meter_open(l->seg, l->places[i], limit->identity, (uint32_t)limit->quantity);
-	l->open[i] = true;
-	l->unplaced--;
-}
-
-/* A place for each limit that has none yet. Those of meters that live are open at once: they serve
- * on, whatever the store says. */
-static void claim_all(struct limits *l)
-{
-	l->crowded = 0;
-	for (uint32_t i = 0; i < l->plan.limit_count; i++) {
-		bool is_new = false;
-		uint32_t m;
-
-		if (l->open[i])
+		if (!limit || limit->state != LIMIT_BEGUN)
 			continue;
-		l->places[i] = LIMITS_NOT_PLACED;
-		if (shm_meter_place(l->seg, l->plan.limits[i].identity, &m, &is_new) < 0) {
-			l->crowded++;
-			continue;
-		}
-		l->places[i] = m;
-		l->by_place[m] = 1 + i;
-		l->ready = false;
-		if (!is_new)
-			limits_open(l, i);
+		limit->state = LIMIT_PLACED;
+		bf_list_append(&l->placed, &limit->node);
 	}
+	l->forgotten = false;
+	return limits_ready(l, err);
+}
+
+static bool is_ready(const struct limits *l)
+{
+	return l->forgotten && l->to_unwatch == 0 && bf_list_empty(&l->placed);
 }
 
 static void tell_store(struct limits *l, int r, const struct bf_err *err)
 {
-	if (r < 0 && !l->store_told && l->unplaced > l->crowded)
+	if (r < 0 && !l->store_told && l->closed > l->crowded)
 		bf_log(BF_LOG_ERROR, "limits_not_placed", "limits=%u reason=%s effect=%s",
-		       l->unplaced, bf_log_quote(err->text),
+		       l->closed, bf_log_quote(err->text),
 		       bf_log_quote("requests that need them are refused with 503; it is tried "
 				    "again every second"));
 	l->store_told = r < 0;
+}
+
+void limits_settle(struct limits *l)
+{
+	struct bf_err err = {0};
+
+	tell_store(l, limits_ready(l, &err), &err);
 }
 
 /* Asks a store again that failed, perhaps as another file. */
@@ -130,8 +125,9 @@ static void try_again(struct limits *l)
 	tell_store(l, r, &err);
 }
 
-/* What no limit names: found by nobody from here on, given back when nothing in flight does. Only
- * once all have left who admit by an older configuration: to them these limits are true. */
+/* ---- who leaves */
+
+/* What no limit names: found by nobody from here on, given back when nothing in flight does. */
 static void retire_others(struct limits *l)
 {
 	for (uint32_t m = 0; (m = shm_meter_next(l->seg, m)) != SHM_METER_NOWHERE; m++) {
@@ -142,59 +138,39 @@ static void retire_others(struct limits *l)
 	}
 }
 
-/* ---- totals that are whole */
-
-int limits_ready(struct limits *l, struct bf_err *err)
+/* The time of each begins with the flip behind which nobody begins to admit with it. */
+void limits_in_force(struct limits *l)
 {
-	int r;
+	int64_t until_ms = bf_mono_ms() + l->others_ms;
 
-	if (l->ready)
-		return 0;
-	r = limits_forget_others(l, err);
-	if (r == 0)
-		r = limits_begin(l, err);
-	l->ready = r == 0;
-	return r;
+	if (!l->loaded)
+		return;
+	for (struct bf_list *it = l->leaving.prev; it != &l->leaving; it = it->prev) {
+		struct limit *limit = BF_CONTAINER_OF(it, struct limit, node);
+
+		if (limit->retire_at_ms)
+			break;
+		limit->retire_at_ms = until_ms;
+	}
+	if (l->others_wait)
+		l->retire_at_ms = until_ms;
+	l->others_wait = false;
+	if (l->missed_until_ns == INT64_MAX)
+		l->missed_until_ns = bf_wall_ns() + l->others_ms * 1000000;
 }
 
-int limits_keep(struct limits *l, struct bf_err *err)
+static void retire_leaving(struct limits *l, int64_t now_ms)
 {
-	memset(l->begun, 0, l->plan.limit_count * sizeof(*l->begun));
-	l->ready = false;
-	return limits_ready(l, err);
-}
+	for (uint32_t n = 0; n < RETIRE_AT_ONCE && !bf_list_empty(&l->leaving); n++) {
+		struct limit *limit = BF_CONTAINER_OF(l->leaving.next, struct limit, node);
 
-/* ---- life */
-
-static void count_classes(struct limits *l)
-{
-	for (uint32_t i = 0; i < l->plan.limit_count; i++) {
-		const struct bf_limit *limit = &l->plan.limits[i];
-		int64_t length_ms = bf_limit_length_ms(limit);
-		struct limits_class *c = &l->classes[shm_wall_class(length_ms)];
-
-		if (limit->endless)
-			continue;
-		c->length_ms = length_ms;
-		c->count++;
+		if (!limit->retire_at_ms || now_ms < limit->retire_at_ms || limit->watched)
+			return;
+		limits_retire(l, limit);
 	}
 }
 
-static int make_tables(struct limits *l, struct bf_err *err)
-{
-	l->places = calloc((size_t)l->plan.limit_count + 1, sizeof(*l->places));
-	l->open = calloc((size_t)l->plan.limit_count + 1, sizeof(*l->open));
-	l->begun = calloc((size_t)l->plan.limit_count + 1, sizeof(*l->begun));
-	l->by_place = calloc(SHM_METERS, sizeof(*l->by_place));
-	if (!l->places || !l->open || !l->begun || !l->by_place ||
-	    owners_init(&l->owners, &l->config->governance) < 0 || limits_missed_init(l) < 0 ||
-	    fold_init(&l->fold, l->seg) < 0)
-		return bf_err_set(err, -ENOMEM, "limits: out of memory");
-	l->fold.window_of = window_of;
-	l->fold.missed = limits_missed;
-	l->fold.owner = l;
-	return 0;
-}
+/* ---- life */
 
 size_t limits_memory(void)
 {
@@ -206,14 +182,10 @@ void limits_done(struct limits *l)
 {
 	if (l->store)
 		l->store->owners = NULL;
-	owners_done(&l->owners);
 	fold_done(&l->fold);
-	limits_missed_done(l);
-	free(l->places);
-	free(l->open);
-	free(l->begun);
+	limits_table_close(&l->table);
 	free(l->by_place);
-	bf_arena_done(&l->arena);
+	bf_arena_done(&l->work);
 	*l = (struct limits){.seg = NULL};
 }
 
@@ -230,23 +202,32 @@ static void tell_state(struct limits *l)
 			frozen += l->classes[c].count;
 		behind |= shm_wall_behind(&wall, l->classes[c].length_ms);
 	}
-	shm_metric_set(l->seg, l->proc_slot, SHM_M_LIMITS, l->plan.limit_count);
+	shm_metric_set(l->seg, l->proc_slot, SHM_M_LIMITS, l->live);
 	shm_metric_set(l->seg, l->proc_slot, SHM_M_LIMITS_FROZEN, frozen);
-	shm_metric_set(l->seg, l->proc_slot, SHM_M_LIMITS_UNPLACED, l->unplaced);
+	shm_metric_set(l->seg, l->proc_slot, SHM_M_LIMITS_UNPLACED, l->closed);
 	shm_health_set(l->seg, l->proc_slot, SHM_H_LIMITS_FROZEN, frozen > 0);
 	shm_health_set(l->seg, l->proc_slot, SHM_H_CLOCK_BEHIND, behind);
-	shm_health_set(l->seg, l->proc_slot, SHM_H_LIMITS_UNPLACED, l->unplaced > l->crowded);
+	shm_health_set(l->seg, l->proc_slot, SHM_H_LIMITS_UNPLACED, l->closed > l->crowded);
 	shm_health_set(l->seg, l->proc_slot, SHM_H_METERS_FULL, l->crowded > 0);
 }
 
+/* A part of them each second, so that a million are no burden. */
 static void keep_words_young(struct limits *l)
 {
-	for (uint32_t i = 0; i < l->plan.limit_count; i++) {
-		const struct bf_limit *limit = &l->plan.limits[i];
+	uint32_t some = 1 + l->table.top / JANITOR_ROUND_S;
 
-		if (l->open[i])
-			(void)shm_meter_janitor(l->seg, l->places[i],
-						bf_limit_epoch(limit, limits_now_ms(l, limit)));
+	for (uint32_t n = 0; n < some; n++) {
+		const struct limit *limit;
+
+		if (l->janitor_at >= l->table.top)
+			l->janitor_at = 0;
+		limit = limits_table_at(&l->table, l->janitor_at++);
+		if (limit && limit->open) {
+			const struct bf_limit whole = limit_whole(limit);
+
+			(void)shm_meter_janitor(l->seg, limit->place,
+						bf_limit_epoch(&whole, limits_now_ms(l, &whole)));
+		}
 	}
 }
 
@@ -258,50 +239,49 @@ static void look_after(struct limits *l)
 		retire_others(l);
 		l->retire_at_ms = 0;
 	}
+	retire_leaving(l, now_ms);
 	if (l->retired_left && now_ms >= l->collect_at_ms) {
 		l->retired_left = shm_meter_collect(l->seg) > 0;
 		l->collect_at_ms = now_ms + COLLECT_EVERY_MS;
 	}
-	if (now_ms >= l->janitor_at_ms) {
-		keep_words_young(l);
-		l->janitor_at_ms = now_ms + JANITOR_EVERY_MS;
-	}
+	keep_words_young(l);
 	tell_state(l);
 }
 
 int limits_start(struct limits *l, struct shm_segment *seg, struct store *store,
-		 const struct bf_config *config, uint32_t proc_slot, struct bf_err *err)
+		 struct entities *const *t, int64_t others_ms, uint32_t proc_slot,
+		 struct bf_err *err)
 {
-	int64_t others_ms = config->supervisor.drain_timeout_ms + RETIRE_MARGIN_MS;
-	int r;
-
-	*l = (struct limits){.seg = seg, .store = store, .config = config, .proc_slot = proc_slot};
-	bf_arena_init(&l->arena, ARENA_BYTES);
-	r = bf_plan_make(&l->plan, config, &l->arena, err);
-	if (r == 0)
-		r = make_tables(l, err);
-	if (r < 0) {
+	*l = (struct limits){.seg = seg,
+			     .store = store,
+			     .t = t,
+			     .owners = {t},
+			     .others_ms = others_ms,
+			     .proc_slot = proc_slot};
+	bf_arena_init(&l->work, WORK_BYTES);
+	bf_list_init(&l->unplaced);
+	bf_list_init(&l->placed);
+	bf_list_init(&l->leaving);
+	l->by_place = calloc(SHM_METERS, sizeof(*l->by_place));
+	if (!l->by_place || limits_table_open(&l->table) < 0 || fold_init(&l->fold, seg) < 0) {
 		limits_done(l);
-		return r;
+		return bf_err_set(err, -ENOMEM, "limits: out of memory");
 	}
+	l->fold.window_of = window_of;
+	l->fold.missed = limits_missed;
+	l->fold.owner = l;
 	store->owners = &l->owners;
-	l->unplaced = l->plan.limit_count;
-	count_classes(l);
-	claim_all(l);
-	try_again(l);
 	/* Those of a writerd before us may be waiting for their end. */
 	l->retired_left = true;
-	l->retire_at_ms = bf_mono_ms() + others_ms;
-	l->missed_until_ns = bf_wall_ns() + others_ms * 1000000;
 	look_after(l);
 	return 0;
 }
 
 void limits_second(struct limits *l)
 {
-	if (l->unplaced > 0)
-		claim_all(l);
-	if (!l->ready)
+	if (l->crowded > 0)
+		limits_claim(l, CLAIM_AT_ONCE);
+	if (!is_ready(l))
 		try_again(l);
 	look_after(l);
 }

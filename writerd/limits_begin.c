@@ -21,7 +21,7 @@
 #define BEGUN_LINES_MAX 32u   /* a change may begin thousands */
 
 struct begin {
-	uint32_t limit;
+	struct limit *limit;
 	bool from_rows; /* not all of it was known */
 	int64_t window;
 	struct store_total total;
@@ -51,24 +51,57 @@ static int unwatch_others(struct limits *l, const uint64_t *placed, size_t n, st
 	return r;
 }
 
+/* Nobody who leaves is watched any more. */
+static void forget_leaving(struct limits *l)
+{
+	for (struct bf_list *it = l->leaving.prev; l->to_unwatch > 0; it = it->prev) {
+		struct limit *limit = BF_CONTAINER_OF(it, struct limit, node);
+
+		l->to_unwatch -= limit->watched;
+		limit->watched = false;
+	}
+}
+
 int limits_forget_others(struct limits *l, struct bf_err *err)
 {
 	uint64_t *placed;
 	size_t n = 0;
-	int r;
+	int r = 0;
 
-	if (!l->store->ops->unwatch_others)
-		return 0;
-	placed = calloc((size_t)l->plan.limit_count + 1, sizeof(*placed));
+	placed = calloc((size_t)l->table.count + 1, sizeof(*placed));
 	if (!placed)
 		return bf_err_set(err, -ENOMEM, "limits: out of memory");
-	for (uint32_t i = 0; i < l->plan.limit_count; i++) {
-		if (l->places[i] != LIMITS_NOT_PLACED)
-			placed[n++] = l->plan.limits[i].identity;
+	for (uint32_t i = 0; i < l->table.top; i++) {
+		const struct limit *limit = limits_table_at(&l->table, i);
+
+		if (limit && (limit->state == LIMIT_PLACED || limit->state == LIMIT_BEGUN))
+			placed[n++] = limit->identity;
 	}
 	qsort(placed, n, sizeof(*placed), by_number);
-	r = unwatch_others(l, placed, n, err);
+	if (l->store->ops->unwatch_others)
+		r = unwatch_others(l, placed, n, err);
 	free(placed);
+	if (r == 0)
+		forget_leaving(l);
+	l->forgotten = r == 0;
+	return r;
+}
+
+/* Within a transaction. They were the last to leave, so they stand together. */
+static int unwatch_leaving(const struct limits *l, struct bf_err *err)
+{
+	uint32_t left = l->to_unwatch;
+	int r = 0;
+
+	if (!l->store->ops->unwatch)
+		return 0;
+	for (struct bf_list *it = l->leaving.prev; left > 0 && r == 0; it = it->prev) {
+		const struct limit *limit = BF_CONTAINER_OF(it, struct limit, node);
+
+		if (limit->watched)
+			r = l->store->ops->unwatch(l->store, limit->identity, err);
+		left -= limit->watched;
+	}
 	return r;
 }
 
@@ -91,15 +124,15 @@ static int ask_store(const struct limits *l, const struct bf_limit *limit, struc
 }
 
 /* What a meter that lives shows is known too, also when somebody moved the store away. */
-static struct store_total shown(const struct limits *l, uint32_t i, struct begin *b)
+static struct store_total shown(const struct limits *l, const struct bf_limit *limit,
+				struct begin *b)
 {
-	const struct bf_limit *limit = &l->plan.limits[i];
 	struct shm_meter_info info;
 	struct store_total t = b->total;
 	uint32_t epoch;
 	int64_t window;
 
-	if (!l->open[i] || !shm_meter_read(l->seg, l->places[i], &info))
+	if (!b->limit->open || !shm_meter_read(l->seg, b->limit->place, &info))
 		return t;
 	window = bf_limit_window_counted(limit, info.settled_epoch, limits_now_ms(l, limit));
 	if (info.settled > 0 && window > b->window) {
@@ -132,7 +165,7 @@ static int sum_rows(const struct limits *l, const struct bf_limit *limit, const 
 /* Within a transaction. */
 static int begin_one(const struct limits *l, struct begin *b, struct bf_err *err)
 {
-	const struct bf_limit *limit = &l->plan.limits[b->limit];
+	const struct bf_limit whole = limit_whole(b->limit), *limit = &whole;
 	const struct store_ops *ops = l->store->ops;
 	struct store_total known, more;
 	int64_t sum = 0;
@@ -145,14 +178,14 @@ static int begin_one(const struct limits *l, struct begin *b, struct bf_err *err
 	r = watched < 0 ? watched : ask_store(l, limit, b, err);
 	if (r < 0)
 		return r;
-	known = shown(l, b->limit, b);
+	known = shown(l, limit, b);
 	if (!watched)
 		r = sum_rows(l, limit, b, &sum, err);
 	/* Rows may be gone that were counted: a total never falls. */
 	sum = BF_MAX(sum - known.settled, 0);
 	b->from_rows = sum > 0;
 	more.settled = known.settled + sum - b->total.settled;
-	more.missed = (l->open[b->limit] ? known.missed + sum : 0) - b->total.missed;
+	more.missed = (b->limit->open ? known.missed + sum : 0) - b->total.missed;
 	if (r == 0 && (!watched || more.settled || more.missed))
 		r = ops->add_total(l->store, limit->identity, b->window, &more, &b->total, err);
 	if (r == 0 && !watched)
@@ -162,7 +195,7 @@ static int begin_one(const struct limits *l, struct begin *b, struct bf_err *err
 
 static void tell_living(const struct limits *l, const struct begin *b)
 {
-	uint32_t m = l->places[b->limit], epoch = (uint32_t)b->window & BF_EPOCH_MASK;
+	uint32_t m = b->limit->place, epoch = (uint32_t)b->window & BF_EPOCH_MASK;
 	struct shm_meter_info info;
 
 	if (!shm_meter_read(l->seg, m, &info))
@@ -183,7 +216,7 @@ static const char *text_of(struct bf_slice text, char out[BF_LIMITS_MAX_TEXT + 1
 
 static void log_begun(struct limits *l, const struct begin *b)
 {
-	const struct bf_limit *limit = &l->plan.limits[b->limit];
+	const struct bf_limit limit = limit_whole(b->limit);
 	char owner[BF_LIMITS_MAX_TEXT + 1], id[BF_LIMITS_MAX_TEXT + 1], w[BF_LIMITS_MAX_TEXT + 1];
 
 	if (!b->from_rows || l->begun_told > BEGUN_LINES_MAX)
@@ -196,34 +229,37 @@ static void log_begun(struct limits *l, const struct begin *b)
 	}
 	bf_log(BF_LOG_INFO, "limit_begun",
 	       "owner=%s owner_id=%s limit_id=%s quantity=%s window=%s used=%lld",
-	       bf_owner_name(limit->owner), bf_log_quote(text_of(limit->owner_id, owner)),
-	       bf_log_quote(text_of(limit->limit_id, id)), bf_quantity_name(limit->quantity),
-	       bf_log_quote(text_of(limit->reset, w)), (long long)b->total.settled);
+	       bf_owner_name(limit.owner), bf_log_quote(text_of(limit.owner_id, owner)),
+	       bf_log_quote(text_of(limit.limit_id, id)), bf_quantity_name(limit.quantity),
+	       bf_log_quote(text_of(limit.reset, w)), (long long)b->total.settled);
 }
 
 static void publish(struct limits *l, const struct begin *b)
 {
-	uint32_t i = b->limit;
+	struct limit *limit = b->limit;
 
-	if (l->open[i]) {
+	if (limit->open) {
 		tell_living(l, b);
 	} else {
-		shm_meter_load(l->seg, l->places[i], (uint32_t)b->window & BF_EPOCH_MASK,
+		shm_meter_load(l->seg, limit->place, (uint32_t)b->window & BF_EPOCH_MASK,
 			       BF_MIN(b->total.settled, SHM_METER_LIMIT_MAX));
-		limits_open(l, i);
+		limits_open(l, limit);
 	}
-	l->begun[i] = true;
+	bf_list_remove(&limit->node);
+	limit->state = LIMIT_BEGUN;
 	log_begun(l, b);
 }
 
 /* ---- all of them */
 
+/* n may be 0: then some leave. */
 static int begin_batch(struct limits *l, struct begin *list, uint32_t n, struct bf_err *err)
 {
 	int r = l->store->ops->begin(l->store, err);
 
 	if (r < 0)
 		return r;
+	r = unwatch_leaving(l, err);
 	for (uint32_t k = 0; k < n && r == 0; k++)
 		r = begin_one(l, &list[k], err);
 	if (r == 0)
@@ -232,6 +268,7 @@ static int begin_batch(struct limits *l, struct begin *list, uint32_t n, struct 
 		l->store->ops->rollback(l->store);
 		return r;
 	}
+	forget_leaving(l);
 	for (uint32_t k = 0; k < n; k++)
 		publish(l, &list[k]);
 	return 0;
@@ -239,19 +276,17 @@ static int begin_batch(struct limits *l, struct begin *list, uint32_t n, struct 
 
 int limits_begin(struct limits *l, struct bf_err *err)
 {
-	struct begin *list = calloc(BEGIN_BATCH, sizeof(*list));
-	uint32_t i = 0;
+	struct begin *list = calloc(BF_MIN(BEGIN_BATCH, l->live + 1), sizeof(*list));
 	int r = list ? 0 : bf_err_set(err, -ENOMEM, "limits: out of memory");
 
-	while (r == 0 && i < l->plan.limit_count) {
+	while (r == 0 && (l->to_unwatch > 0 || !bf_list_empty(&l->placed))) {
 		uint32_t n = 0;
 
-		for (; i < l->plan.limit_count && n < BEGIN_BATCH; i++) {
-			if (!l->begun[i] && l->places[i] != LIMITS_NOT_PLACED)
-				list[n++] = (struct begin){.limit = i};
-		}
-		if (n > 0)
-			r = begin_batch(l, list, n, err);
+		for (struct bf_list *it = l->placed.next; it != &l->placed && n < BEGIN_BATCH;
+		     it = it->next)
+			list[n++] =
+			    (struct begin){.limit = BF_CONTAINER_OF(it, struct limit, node)};
+		r = begin_batch(l, list, n, err);
 	}
 	free(list);
 	return r;

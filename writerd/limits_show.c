@@ -3,25 +3,21 @@
  * tells are words that others write.
  */
 #include <errno.h>
-#include <stddef.h>
 
 #include "common/base/clock.h"
 #include "common/base/macros.h"
 #include "common/ipc/messages.h"
 #include "writerd/limits.h"
 
-/* ---- what is asked for */
+#define LOOKS_MOST 65536u /* at limits, for one page: who asks goes on behind them */
 
-static bool is_called(const struct bf_conf_owner *own, struct bf_slice what)
-{
-	return what.len == 0 || bf_slice_eq(own->id, what) || bf_slice_eq(own->name, what);
-}
+/* ---- what is asked for */
 
 static struct bf_slice key_name(const struct limits *l, const struct bf_limit *limit)
 {
 	if (limit->owner == BF_OWNER_VIRTUAL_KEY)
 		return limit->owner_name;
-	return owners_name(&l->owners, BF_OWNER_VIRTUAL_KEY, limit->rows.virtual_key_id);
+	return owners_name(&l->owners, BF_ENTITY_VIRTUAL_KEY, limit->rows.virtual_key_id);
 }
 
 static bool is_asked(const struct limits *l, const struct bf_limit *limit,
@@ -37,25 +33,16 @@ static bool is_asked(const struct limits *l, const struct bf_limit *limit,
 	       bf_slice_eq(key_name(l, limit), ask->virtual_key);
 }
 
-/* All that may own limits begins with what owners have. */
-static bool knows_in(const struct bf_array *list, size_t size, struct bf_slice what)
+/* Of these only those with limits are known by name. */
+static bool knows_provider_config(const struct limits *l, struct bf_slice what)
 {
-	const char *items = list->items;
+	for (uint32_t i = 0; i < l->table.top; i++) {
+		const struct limit *limit = limits_table_at(&l->table, i);
 
-	for (uint32_t i = 0; i < list->count; i++) {
-		if (is_called((const void *)(items + i * size), what))
-			return true;
-	}
-	return false;
-}
-
-static bool knows_provider_config(const struct bf_array *keys, struct bf_slice what)
-{
-	const struct bf_conf_virtual_key *items = keys->items;
-
-	for (uint32_t i = 0; i < keys->count; i++) {
-		if (knows_in(&items[i].provider_configs, sizeof(struct bf_conf_provider_config),
-			     what))
+		if (limit && limit->state != LIMIT_LEAVING &&
+		    limit->owner == BF_OWNER_PROVIDER_CONFIG &&
+		    (bf_slice_eq(limited_text(limit->of, limit->owner_id), what) ||
+		     bf_slice_eq(limited_text(limit->of, limit->owner_name), what)))
 			return true;
 	}
 	return false;
@@ -63,30 +50,21 @@ static bool knows_provider_config(const struct bf_array *keys, struct bf_slice w
 
 static bool knows_owner(const struct limits *l, enum bf_owner owner, struct bf_slice what)
 {
-	const struct bf_conf_governance *g = &l->config->governance;
-	const struct {
-		const struct bf_array *list;
-		size_t size;
-	} lists[BF_OWNER_COUNT] = {
-	    [BF_OWNER_PROVIDER] = {&g->providers, sizeof(struct bf_conf_provider_limits)},
-	    [BF_OWNER_MODEL_CONFIG] = {&g->model_configs, sizeof(struct bf_conf_model_config)},
-	    [BF_OWNER_VIRTUAL_KEY] = {&g->virtual_keys, sizeof(struct bf_conf_virtual_key)},
-	    [BF_OWNER_TEAM] = {&g->teams, sizeof(struct bf_conf_team)},
-	    [BF_OWNER_CUSTOMER] = {&g->customers, sizeof(struct bf_conf_customer)},
+	static const uint32_t types[BF_OWNER_COUNT] = {
+	    [BF_OWNER_PROVIDER] = BF_ENTITY_PROVIDER_LIMITS,
+	    [BF_OWNER_MODEL_CONFIG] = BF_ENTITY_MODEL_CONFIG,
+	    [BF_OWNER_VIRTUAL_KEY] = BF_ENTITY_VIRTUAL_KEY,
+	    [BF_OWNER_TEAM] = BF_ENTITY_TEAM,
+	    [BF_OWNER_CUSTOMER] = BF_ENTITY_CUSTOMER,
 	};
 
+	if (!*l->t)
+		return false;
 	if (owner == BF_OWNER_PROVIDER_CONFIG)
-		return knows_provider_config(&g->virtual_keys, what);
-	return knows_in(lists[owner].list, lists[owner].size, what);
+		return knows_provider_config(l, what);
+	return entities_live(*l->t, types[owner], what) ||
+	       entities_named(*l->t, types[owner], what);
 }
-
-_Static_assert(offsetof(struct bf_conf_provider_limits, own) == 0 &&
-		   offsetof(struct bf_conf_model_config, own) == 0 &&
-		   offsetof(struct bf_conf_provider_config, own) == 0 &&
-		   offsetof(struct bf_conf_virtual_key, own) == 0 &&
-		   offsetof(struct bf_conf_team, own) == 0 &&
-		   offsetof(struct bf_conf_customer, own) == 0,
-	       "what owners have comes first");
 
 /* Who asks for what is not there would take no answer for no limits. */
 static int check_ask(const struct limits *l, const struct bf_msg_limits_get *ask,
@@ -114,16 +92,15 @@ static int check_ask(const struct limits *l, const struct bf_msg_limits_get *ask
 
 /* ---- what is told */
 
-static void tell_numbers(const struct limits *l, uint32_t i, int64_t now_ms,
-			 struct bf_msg_limit *out)
+static void tell_numbers(const struct limits *l, const struct limit *at,
+			 const struct bf_limit *limit, int64_t now_ms, struct bf_msg_limit *out)
 {
-	const struct bf_limit *limit = &l->plan.limits[i];
 	struct shm_meter_info info = {.epoch = 0};
 	int64_t window, value;
 	uint32_t epoch;
 
-	if (l->open[i])
-		(void)shm_meter_read(l->seg, l->places[i], &info);
+	if (at->open)
+		(void)shm_meter_read(l->seg, at->place, &info);
 	window = bf_limit_window_counted(limit, info.epoch, now_ms);
 	epoch = (uint32_t)window & BF_EPOCH_MASK;
 	value = shm_meter_counted(&info, epoch);
@@ -139,10 +116,9 @@ static void tell_numbers(const struct limits *l, uint32_t i, int64_t now_ms,
 	}
 }
 
-static void tell(const struct limits *l, uint32_t i, const struct shm_wall *wall,
-		 struct bf_msg_limit *out)
+static void tell(const struct limits *l, const struct limit *at, const struct bf_limit *limit,
+		 const struct shm_wall *wall, struct bf_msg_limit *out)
 {
-	const struct bf_limit *limit = &l->plan.limits[i];
 	int64_t length_ms = bf_limit_length_ms(limit);
 
 	*out = (struct bf_msg_limit){
@@ -158,30 +134,46 @@ static void tell(const struct limits *l, uint32_t i, const struct shm_wall *wall
 	    .window = row_text_cut(limit->reset, 32),
 	    .max = limit->max,
 	    .frozen = !limit->endless && shm_wall_frozen(wall, length_ms),
-	    .placed = l->open[i],
+	    .placed = at->open,
 	};
-	tell_numbers(l, i, shm_wall_ms(wall, bf_boot_ns(), length_ms), out);
+	tell_numbers(l, at, limit, shm_wall_ms(wall, bf_boot_ns(), length_ms), out);
+}
+
+/* The next behind *io_number that is asked for; false: none among those that are looked at. */
+static bool next_asked(const struct limits *l, const struct bf_msg_limits_get *ask, uint32_t end,
+		       uint32_t *io_number, struct bf_limit *ret_limit)
+{
+	for (; *io_number < end; (*io_number)++) {
+		const struct limit *limit = limits_table_at(&l->table, *io_number);
+
+		if (!limit || limit->state == LIMIT_LEAVING)
+			continue;
+		*ret_limit = limit_whole(limit);
+		if (is_asked(l, ret_limit, ask))
+			return true;
+	}
+	return false;
 }
 
 int limits_page(const struct limits *l, const struct bf_msg_limits_get *ask,
 		struct bf_msg_limits *ret_page, struct bf_arena *arena, struct bf_err *err)
 {
 	struct bf_msg_limit *items = bf_arena_alloc(arena, BF_LIMITS_PAGE * sizeof(*items));
+	uint32_t n = 0, i = (uint32_t)BF_MIN(ask->from, (uint64_t)l->table.top);
+	uint32_t end = i + BF_MIN(l->table.top - i, LOOKS_MOST);
 	struct shm_wall wall = shm_wall_read(l->seg);
+	struct bf_limit limit;
 	int r;
-	uint32_t n = 0, i = (uint32_t)BF_MIN(ask->from, (uint64_t)l->plan.limit_count);
 
 	if (!items)
 		return bf_err_set(err, -ENOMEM, "out of memory");
 	r = check_ask(l, ask, err);
 	if (r < 0)
 		return r;
-	for (; i < l->plan.limit_count && n < BF_LIMITS_PAGE; i++) {
-		if (is_asked(l, &l->plan.limits[i], ask))
-			tell(l, i, &wall, &items[n++]);
-	}
+	for (; n < BF_LIMITS_PAGE && next_asked(l, ask, end, &i, &limit); i++)
+		tell(l, limits_table_at(&l->table, i), &limit, &wall, &items[n++]);
 	*ret_page = (struct bf_msg_limits){
-	    .next = i < l->plan.limit_count ? i : 0,
+	    .next = i < l->table.top ? i : 0,
 	    .clock_ahead_ms = wall.ahead_ns / 1000000,
 	    .items = {items, n},
 	};

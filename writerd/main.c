@@ -30,7 +30,8 @@
 #define LOST_LIMIT_MS 1000  /* the supervisor is gone: leave within 2 s */
 /* What is in force may come later than that: who waits for us has other things to do. */
 #define READY_LIMIT_MS 5000
-#define GOVERNED_BYTES ((size_t)1 << 30)
+/* Between our start, or a flip, and the last worker that knew less being told to leave. */
+#define OTHERS_MARGIN_MS 300000
 
 #define MIGRATE_PAUSE_MS 2000 /* after a failure */
 
@@ -103,10 +104,31 @@ static void on_published(void *owner, int code, const char *why)
 	struct bf_child *child = owner;
 	struct writerd *w = child->daemon;
 
-	if (code == 0)
+	if (code == 0) {
+		limits_in_force(&w->limits);
 		ready(child);
+	}
 	prices_published(&w->prices, code, why);
 	changes_published(&w->changes, code, why);
+}
+
+/* Their meters are open before anybody can meet them. */
+static void on_changes(void *owner, const struct registry_step *steps, uint32_t count)
+{
+	struct bf_child *child = owner;
+	struct writerd *w = child->daemon;
+
+	for (uint32_t i = 0; i < count; i++)
+		limits_change(&w->limits, steps[i].now->e.type, steps[i].now->e.id);
+	limits_settle(&w->limits);
+}
+
+static void on_loaded(void *owner)
+{
+	struct bf_child *child = owner;
+	struct writerd *w = child->daemon;
+
+	limits_load(&w->limits);
 }
 
 static void on_cancelled(struct bf_child *child, uint16_t asker, uint32_t request)
@@ -212,55 +234,32 @@ static int open_stores(struct bf_child *child, struct bf_err *err)
 	return r;
 }
 
-/* Some keys may have their own word about it. */
-static bool keeps_content(const struct bf_config *c)
+static int start_limits(struct bf_child *child, struct bf_err *err)
 {
-	const struct bf_conf_virtual_key *keys = c->governance.virtual_keys.items;
+	struct writerd *w = child->daemon;
 
-	for (uint32_t i = 0; i < c->governance.virtual_keys.count; i++) {
-		if (keys[i].disable_content_logging == BF_TRI_FALSE)
-			return true;
-	}
-	return !c->client.disable_content_logging;
+	return limits_start(&w->limits, &w->seg, w->store, &w->registry.t,
+			    child->config.supervisor.drain_timeout_ms + OTHERS_MARGIN_MS,
+			    child->proc_slot, err);
 }
 
-/* Limits are those of the entities, of which the file's are a part. */
-static int start_registry(struct bf_child *child, struct bf_err *err)
+static void start_registry(struct bf_child *child)
 {
 	struct writerd *w = child->daemon;
 	struct registry *r = &w->registry;
-	int code = 0;
 
 	*r = (struct registry){.config = &child->config,
 			       .path = w->config_path,
 			       .state_dir = child->state_dir,
 			       .seg = &w->seg,
 			       .proc_slot = child->proc_slot,
+			       .on_changes = on_changes,
+			       .on_loaded = on_loaded,
 			       .on_published = on_published,
 			       .owner = child};
 	changes_init(&w->changes, child, r);
 	prices_init(&w->prices, child, r);
 	registry_start(r, child->loop, &child->channel, child->endpoint);
-	w->governed = child->config;
-	bf_arena_init(&w->governed_room, GOVERNED_BYTES);
-	if (r->t)
-		code = registry_config(r, &w->governed_room, &w->governed);
-	return code < 0 ? bf_err_sys(err, code, "entities") : 0;
-}
-
-/* The loader has looked at the file, and each change was looked at; what both make together may
- * still be too much for one request. Then those of the file count. */
-static int start_limits(struct bf_child *child, struct bf_err *err)
-{
-	struct writerd *w = child->daemon;
-	int r = limits_start(&w->limits, &w->seg, w->store, &w->governed, child->proc_slot, err);
-
-	if (r == 0 || r == -ENOMEM)
-		return r;
-	bf_log(BF_LOG_ERROR, "limits_not_planned", "reason=%s effect=%s", bf_log_quote(err->text),
-	       bf_log_quote("limits that only the management API gave have no meters: requests "
-			    "that meet them are refused"));
-	return limits_start(&w->limits, &w->seg, w->store, &child->config, child->proc_slot, err);
 }
 
 static int writerd_start(struct bf_child *child, struct bf_err *err)
@@ -283,10 +282,12 @@ static int writerd_start(struct bf_child *child, struct bf_err *err)
 		bf_child_leave(child, BF_EXIT_CONFIG);
 		return 0;
 	}
-	if (start_registry(child, err) < 0 || start_limits(child, err) < 0)
+	/* Limits follow what the registry loads. */
+	if (start_limits(child, err) < 0)
 		return err->code;
+	start_registry(child);
 	turn_start(&w->turn, child->loop, &w->seg, w->store, child->proc_slot, child->doorbell_fd,
-		   w->store_path && keeps_content(&w->governed), c->logs_store.retention_days);
+		   w->store_path != NULL, c->logs_store.retention_days);
 	w->turn.sweep.on_freed = control_slot_freed;
 	w->turn.sweep.owner = child;
 	w->turn.limits = &w->limits;
@@ -315,7 +316,6 @@ static void writerd_stop(struct bf_child *child)
 	prices_done(&w->prices);
 	changes_done(&w->changes);
 	registry_done(&w->registry);
-	bf_arena_done(&w->governed_room);
 	w->store->ops->close(w->store);
 }
 

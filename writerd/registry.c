@@ -117,7 +117,7 @@ int registry_commit(struct registry *r, struct bf_err *err)
 		return code;
 	}
 	note_steps(r);
-	if (r->on_changes)
+	if (r->on_changes && r->publish.t == r->t)
 		r->on_changes(r->owner, r->steps, r->step_count);
 	if (heals(r))
 		registry_review(r);
@@ -160,6 +160,13 @@ static const struct publish_events publish_events = {.done = on_done, .based = o
 
 /* ---- beginning */
 
+static void publish_loaded(struct registry *r)
+{
+	if (r->on_loaded)
+		r->on_loaded(r->owner);
+	publish_now(&r->publish);
+}
+
 /* The first time only: later there is something, or there was no copy either. */
 static void load_copy(struct registry *r)
 {
@@ -167,7 +174,7 @@ static void load_copy(struct registry *r)
 
 	if (registry_load_copy(r, &err) == 0) {
 		bf_log(BF_LOG_WARN, "last_snapshot_loaded", "entities=%u", entities_total(r->t));
-		publish_now(&r->publish);
+		publish_loaded(r);
 	} else {
 		bf_log(BF_LOG_ERROR, "last_snapshot_not_loaded", "reason=%s effect=%s",
 		       bf_log_quote(err.text),
@@ -185,7 +192,7 @@ static void load(struct registry *r)
 			       bf_log_quote(r->path));
 		r->trouble = (struct bf_err){0};
 		r->retry_at_ms = 0;
-		publish_now(&r->publish);
+		publish_loaded(r);
 		return;
 	}
 	if (r->trouble.code == 0) {

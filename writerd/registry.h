@@ -43,6 +43,8 @@ struct registry {
 	/* After each change, with those that changed, before they are published: who counts usage
 	 * opens meters now. May be NULL. */
 	void (*on_changes)(void *owner, const struct registry_step *steps, uint32_t count);
+	/* All entities were loaded, perhaps anew, and are about to be published. May be NULL. */
+	void (*on_loaded)(void *owner);
 	/* See publish.h. */
 	void (*on_published)(void *owner, int code, const char *why);
 	void *owner;
@@ -73,9 +75,3 @@ int registry_put(struct registry *r, struct entity *x, struct bf_err *err);
 /* 0: it is certain, and publish_now() may follow. Else everything is as it was before begin. */
 int registry_commit(struct registry *r, struct bf_err *err);
 void registry_rollback(struct registry *r);
-
-/*
- * The governance block of all entities that are not quarantined, in the arena, for plans of all
- * limits. 0 or -ENOMEM.
- */
-int registry_config(const struct registry *r, struct bf_arena *arena, struct bf_config *io_config);

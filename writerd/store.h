@@ -39,7 +39,7 @@ struct store_ops {
 	void (*rollback)(struct store *s);
 	/*
 	 * Totals of meters: a sum for each identity and window, changed with the rows it comes
-	 * from. NULL, with the three below: this store keeps none. add_total, between begin and
+	 * from. NULL, with those below: this store keeps none. add_total, between begin and
 	 * commit: makes it when there is none; ret_now is the sum then. newest_total: the newest
 	 * window from least to most; 1, or 0 when there is none.
 	 */
@@ -50,11 +50,12 @@ struct store_ops {
 			    int64_t *ret_window, struct store_total *ret_total, struct bf_err *err);
 	/*
 	 * Whose totals are whole: every row that was written since then has been added, because the
-	 * plan of who wrote it had the limit. is_watched: 1 or 0. watch and unwatch_others (all but
-	 * these, which ascend), between begin and commit.
+	 * limits of who wrote it had this one. is_watched: 1 or 0. watch, unwatch and
+	 * unwatch_others (all but these, which ascend), between begin and commit.
 	 */
 	int (*is_watched)(struct store *s, uint64_t identity, struct bf_err *err);
 	int (*watch)(struct store *s, uint64_t identity, struct bf_err *err);
+	int (*unwatch)(struct store *s, uint64_t identity, struct bf_err *err);
 	int (*unwatch_others)(struct store *s, const uint64_t *identities, size_t count,
 			      struct bf_err *err);
 	/* What the rows that a limit is about were charged from a moment until before another, of

@@ -333,6 +333,13 @@ static int sqlite_watch(struct store *base, uint64_t identity, struct bf_err *er
 	return told(s, totals_watch(&s->totals, identity), err);
 }
 
+static int sqlite_unwatch(struct store *base, uint64_t identity, struct bf_err *err)
+{
+	struct store_sqlite *s = of(base);
+
+	return told(s, totals_unwatch(&s->totals, identity), err);
+}
+
 static int sqlite_unwatch_others(struct store *base, const uint64_t *identities, size_t count,
 				 struct bf_err *err)
 {
@@ -424,6 +431,7 @@ int store_sqlite_open(const char *path, const char *node_id, struct store **ret_
 	    .newest_total = sqlite_newest_total,
 	    .is_watched = sqlite_is_watched,
 	    .watch = sqlite_watch,
+	    .unwatch = sqlite_unwatch,
 	    .unwatch_others = sqlite_unwatch_others,
 	    .charged = sqlite_charged,
 	    .expire = sqlite_expire,

@@ -108,6 +108,13 @@ int totals_watch(struct totals *t, uint64_t identity)
 	return first_row(bound(t, TOTALS_WATCH, &number, 1), NULL, 0);
 }
 
+int totals_unwatch(struct totals *t, uint64_t identity)
+{
+	const int64_t number = (int64_t)identity;
+
+	return first_row(bound(t, TOTALS_UNWATCH, &number, 1), NULL, 0);
+}
+
 /* ---- all but some */
 
 struct leaving {

@@ -27,8 +27,6 @@ struct writerd {
 	struct registry registry;
 	struct changes changes;
 	struct prices prices;
-	struct bf_config governed;     /* our slice, with the entities in the place of the file's */
-	struct bf_arena governed_room; /* of these */
-	int64_t ready_limit_ms;        /* monotonic: READY at the latest; 0: it was sent */
+	int64_t ready_limit_ms; /* monotonic: READY at the latest; 0: it was sent */
 	struct turn turn;
 };

@@ -8,9 +8,9 @@ static void first_start(void **state)
 
 	(void)state;
 	start(&l, &config, store);
-	assert_int_equal(l.plan.limit_count, 7);
+	assert_int_equal(l.live, 7);
 	assert_in_range(limits_memory(), 1 << 20, 16 << 20);
-	assert_int_equal(l.unplaced, 0);
+	assert_int_equal(l.closed, 0);
 	assert_int_equal(info_of(meter_of(&l, "vk-1", BF_QUANTITY_NUSD)).limit, 5000);
 	assert_int_equal(info_of(meter_of(&l, "vk-2", BF_QUANTITY_CONCURRENT)).limit, 3);
 	assert_int_equal(info_of(meter_of(&l, "vk-1", BF_QUANTITY_TOKENS)).epoch,

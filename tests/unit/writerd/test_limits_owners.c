@@ -2,9 +2,10 @@
  * customer, provider and model, and what these are is what the rows say, after any loss. */
 #include "tests/unit/writerd/limits_bed.h"
 
-#define HOUR(name, nusd)                                                                           \
-	{                                                                                          \
-		.id = BF_SLICE_INIT(name), .max_limit_nusd = (nusd), .reset_duration = { "1h", 2 } \
+#define HOUR(name, nusd)                                                                          \
+	{                                                                                         \
+		.id = BF_SLICE_INIT(name), .max_limit_nusd = (nusd), .reset_duration = {"1h", 2}, \
+		.quarter_start_month = 1                                                          \
 	}
 
 static struct bf_conf_budget of_team[] = {HOUR("b-team", 5000)};
@@ -60,7 +61,9 @@ static struct bf_config whole(void)
 /* A request of a key (4: without one), and what it was charged. */
 static void request(struct limits *l, uint32_t n, uint32_t key, const char *model, uint32_t nusd)
 {
-	const struct bf_plan_key *of = key < 4 ? &l->plan.keys[key] : NULL;
+	struct bf_config config = whole();
+	const struct bf_plan_key *of = NULL;
+	struct bf_plan plan;
 	struct shm_usage_record r = crafted_record(n);
 	struct store_item item = {.record = &r};
 	struct row_scratch scratch;
@@ -70,12 +73,15 @@ static void request(struct limits *l, uint32_t n, uint32_t key, const char *mode
 	unsigned inserted;
 
 	bf_arena_init(&arena, 1 << 20);
+	assert_int_equal(bf_plan_make(&plan, &config, &arena, NULL), 0);
+	if (key < 4)
+		of = &plan.keys[key];
 	assert_int_equal(
-	    bf_plan_path(&l->plan, of, BF_SLICE_LIT("mock"), bf_slice_from(model), &arena, &path),
-	    0);
+	    bf_plan_path(&plan, of, BF_SLICE_LIT("mock"), bf_slice_from(model), &arena, &path), 0);
 	for (uint32_t i = 0; i < path.count; i++)
-		metered_charge(&r, l->places[path.items[i] - l->plan.limits],
-			       epoch_of(path.items[i]));
+		if (shm_meter_find(&c.seg, path.items[i]->identity) != SHM_METER_NOWHERE)
+			metered_charge(&r, shm_meter_find(&c.seg, path.items[i]->identity),
+				       epoch_of(path.items[i]));
 	if (of)
 		memcpy(r.virtual_key_id, of->conf->own.id.ptr, of->conf->own.id.len);
 	if (of && of->team_conf)
@@ -233,7 +239,7 @@ static void owners_are_told(void **state)
 	(void)state;
 	start(&l, &config, store);
 	requests(&l);
-	assert_int_equal(asked(&l, "", "", "", &first), l.plan.limit_count);
+	assert_int_equal(asked(&l, "", "", "", &first), l.live);
 	assert_int_equal(asked(&l, "", "team", "", &first), 1);
 	assert_int_equal(asked(&l, "", "team", "t-1", &first), 1);
 	assert_int_equal(asked(&l, "", "team", "blue", &first), 1);
@@ -242,7 +248,8 @@ static void owners_are_told(void **state)
 	assert_int_equal(first.used, 71);
 	assert_int_equal(asked(&l, "", "customer", "acme", &first), 1);
 	assert_int_equal(asked(&l, "", "provider", "mock", &first), 3);
-	assert_int_equal(asked(&l, "", "model_config", "m", &first), 2);
+	assert_int_equal(asked(&l, "", "model_config", "", &first), 2);
+	assert_int_equal(asked(&l, "", "model_config", "M", &first), 1);
 	assert_true(bf_slice_is(first.model, "M") && first.provider.len == 0);
 	assert_int_equal(asked(&l, "vk-1", "", "", &first), 4);
 	assert_int_equal(asked(&l, "one", "provider_config", "", &first), 1);
@@ -301,14 +308,17 @@ static void many_keys_and_teams(void **state)
 
 	(void)state;
 	start(&l, &config, store);
-	assert_int_equal(l.plan.limit_count, 3 * MANY + TEAMS);
-	assert_int_equal(l.unplaced, 0);
-	for (uint32_t i = 0; i < l.plan.limit_count; i++)
-		assert_int_equal(shm_meter_find(&c.seg, l.plan.limits[i].identity), l.places[i]);
+	assert_int_equal(l.live, 3 * MANY + TEAMS);
+	assert_int_equal(l.closed, 0);
+	for (uint32_t i = 0; i < l.live; i++) {
+		const struct limit *limit = limits_table_at(&l.table, i);
+
+		assert_int_equal(shm_meter_find(&c.seg, limit->identity), limit->place);
+	}
 	limits_done(&l);
 	/* The next one finds them all. */
 	start(&l, &config, store);
-	assert_int_equal(l.unplaced, 0);
+	assert_int_equal(l.closed, 0);
 	assert_int_equal(crafted_number(&c, "SELECT count(*) FROM meter_totals"), 2 * MANY + TEAMS);
 	limits_done(&l);
 }

@@ -61,6 +61,12 @@ static int moody_unwatch(struct store *s, const uint64_t *identities, size_t cou
 	return store->ops->unwatch_others(store, identities, count, err);
 }
 
+static int moody_unwatch_one(struct store *s, uint64_t identity, struct bf_err *err)
+{
+	(void)s;
+	return store->ops->unwatch(store, identity, err);
+}
+
 static const struct store_ops moody_ops = {
     .begin = moody_begin,
     .commit = moody_commit,
@@ -69,6 +75,7 @@ static const struct store_ops moody_ops = {
     .newest_total = moody_newest,
     .is_watched = moody_is_watched,
     .watch = moody_watch,
+    .unwatch = moody_unwatch_one,
     .unwatch_others = moody_unwatch,
 };
 
@@ -84,16 +91,16 @@ static void a_store_that_does_not_tell(void **state)
 	moody.refuses = true;
 	start(&l, &both, &moody.base);
 	/* What lived serves on; the others are not opened with a guess. */
-	assert_int_equal(l.unplaced, 3);
+	assert_int_equal(l.closed, 3);
 	assert_true(meter_of(&l, "vk-1", BF_QUANTITY_TOKENS) != SHM_METER_NOWHERE);
 	assert_int_equal(meter_of(&l, "vk-2", BF_QUANTITY_TOKENS), SHM_METER_NOWHERE);
 	assert_true(is_ill(SHM_H_LIMITS_UNPLACED));
 	assert_int_equal(shm_metric_sum(&c.seg, SHM_M_LIMITS_UNPLACED), 3);
 	limits_second(&l);
-	assert_int_equal(l.unplaced, 3);
+	assert_int_equal(l.closed, 3);
 	moody.refuses = false;
 	limits_second(&l);
-	assert_int_equal(l.unplaced, 0);
+	assert_int_equal(l.closed, 0);
 	assert_true(meter_of(&l, "vk-2", BF_QUANTITY_TOKENS) != SHM_METER_NOWHERE);
 	assert_false(is_ill(SHM_H_LIMITS_UNPLACED));
 	limits_done(&l);
@@ -149,13 +156,13 @@ static void a_file_that_is_locked_at_the_start(void **state)
 	assert_int_equal(store_sqlite_open(c.path, "", &store, &err), BF_E_TIMEOUT);
 	assert_non_null(store);
 	start(&l, &config, store);
-	assert_int_equal(l.unplaced, 4);
+	assert_int_equal(l.closed, 4);
 	limits_second(&l);
-	assert_int_equal(l.unplaced, 4);
+	assert_int_equal(l.closed, 4);
 	assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
 	(void)sqlite3_close(other);
 	limits_second(&l);
-	assert_int_equal(l.unplaced, 0);
+	assert_int_equal(l.closed, 0);
 	write_row(&l, 1, 40);
 	limits_done(&l);
 }

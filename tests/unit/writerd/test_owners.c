@@ -10,28 +10,38 @@
 
 #define SIXTY "sixty bytes of a name that is longer than a record has room "
 
-static struct bf_conf_team teams[] = {
-    {.own = {.id = {"t-blue", 6}, .name = {"blue", 4}}},
-    {.own = {.id = {"same", 4}, .name = {"a team", 6}}},
-};
-static struct bf_conf_customer customers[] = {
-    {.own = {.id = {"c-acme", 6}, .name = {"acme", 4}}},
-    {.own = {.id = {"same", 4}, .name = {"a customer", 10}}},
-};
-static struct bf_conf_virtual_key keys[MANY];
 static char ids[MANY][ID_BYTES];
-static struct owners owners;
+static struct entities *known;
+static const struct owners owners = {&known};
 
-static struct bf_conf_governance known(uint32_t key_count)
+static void know(uint32_t type, const char *id, const char *name)
 {
-	for (uint32_t i = 0; i < key_count; i++)
-		keys[i].own = (struct bf_conf_owner){.id = bf_slice_from(ids[i]),
-						     .name = bf_slice_from(ids[i])};
-	return (struct bf_conf_governance){
-	    .teams = {teams, BF_ARRAY_LEN(teams)},
-	    .customers = {customers, BF_ARRAY_LEN(customers)},
-	    .virtual_keys = {keys, key_count},
-	};
+	struct bf_entity e = {.type = type, .id = bf_slice_from(id), .name = bf_slice_from(name)};
+	struct entity *x = entity_new(&e, NULL, 0), *old = NULL;
+
+	assert_non_null(x);
+	assert_int_equal(entities_put(known, x, &old), 0);
+	entity_free(old);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	if (entities_open(&known) < 0)
+		return -1;
+	know(BF_ENTITY_TEAM, "t-blue", "blue");
+	know(BF_ENTITY_TEAM, "same", "a team");
+	know(BF_ENTITY_CUSTOMER, "c-acme", "acme");
+	know(BF_ENTITY_CUSTOMER, "same", "a customer");
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	entities_close(known);
+	known = NULL;
+	return 0;
 }
 
 /* Filled in place. */
@@ -48,11 +58,9 @@ static void name_row(struct row *row, const char *key_id, const char *key_name, 
 
 static void a_row_has_the_names_of_its_owners(void **state)
 {
-	struct bf_conf_governance g = known(0);
 	struct row row;
 
 	(void)state;
-	assert_int_equal(owners_init(&owners, &g), 0);
 	name_row(&row, "", "", "t-blue", "c-acme");
 	assert_true(bf_slice_is(row.team_name, "blue") && bf_slice_is(row.customer_name, "acme"));
 	name_row(&row, "", "", "same", "same");
@@ -66,8 +74,15 @@ static void a_row_has_the_names_of_its_owners(void **state)
 	assert_string_equal(row.team_id, "t-gone");
 	assert_string_equal(row.customer_id, "T-BLUE");
 	assert_string_equal(row.virtual_key_name, "as it was");
-	owners_done(&owners);
-	/* Before there is a configuration, and after it. */
+	/* As they are called now. */
+	know(BF_ENTITY_TEAM, "t-blue", "navy");
+	name_row(&row, "", "", "t-blue", "");
+	assert_true(bf_slice_is(row.team_name, "navy"));
+	entity_free(entities_take(known, BF_ENTITY_TEAM, BF_SLICE_LIT("t-blue")));
+	name_row(&row, "", "", "t-blue", "");
+	assert_int_equal(row.team_name.len, 0);
+	/* Before there are any. */
+	(void)teardown(NULL);
 	name_row(&row, "", "", "t-blue", "");
 	assert_int_equal(row.team_name.len, 0);
 	owners_fill(NULL, &row);
@@ -77,16 +92,11 @@ static void a_row_has_the_names_of_its_owners(void **state)
 /* The record has 64 bytes of a key's name, and no half of a letter. */
 static void names_that_were_cut_are_whole(void **state)
 {
-	struct bf_conf_governance g;
 	struct row row;
 
 	(void)state;
-	(void)snprintf(ids[0], sizeof(ids[0]), "k");
-	(void)snprintf(ids[1], sizeof(ids[1]), "l");
-	g = known(2);
-	keys[0].own.name = BF_SLICE_LIT(SIXTY "for it");
-	keys[1].own.name = BF_SLICE_LIT(SIXTY "of\xf0\x9f\x99\x82");
-	assert_int_equal(owners_init(&owners, &g), 0);
+	know(BF_ENTITY_VIRTUAL_KEY, "k", SIXTY "for it");
+	know(BF_ENTITY_VIRTUAL_KEY, "l", SIXTY "of\xf0\x9f\x99\x82");
 	name_row(&row, "k", SIXTY "for ", "", "");
 	assert_string_equal(row.virtual_key_name, SIXTY "for it");
 	name_row(&row, "l", SIXTY "of", "", "");
@@ -96,33 +106,21 @@ static void names_that_were_cut_are_whole(void **state)
 	assert_string_equal(row.virtual_key_name, "short");
 	name_row(&row, "l", SIXTY "for ", "", "");
 	assert_string_equal(row.virtual_key_name, SIXTY "for ");
-	owners_done(&owners);
 }
 
 static void each_of_many_is_found(void **state)
 {
-	struct bf_conf_governance g;
-	struct owners none;
-
 	(void)state;
+	for (uint32_t i = 0; i < MANY; i++) {
+		(void)snprintf(ids[i], sizeof(ids[i]), "vk-%u", 2 * i);
+		know(BF_ENTITY_VIRTUAL_KEY, ids[i], ids[i]);
+	}
 	for (uint32_t i = 0; i < MANY; i++)
-		(void)snprintf(ids[i], sizeof(ids[i]), "vk-%u", i / 2 * 2);
-	g = known(MANY);
-	assert_int_equal(owners_init(&owners, &g), 0);
-	assert_in_range(owners.kinds[BF_OWNER_VIRTUAL_KEY].place_count, 2 * MANY, 4 * MANY);
-	/* Twice the same: the first. */
-	for (uint32_t i = 0; i < MANY; i++)
-		assert_ptr_equal(
-		    owners_name(&owners, BF_OWNER_VIRTUAL_KEY, bf_slice_from(ids[i])).ptr,
-		    ids[i / 2 * 2]);
-	assert_null(owners_name(&owners, BF_OWNER_VIRTUAL_KEY, BF_SLICE_LIT("vk-1")).ptr);
-	assert_null(owners_name(&owners, BF_OWNER_TEAM, BF_SLICE_LIT("vk-2")).ptr);
-	assert_null(owners_name(&owners, BF_OWNER_PROVIDER, BF_SLICE_LIT("vk-2")).ptr);
-	owners_done(&owners);
-	g = known(0);
-	assert_int_equal(owners_init(&none, &g), 0);
-	assert_null(owners_name(&none, BF_OWNER_VIRTUAL_KEY, BF_SLICE_LIT("vk-2")).ptr);
-	owners_done(&none);
+		assert_true(bf_slice_is(
+		    owners_name(&owners, BF_ENTITY_VIRTUAL_KEY, bf_slice_from(ids[i])), ids[i]));
+	assert_null(owners_name(&owners, BF_ENTITY_VIRTUAL_KEY, BF_SLICE_LIT("vk-1")).ptr);
+	assert_null(owners_name(&owners, BF_ENTITY_TEAM, BF_SLICE_LIT("vk-2")).ptr);
+	assert_null(owners_name(&owners, BF_ENTITY_PROVIDER_LIMITS, BF_SLICE_LIT("vk-2")).ptr);
 }
 
 /* ---- in the store */
@@ -178,7 +176,6 @@ static void rows_are_found_by_their_owners(void **state)
 	};
 	static struct bf_slice wanted[] = {{"t-blue", 6}, {"c-acme", 6}};
 	struct bf_msg_logs_query q = any;
-	struct bf_conf_governance g = known(0);
 	struct store *store;
 	struct search *s;
 	struct crafted c;
@@ -186,7 +183,6 @@ static void rows_are_found_by_their_owners(void **state)
 	(void)state;
 	crafted_init(&c);
 	store = crafted_store(&c);
-	assert_int_equal(owners_init(&owners, &g), 0);
 	store->owners = &owners;
 	put(store, 1, "vk-1", "t-blue", "c-acme");
 	put(store, 2, "vk-2", "", "c-acme");
@@ -208,17 +204,16 @@ static void rows_are_found_by_their_owners(void **state)
 			 2);
 	search_free(s);
 	store->ops->close(store);
-	owners_done(&owners);
 	crafted_done(&c);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(a_row_has_the_names_of_its_owners),
-	    cmocka_unit_test(names_that_were_cut_are_whole),
-	    cmocka_unit_test(each_of_many_is_found),
-	    cmocka_unit_test(rows_are_found_by_their_owners),
+	    cmocka_unit_test_setup_teardown(a_row_has_the_names_of_its_owners, setup, teardown),
+	    cmocka_unit_test_setup_teardown(names_that_were_cut_are_whole, setup, teardown),
+	    cmocka_unit_test_setup_teardown(each_of_many_is_found, setup, teardown),
+	    cmocka_unit_test_setup_teardown(rows_are_found_by_their_owners, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
