@@ -395,7 +395,7 @@ static void update(struct change *c)
 	put_object(c, 200, "updated");
 }
 
-static void delete (struct change *c)
+static void bury(struct change *c)
 {
 	struct entity *stone;
 
