@@ -44,7 +44,7 @@ static struct exchange *exchange_alloc(struct worker *w)
 	if (!x)
 		return NULL;
 	bf_arena_init_nodump(&x->arena, EXCHANGE_ARENA_MAX);
-	bf_buf_init_nodump(&x->body_bytes, w->config->client.max_request_body_size_bytes);
+	bf_buf_init_nodump(&x->body_bytes, w->client->max_request_body_size_bytes);
 	bf_buf_init_nodump(&x->answer, WORKER_ANSWER_MAX);
 	return x;
 }
@@ -53,9 +53,12 @@ struct exchange *exchange_new(struct worker *w)
 {
 	struct exchange *x = w->spares;
 
+	if (w->follow)
+		w->follow(w);
 	if (x) {
 		w->spares = x->next_spare;
 		w->spare_count--;
+		x->body_bytes.max_bytes = w->client->max_request_body_size_bytes;
 	} else {
 		x = exchange_alloc(w);
 		if (!x)

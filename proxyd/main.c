@@ -84,24 +84,17 @@ static int proxyd_open(struct bf_child *child, struct bf_err *err)
 	return provider_net_open(&d->net, true, err);
 }
 
+/* None until something is in force. */
 static int open_providers(struct proxyd *d, struct bf_err *err)
 {
-	const struct bf_conf_provider *confs = d->child->config.providers.items;
 	struct worker *w = &d->worker;
-	struct provider *p;
-	int r = 0;
 
 	provider_net_start(&d->net, w->loop);
 	w->net = &d->net;
 	w->providers = provider_set_new(&d->net);
-	for (uint32_t i = 0; w->providers && r == 0 && i < d->child->config.providers.count; i++) {
-		r = provider_open(w, &confs[i], &p);
-		if (r == 0)
-			r = provider_set_add(w->providers, p);
-	}
-	if (r == 0)
-		r = w->providers ? provider_set_finish(w->providers) : -ENOMEM;
-	return r < 0 ? bf_err_sys(err, r, "providers") : 0;
+	if (!w->providers || provider_set_finish(w->providers) < 0)
+		return bf_err_sys(err, -ENOMEM, "providers");
+	return 0;
 }
 
 static int proxyd_start(struct bf_child *child, struct bf_err *err)

@@ -41,13 +41,14 @@ struct worker {
 	const struct bf_config *config;
 	const char *version;
 	int64_t started_mono_ms;
-	struct provider_net *net;               /* what all providers have in common */
-	struct provider_set *providers;         /* in force: x->providers are x's */
-	const struct bf_conf_client *client;    /* in force; never kept beyond the step at hand */
-	struct governance *governance;        /* NULL: no virtual keys and no prices */
-	struct shm_meter_writer meters;       /* only with governance */
-	struct ask_table *asks;               /* NULL: nobody can be asked */
-	struct api *api;                      /* NULL: there are no logins */
+	struct provider_net *net;            /* what all providers have in common */
+	struct provider_set *providers;      /* in force: x->providers are x's */
+	const struct bf_conf_client *client; /* in force; never kept beyond the step at hand */
+	void (*follow)(struct worker *w); /* what is in force becomes so here; NULL: nothing is */
+	struct governance *governance;    /* NULL: no virtual keys and no prices */
+	struct shm_meter_writer meters;   /* only with governance */
+	struct ask_table *asks;           /* NULL: nobody can be asked */
+	struct api *api;                  /* NULL: there are no logins */
 	struct bf_snapshot_holder *snapshots; /* NULL: there are none; read with snapshots_now() */
 	struct bf_tls_server *tls;            /* NULL: clients speak plain HTTP */
 	struct bf_buf text;                   /* scratch: bodies made and sent within one call */

@@ -36,25 +36,26 @@ struct importer {
 
 static const uint8_t no_hash[32];
 
-/* ---- lists of the governance block */
+/* ---- lists */
 
 static const struct import_list {
 	uint32_t type;
-	size_t list; /* in struct bf_conf_governance */
+	size_t list; /* in struct bf_config */
 } lists[] = {
     /* Those that are named before those that name them. */
-    {BF_ENTITY_RATE_LIMIT, offsetof(struct bf_conf_governance, rate_limits)},
-    {BF_ENTITY_CUSTOMER, offsetof(struct bf_conf_governance, customers)},
-    {BF_ENTITY_TEAM, offsetof(struct bf_conf_governance, teams)},
-    {BF_ENTITY_VIRTUAL_KEY, offsetof(struct bf_conf_governance, virtual_keys)},
-    {BF_ENTITY_MODEL_CONFIG, offsetof(struct bf_conf_governance, model_configs)},
-    {BF_ENTITY_PROVIDER_LIMITS, offsetof(struct bf_conf_governance, providers)},
-    {BF_ENTITY_PRICING_OVERRIDE, offsetof(struct bf_conf_governance, pricing_overrides)},
+    {BF_ENTITY_PROVIDER, offsetof(struct bf_config, providers)},
+    {BF_ENTITY_RATE_LIMIT, offsetof(struct bf_config, governance.rate_limits)},
+    {BF_ENTITY_CUSTOMER, offsetof(struct bf_config, governance.customers)},
+    {BF_ENTITY_TEAM, offsetof(struct bf_config, governance.teams)},
+    {BF_ENTITY_VIRTUAL_KEY, offsetof(struct bf_config, governance.virtual_keys)},
+    {BF_ENTITY_MODEL_CONFIG, offsetof(struct bf_config, governance.model_configs)},
+    {BF_ENTITY_PROVIDER_LIMITS, offsetof(struct bf_config, governance.providers)},
+    {BF_ENTITY_PRICING_OVERRIDE, offsetof(struct bf_config, governance.pricing_overrides)},
 };
 
 static const struct bf_array *list_of(const struct bf_config *c, size_t list)
 {
-	return (const struct bf_array *)(const void *)((const char *)&c->governance + list);
+	return (const struct bf_array *)(const void *)((const char *)c + list);
 }
 
 /* ---- what changes */
@@ -117,7 +118,8 @@ static int take(struct importer *i, uint32_t type, void *object, struct bf_err *
 	int r = entity_make(i->m, type, object, NULL, i->arena, &x);
 
 	if (r < 0)
-		return bf_err_sys(err, r, "governance: an entry of %s", bf_entity_def(type)->name);
+		return bf_err_sys(err, r, "configuration: an entry of %s",
+				  bf_entity_def(type)->name);
 	entity_file_hash(i->m, x, x->file_hash);
 	r = see(i, entity_key(type, x->e.id));
 	before = entities_find(i->t, type, x->e.id);
@@ -256,7 +258,7 @@ static void *copy_of(struct importer *i, uint32_t type, const void *object)
 	return copy;
 }
 
-/* ---- lists */
+/* ---- entries */
 
 static int take_list(struct importer *i, const struct import_list *l, struct bf_err *err)
 {
@@ -271,9 +273,18 @@ static int take_list(struct importer *i, const struct import_list *l, struct bf_
 		if (l->type == BF_ENTITY_RATE_LIMIT && stands_elsewhere(i, item))
 			continue;
 		object = copy_of(i, l->type, item);
-		r = object ? take(i, l->type, object, err) : bf_err_sys(err, -ENOMEM, "governance");
+		r = object ? take(i, l->type, object, err)
+			   : bf_err_sys(err, -ENOMEM, "configuration");
 	}
 	return r;
+}
+
+/* As it is without a word in the file, too: there is always one. */
+static int take_client(struct importer *i, struct bf_err *err)
+{
+	struct bf_conf_client client = i->config->client;
+
+	return take(i, BF_ENTITY_CLIENT_CONFIG, &client, err);
 }
 
 static int take_auth(struct importer *i, struct bf_err *err)
@@ -332,13 +343,15 @@ int import_file(struct import *ret_import, const struct entities *t, const struc
 
 	*ret_import = (struct import){.count = 0};
 	if (note_rates(&i) < 0)
-		r = bf_err_sys(err, -ENOMEM, "governance");
+		r = bf_err_sys(err, -ENOMEM, "configuration");
 	for (size_t l = 0; l < BF_ARRAY_LEN(lists) && r == 0; l++)
 		r = take_list(&i, &lists[l], err);
 	if (r == 0)
 		r = take_auth(&i, err);
+	if (r == 0)
+		r = take_client(&i, err);
 	if (r == 0 && bury_gone(&i) < 0)
-		r = bf_err_sys(err, -ENOMEM, "governance");
+		r = bf_err_sys(err, -ENOMEM, "configuration");
 	free(i.seen);
 	if (r < 0)
 		import_done(ret_import);

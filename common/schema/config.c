@@ -235,7 +235,7 @@ static const struct bf_field config_fields[] = {
      BF_FIELD(bf_config, providers),
      .sub = &bf_provider_table,
      .max = BF_PROVIDERS_MAX,
-     .audience = FOR_SUPERVISOR_PROXYD | BF_FOR_WRITERD,
+     .audience = FOR_SUPERVISOR_WRITERD,
      .doc = "Upstreams by name."},
     {.name = "governance",
      .type = BF_T_OBJECT,

@@ -34,6 +34,9 @@
 extern const struct bf_table bf_server_table;
 extern const struct bf_table bf_client_table;
 extern const struct bf_table bf_provider_table;
+extern const struct bf_table bf_provider_key_table;
+/* What of bf_client_table can change while workers serve; the rest of the struct is not its. */
+extern const struct bf_table bf_client_live_table;
 extern const struct bf_table bf_network_table;
 extern const struct bf_table bf_governance_table;
 extern const struct bf_table bf_pricing_override_table; /* of governance.pricing_overrides */

@@ -1,21 +1,20 @@
 /*
  * The description of the providers block: upstreams, their keys, how they are reached. Part of the
- * tables of config.c. Only proxyd ever sees keys and addresses; the supervisor sees the bounds, writerd
- * the names.
+ * tables of config.c. Only writerd sees keys and addresses, and hands them on as entities; the
+ * supervisor sees the bounds.
  */
 #include "common/schema/config_priv.h"
 
 #define SECOND INT64_C(1000)
 #define MINUTE (60 * SECOND)
 
-#define FOR_SUPERVISOR_PROXYD (BF_FOR_SUPERVISOR | BF_FOR_PROXYD)
-#define FOR_PROXYD_WRITERD    (BF_FOR_PROXYD | BF_FOR_WRITERD)
+#define FOR_SUPERVISOR_WRITERD (BF_FOR_SUPERVISOR | BF_FOR_WRITERD)
 
 #define KEY_URL                                                                        \
 	{                                                                              \
 		.name = "url", .type = BF_T_STRING, BF_FIELD(bf_conf_key_server, url), \
 		.max = 2048, .settle = bf_settle_url, .flags = BF_REQUIRED,            \
-		.audience = BF_FOR_PROXYD,                                             \
+		.audience = BF_FOR_WRITERD,                                            \
 		.doc = "Where this server is, in the form of base_url, "               \
 		       "which it replaces for this key.",                              \
 	}
@@ -42,7 +41,7 @@ static const struct bf_field vllm_fields[] = {
      .type = BF_T_STRING,
      BF_FIELD(bf_conf_key_server, model_name),
      .max = 256,
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "The one model that this server has; requests for others do not go there."},
 };
 
@@ -59,7 +58,7 @@ static const struct bf_field key_fields[] = {
      BF_FIELD(bf_conf_provider_key, id),
      .max = 48, /* as in shm/usage.h */
      .settle = bf_settle_label,
-     .audience = FOR_PROXYD_WRITERD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Identity in rows and metrics; made from the name when absent."},
     {.name = "name",
      .type = BF_T_STRING,
@@ -67,27 +66,27 @@ static const struct bf_field key_fields[] = {
      .max = 128,
      .settle = bf_settle_label,
      .flags = BF_REQUIRED,
-     .audience = FOR_PROXYD_WRITERD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Name of the key, unique in the file."},
     {.name = "value",
      .type = BF_T_SECRET,
      BF_FIELD(bf_conf_provider_key, value),
      .max = 8192,
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "The secret; best as env.NAME or file.PATH."},
     {.name = "models",
      .type = BF_T_STRINGS,
      BF_FIELD(bf_conf_provider_key, models),
      .max = 1024,
      .settle = bf_settle_model_name,
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Models that this key may be used for; absent or [\"*\"]: all."},
     {.name = "blacklisted_models",
      .type = BF_T_STRINGS,
      BF_FIELD(bf_conf_provider_key, blacklisted_models),
      .max = 1024,
      .settle = bf_settle_model_name,
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Models that this key must not be used for; wins over models."},
     {.name = "weight",
      .type = BF_T_DECIMAL,
@@ -96,35 +95,35 @@ static const struct bf_field key_fields[] = {
      .min = 0,
      .max = INT64_C(1000000000000),
      .dflt = "1",
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Share of the requests among the keys of the provider."},
     {.name = "enabled",
      .type = BF_T_BOOL,
      BF_FIELD(bf_conf_provider_key, enabled),
      .dflt = "true",
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Whether the key is used at all."},
     {.name = "ollama_key_config",
      .type = BF_T_OBJECT,
      BF_FIELD(bf_conf_provider_key, ollama),
      .sub = &ollama_table,
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Address of the key's own server; for the provider ollama only."},
     {.name = "sgl_key_config",
      .type = BF_T_OBJECT,
      BF_FIELD(bf_conf_provider_key, sgl),
      .sub = &sgl_table,
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Address of the key's own server; for the provider sgl only."},
     {.name = "vllm_key_config",
      .type = BF_T_OBJECT,
      BF_FIELD(bf_conf_provider_key, vllm),
      .sub = &vllm_table,
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Address of the key's own server; for the provider vllm only."},
 };
 
-static const struct bf_table key_table = {
+const struct bf_table bf_provider_key_table = {
     .name = "providers.keys",
     .size = sizeof(struct bf_conf_provider_key),
     BF_ROWS(key_fields),
@@ -136,7 +135,7 @@ static const struct bf_field mock_fields[] = {
      .type = BF_T_STRING,
      BF_FIELD(bf_conf_mock, reply),
      .max = 65536,
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Text of every answer; empty: the last user message comes back."},
     {.name = "latency",
      .type = BF_T_DURATION,
@@ -144,7 +143,7 @@ static const struct bf_field mock_fields[] = {
      .min = 0,
      .max = 10 * MINUTE,
      .dflt = "0s",
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Time before the first byte of an answer."},
     {.name = "token_interval",
      .type = BF_T_DURATION,
@@ -152,7 +151,7 @@ static const struct bf_field mock_fields[] = {
      .min = 0,
      .max = MINUTE,
      .dflt = "0s",
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Time between two events of a stream."},
 };
 
@@ -170,7 +169,7 @@ static const struct bf_field concurrency_fields[] = {
      .min = 1,
      .max = 100000,
      .dflt = "1000",
-     .audience = FOR_SUPERVISOR_PROXYD,
+     .audience = FOR_SUPERVISOR_WRITERD,
      .doc = "Requests to the provider that run at once on this node, divided among the workers, "
 	    "rounded up."},
     {.name = "buffer_size",
@@ -179,7 +178,7 @@ static const struct bf_field concurrency_fields[] = {
      .min = 0,
      .max = 100000,
      .dflt = "5000",
-     .audience = FOR_SUPERVISOR_PROXYD,
+     .audience = FOR_SUPERVISOR_WRITERD,
      .doc = "Requests that may wait for their turn beyond that, divided among the workers, rounded "
 	    "up; what becomes of further ones says client.drop_excess_requests. Their wait counts "
 	    "against default_request_timeout_in_seconds."},
@@ -201,19 +200,19 @@ static const struct bf_field custom_fields[] = {
      BF_FIELD(bf_conf_custom_provider, base_provider_type),
      .choices = base_providers,
      .dflt = "openai",
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "The API that the provider speaks."},
     {.name = "is_key_less",
      .type = BF_T_BOOL,
      BF_FIELD(bf_conf_custom_provider, is_key_less),
      .dflt = "false",
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "The provider asks for no key, and none is sent."},
     {.name = "does_not_send_done_marker",
      .type = BF_T_BOOL,
      BF_FIELD(bf_conf_custom_provider, does_not_send_done_marker),
      .dflt = "false",
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Its streams end without [DONE]: one is whole when it said why it stopped."},
 };
 
@@ -230,38 +229,38 @@ static const struct bf_field provider_fields[] = {
      BF_FIELD(bf_conf_provider, name),
      .max = BF_PROVIDER_NAME_MAX,
      .flags = BF_REQUIRED,
-     .audience = FOR_SUPERVISOR_PROXYD | BF_FOR_WRITERD,
+     .audience = FOR_SUPERVISOR_WRITERD,
      .doc = "Name of the provider."},
     {.name = "keys",
      .type = BF_T_LIST,
      BF_FIELD(bf_conf_provider, keys),
-     .sub = &key_table,
+     .sub = &bf_provider_key_table,
      .max = BF_PROVIDER_KEYS_MAX,
-     .audience = FOR_PROXYD_WRITERD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Credentials of the provider."},
     {.name = "network_config",
      .type = BF_T_OBJECT,
      BF_FIELD(bf_conf_provider, network_config),
      .sub = &bf_network_table,
-     .audience = FOR_SUPERVISOR_PROXYD,
+     .audience = FOR_SUPERVISOR_WRITERD,
      .doc = "How the provider is reached."},
     {.name = "concurrency_and_buffer_size",
      .type = BF_T_OBJECT,
      BF_FIELD(bf_conf_provider, concurrency_and_buffer_size),
      .sub = &concurrency_table,
-     .audience = FOR_SUPERVISOR_PROXYD,
+     .audience = FOR_SUPERVISOR_WRITERD,
      .doc = "How much goes to the provider at once."},
     {.name = "custom_provider_config",
      .type = BF_T_OBJECT,
      BF_FIELD(bf_conf_provider, custom_provider_config),
      .sub = &custom_table,
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "What is special about a provider of one's own."},
     {.name = "mock_config",
      .type = BF_T_OBJECT,
      BF_FIELD(bf_conf_provider, mock_config),
      .sub = &mock_table,
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "How the provider mock behaves; for that one only."},
 };
 

@@ -159,7 +159,7 @@ static const struct bf_field header_filter_fields[] = {
      BF_FIELD(bf_conf_header_filter, allowlist),
      .max = BF_HEADER_NAMES_MAX,
      .settle = bf_settle_header_name,
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Headers that may go to a provider, as x-bf-eh-NAME or under their own name; empty: "
 	    "any, as x-bf-eh-NAME."},
     {.name = "denylist",
@@ -167,7 +167,7 @@ static const struct bf_field header_filter_fields[] = {
      BF_FIELD(bf_conf_header_filter, denylist),
      .max = BF_HEADER_NAMES_MAX,
      .settle = bf_settle_header_name,
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Headers that never go to a provider; wins over allowlist."},
 };
 
@@ -178,6 +178,10 @@ static const struct bf_table header_filter_table = {
     .doc = "Which headers of a request go to the provider.",
 };
 
+#define CLIENT_LIVE_FROM 1
+#define CLIENT_LIVE      8
+
+/* Those that workers take over while they serve stand together: bf_client_live_table. */
 static const struct bf_field client_fields[] = {
     {.name = "enable_logging",
      .type = BF_T_BOOL,
@@ -189,7 +193,7 @@ static const struct bf_field client_fields[] = {
      .type = BF_T_BOOL,
      BF_FIELD(bf_conf_client, disable_content_logging),
      .dflt = "false",
-     .audience = FOR_PROXYD_WRITERD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Keep prompts and answers out of these rows; tokens, times and status stay."},
     {.name = "max_request_body_size_mb",
      .type = BF_T_SIZE,
@@ -198,14 +202,14 @@ static const struct bf_field client_fields[] = {
      .min = 1024,
      .max = GB,
      .dflt = "100MB",
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Largest body of a request; a larger one is answered with 413. A bare number counts "
 	    "megabytes."},
     {.name = "drop_excess_requests",
      .type = BF_T_BOOL,
      BF_FIELD(bf_conf_client, drop_excess_requests),
      .dflt = "false",
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Refuse a request with 503 when the queue of its provider is full, instead of letting "
 	    "it wait for its turn."},
     {.name = "allowed_origins",
@@ -214,7 +218,7 @@ static const struct bf_field client_fields[] = {
      .max = 256,
      .dflt = "*",
      .settle = bf_settle_origin,
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Web pages that may call from a browser, by origin: SCHEME://HOST[:PORT], or * for "
 	    "all. Pages on localhost always may."},
     {.name = "allowed_headers",
@@ -222,26 +226,26 @@ static const struct bf_field client_fields[] = {
      BF_FIELD(bf_conf_client, allowed_headers),
      .max = BF_HEADER_NAMES_MAX,
      .settle = bf_settle_header_or_all,
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Headers that such pages may send beside the usual ones; * for all."},
     {.name = "required_headers",
      .type = BF_T_STRINGS,
      BF_FIELD(bf_conf_client, required_headers),
      .max = BF_HEADER_NAMES_MAX,
      .settle = bf_settle_header_name,
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Headers that every inference request must have; one without is answered with 400."},
     {.name = "header_filter_config",
      .type = BF_T_OBJECT,
      BF_FIELD(bf_conf_client, header_filter_config),
      .sub = &header_filter_table,
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Which headers of a request go to the provider."},
     {.name = "enforce_auth_on_inference",
      .type = BF_T_BOOL,
      BF_FIELD(bf_conf_client, enforce_auth_on_inference),
      .dflt = "false",
-     .audience = BF_FOR_PROXYD,
+     .audience = BF_FOR_WRITERD,
      .doc = "Refuse an inference request without a virtual key with 401."},
     {.name = "enforce_governance_header",
      .type = BF_T_BOOL,
@@ -264,4 +268,13 @@ const struct bf_table bf_client_table = {
     .size = sizeof(struct bf_conf_client),
     BF_ROWS(client_fields),
     .doc = "What is accepted from clients and what is kept of it.",
+};
+
+const struct bf_table bf_client_live_table = {
+    .name = "client",
+    .size = sizeof(struct bf_conf_client),
+    .fields = &client_fields[CLIENT_LIVE_FROM],
+    .field_count = CLIENT_LIVE,
+    .doc = "What is accepted from clients and what is kept of it, as far as it can change while "
+	   "requests run.",
 };

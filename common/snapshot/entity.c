@@ -98,6 +98,11 @@ static const struct bf_entity_def defs[BF_ENTITY_TYPE_MAX] = {
 				 .table = &catalog_table,
 				 .id_offset = offsetof(struct catalog, provider),
 				 .common = true},
+    [BF_ENTITY_CLIENT_CONFIG] = {.name = "client_config",
+				 .plural = "client_configs",
+				 .table = &bf_client_live_table,
+				 .fixed_id = "client",
+				 .common = true},
     [BF_ENTITY_AUTH_CONFIG] = {.name = "auth_config",
 			       .plural = "auth_configs",
 			       .table = &bf_auth_config_table,
@@ -163,7 +168,7 @@ int bf_entity_encode(uint32_t type, const void *object, struct bf_buf *out,
 		return r;
 	*ret_entity = (struct bf_entity){
 	    .type = type,
-	    .id = text_at(object, def->id_offset),
+	    .id = def->fixed_id ? bf_slice_from(def->fixed_id) : text_at(object, def->id_offset),
 	    .body = {out->data + out->start + before, bf_buf_len(out) - before},
 	};
 	if (def->name_offset)

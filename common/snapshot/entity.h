@@ -34,6 +34,7 @@ struct bf_entity_def {
 	const char *name;   /* "virtual_key": in the store, in messages, in answers */
 	const char *plural; /* "virtual_keys": in lists of answers */
 	const struct bf_table *table;
+	const char *fixed_id; /* there is one: its id, which is no member; NULL: there are many */
 	/* Of struct bf_slice members; 0: it has none, except that the id may stand first. */
 	uint32_t id_offset, name_offset;
 	uint32_t scope_offset; /* by whom it is also found; may be empty: everybody's */

@@ -63,7 +63,7 @@ static int on_input_body(void *ctx, const char *bytes, size_t len)
 {
 	struct conn *c = ctx;
 
-	if (c->http.body_bytes + len > c->front->w->config->client.max_request_body_size_bytes)
+	if (c->http.body_bytes + len > c->front->w->client->max_request_body_size_bytes)
 		return 413;
 	if (!gate_wants_body(c->x))
 		return 0;
@@ -75,7 +75,7 @@ static int on_input_body(void *ctx, const char *bytes, size_t len)
  * that no page may call. */
 static void input_preflight(struct exchange *x)
 {
-	const struct bf_conf_client *client = &x->worker->config->client;
+	const struct bf_conf_client *client = x->worker->client;
 	const struct bf_slice none = {NULL, 0};
 	struct cors_lines lines;
 
@@ -113,7 +113,7 @@ static int input_body_verdict(struct conn *c)
 	const struct http1_head *head = &c->http.head;
 	struct worker *w = c->front->w;
 
-	if (head->content_length > w->config->client.max_request_body_size_bytes)
+	if (head->content_length > w->client->max_request_body_size_bytes)
 		return 413;
 	if (gate_wants_body(c->x) && !worker_body_fits(w, head->content_length))
 		return 503;

@@ -108,7 +108,7 @@ static void head_request_id(struct respond_head *h, const struct exchange *x)
 
 static void head_cors(struct respond_head *h, const struct exchange *x)
 {
-	const struct bf_conf_client *client = &x->worker->config->client;
+	const struct bf_conf_client *client = x->worker->client;
 	struct bf_slice origin = exchange_header(x, "origin");
 	struct cors_lines lines;
 

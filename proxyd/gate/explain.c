@@ -351,7 +351,7 @@ static void explain_key(struct explain *e)
 		explain_say(&e->key, 403, "virtual_key_blocked", "%s", x->held_key->broken);
 		return;
 	}
-	if (!key && x->worker->config->client.enforce_auth_on_inference)
+	if (!key && x->worker->client->enforce_auth_on_inference)
 		explain_say(&e->key, 401, "virtual_key_required", "a virtual key is required");
 	if (!key)
 		return;

@@ -19,6 +19,11 @@
 #define GOVERN_UNPRICED_MS 60000
 #define GOVERN_RETRY_S     1
 
+static void govern_keep_up(struct worker *w)
+{
+	(void)govern_follow(w);
+}
+
 int govern_open(struct worker *w, struct bf_err *err)
 {
 	struct governance *g = calloc(1, sizeof(*g));
@@ -28,6 +33,7 @@ int govern_open(struct worker *w, struct bf_err *err)
 		return bf_err_sys(err, -ENOMEM, "governance");
 	}
 	w->governance = g;
+	w->follow = govern_keep_up;
 	tariff_open(&g->tariff);
 	told_open(&g->told);
 	shm_meter_enter(&w->meters, w->seg, w->proc_slot);
@@ -41,6 +47,8 @@ void govern_close(struct worker *w)
 	if (!g)
 		return;
 	w->governance = NULL;
+	w->follow = NULL;
+	w->client = &w->config->client;
 	keyring_close(&g->keys);
 	told_close(&g->told);
 	everybody_drop(g->next);
@@ -69,7 +77,16 @@ int govern_prepare(struct worker *w, struct bf_err *err)
 		return 0;
 	everybody_drop(g->next);
 	g->next = NULL;
-	return is_as_now(g, mark) ? 0 : everybody_make(&g->next, w->config, &s, err);
+	return is_as_now(g, mark) ? 0 : everybody_make(&g->next, w, &s, w->providers, err);
+}
+
+static void take_over(struct worker *w, const struct everybody *e)
+{
+	struct provider_set *before = w->providers;
+
+	w->client = e->has_client ? &e->config.client : &w->config->client;
+	w->providers = provider_set_hold(e->providers);
+	provider_set_drop(before);
 }
 
 /* False: it could not be made; what was in force before serves nobody either. */
@@ -85,12 +102,13 @@ static bool follow_everybody(struct worker *w, const struct bf_snapshot *s)
 	if (g->next && g->next->mark == mark) {
 		fresh = g->next;
 		g->next = NULL;
-	} else if (everybody_make(&fresh, w->config, s, &err) < 0) {
+	} else if (everybody_make(&fresh, w, s, w->providers, &err) < 0) {
 		bf_log(BF_LOG_ERROR, "governance_failed", "reason=%s", bf_log_quote(err.text));
 		return false;
 	}
 	everybody_drop(g->everybody);
 	g->everybody = fresh;
+	take_over(w, fresh);
 	tariff_renew(&g->tariff, &fresh->config, &fresh->book);
 	return true;
 }
@@ -171,7 +189,9 @@ static void govern_release(struct exchange *x)
 {
 	keyring_drop(x->held_key);
 	everybody_drop(x->everybody);
+	provider_set_drop(x->providers);
 	x->held_key = NULL;
+	x->providers = NULL;
 	x->everybody = NULL;
 	x->virtual_key = NULL;
 }
@@ -182,6 +202,8 @@ bool govern_hold(struct exchange *x)
 
 	if (!govern_follow(x->worker))
 		return false;
+	if (!x->providers)
+		x->providers = provider_set_hold(x->worker->providers);
 	if (x->everybody != g->everybody) {
 		everybody_drop(x->everybody);
 		x->everybody = everybody_hold(g->everybody);
@@ -298,7 +320,7 @@ static int govern_given(struct exchange *x, struct bf_slice value, struct infer_
 
 int govern_key(struct exchange *x, struct infer_error *e)
 {
-	bool must = x->worker->config->client.enforce_auth_on_inference;
+	bool must = x->worker->client->enforce_auth_on_inference;
 	struct bf_slice given;
 
 	if (!govern_hold(x))

@@ -22,7 +22,7 @@ static bool header_given(const struct exchange *x, struct bf_slice name)
 /* Names every missing one, as far as the text goes. */
 static int headers_required(const struct exchange *x, struct infer_error *e)
 {
-	const struct bf_array *wanted = &x->worker->config->client.required_headers;
+	const struct bf_array *wanted = &x->worker->client->required_headers;
 	const struct bf_slice *names = wanted->items;
 	char list[INFER_ERROR_TEXT / 2] = "";
 	size_t len = 0;

@@ -172,7 +172,7 @@ void infer_enter(struct exchange *x)
 	struct infer_error e;
 
 	if (headers_read(x, &e) < 0 || (w->governance && govern_key(x, &e) < 0) ||
-	    infer_read(x, w->providers, &e) < 0) {
+	    infer_read(x, provider_set_of(x), &e) < 0) {
 		gate_refuse(x, e.http_status, e.type, "%s", e.text);
 		return;
 	}

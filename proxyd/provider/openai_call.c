@@ -445,11 +445,12 @@ static struct openai_call *openai_call_new(struct provider *p, struct exchange *
 
 void openai_call_start(struct provider *p, struct exchange *x)
 {
-	const struct openai *o = p->state;
+	struct openai *o = p->state;
 	struct openai_pool *pool = openai_pool_of(p, x);
 	struct openai_call *call;
 	int r;
 
+	o->queue.drop_excess = p->worker->client->drop_excess_requests;
 	x->answer_head = (struct bf_slice){NULL, 0};
 	x->retry_after_s = 0;
 	if (!openai_family_serves(o->family, x->object)) {

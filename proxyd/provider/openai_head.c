@@ -159,7 +159,7 @@ static bool is_hop_by_hop(const struct exchange *x, struct bf_slice name)
 static struct bf_slice forwarded_name(const struct exchange *x, const struct exchange_header *h)
 {
 	const struct bf_conf_header_filter *filter =
-	    &x->worker->config->client.header_filter_config;
+	    &x->worker->client->header_filter_config;
 	const struct bf_slice no = {NULL, 0};
 	struct bf_slice name = h->name;
 	/* Asked of every header of every request: the first letter says no to most. */

@@ -34,7 +34,7 @@ static void record_forget_paid(struct exchange *x)
 /* What is recorded, and what has limits: the sweep must find either. */
 static bool record_wanted(const struct exchange *x)
 {
-	return x->worker->config->client.enable_logging || x->limits.count > 0;
+	return x->worker->client->enable_logging || x->limits.count > 0;
 }
 
 /* The primary's row is of the request, also when its limits let only a fallback be called; a later
@@ -197,7 +197,7 @@ void record_progress(struct exchange *x, uint64_t prompt_tokens, uint64_t comple
 
 bool record_wants_content(const struct exchange *x)
 {
-	const struct bf_conf_client *c = &x->worker->config->client;
+	const struct bf_conf_client *c = x->worker->client;
 	int32_t own = x->virtual_key ? x->virtual_key->conf->disable_content_logging : BF_TRI_UNSET;
 	bool disabled = own == BF_TRI_UNSET ? c->disable_content_logging : own == BF_TRI_TRUE;
 

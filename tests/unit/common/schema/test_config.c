@@ -188,10 +188,10 @@ static void slices_hold_what_their_audience_may_see(void **state)
 		uint16_t audience;
 		bool secret, path;
 	} cases[] = {{BF_FOR_SUPERVISOR, false, true},
-		     {BF_FOR_PROXYD, true, false},
+		     {BF_FOR_PROXYD, false, false},
 		     {BF_FOR_CLUSTERD, false, false},
 		     {BF_FOR_DISCOVERYD, false, false},
-		     {BF_FOR_WRITERD, false, true}};
+		     {BF_FOR_WRITERD, true, true}};
 	struct load_bed b;
 
 	(void)state;

@@ -111,7 +111,7 @@ static void it_loads_as_it_is(void **state)
 }
 
 /* What proxyd gets is all of it. */
-static void the_slice_of_proxyd_holds_it(void **state)
+static void the_slice_of_writerd_holds_it(void **state)
 {
 	struct bf_config own;
 	struct bf_buf out;
@@ -119,7 +119,7 @@ static void the_slice_of_proxyd_holds_it(void **state)
 
 	(void)state;
 	bf_buf_init(&out, 1 << 20);
-	assert_int_equal(bf_table_encode_mp(&bf_config_table, &bed->config, BF_FOR_PROXYD, &out),
+	assert_int_equal(bf_table_encode_mp(&bf_config_table, &bed->config, BF_FOR_WRITERD, &out),
 			 0);
 	assert_int_equal(
 	    bf_table_decode_mp(&bf_config_table, &own, bf_buf_slice(&out), &bed->arena, &err), 0);
@@ -132,7 +132,7 @@ static void the_slice_of_proxyd_holds_it(void **state)
 static void no_secret_is_shown_or_given_to_others(void **state)
 {
 	static const uint16_t others[] = {BF_FOR_SUPERVISOR, BF_FOR_CLUSTERD, BF_FOR_DISCOVERYD,
-					  BF_FOR_WRITERD};
+					  BF_FOR_PROXYD};
 	struct bf_json_writer w;
 	struct bf_buf out;
 
@@ -207,7 +207,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(it_loads_as_it_is),
-	    cmocka_unit_test(the_slice_of_proxyd_holds_it),
+	    cmocka_unit_test(the_slice_of_writerd_holds_it),
 	    cmocka_unit_test(no_secret_is_shown_or_given_to_others),
 	    cmocka_unit_test(a_new_certificate_changes_the_slice_alone),
 	};

@@ -112,7 +112,7 @@ static void who_sees_it(void **state)
 	(void)bed_load(&b, good);
 	decoded_for(&b, BF_FOR_PROXYD, &config, &arena);
 	assert_true(bf_table_equal(&bf_config_table, &b.config, &config, BF_FOR_PROXYD));
-	assert_true(config.client.enforce_auth_on_inference);
+	assert_false(config.client.enforce_auth_on_inference);
 	/* Workers have keys from the snapshot alone. */
 	assert_int_equal(config.governance.virtual_keys.count, 0);
 	assert_int_equal(config.governance.rate_limits.count, 0);

@@ -32,6 +32,7 @@ static inline int in_force_base(const struct bf_conf_governance *g, uint64_t gen
 	in_force_list(b, BF_ENTITY_MODEL_CONFIG, &g->model_configs, generation);
 	in_force_list(b, BF_ENTITY_PROVIDER_LIMITS, &g->providers, generation);
 	in_force_list(b, BF_ENTITY_PRICING_OVERRIDE, &g->pricing_overrides, generation);
+	/* Providers were put together by hand: none of the snapshot's leaves them as they are. */
 	return snapshot_of_finish(b);
 }
 

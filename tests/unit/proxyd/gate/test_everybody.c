@@ -28,6 +28,9 @@ static struct bf_conf_pricing_override price = {.id = BF_SLICE_INIT("o"),
 static struct bf_conf_sheet_price sheet[] = {
     {.key = BF_SLICE_INIT("of the sheet"), .mode = BF_PRICE_CHAT}};
 
+static struct bf_config file;
+static struct worker w = {.config = &file};
+
 static struct bf_snapshot_blob *base(int64_t max, uint64_t version)
 {
 	struct bf_snapshot_builder *b = snapshot_of_begin(false, version);
@@ -43,7 +46,6 @@ static struct bf_snapshot_blob *base(int64_t max, uint64_t version)
 
 static void it_is_of_the_snapshot_and_of_the_file(void **state)
 {
-	static struct bf_config file;
 	struct bf_snapshot_blob *blob = base(5, 1);
 	const struct bf_snapshot s = {blob, NULL};
 	struct bf_err err = {.code = 0};
@@ -57,7 +59,7 @@ static void it_is_of_the_snapshot_and_of_the_file(void **state)
 	file.governance.unpriced_models = BF_UNPRICED_WARN;
 	file.governance.default_price = bf_price_of(7, 8, 9);
 	file.pricing.sheet.entries = (struct bf_array){sheet, 1};
-	assert_int_equal(everybody_make(&e, &file, &s, &err), 0);
+	assert_int_equal(everybody_make(&e, &w, &s, NULL, &err), 0);
 	bf_snapshot_unmap(blob);
 	assert_int_equal(e->plan.key_count, 0);
 	/* Whoever names what does not exist is left out. */
@@ -73,17 +75,16 @@ static void it_is_of_the_snapshot_and_of_the_file(void **state)
 
 static void who_holds_it_keeps_it(void **state)
 {
-	static struct bf_config file;
 	struct bf_snapshot_blob *first = base(5, 1), *second = base(7, 2);
 	const struct bf_snapshot before = {first, NULL}, after = {second, NULL};
 	struct everybody *old, *fresh, *held;
 
 	(void)state;
-	assert_int_equal(everybody_make(&old, &file, &before, NULL), 0);
+	assert_int_equal(everybody_make(&old, &w, &before, NULL, NULL), 0);
 	assert_int_equal(old->mark, bf_snapshot_common(&before));
 	held = everybody_hold(old);
 	everybody_drop(old);
-	assert_int_equal(everybody_make(&fresh, &file, &after, NULL), 0);
+	assert_int_equal(everybody_make(&fresh, &w, &after, NULL, NULL), 0);
 	assert_int_not_equal(fresh->mark, held->mark);
 	assert_int_equal(held->plan.limits[0].max, 5);
 	assert_int_equal(fresh->plan.limits[0].max, 7);
