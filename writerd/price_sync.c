@@ -339,6 +339,7 @@ static void begin(struct price_sync *p, const struct bf_snapshot *s)
 
 	bf_arena_init(&arena, HEAD_ARENA_BYTES);
 	p->asked_etag[0] = '\0';
+	p->told = (struct bf_msg_price_sheet){.models = 0};
 	if (head_of(p, s, &arena, &head) && is_whole(s))
 		(void)snprintf(p->asked_etag, sizeof(p->asked_etag), "%.*s",
 			       BF_SLICE_FMT(head.etag));
