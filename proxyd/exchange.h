@@ -193,6 +193,7 @@ struct exchange {
 	struct everybody *everybody;    /* held until x is freed */
 	struct provider_set *providers; /* the same; NULL: those of the worker */
 	void (*release)(struct exchange *x); /* NULL: nothing is held */
+	bool governed;                       /* it may cost something, or meet limits */
 	struct bf_plan_path limits;          /* of the present target; in the plan or the arena */
 	struct exchange_spend spend;
 	/* What the provider says about the cost of this attempt, beside the record's tokens; the

@@ -40,7 +40,7 @@ void call_set_key(struct call *call)
 	const struct bf_conf_provider_key *keys = call->p->conf->keys.items;
 
 	call->x->key = call->retry.key < 0 ? NULL : &keys[call->retry.key];
-	if (call->x->worker->governance)
+	if (call->x->governed)
 		limits_rekey(call->x);
 }
 

@@ -81,7 +81,7 @@ static enum limits_verdict admit_governed(struct exchange *x, struct limits_refu
 
 static enum limits_verdict admit_target(struct exchange *x, struct limits_refusal *no)
 {
-	if (x->worker->governance)
+	if (x->governed)
 		return admit_governed(x, no);
 	return record_open(x) ? LIMITS_OK : admit_full(x, no);
 }

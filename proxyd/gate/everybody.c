@@ -56,6 +56,15 @@ static int fill_prices(struct everybody *e, const struct governance *g, const st
 	return r;
 }
 
+static bool is_idle(const struct everybody *e)
+{
+	const struct bf_conf_governance *g = &e->config.governance;
+
+	return e->plan.limit_count == 0 && !e->prices && g->pricing_overrides.count == 0 &&
+	       e->config.pricing.sheet.entries.count == 0 &&
+	       g->unpriced_models != BF_UNPRICED_DEFAULT_PRICE;
+}
+
 static int everybody_fill(struct everybody *e, struct worker *w, const struct bf_snapshot *s,
 			  struct provider_set *before, struct bf_err *err)
 {
@@ -82,6 +91,7 @@ static int everybody_fill(struct everybody *e, struct worker *w, const struct bf
 	    bf_price_book_open(&e->book, &e->config, &e->arena) < 0 ||
 	    fill_prices(e, w->governance, s) < 0)
 		return bf_err_sys(err, -ENOMEM, "limits of providers and models, and prices");
+	e->idle = is_idle(e);
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 struct everybody {
 	uint32_t refs;
 	uint64_t mark; /* bf_snapshot_common() of what it was made of */
+	bool idle;     /* it limits nobody and knows no price */
 	struct bf_arena arena;
 	struct bf_config config; /* the file's, with what the snapshot has of it */
 	bool has_client; /* the snapshot says what is accepted of clients */

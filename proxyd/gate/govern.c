@@ -208,6 +208,7 @@ bool govern_hold(struct exchange *x)
 		everybody_drop(x->everybody);
 		x->everybody = everybody_hold(g->everybody);
 		x->release = govern_release;
+		x->governed |= !g->everybody->idle;
 	}
 	return true;
 }
@@ -218,6 +219,7 @@ void govern_hold_key(struct exchange *x, struct keyring_key *key)
 	x->held_key = key;
 	x->release = govern_release;
 	x->virtual_key = keyring_plan_key(key);
+	x->governed = true;
 }
 
 bool govern_limits(const struct exchange *x)

@@ -183,10 +183,16 @@ static const struct metrics_family metrics_derived[METRICS_DERIVED] = {
      METRICS_GAUGE, -1, write_starts},
 };
 
+/* By the names up to their labels: a longer name comes behind all series of a shorter one. */
 static int family_compare(const void *a, const void *b)
 {
 	const struct metrics_family *fa = a, *fb = b;
-	return strcmp(fa->name, fb->name);
+	size_t na = strcspn(fa->name, "{"), nb = strcspn(fb->name, "{");
+	int c = memcmp(fa->name, fb->name, BF_MIN(na, nb));
+
+	if (c == 0 && na != nb)
+		return na < nb ? -1 : 1;
+	return c ? c : strcmp(fa->name, fb->name);
 }
 
 static size_t metrics_collect(struct metrics_family *families)

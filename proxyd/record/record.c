@@ -349,7 +349,7 @@ void record_close(struct exchange *x, const struct exchange_outcome *outcome)
 	assert(x->admitted);
 	x->admitted = false;
 	record_outcome(x, outcome);
-	if (w->governance)
+	if (x->governed)
 		charge_row(x, record_counts(x, outcome));
 	record_count(w, &x->record);
 	record_observe(w, &x->record);

@@ -62,6 +62,7 @@ static void it_is_of_the_snapshot_and_of_the_file(void **state)
 	assert_int_equal(everybody_make(&e, &w, &s, NULL, &err), 0);
 	bf_snapshot_unmap(blob);
 	assert_int_equal(e->plan.key_count, 0);
+	assert_false(e->idle);
 	/* Whoever names what does not exist is left out. */
 	assert_int_equal(e->plan.limit_count, 1);
 	assert_true(bf_slice_is(e->plan.limits[0].owner_id, "openai"));
@@ -94,11 +95,34 @@ static void who_holds_it_keeps_it(void **state)
 	bf_snapshot_unmap(second);
 }
 
+/* Where nothing limits and nothing has a price, requests without a key go by. */
+static void nothing_is_idle(void **state)
+{
+	struct bf_snapshot_builder *b = snapshot_of_begin(false, 1);
+	struct bf_snapshot_blob *blob;
+	struct everybody *e;
+
+	(void)state;
+	memset(&file, 0, sizeof(file));
+	snapshot_of_add(b, BF_ENTITY_VIRTUAL_KEY, &key, 1);
+	blob = snapshot_of_end(b);
+	const struct bf_snapshot s = {blob, NULL};
+	assert_int_equal(everybody_make(&e, &w, &s, NULL, NULL), 0);
+	assert_true(e->idle);
+	everybody_drop(e);
+	file.governance.unpriced_models = BF_UNPRICED_DEFAULT_PRICE;
+	assert_int_equal(everybody_make(&e, &w, &s, NULL, NULL), 0);
+	assert_false(e->idle);
+	everybody_drop(e);
+	bf_snapshot_unmap(blob);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(it_is_of_the_snapshot_and_of_the_file),
 	    cmocka_unit_test(who_holds_it_keeps_it),
+	    cmocka_unit_test(nothing_is_idle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
