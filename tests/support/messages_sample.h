@@ -25,6 +25,54 @@ static inline struct bf_frame sample_frame(uint16_t type)
 	return f;
 }
 
+/* Of those about what is in force. NULL for any other. */
+static inline const void *sample_of_entities(uint16_t type)
+{
+	static const struct bf_msg_snapshot_next snapshot_next = {9};
+	static const struct bf_msg_entity_change entity_change = {
+	    .action = BF_ENTITY_ROTATE,
+	    .type = 3,
+	    .id = {"vk-1", 4},
+	    .is_sub = true,
+	    .sub_id = {"b-1", 3},
+	    .expected_version = 4,
+	    .body = {"{}", 2},
+	    .actor = {"local", 5},
+	};
+	static const struct bf_msg_entity_query entity_query = {
+	    .type = 3,
+	    .id = {"vk-1", 4},
+	    .is_sub = true,
+	    .sub_id = {"b-1", 3},
+	    .secret = {"01234567890123456789012345678901", 32},
+	    .search = {"pay", 3},
+	    .team_id = {"t", 1},
+	    .customer_id = {"c", 1},
+	    .virtual_key_id = {"v", 1},
+	    .provider = {"p", 1},
+	    .limit = 50,
+	    .offset = 100,
+	};
+	static const struct bf_msg_entity_result entity_result = {201, 1, 70000};
+	static const struct bf_msg_price_sync price_sync = {true};
+	static const struct bf_msg_price_sheet price_sheet = {.url = {"https://prices.example", 22},
+							      .etag = {"\"a1\"", 4},
+							      .date = {"2026-11-01", 10},
+							      .models = 2961,
+							      .skipped = 40,
+							      .size = 400000,
+							      .accept_smaller = true};
+	static const struct bf_msg_price_fresh price_fresh = {{"https://prices.example", 22}};
+	static const void *const samples[BF_MSG_TYPE_MAX] = {
+	    [BF_MSG_SNAPSHOT_NEXT] = &snapshot_next, [BF_MSG_ENTITY_CHANGE] = &entity_change,
+	    [BF_MSG_ENTITY_QUERY] = &entity_query,   [BF_MSG_ENTITY_RESULT] = &entity_result,
+	    [BF_MSG_PRICE_SYNC] = &price_sync,       [BF_MSG_PRICE_SHEET] = &price_sheet,
+	    [BF_MSG_PRICE_FRESH] = &price_fresh,
+	};
+
+	return samples[type];
+}
+
 /* NULL for a type without a body. */
 static inline const void *sample_message(uint16_t type)
 {
@@ -102,66 +150,18 @@ static inline const void *sample_message(uint16_t type)
 	};
 	static const struct bf_msg_limits limits = {
 	    64, 5000, {limit_items, BF_ARRAY_LEN(limit_items)}};
-	static const struct bf_msg_snapshot_next snapshot_next = {9};
-	static const struct bf_msg_entity_change entity_change = {
-	    .action = BF_ENTITY_ROTATE,
-	    .type = 3,
-	    .id = {"vk-1", 4},
-	    .is_sub = true,
-	    .sub_id = {"b-1", 3},
-	    .expected_version = 4,
-	    .body = {"{}", 2},
-	    .actor = {"local", 5},
-	};
-	static const struct bf_msg_entity_query entity_query = {
-	    .type = 3,
-	    .id = {"vk-1", 4},
-	    .is_sub = true,
-	    .sub_id = {"b-1", 3},
-	    .secret = {"01234567890123456789012345678901", 32},
-	    .search = {"pay", 3},
-	    .team_id = {"t", 1},
-	    .customer_id = {"c", 1},
-	    .virtual_key_id = {"v", 1},
-	    .provider = {"p", 1},
-	    .limit = 50,
-	    .offset = 100,
-	};
-	static const struct bf_msg_entity_result entity_result = {201, 1, 70000};
-	static const struct bf_msg_price_sync price_sync = {true};
-	static const struct bf_msg_price_sheet price_sheet = {.url = {"https://prices.example", 22},
-							      .etag = {"\"a1\"", 4},
-							      .date = {"2026-11-01", 10},
-							      .models = 2961,
-							      .skipped = 40,
-							      .size = 400000,
-							      .accept_smaller = true};
-	static const struct bf_msg_price_fresh price_fresh = {{"https://prices.example", 22}};
 	static const void *const samples[BF_MSG_TYPE_MAX] = {
-	    [BF_MSG_HELLO] = &hello,
-	    [BF_MSG_ADOPT] = &listen_slot,
-	    [BF_MSG_RELEASE] = &listen_slot,
-	    [BF_MSG_PROC_DEAD] = &proc,
-	    [BF_MSG_STATUS] = &status,
-	    [BF_MSG_CHILD] = &child,
-	    [BF_MSG_RESTART] = &restart,
-	    [BF_MSG_DIAG] = &diag,
-	    [BF_MSG_NODE_DRAIN] = &node_drain,
-	    [BF_MSG_TRACED] = &traced,
-	    [BF_MSG_ERROR] = &error,
-	    [BF_MSG_CONFIG_APPLIED] = &config_applied,
-	    [BF_MSG_LOGS_QUERY] = &logs_query,
-	    [BF_MSG_LOGS_RESULT] = &logs_result,
-	    [BF_MSG_LIMITS_GET] = &limits_get,
-	    [BF_MSG_LIMITS] = &limits,
-	    [BF_MSG_SNAPSHOT_NEXT] = &snapshot_next,
-	    [BF_MSG_ENTITY_CHANGE] = &entity_change,
-	    [BF_MSG_ENTITY_QUERY] = &entity_query,
-	    [BF_MSG_ENTITY_RESULT] = &entity_result,
-	    [BF_MSG_PRICE_SYNC] = &price_sync,
-	    [BF_MSG_PRICE_SHEET] = &price_sheet,
-	    [BF_MSG_PRICE_FRESH] = &price_fresh,
+	    [BF_MSG_HELLO] = &hello,           [BF_MSG_ADOPT] = &listen_slot,
+	    [BF_MSG_RELEASE] = &listen_slot,   [BF_MSG_PROC_DEAD] = &proc,
+	    [BF_MSG_STATUS] = &status,         [BF_MSG_CHILD] = &child,
+	    [BF_MSG_RESTART] = &restart,       [BF_MSG_DIAG] = &diag,
+	    [BF_MSG_NODE_DRAIN] = &node_drain, [BF_MSG_TRACED] = &traced,
+	    [BF_MSG_ERROR] = &error,           [BF_MSG_CONFIG_APPLIED] = &config_applied,
+	    [BF_MSG_LOGS_QUERY] = &logs_query, [BF_MSG_LOGS_RESULT] = &logs_result,
+	    [BF_MSG_LIMITS_GET] = &limits_get, [BF_MSG_LIMITS] = &limits,
 	};
 
-	return type < BF_MSG_TYPE_MAX ? samples[type] : NULL;
+	if (type >= BF_MSG_TYPE_MAX)
+		return NULL;
+	return samples[type] ? samples[type] : sample_of_entities(type);
 }

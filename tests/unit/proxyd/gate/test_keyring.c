@@ -83,6 +83,12 @@ static struct keyring_key *look(const char *value)
 	return keyring_look(&ring, generation, bf_slice_from(value));
 }
 
+static const struct bf_plan_key *plan_of(const struct keyring_key *key)
+{
+	assert_null(key->broken);
+	return &key->plan.keys[0];
+}
+
 static void keys_are_found_by_their_values(void **state)
 {
 	(void)state;
@@ -90,7 +96,7 @@ static void keys_are_found_by_their_values(void **state)
 	for (unsigned i = 0; i < KEYS; i++) {
 		struct keyring_key *key = find(names[i], 0);
 
-		assert_true(bf_slice_is(keyring_plan_key(key)->conf->own.id, names[i]));
+		assert_true(bf_slice_is(plan_of(key)->conf->own.id, names[i]));
 		assert_int_equal(key->plan.limit_count, 1);
 		assert_int_equal(place_of(&key->plan.limits[0])->meter, SHM_METER_NOWHERE);
 		keyring_drop(key);
@@ -177,7 +183,7 @@ static void deleted_and_rotated_keys_are_gone(void **state)
 	assert_int_equal(ring.count, 0);
 	assert_int_equal(ring.bytes, 0);
 	struct keyring_key *key = find("sk-bf-new", 0);
-	assert_true(bf_slice_is(keyring_plan_key(key)->conf->own.id, "sk-bf-002"));
+	assert_true(bf_slice_is(plan_of(key)->conf->own.id, "sk-bf-002"));
 	keyring_drop(key);
 }
 
@@ -229,7 +235,7 @@ static void the_least_used_give_way(void **state)
 	assert_int_equal(ring.evicted, KEYS - 8);
 	/* It gave way too, and its holder does not know. */
 	assert_null(look(names[0]));
-	assert_true(bf_slice_is(keyring_plan_key(held)->conf->own.id, names[0]));
+	assert_true(bf_slice_is(plan_of(held)->conf->own.id, names[0]));
 	keyring_drop(held);
 	ring.bytes_max = 3 * ring.bytes / 8;
 	for (unsigned i = 0; i < KEYS; i++)
@@ -261,7 +267,7 @@ static void random_uses(void **state)
 		struct keyring_key *key = look(names[i]);
 		if (!key)
 			key = find(names[i], 0);
-		assert_true(bf_slice_is(keyring_plan_key(key)->conf->own.id, names[i]));
+		assert_true(bf_slice_is(plan_of(key)->conf->own.id, names[i]));
 		assert_int_equal(key->refs, 2);
 		assert_true(ring.count <= KEYS);
 		keyring_drop(key);
@@ -278,7 +284,7 @@ static void one_without_a_ring(void **state)
 	assert_true(
 	    bf_snapshot_find(&now, BF_ENTITY_VIRTUAL_KEY, BF_SLICE_LIT("sk-bf-003"), &entity));
 	assert_int_equal(keyring_make(&now, &entity, (struct bf_slice){NULL, 0}, &key), 0);
-	path = keyring_plan_key(key)->always;
+	path = plan_of(key)->always;
 	assert_int_equal(path.count, 1);
 	place_of(path.items[0])->meter = 3;
 	places_forget(&path);
