@@ -16,8 +16,6 @@
 #include "common/base/clock.h"
 #include "common/base/macros.h"
 #include "common/base/rand.h"
-#include "common/codec/json_writer.h"
-#include "common/codec/problem.h"
 #include "common/codec/utf8.h"
 #include "common/log/log.h"
 #include "common/proc/fds.h"
@@ -37,76 +35,18 @@ bool price_sync_is_due(int64_t now_ms, int64_t checked_ms, int64_t interval_ms, 
 	return checked_ms == 0 || age_ms >= interval_ms + jitter_ms || age_ms < -interval_ms;
 }
 
-/* ---- answers to askers */
-
-static void answer(struct price_sync *p, const struct price_sync_asker *a, int http_status,
-		   const struct bf_buf *json)
-{
-	const struct bf_msg_entity_result m = {.status = (uint64_t)http_status,
-					       .size = bf_buf_len(json)};
-	struct bf_frame f = {.flags = BF_FRAME_REPLY,
-			     .type = BF_MSG_ENTITY_RESULT,
-			     .source = p->child->endpoint,
-			     .target = a->endpoint,
-			     .request = a->request};
-	struct bf_slice text = bf_buf_slice(json);
-	struct bf_buf body;
-
-	bf_buf_init(&body, BF_FRAME_MAX_BODY);
-	f.fd = bf_memfd_sealed("bifrost-answer", text.ptr, text.len);
-	if (f.fd >= 0 && bf_msg_encode(BF_MSG_ENTITY_RESULT, &m, &body) == 0) {
-		f.body = bf_buf_slice(&body);
-		(void)bf_channel_send(&p->child->channel, &f);
-	}
-	if (f.fd >= 0)
-		(void)close(f.fd);
-	bf_buf_done(&body);
-}
-
-static int write_done(const struct price_sync *p, const char *text, struct bf_buf *out)
-{
-	struct bf_json_writer w;
-
-	bf_jw_init(&w, out);
-	bf_jw_object(&w);
-	bf_jw_key(&w, "message");
-	bf_jw_cstr(&w, text);
-	if (p->told.models) {
-		bf_jw_key(&w, "models");
-		bf_jw_u64(&w, p->told.models);
-		bf_jw_key(&w, "skipped");
-		bf_jw_u64(&w, p->told.skipped);
-	}
-	bf_jw_end_object(&w);
-	return bf_jw_finish(&w);
-}
-
-/* type NULL: it went well. */
-static void answer_one(struct price_sync *p, struct price_sync_asker *a, int http_status,
-		       const char *type, const char *text)
-{
-	const struct bf_problem problem = {
-	    .http_status = http_status, .type = type, .message = bf_slice_from(text)};
-	struct bf_buf json;
-
-	bf_buf_init(&json, 4096);
-	/* Half of an answer is told as none: whoever reads it sees that. */
-	if ((type ? bf_problem_write(&problem, &json) : write_done(p, text, &json)) < 0)
-		bf_buf_clear(&json);
-	answer(p, a, http_status, &json);
-	bf_buf_done(&json);
-	a->endpoint = 0;
-}
-
-static void answer_older_than(struct price_sync *p, int64_t before_ms, int http_status,
-			      const char *type, const char *text)
-{
-	for (size_t i = 0; i < PRICE_SYNC_ASKERS_MAX; i++)
-		if (p->askers[i].endpoint && p->askers[i].since_ms <= before_ms)
-			answer_one(p, &p->askers[i], http_status, type, text);
-}
-
 /* ---- how it ended */
+
+static void answer_all(struct price_sync *p, int http_status, const char *type, const char *text)
+{
+	const struct price_answer answer = {.http_status = http_status,
+					    .type = type,
+					    .text = text,
+					    .models = p->told.models,
+					    .skipped = p->told.skipped};
+
+	price_askers_answer(&p->askers, p->child, INT64_MAX, &answer);
+}
 
 static void ended(struct price_sync *p)
 {
@@ -123,7 +63,7 @@ static void succeed(struct price_sync *p, const char *text)
 	shm_metric_add(p->seg, p->child->proc_slot, SHM_M_PRICE_SYNCS, 1);
 	bf_log(BF_LOG_INFO, "price_sheet_synced", "what=%s models=%" PRIu64 " skipped=%" PRIu64,
 	       bf_log_quote(text), p->told.models, p->told.skipped);
-	answer_older_than(p, INT64_MAX, 200, NULL, text);
+	answer_all(p, 200, NULL, text);
 	ended(p);
 }
 
@@ -138,7 +78,7 @@ static void fail(struct price_sync *p, const char *why)
 	p->not_before_ms = bf_mono_ms() + BF_MIN(wait_s, PRICE_SYNC_RETRY_MAX) * INT64_C(1000);
 	bf_log(BF_LOG_WARN, "price_sync_failed", "url=%s reason=%s effect=%s", bf_log_quote(p->url),
 	       bf_log_quote(why), bf_log_quote("prices stay as they are, and it is tried again"));
-	answer_older_than(p, INT64_MAX, 502, "price_sync_failed", why);
+	answer_all(p, 502, "price_sync_failed", why);
 	ended(p);
 }
 
@@ -374,9 +314,11 @@ static bool is_due(const struct price_sync *p, const struct bf_snapshot *s)
 void price_sync_second(struct price_sync *p)
 {
 	const struct bf_snapshot *s = bf_snapshot_now(p->snapshots, shm_generation(p->seg));
+	const struct price_answer later = {.http_status = 202,
+					   .text = "the price sheet is still being fetched"};
 
-	answer_older_than(p, bf_mono_ms() - PRICE_SYNC_PATIENCE_S * 1000, 202, NULL,
-			  "the price sheet is still being fetched");
+	price_askers_answer(&p->askers, p->child, bf_mono_ms() - PRICE_SYNC_PATIENCE_S * 1000,
+			    &later);
 	if (p->state == PRICE_SYNC_TOLD && bf_mono_ms() > p->not_before_ms)
 		fail(p, "writerd did not answer");
 	if (p->url && p->refusal.code == 0 && s && p->state == PRICE_SYNC_IDLE && is_due(p, s))
@@ -403,36 +345,20 @@ static const char *refusal_of(const struct price_sync *p)
 	return p->refusal.code ? p->refusal.text : NULL;
 }
 
-static struct price_sync_asker *free_asker(struct price_sync *p)
-{
-	for (size_t i = 0; i < PRICE_SYNC_ASKERS_MAX; i++)
-		if (p->askers[i].endpoint == 0)
-			return &p->askers[i];
-	return NULL;
-}
-
 void price_sync_ask(struct price_sync *p, const struct bf_frame *f,
 		    const struct bf_msg_price_sync *m)
 {
 	const struct bf_snapshot *s = bf_snapshot_now(p->snapshots, shm_generation(p->seg));
-	struct price_sync_asker *a = free_asker(p);
 	const char *no = refusal_of(p);
 
-	if (!a) {
-		(void)bf_channel_reply_error(&p->child->channel, f, BF_E_FULL,
-					     "too many wait for the price sheet: try again");
+	if (!price_askers_add(&p->askers, p->child, f))
 		return;
-	}
-	*a = (struct price_sync_asker){f->source, f->request, bf_mono_ms()};
-	if (no) {
-		answer_one(p, a, 409, "price_sync_off", no);
+	if (no)
+		answer_all(p, 409, "price_sync_off", no);
+	else if (!s)
+		answer_all(p, 503, "governance_not_loaded", "nothing is in force yet: try again");
+	if (no || !s)
 		return;
-	}
-	if (!s) {
-		answer_one(p, a, 503, "governance_not_loaded",
-			   "nothing is in force yet: try again");
-		return;
-	}
 	p->accept_smaller |= m->accept_smaller;
 	if (p->state == PRICE_SYNC_IDLE)
 		begin(p, s);
@@ -440,9 +366,7 @@ void price_sync_ask(struct price_sync *p, const struct bf_frame *f,
 
 void price_sync_cancelled(struct price_sync *p, uint16_t asker, uint32_t request)
 {
-	for (size_t i = 0; i < PRICE_SYNC_ASKERS_MAX; i++)
-		if (p->askers[i].endpoint == asker && p->askers[i].request == request)
-			p->askers[i].endpoint = 0;
+	price_askers_forget(&p->askers, asker, request);
 }
 
 void price_sync_status(const struct price_sync *p, struct bf_array *items, struct bf_arena *arena)
@@ -530,8 +454,7 @@ void price_sync_start(struct price_sync *p)
 
 void price_sync_stop(struct price_sync *p)
 {
-	answer_older_than(p, INT64_MAX, 503, "api_unavailable",
-			  "the reader is being replaced: ask again");
+	answer_all(p, 503, "api_unavailable", "the reader is being replaced: ask again");
 	bf_fetcher_free(p->fetcher);
 	p->fetcher = NULL;
 	p->url = NULL;

@@ -9,11 +9,11 @@
 #include "common/snapshot/holder.h"
 #include "common/snapshot/prices.h"
 #include "shm/segment.h"
+#include "writerd/price_askers.h"
 
 #define PRICE_SYNC_MAX_BYTES  (32u << 20)
 #define PRICE_SYNC_LIMIT_MS   30000
 #define PRICE_SYNC_REDIRECTS  3u
-#define PRICE_SYNC_ASKERS_MAX 16u
 #define PRICE_SYNC_PATIENCE_S 8     /* of an asker: it gives up after 10 */
 #define PRICE_SYNC_RETRY_S    60    /* after a failure, doubling to */
 #define PRICE_SYNC_RETRY_MAX  3600u /* seconds */
@@ -22,12 +22,6 @@ enum price_sync_state {
 	PRICE_SYNC_IDLE,
 	PRICE_SYNC_FETCHES,
 	PRICE_SYNC_TOLD, /* writerd looks at it */
-};
-
-struct price_sync_asker {
-	uint16_t endpoint; /* 0: none */
-	uint32_t request;
-	int64_t since_ms;
 };
 
 struct price_sync {
@@ -48,7 +42,7 @@ struct price_sync {
 	int64_t not_before_ms; /* monotonic */
 	uint32_t failures;     /* in a row */
 	uint64_t jitter_ms;
-	struct price_sync_asker askers[PRICE_SYNC_ASKERS_MAX];
+	struct price_askers askers;
 	uint64_t synced, failed;
 	char last_error[BF_ERROR_MAX_BYTES];
 };

@@ -17,7 +17,7 @@ struct everybody {
 	bool idle;     /* it limits nobody and knows no price */
 	struct bf_arena arena;
 	struct bf_config config; /* the file's, with what the snapshot has of it */
-	bool has_client; /* the snapshot says what is accepted of clients */
+	bool has_client;         /* the snapshot says what is accepted of clients */
 	struct provider_set *providers;
 	struct bf_plan plan;
 	struct pricelist *prices; /* of book; NULL: none were fetched */

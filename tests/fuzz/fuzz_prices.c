@@ -9,6 +9,7 @@
 
 #include "common/base/buf.h"
 #include "common/govern/price_book.h"
+#include "common/schema/price_pack.h"
 #include "common/schema/price_sheet.h"
 
 #define ARENA_CAP (64u << 20)
@@ -74,6 +75,45 @@ static void check_sheet(struct bf_config *config, struct bf_arena *arena)
 	bf_buf_done(&bytes);
 }
 
+/* In pieces, as a sheet that is fetched travels. */
+static void check_pieces(const struct bf_conf_sheet *sheet, struct bf_arena *arena)
+{
+	const struct bf_conf_sheet_price *items = sheet->entries.items;
+	uint32_t count = sheet->entries.count, taken = 0;
+	struct bf_array back = {bf_arena_alloc(arena, count * sizeof(*items)), 0};
+	const struct bf_conf_sheet_price *got = back.items;
+	struct bf_buf bytes;
+
+	bf_buf_init(&bytes, BF_PRICE_PIECE_BYTES);
+	for (uint32_t done = 0; done < count; done += taken) {
+		bf_buf_clear(&bytes);
+		require(bf_price_pack(items + done, count - done, &bytes, &taken) == 0);
+		require(bf_price_unpack(bf_buf_slice(&bytes), arena, count, &back, NULL) == 0);
+	}
+	bf_buf_done(&bytes);
+	require(back.count == count);
+	for (uint32_t i = 0; i < count; i++)
+		require(bf_slice_eq(got[i].key, items[i].key) && got[i].mode == items[i].mode &&
+			bf_slice_eq(got[i].provider, items[i].provider) &&
+			bf_slice_eq(got[i].base_model, items[i].base_model) &&
+			memcmp(&got[i].price, &items[i].price, sizeof(got[i].price)) == 0);
+}
+
+static void check_any_piece(struct bf_slice piece, struct bf_arena *arena)
+{
+	enum {
+		ROOM = 64
+	};
+	struct bf_array back = {bf_arena_alloc(arena, ROOM * sizeof(struct bf_conf_sheet_price)),
+				0};
+	const struct bf_conf_sheet_price *got = back.items;
+
+	if (bf_price_unpack(piece, arena, ROOM, &back, NULL) < 0)
+		return;
+	for (uint32_t i = 0; i < back.count; i++)
+		check_cost(&got[i].price, 1000, 100);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bf_slice text = {(const char *)data, size};
@@ -87,9 +127,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (bf_price_sheet_read(text, &arena, &config.pricing.sheet, &err) == 0) {
 		config.pricing.sheet.file = BF_SLICE_LIT("sheet");
 		check_sheet(&config, &arena);
+		check_pieces(&config.pricing.sheet, &arena);
 	} else {
 		require(strstr(err.text, ": error: ") != NULL);
 	}
+	check_any_piece(text, &arena);
 	bf_arena_done(&arena);
 	return 0;
 }

@@ -171,6 +171,9 @@ static inline bool bed_hear(struct bed *b)
 		assert_false(bf_snapshot_is_overlay(b->next_base));
 	} else if (f.type == BF_MSG_SNAPSHOT_OVERLAY) {
 		bed_on_overlay(b, &f);
+	} else if (f.type == BF_MSG_OK || f.type == BF_MSG_ERROR) {
+		b->status = f.type;
+		b->answers++;
 	} else {
 		assert_int_equal(f.type, BF_MSG_ENTITY_RESULT);
 		bed_on_result(b, &f);

@@ -313,6 +313,7 @@ static void the_systems_bundle(void **state BF_UNUSED)
 	assert_int_equal(write(fd, pem, strlen(pem)), (ssize_t)strlen(pem));
 	assert_int_equal(bf_tls_trust_system(&trust, &err), 0);
 	bf_tls_trust_free(trust);
+	assert_string_equal(bf_tls_bundle_path(), path);
 	(void)setenv("SSL_CERT_FILE", "/tmp/no/such/bundle", 1);
 	assert_int_equal(bf_tls_trust_system(&trust, &err), BF_E_MISSING);
 	assert_non_null(strstr(err.text, "/tmp/no/such/bundle: No such file"));
