@@ -113,6 +113,21 @@ const struct bf_child_handler control_handlers[] = {
     {0, NULL},
 };
 
+static void add_snapshot(const struct proxyd *d, struct bf_array *items, struct bf_arena *arena)
+{
+	const struct bf_snapshot_generation *now = &d->snapshots.now;
+	const struct governance *g = d->worker.governance;
+	uint64_t changed = 0;
+
+	for (uint32_t type = 1; now->overlay && type < BF_ENTITY_TYPE_MAX; type++)
+		changed += bf_snapshot_count(now->overlay, type);
+	bf_status_add(items, arena, "snapshot_generation", "%" PRIu64, now->number);
+	bf_status_add(items, arena, "snapshot_overlay_records", "%" PRIu64, changed);
+	if (g)
+		bf_status_add(items, arena, "virtual_keys_cached", "%u of %u", g->keys.count,
+			      g->keys.keys_max);
+}
+
 void control_status(struct bf_child *child, struct bf_array *items, struct bf_arena *arena)
 {
 	const struct proxyd *d = child->daemon;
@@ -127,6 +142,7 @@ void control_status(struct bf_child *child, struct bf_array *items, struct bf_ar
 	bf_status_add(items, arena, "body_bytes", "%" PRIu64, d->worker.body_bytes);
 	bf_status_add(items, arena, "answer_bytes", "%" PRIu64, d->worker.answer_bytes);
 	bf_status_add(items, arena, "listener_slots", "%u", accepting);
+	add_snapshot(d, items, arena);
 	bf_status_add(items, arena, "log_queries_waiting", "%u", d->asks.waiting);
 	bf_status_add(items, arena, "draining", "%s", d->front.drain.on ? "yes" : "no");
 }

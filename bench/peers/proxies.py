@@ -208,7 +208,7 @@ class Bifrost(Proxy):
     def ready(self):
         with contextlib.suppress(OSError, http.client.HTTPException):
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
-            connection.request("GET", "/health")
+            connection.request("GET", "/ready")
             return connection.getresponse().status == 200
         return False
 

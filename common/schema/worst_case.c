@@ -22,8 +22,9 @@
 
 /* An entry of the price sheet with its three names and its places in the index. */
 #define SHEET_ENTRY_BYTES (sizeof(struct bf_conf_sheet_price) + 3u * 257u + 12u * 8u)
-#define PLACE_BYTES       48u /* where the meter of a limit stands */
-#define KEY_BYTES         16u /* slots of a key's value, of which the table has two to four */
+#define PLACE_BYTES       48u          /* where the meter of a limit stands */
+#define KEYS_BYTES        (129u << 20) /* virtual keys that a worker holds, and their table */
+#define TOLD_BYTES        (16u << 20)  /* limits that metrics tell */
 
 /* A sheet that is fetched, and the one before it while requests have its prices. */
 static uint64_t fetched_bytes(const struct bf_conf_pricing *pricing)
@@ -45,11 +46,16 @@ static uint64_t upstream_bytes(const struct bf_conf_provider *p, uint32_t worker
 	return POOL_BYTES + BF_MIN(used, allowed) * UPSTREAM_BYTES;
 }
 
+/* Keys and who owns them come from the snapshot, within a bound; what everybody meets is there
+ * twice while it changes. */
 uint64_t bf_governance_worst_bytes(const struct bf_conf_governance *governance)
 {
-	struct bf_plan_size plan = bf_plan_worst(governance);
+	struct bf_conf_governance everybody = *governance;
+	struct bf_plan_size plan;
 
-	return plan.bytes + plan.limits * PLACE_BYTES + governance->virtual_keys.count * KEY_BYTES;
+	everybody.virtual_keys.count = everybody.teams.count = everybody.customers.count = 0;
+	plan = bf_plan_worst(&everybody);
+	return KEYS_BYTES + TOLD_BYTES + 2 * (plan.bytes + plan.limits * PLACE_BYTES);
 }
 
 uint64_t bf_config_worker_worst_bytes(const struct bf_config *config, uint32_t workers)

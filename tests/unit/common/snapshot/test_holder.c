@@ -88,6 +88,23 @@ static void one_after_the_other(void **state)
 	assert_null(name_at(&h, 9));
 }
 
+/* Another worker refused it: later ones come into force, it never does. */
+static void one_that_was_refused_elsewhere(void **state)
+{
+	struct bf_snapshot_holder h = {0};
+
+	(void)state;
+	assert_int_equal(take(&h, false, 1, "base", 0), 0);
+	assert_int_equal(take(&h, true, 1, "", 2), 0);
+	assert_string_equal(name_at(&h, 2), "base");
+	assert_int_equal(take(&h, true, 1, "refused", 3), 0);
+	/* The next one is in force before this process has heard of it. */
+	assert_string_equal(name_at(&h, 4), "base");
+	assert_int_equal(take(&h, true, 1, "four", 4), 0);
+	assert_string_equal(name_at(&h, 4), "four");
+	bf_snapshot_release(&h);
+}
+
 static void another_base(void **state)
 {
 	struct bf_snapshot_holder h = {0};
@@ -148,6 +165,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(one_after_the_other),
+	    cmocka_unit_test(one_that_was_refused_elsewhere),
 	    cmocka_unit_test(another_base),
 	    cmocka_unit_test(what_never_came_into_force_gives_way),
 	    cmocka_unit_test(what_is_out_of_place_changes_nothing),
