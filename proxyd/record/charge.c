@@ -49,14 +49,17 @@ void charge_row(struct exchange *x, bool counts)
 	uint64_t prompt = charge_tokens(r->prompt_tokens);
 	uint64_t completion = charge_tokens(r->completion_tokens);
 
+	/* Also where nothing limits it: a limit that comes later begins with its rows. */
+	r->tokens_charged = prompt + completion;
+	r->requests_charged = counts;
+	if (!x->governed)
+		return;
 	/* What nobody answered has no price of its request either. */
 	if (counts || prompt || completion || x->paid.reported_nusd)
 		r->cost_nusd =
 		    exchange_cost_nusd(x, prompt, completion, charge_tokens(r->cached_tokens));
 	if (!x->spend.metered)
 		return;
-	r->tokens_charged = prompt + completion;
-	r->requests_charged = counts;
 	charge_meters(x);
 	charge_count(x);
 }

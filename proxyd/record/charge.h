@@ -11,8 +11,8 @@
 uint64_t charge_tokens(uint64_t n);
 /*
  * The row is complete but for its charges: fills them in, and stores them in the entry, from where
- * a sweep would take them for row and meters alike. Needs w->governance. counts: the request was
- * served, so it counts as one. What was not, and took nothing, costs nothing.
+ * a sweep would take them for row and meters alike. counts: the request was served, so it counts as
+ * one. What was not, and took nothing, costs nothing; nor does what x->governed says nothing of.
  */
 void charge_row(struct exchange *x, bool counts);
 /* The row was pushed: the meters are settled. Only while x->spend.metered, which ends here. */

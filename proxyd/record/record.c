@@ -349,8 +349,7 @@ void record_close(struct exchange *x, const struct exchange_outcome *outcome)
 	assert(x->admitted);
 	x->admitted = false;
 	record_outcome(x, outcome);
-	if (x->governed)
-		charge_row(x, record_counts(x, outcome));
+	charge_row(x, record_counts(x, outcome));
 	record_count(w, &x->record);
 	record_observe(w, &x->record);
 	if (x->inflight >= 0) {
