@@ -147,7 +147,7 @@ static void check_answer(struct exchange *x, int http_status, struct bf_slice ty
 
 static void check_meters(void)
 {
-	const struct bf_plan *plan = &house.w.governance->plan;
+	const struct bf_plan *plan = &in_force_plan;
 	struct shm_meter_info info;
 
 	for (uint32_t i = 0; i < plan->limit_count; i++) {

@@ -288,9 +288,10 @@ static void compare_with_the_plan(void)
 		uint32_t m = shm_meter_find(&c.seg, limit->identity);
 		const struct limit *mine = limits_table_at(&l.table, l.by_place[m] - 1);
 
+		if (!mine || mine->identity != limit->identity)
+			fail_msg("limit %u of the plan is not in the table", i);
 		assert_int_equal(info_of(m).limit, limit->max);
 		assert_int_equal(shm_meter_quantity(&c.seg, m), limit->quantity);
-		assert_int_equal(mine->identity, limit->identity);
 		assert_int_equal(mine->state, LIMIT_BEGUN);
 		assert_true(bf_slice_is(limit->owner_id, limit_whole(mine).owner_id.ptr));
 	}
