@@ -15,7 +15,7 @@
 #define PRICE_SYNC_LIMIT_MS   30000
 #define PRICE_SYNC_REDIRECTS  3u
 #define PRICE_SYNC_PATIENCE_S 8     /* of an asker: it gives up after 10 */
-#define PRICE_SYNC_RETRY_S    60    /* after a failure, doubling to */
+#define PRICE_SYNC_RETRY_S    60u   /* after a failure, doubling to */
 #define PRICE_SYNC_RETRY_MAX  3600u /* seconds */
 
 enum price_sync_state {
