@@ -15,6 +15,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/macros.h"
+#include "common/base/nodump.h"
 #include "common/ipc/fdpass.h"
 #include "common/ipc/messages.h"
 
@@ -24,6 +25,7 @@
 struct queued {
 	struct bf_list node;
 	int fd; /* own duplicate, or -1 */
+	size_t size;
 	uint32_t len;
 	uint8_t bytes[]; /* header and body */
 };
@@ -38,7 +40,7 @@ static void drop_queue(struct bf_channel *c)
 		bf_list_remove(it);
 		if (q->fd >= 0)
 			(void)close(q->fd);
-		free(q);
+		bf_nodump_free(q, q->size);
 	}
 	c->queue_frames = c->queue_bytes = 0;
 }
@@ -116,13 +118,12 @@ static bool deliver_frame(struct bf_channel *c, struct bf_frame *f)
 }
 
 /* Receives and delivers one frame; false to stop reading in this turn. */
-static bool read_one(struct bf_channel *c)
+static bool read_one(struct bf_channel *c, uint8_t bytes[BF_FRAME_MAX])
 {
-	uint8_t bytes[BF_FRAME_MAX];
 	struct bf_err err = {0};
 	struct bf_frame f;
 	int fd;
-	ssize_t n = bf_fdpass_recv(c->fd, bytes, sizeof(bytes), &fd);
+	ssize_t n = bf_fdpass_recv(c->fd, bytes, BF_FRAME_MAX, &fd);
 
 	if (n == -EAGAIN)
 		return false;
@@ -154,11 +155,19 @@ static bool read_one(struct bf_channel *c)
 static void on_readable(struct ev_loop *loop BF_UNUSED, ev_io *w, int revents BF_UNUSED)
 {
 	struct bf_channel *c = w->data;
+	/* Changes carry passwords and keys. Of this turn alone: on_frame may run a loop. */
+	size_t size = BF_FRAME_MAX;
+	uint8_t *bytes = bf_nodump_alloc(&size);
 
-	for (int i = 0; i < FRAMES_PER_TURN; i++) {
-		if (!read_one(c))
-			return;
+	if (!bytes) {
+		deliver_closed(c, -ENOMEM, "no memory to receive a frame");
+		return;
 	}
+	for (int i = 0; i < FRAMES_PER_TURN; i++) {
+		if (!read_one(c, bytes))
+			break;
+	}
+	bf_nodump_free(bytes, size);
 }
 
 static void on_writable(struct ev_loop *loop BF_UNUSED, ev_io *w, int revents BF_UNUSED)
@@ -184,7 +193,7 @@ static void on_writable(struct ev_loop *loop BF_UNUSED, ev_io *w, int revents BF
 		c->sent++;
 		if (q->fd >= 0)
 			(void)close(q->fd);
-		free(q);
+		bf_nodump_free(q, q->size);
 	}
 	if (bf_list_empty(&c->queue))
 		ev_io_stop(c->loop, &c->writer);
@@ -227,15 +236,17 @@ static int enqueue(struct bf_channel *c, const struct bf_frame *f,
 	if (c->queue_frames >= BF_CHANNEL_MAX_FRAMES || c->queue_bytes + len > BF_CHANNEL_MAX_BYTES)
 		return break_later(c, BF_E_FULL, "the peer does not read: its queue is full");
 
-	struct queued *q = malloc(sizeof(*q) + len);
+	size_t size = sizeof(struct queued) + len;
+	struct queued *q = bf_nodump_alloc(&size);
 	if (!q)
 		return break_later(c, -ENOMEM, "no memory to queue a frame");
 	q->fd = f->fd >= 0 ? fcntl(f->fd, F_DUPFD_CLOEXEC, 3) : -1;
 	if (f->fd >= 0 && q->fd < 0) {
 		int code = -errno;
-		free(q);
+		bf_nodump_free(q, size);
 		return break_later(c, code, "a descriptor could not be duplicated");
 	}
+	q->size = size;
 	q->len = len;
 	memcpy(q->bytes, header, BF_FRAME_HEADER_SIZE);
 	if (f->body.len)
@@ -290,7 +301,7 @@ int bf_channel_send_msg(struct bf_channel *c, uint16_t type, uint16_t source, ui
 {
 	struct bf_buf body;
 
-	bf_buf_init(&body, BF_FRAME_MAX_BODY);
+	bf_buf_init_nodump(&body, BF_FRAME_MAX_BODY);
 	int r = bf_msg_encode(type, message, &body);
 	if (r == 0) {
 		struct bf_frame f = {
