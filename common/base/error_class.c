@@ -31,6 +31,9 @@ static const struct {
     {"virtual_key_required", BF_ERROR_CLASS_POLICY_ACCESS_DENIED},
     {"virtual_key_not_found", BF_ERROR_CLASS_POLICY_ACCESS_DENIED},
     {"virtual_key_blocked", BF_ERROR_CLASS_POLICY_ACCESS_DENIED},
+    {"provider_blocked", BF_ERROR_CLASS_POLICY_ACCESS_DENIED},
+    {"model_blocked", BF_ERROR_CLASS_POLICY_ACCESS_DENIED},
+    {"provider_key_blocked", BF_ERROR_CLASS_POLICY_ACCESS_DENIED},
     {"model_unpriced", BF_ERROR_CLASS_POLICY_ACCESS_DENIED},
     {"budget_exceeded", BF_ERROR_CLASS_POLICY_BUDGET_EXCEEDED},
     {"request_limited", BF_ERROR_CLASS_POLICY_RATE_LIMITED},
@@ -38,6 +41,7 @@ static const struct {
     {"rate_limited", BF_ERROR_CLASS_POLICY_RATE_LIMITED},
     {"limits_busy", BF_ERROR_CLASS_BIFROST_DROPPED},
     {"limits_not_ready", BF_ERROR_CLASS_BIFROST_DROPPED},
+    {"governance_not_loaded", BF_ERROR_CLASS_BIFROST_DROPPED},
     /* what the provider did */
     {"upstream_auth_failed", BF_ERROR_CLASS_PROVIDER_AUTH_FAILED},
     {"upstream_credentials_exhausted", BF_ERROR_CLASS_PROVIDER_CREDENTIALS_EXHAUSTED},

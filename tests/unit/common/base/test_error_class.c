@@ -45,6 +45,10 @@ static const struct failure failures[] = {
     {502, "a_new_name", NULL, "provider_server_error"},
     {0, "worker_crashed", NULL, "bifrost_internal"},
     {503, "worker_stopped", NULL, "bifrost_internal"},
+    {403, "provider_blocked", NULL, "policy_access_denied"},
+    {403, "model_blocked", NULL, "policy_access_denied"},
+    {403, "provider_key_blocked", NULL, "policy_access_denied"},
+    {503, "governance_not_loaded", NULL, "bifrost_dropped"},
     {302, NULL, NULL, "_OTHER"},
     {0, NULL, NULL, "_OTHER"},
 };
