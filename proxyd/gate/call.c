@@ -94,7 +94,8 @@ bool call_prepare(struct exchange *x)
 static void call_no_key(struct call *call)
 {
 	struct exchange *x = call->x;
-	struct bf_slice pin = x->pin_key_id.len ? x->pin_key_id : x->pin_key_name;
+	bool by_id = x->pin_key_id.len > 0;
+	struct bf_slice pin = by_id ? x->pin_key_id : x->pin_key_name;
 	char text[320];
 	const struct exchange_outcome outcome = {
 	    .fault = EXCHANGE_FAULT_LOCAL,
@@ -109,14 +110,16 @@ static void call_no_key(struct call *call)
 			       "no enabled key of provider \"%.*s\" admits the model \"%.*s\"",
 			       BF_SLICE_FMT(x->provider), (int)BF_MIN(x->model.len, 100u),
 			       x->model.ptr);
+	else if (call->verdict == PROVIDER_KEY_PIN_UNFIT)
+		(void)snprintf(text, sizeof(text),
+			       "provider \"%.*s\" has no key with the %s \"%.*s\" that is enabled "
+			       "and admits the model",
+			       BF_SLICE_FMT(x->provider), by_id ? "id" : "name",
+			       (int)BF_MIN(pin.len, 100u), pin.ptr);
 	else
-		(void)snprintf(text, sizeof(text), "provider \"%.*s\" has no %s \"%.*s\"%s",
-			       BF_SLICE_FMT(x->provider),
-			       x->pin_key_id.len ? "key with the id" : "key with the name",
-			       (int)BF_MIN(pin.len, 100u), pin.ptr,
-			       call->verdict == PROVIDER_KEY_PIN_UNFIT
-				   ? " that is enabled and admits the model"
-				   : "");
+		/* Not quoted: people put the key itself there. */
+		(void)snprintf(text, sizeof(text), "provider \"%.*s\" has no key with this %s",
+			       BF_SLICE_FMT(x->provider), by_id ? "id" : "name");
 	x->sink->on_done(x, &outcome);
 }
 

@@ -71,7 +71,8 @@ static int openai_open_pool(struct provider *p, struct openai_pool *pool,
 				  &options);
 
 	for (unsigned i = SHM_OBJECT_CHAT; r == 0 && i < OPENAI_OBJECTS; i++) {
-		bf_buf_init(&pool->heads[i], UPSTREAM_PATH_MAX + (64u << 10));
+		/* With extra_headers, which may be secret. */
+		bf_buf_init_nodump(&pool->heads[i], UPSTREAM_PATH_MAX + (64u << 10));
 		r = openai_head_template(&pool->heads[i], p->conf, target, i, p->worker->version);
 	}
 	return r;

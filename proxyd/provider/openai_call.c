@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "proxyd/provider/openai_body.h"
 #include "proxyd/provider/openai_head.h"
+#include "proxyd/provider/openai_mask.h"
 #include "proxyd/provider/openai_priv.h"
 #include "proxyd/provider/retry_after.h"
 
@@ -181,6 +182,7 @@ static void openai_plain_end(struct openai_call *call)
 	bool read = openai_said_read(call->object, answer, true, &o->scratch, &said);
 
 	if (said.verdict == OPENAI_ERROR) {
+		openai_mask(&call->x->answer, call->p->conf, call->x->key);
 		openai_plain_error(call, &said);
 		return;
 	}
@@ -315,6 +317,7 @@ static void on_openai_end(struct upstream_call *up)
 		openai_plain_end(call);
 		return;
 	}
+	openai_mask(&call->x->answer, call->p->conf, call->x->key);
 	(void)snprintf(text, sizeof(text), "the provider answered with status %d", call->status);
 	const struct exchange_outcome outcome = {
 	    .fault = EXCHANGE_FAULT_STATUS,
