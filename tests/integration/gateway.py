@@ -16,12 +16,15 @@ from pathlib import Path
 
 import pytest
 
+import canary
 import control
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = Path(os.environ.get("BIFROST_BUILD", ROOT / "build"))
 # Sanitizers make everything slower; no test waits this long when all is well.
 PATIENCE_S = 60
+# Of what a gateway said of itself, so much is kept for the search for secrets.
+SAID_BYTES = 32 << 20
 
 
 def free_port():
@@ -65,6 +68,17 @@ def children_of(pid):
     return found
 
 
+def written(file):
+    """The bytes of a file, without its holes: most of a segment was never touched."""
+    parts, at = [], 0
+    with contextlib.suppress(OSError):  # no more data
+        while True:
+            begin = os.lseek(file.fileno(), at, os.SEEK_DATA)
+            at = os.lseek(file.fileno(), begin, os.SEEK_HOLE)
+            parts.append(os.pread(file.fileno(), at - begin, begin))
+    return b"".join(parts)
+
+
 def merged(base, extra):
     result = dict(base)
     for key, value in extra.items():
@@ -92,6 +106,8 @@ class Gateway:
         for key, value in (env or {}).items():
             self.env.pop(key, None) if value is None else self.env.update({key: value})
         self.process, self.told, self.seen = None, [], set()
+        self.canaries, self.said, self.said_bytes, self.is_closed = canary.Canaries(), {}, 0, False
+        self.canaries.add_config(self.config if text is None else {}, self.env)
 
     # ---- life
 
@@ -162,7 +178,38 @@ class Gateway:
             if self.is_ours(pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+        # A test may close it itself, and the fixture does it again.
+        found = [] if self.is_closed else self.leaks()
+        self.is_closed = True
         shutil.rmtree(self.runtime, ignore_errors=True)
+        return found
+
+    # ---- secrets
+
+    def say(self, place, text):
+        """Keeps what it told anybody who may not know its secrets."""
+        raw = text if isinstance(text, bytes) else str(text).encode()
+        if self.said_bytes + len(raw) <= SAID_BYTES:
+            self.said_bytes += len(raw)
+            self.said.setdefault(place, []).append(raw)
+
+    def files(self):
+        """All that it wrote: its log, what is in its folders."""
+        yield self.log_path
+        for folder in (self.state, self.runtime):
+            yield from (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
+
+    def leaks(self):
+        """Where a secret stands that this gateway was given, or that it gave: one line each."""
+        if not self.canaries.names:
+            return []
+        found = []
+        for path in self.files():
+            with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+                found += self.canaries.hits(path.name, written(file))
+        for place, parts in self.said.items():
+            found += self.canaries.hits(place, b"\0".join(parts))
+        return found
 
     @staticmethod
     def is_ours(pid):
@@ -200,6 +247,7 @@ class Gateway:
         """bifrostctl's stdout."""
         done = subprocess.run([BUILD / "bifrostctl", *args], env=self.env, capture_output=True, text=True, timeout=60,
                               cwd=self.folder, check=False)
+        self.say(f"bifrostctl {args[0] if args else ''}", done.stdout + done.stderr)
         assert not check or done.returncode == 0, f"bifrostctl {args}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout if check else done
 
@@ -212,9 +260,21 @@ class Gateway:
             answer = connection.getresponse()
             data = answer.read()
             is_json = "json" in (answer.getheader("Content-Type") or "")
-            return answer.status, dict(answer.getheaders()), json.loads(data) if is_json and data else data
+            found = answer.status, dict(answer.getheaders()), json.loads(data) if is_json and data else data
+            self.heard(method, path, *found)
+            return found
         finally:
             connection.close()
+
+    def heard(self, method, path, status, headers, body):
+        """An answer: what it shows once is a secret from now on, all else must show none."""
+        headers, body = self.canaries.add_answer(method, path, headers, body)
+        # Whoever asked is told the path that it asked for; nobody else is.
+        if isinstance(body, dict) and isinstance(body.get("detail"), dict):
+            body = {**body, "detail": {**body["detail"], "instance": None}}
+        raw = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
+        if path.startswith(("/api", "/health", "/ready", "/metrics")) or status >= 400:
+            self.say(f"{method} {path.partition('?')[0]}", f"{headers}\n".encode() + raw)
 
     def metric(self, name):
         """The number of one series."""
@@ -243,5 +303,5 @@ def gateway(tmp_path):
         return made[-1]
 
     yield make
-    for gw in made:
-        gw.close()
+    leaks = [leak for gw in made for leak in gw.close()]
+    assert not leaks, "secrets were found:\n" + "\n".join(leaks[:20])
