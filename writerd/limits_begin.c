@@ -274,19 +274,44 @@ static int begin_batch(struct limits *l, struct begin *list, uint32_t n, struct 
 	return 0;
 }
 
+/* As the store sorts them: neighbours lie in one page, and are written with it once. */
+static int by_identity(const void *a, const void *b)
+{
+	const struct begin *x = a, *y = b;
+	int64_t i = (int64_t)x->limit->identity, k = (int64_t)y->limit->identity;
+
+	return (i > k) - (i < k);
+}
+
+/* Room for one of them, too, where there is none. */
+static struct begin *list_placed(const struct limits *l, uint32_t *ret_count)
+{
+	struct begin *list;
+	uint32_t n = 0;
+
+	for (const struct bf_list *it = l->placed.next; it != &l->placed; it = it->next)
+		n++;
+	list = calloc((size_t)n + 1, sizeof(*list));
+	*ret_count = n;
+	n = 0;
+	for (struct bf_list *it = l->placed.next; list && it != &l->placed; it = it->next)
+		list[n++] = (struct begin){.limit = BF_CONTAINER_OF(it, struct limit, node)};
+	if (n > 1)
+		qsort(list, n, sizeof(*list), by_identity);
+	return list;
+}
+
 int limits_begin(struct limits *l, struct bf_err *err)
 {
-	struct begin *list = calloc(BF_MIN(BEGIN_BATCH, l->live + 1), sizeof(*list));
+	uint32_t count, at = 0;
+	struct begin *list = list_placed(l, &count);
 	int r = list ? 0 : bf_err_set(err, -ENOMEM, "limits: out of memory");
 
-	while (r == 0 && (l->to_unwatch > 0 || !bf_list_empty(&l->placed))) {
-		uint32_t n = 0;
+	while (r == 0 && (l->to_unwatch > 0 || at < count)) {
+		uint32_t n = BF_MIN(count - at, BEGIN_BATCH);
 
-		for (struct bf_list *it = l->placed.next; it != &l->placed && n < BEGIN_BATCH;
-		     it = it->next)
-			list[n++] =
-			    (struct begin){.limit = BF_CONTAINER_OF(it, struct limit, node)};
-		r = begin_batch(l, list, n, err);
+		r = begin_batch(l, list + at, n, err);
+		at += n;
 	}
 	free(list);
 	return r;

@@ -112,12 +112,14 @@ static void on_published(void *owner, int code, const char *why)
 	changes_published(&w->changes, code, why);
 }
 
-/* Their meters are open before anybody can meet them. */
+/* Their meters are open before anybody can meet them, and know of every request whose end its
+ * client had seen when it asked for the change. */
 static void on_changes(void *owner, const struct registry_step *steps, uint32_t count)
 {
 	struct bf_child *child = owner;
 	struct writerd *w = child->daemon;
 
+	turn_flush(&w->turn);
 	for (uint32_t i = 0; i < count; i++)
 		limits_change(&w->limits, steps[i].now->e.type, steps[i].now->e.id);
 	limits_settle(&w->limits);

@@ -215,6 +215,30 @@ void turn_poke(struct turn *t)
 	arm(t, 0);
 }
 
+static uint64_t rows_waiting(const struct turn *t)
+{
+	uint64_t rows = 0;
+
+	for (uint32_t p = 0; p < SHM_PROC_SLOTS; p++)
+		if (intake_slot_held(t->seg, p))
+			rows += shm_usage_waiting(t->seg, p);
+	return rows;
+}
+
+void turn_flush(struct turn *t)
+{
+	uint64_t waiting, goal, tries;
+
+	if (!t->loop || t->batch.state == BATCH_FAILING)
+		return;
+	waiting = rows_waiting(t);
+	/* Living workers go on meanwhile: what they add now need not be in it. */
+	goal = t->rows_written + waiting;
+	for (tries = waiting / JOIN_MAX_RECORDS + 2; tries > 0; tries--)
+		if (t->rows_written >= goal || rows_waiting(t) == 0 || transact(t, false) <= 0)
+			break;
+}
+
 void turn_second(struct turn *t)
 {
 	int64_t now_ms = bf_mono_ms();

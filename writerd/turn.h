@@ -41,6 +41,12 @@ void turn_start(struct turn *t, struct ev_loop *loop, struct shm_segment *seg, s
 /* Something may have changed: look now. */
 void turn_poke(struct turn *t);
 
+/*
+ * Writes what waits now, without waiting for more: what is asked of the store next knows every row
+ * that was pushed before. As far as the store takes it; nothing before turn_start().
+ */
+void turn_flush(struct turn *t);
+
 /* Once a second: health bits that follow from the segment. */
 void turn_second(struct turn *t);
 

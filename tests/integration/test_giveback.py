@@ -194,7 +194,11 @@ def test_requests_of_older_workers_count(house):
 
 
 def test_any_sequence_of_changes_and_kills(house):
-    rng, h, steps = random.Random(SEED), house(), []
+    any_sequence(house())
+
+
+def any_sequence(h):
+    rng, steps = random.Random(SEED), []
     turns = {"team_limit": [True, False], "window": ["1d", "2d"], "budget": ["a", "b"], "team": ["t1", "t2", None],
              "provider": [True, False], "models": [True, False]}
     end = time.monotonic() + SECONDS

@@ -248,6 +248,25 @@ static void a_slot_that_can_not_be_freed_costs_nothing(void **state)
 	assert_int_equal(crafted_state(&c, worker), SHM_SLOT_DEAD);
 }
 
+/* More than one transaction has room for, and nothing waits for a timer. */
+static void what_waits_is_written_at_once(void **state)
+{
+	(void)state;
+	for (uint32_t n = 1; n <= 3000; n++)
+		crafted_push(&c, worker, n);
+	turn_flush(t);
+	assert_int_equal(crafted_number(&c, "SELECT count(*) FROM logs"), 3000);
+	turn_flush(t);
+	assert_int_equal(t->rows_written, 3000);
+	moody.refusing = true;
+	crafted_push(&c, worker, 3001);
+	turn_flush(t);
+	assert_int_equal(t->store_errors, 1);
+	turn_flush(t); /* that is for the timer to try again */
+	assert_int_equal(t->store_errors, 1);
+	moody.refusing = false;
+}
+
 static void a_stop_empties_everything(void **state)
 {
 	uint32_t other = crafted_worker(&c);
@@ -309,6 +328,7 @@ int main(void)
 	    TURN_TEST(an_idle_loop_is_nearly_still),
 	    TURN_TEST(a_refusing_store_is_shown_and_tried_again),
 	    TURN_TEST(a_slot_that_can_not_be_freed_costs_nothing),
+	    TURN_TEST(what_waits_is_written_at_once),
 	    TURN_TEST(a_stop_empties_everything),
 	    TURN_TEST(a_stop_with_a_refusing_store_leaves_rows_behind),
 	    TURN_TEST(health_follows_the_rings),
