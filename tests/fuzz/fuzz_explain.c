@@ -34,7 +34,7 @@ static struct house {
 
 static struct bf_slice any[] = {{"*", 1}};
 static struct bf_conf_budget budgets[] = {
-    {.id = {"b", 1}, .max_limit_nusd = 1000, .reset_duration = {"1h", 2}},
+    {.id = {"b", 1}, .max_limit_nusd = 1000, .reset_duration = {"1h", 2}, .quarter_start_month = 1},
 };
 static struct bf_conf_rate_limit rates[] = {
     {.id = {"r", 1},
