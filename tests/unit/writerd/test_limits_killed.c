@@ -40,6 +40,7 @@ static void step(void)
 	}
 
 KILLABLE(int, totals_watch, (struct totals * t, uint64_t identity), (t, identity))
+KILLABLE(int, totals_unwatch, (struct totals * t, uint64_t identity), (t, identity))
 KILLABLE(int, totals_unwatch_others, (struct totals * t, const uint64_t *identities, size_t n),
 	 (t, identities, n))
 KILLABLE(int, totals_add,
@@ -86,16 +87,39 @@ static void before(bool lives)
 /* The limit is given back, and a request ends that was admitted without it. */
 static void give_back(struct limits *l)
 {
-	static struct bf_config both; /* outlives l */
+	struct bf_config both = config_of(2);
 
-	both = config_of(2);
 	start(l, &both, store);
 	rows_of_two = 2;
 	row_of_two(l, false, "");
 }
 
+static void change_two(struct limits *l)
+{
+	limits_change(l, BF_ENTITY_VIRTUAL_KEY, BF_SLICE_LIT("vk-2"));
+	limits_settle(l);
+}
+
+/* The same without a restart: it goes once more, and comes again. */
+static void give_back_live(struct limits *l)
+{
+	struct bf_config one = config_of(1);
+
+	start(l, &one, store);
+	for (int times = 0; times < 2; times++) {
+		put_entity(BF_ENTITY_VIRTUAL_KEY, &keys[1]);
+		change_two(l);
+		if (times == 1)
+			break;
+		take_entity(BF_ENTITY_VIRTUAL_KEY, "vk-2");
+		change_two(l);
+	}
+	rows_of_two = 2;
+	row_of_two(l, false, "");
+}
+
 /* Whether it died before it was done. */
-static bool killed_after(long steps)
+static bool killed_after(long steps, void (*act)(struct limits *l))
 {
 	struct limits l;
 	int status = 0;
@@ -104,7 +128,7 @@ static bool killed_after(long steps)
 	if (pid == 0) {
 		store = crafted_store(&c);
 		steps_left = steps;
-		give_back(&l);
+		act(&l);
 		_exit(0);
 	}
 	assert_true(pid > 0);
@@ -126,7 +150,7 @@ static void check(const struct limits *l, bool lives, long steps)
 	    crafted_number(&c, "SELECT count(*) FROM logs WHERE virtual_key_id = 'vk-2'"), 3);
 }
 
-static void killed_at_every_step(bool lives)
+static void killed_at_every_step(bool lives, void (*act)(struct limits *l))
 {
 	bool killed = true;
 	long steps = 0;
@@ -138,7 +162,7 @@ static void killed_at_every_step(bool lives)
 		steps++;
 		before(lives);
 		store->ops->close(store); /* none is open across a fork */
-		killed = killed_after(steps);
+		killed = killed_after(steps, act);
 		store = crafted_store(&c);
 		give_back(&l);
 		check(&l, lives, steps);
@@ -152,13 +176,25 @@ static void killed_at_every_step(bool lives)
 static void while_its_meter_lives(void **state)
 {
 	(void)state;
-	killed_at_every_step(true);
+	killed_at_every_step(true, give_back);
 }
 
 static void after_its_place_was_given_back(void **state)
 {
 	(void)state;
-	killed_at_every_step(false);
+	killed_at_every_step(false, give_back);
+}
+
+static void by_changes_while_its_meter_lives(void **state)
+{
+	(void)state;
+	killed_at_every_step(true, give_back_live);
+}
+
+static void by_changes_after_its_place_was_given_back(void **state)
+{
+	(void)state;
+	killed_at_every_step(false, give_back_live);
 }
 
 int main(void)
@@ -166,6 +202,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    LIMITS_TEST(while_its_meter_lives),
 	    LIMITS_TEST(after_its_place_was_given_back),
+	    LIMITS_TEST(by_changes_while_its_meter_lives),
+	    LIMITS_TEST(by_changes_after_its_place_was_given_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
