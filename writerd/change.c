@@ -6,7 +6,6 @@
 #include "writerd/change.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,72 +18,6 @@
 #include "writerd/change_priv.h"
 #include "writerd/entity_json.h"
 #include "writerd/entity_refs.h"
-
-/* ---- refusals */
-
-static void write_problem(struct change_answer *a, const struct bf_problem *p)
-{
-	bf_buf_clear(&a->json);
-	a->http_status = p->http_status;
-	a->version = p->version;
-	if (bf_problem_write(p, &a->json) < 0)
-		a->http_status = 500;
-}
-
-void change_refuse(struct change_answer *a, int http_status, const char *type, const char *text)
-{
-	const struct bf_problem p = {
-	    .http_status = http_status, .type = type, .message = bf_slice_from(text)};
-
-	write_problem(a, &p);
-}
-
-static struct bf_slice instance_of(const struct change *c)
-{
-	const char *text = NULL;
-
-	if (c->id.len)
-		text = bf_arena_printf(c->arena, "%s/%.*s", c->def->name, BF_SLICE_FMT(c->id));
-	return bf_slice_from(text);
-}
-
-bool change_no(struct change *c, int http_status, const char *type, const char *fmt, ...)
-{
-	struct bf_problem p = {
-	    .http_status = http_status, .type = type, .instance = instance_of(c)};
-	char text[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	p.message = bf_slice_from(text);
-	if (http_status == 409 && c->before)
-		p.version = c->before->e.version;
-	write_problem(c->answer, &p);
-	return false;
-}
-
-bool change_no_parts(struct change *c, int http_status, const char *type)
-{
-	struct bf_array parts = bf_entity_parts(&c->body);
-	const struct bf_problem_part *items = parts.items;
-	struct bf_problem p = {.http_status = http_status,
-			       .type = type,
-			       .message = BF_SLICE_LIT("the request does not fit into memory"),
-			       .instance = instance_of(c),
-			       .parts = items,
-			       .part_count = parts.count};
-
-	if (parts.count) {
-		p.message = items[0].message;
-		if (items[0].pointer.len > 1)
-			p.param =
-			    (struct bf_slice){items[0].pointer.ptr + 1, items[0].pointer.len - 1};
-	}
-	write_problem(c->answer, &p);
-	return false;
-}
 
 /* ---- may it be changed at all? */
 
@@ -101,8 +34,7 @@ static bool is_named_from_outside(uint32_t type)
 
 static bool is_changeable(uint32_t type)
 {
-	return type != BF_ENTITY_PROVIDER && type != BF_ENTITY_PRICING &&
-	       type != BF_ENTITY_MODEL_CATALOG && type != BF_ENTITY_CLIENT_CONFIG;
+	return type != BF_ENTITY_PRICING && type != BF_ENTITY_MODEL_CATALOG;
 }
 
 static bool may_change(struct change *c)
@@ -125,7 +57,7 @@ static bool may_change(struct change *c)
 	return true;
 }
 
-static bool version_fits(struct change *c)
+bool change_version_fits(struct change *c)
 {
 	uint64_t wanted =
 	    c->ask->expected_version ? c->ask->expected_version : c->body.expected_version;
@@ -139,7 +71,7 @@ static bool version_fits(struct change *c)
 			 (unsigned long long)wanted, (unsigned long long)is);
 }
 
-static bool is_there(struct change *c)
+bool change_is_there(struct change *c)
 {
 	if (c->before)
 		return true;
@@ -149,9 +81,11 @@ static bool is_there(struct change *c)
 
 /* ---- ids and values */
 
-struct bf_slice *change_id_slot(const struct bf_entity_def *def, void *object)
+struct bf_slice *change_id_slot(struct change *c, void *object)
 {
-	return (struct bf_slice *)(void *)((char *)object + def->id_offset);
+	if (c->def->fixed_id)
+		return &c->id;
+	return (struct bf_slice *)(void *)((char *)object + c->def->id_offset);
 }
 
 static struct bf_slice random_uuid(struct bf_arena *arena, const char *lead)
@@ -237,7 +171,7 @@ static void write_answer(struct change *c, const char *what, const struct entity
 	char text[96];
 
 	(void)snprintf(text, sizeof(text), "%s %s successfully",
-		       entity_noun((uint32_t)c->ask->type), what);
+		       c->part ? c->part->name : entity_noun((uint32_t)c->ask->type), what);
 	if (text[0] >= 'a' && text[0] <= 'z')
 		text[0] = (char)(text[0] - 'a' + 'A');
 	bf_buf_clear(&c->answer->json);
@@ -245,7 +179,10 @@ static void write_answer(struct change *c, const char *what, const struct entity
 	bf_jw_object(&w);
 	bf_jw_key(&w, "message");
 	bf_jw_cstr(&w, text);
-	if (x) {
+	if (c->part_object) {
+		bf_jw_key(&w, c->part->name);
+		entity_part_json(&w, c->part, c->part_object);
+	} else if (x && !c->part) {
 		bf_jw_key(&w, c->def->name);
 		entity_json_once(&w, c->def, &x->e, c->object, c->value);
 	}
@@ -265,7 +202,7 @@ static bool keeps_bound(struct change *c, const struct entity *x, struct bf_err 
 }
 
 /* The object is whole and was checked. */
-static void put_object(struct change *c, int http_status, const char *what)
+void change_put(struct change *c, int http_status, const char *what)
 {
 	struct bf_slice *slot = value_slot(c);
 	struct entity *x = NULL;
@@ -323,14 +260,14 @@ static bool object_before(struct change *c, bool make, const void **ret_object)
 		return false;
 	if (bf_table_defaults(c->def->table, object, c->arena) < 0)
 		return change_no(c, 500, "internal_error", "no memory");
-	*change_id_slot(c->def, object) = c->id;
+	*change_id_slot(c, object) = c->id;
 	*ret_object = object;
 	return true;
 }
 
 static bool settle_id(struct change *c)
 {
-	struct bf_slice *slot = change_id_slot(c->def, c->object);
+	struct bf_slice *slot = change_id_slot(c, c->object);
 	bool made_later = c->ask->type == BF_ENTITY_MODEL_CONFIG;
 
 	if (c->id.len && slot->len && !bf_slice_eq(*slot, c->id)) {
@@ -354,14 +291,18 @@ static bool parse(struct change *c, bool make)
 		return false;
 	if (bf_entity_parse(c->def->table, c->ask->body, before, c->arena, c->object, &c->body) < 0)
 		return change_no_parts(c, 400, "invalid_request");
-	return version_fits(c);
+	return change_version_fits(c);
 }
 
 static bool complete(struct change *c)
 {
-	if (bf_entity_complete(&c->body, c->r->config, c->object) < 0)
+	struct bf_config config = *c->r->config;
+
+	if (!change_providers(c, &config))
+		return false;
+	if (bf_entity_complete(&c->body, &config, c->object) < 0)
 		return change_no_parts(c, 400, "invalid_request");
-	c->id = *change_id_slot(c->def, c->object);
+	c->id = *change_id_slot(c, c->object);
 	return true;
 }
 
@@ -381,25 +322,25 @@ static void create(struct change *c)
 	if (value && value->len == 0 && !make_value(c))
 		return;
 	if (change_check(c))
-		put_object(c, 201, "created");
+		change_put(c, 201, "created");
 }
 
 static void update(struct change *c)
 {
 	bool make = !c->before && is_named_from_outside((uint32_t)c->ask->type);
 
-	if (!make && !is_there(c))
+	if (!make && !change_is_there(c))
 		return;
 	if (!parse(c, make) || !settle_id(c) || !complete(c) || !change_check(c))
 		return;
-	put_object(c, 200, "updated");
+	change_put(c, 200, "updated");
 }
 
 static void bury(struct change *c)
 {
 	struct entity *stone;
 
-	if (!is_there(c) || !version_fits(c) || !change_check_unnamed(c))
+	if (!change_is_there(c) || !change_version_fits(c) || !change_check_unnamed(c))
 		return;
 	stone = entity_tombstone(c->before);
 	if (!stone) {
@@ -418,7 +359,7 @@ static void rotate(struct change *c)
 {
 	const void *before;
 
-	if (!is_there(c) || !version_fits(c))
+	if (!change_is_there(c) || !change_version_fits(c))
 		return;
 	if (!c->def->has_secret) {
 		(void)change_no(c, 400, "invalid_request", "a %s has no value to rotate",
@@ -432,7 +373,7 @@ static void rotate(struct change *c)
 		return;
 	memcpy(c->object, before, c->def->table->size);
 	if (make_value(c))
-		put_object(c, 200, "rotated");
+		change_put(c, 200, "rotated");
 }
 
 /* ---- all of them */
@@ -451,6 +392,10 @@ static void log_it(const struct change *c)
 
 static void act(struct change *c)
 {
+	if (c->ask->is_sub) {
+		change_part(c);
+		return;
+	}
 	switch ((enum bf_entity_action)c->ask->action) {
 	case BF_ENTITY_CREATE:
 		create(c);
@@ -484,7 +429,8 @@ void change_apply(struct registry *r, const struct bf_msg_entity_change *ask,
 		return;
 	}
 	if (is_singleton((uint32_t)ask->type))
-		c.id = BF_SLICE_LIT(BF_AUTH_CONFIG_ID);
+		c.id = c.def->fixed_id ? bf_slice_from(c.def->fixed_id)
+				       : BF_SLICE_LIT(BF_AUTH_CONFIG_ID);
 	if (may_change(&c)) {
 		if (c.id.len)
 			c.before = entities_live(r->t, (uint32_t)ask->type, c.id);

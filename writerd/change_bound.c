@@ -124,7 +124,7 @@ struct sums {
 /* Of those of a type that x names: there is one at most. */
 static const struct entity *named_by(const struct looking *l, const struct entity *x, uint32_t type)
 {
-	for (uint32_t i = 0; x && i < x->name_count; i++) {
+	for (uint32_t i = 0; x && i < x->need_count; i++) {
 		const struct entity *named = entities_with_key(l->t, x->names[i]);
 
 		if (named && named->e.type == type)

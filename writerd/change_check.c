@@ -42,7 +42,8 @@ static void check_ref(void *ctx, uint32_t type, struct bf_slice id, const char *
 	struct change *c = ctx;
 	const char *text;
 
-	if (entities_live(c->r->t, type, id))
+	/* The completion has looked for providers. */
+	if (entity_ref_is_loose(type) || entities_live(c->r->t, type, id))
 		return;
 	text = bf_arena_printf(c->arena, "no %s has the id \"%.*s\"%s", entity_noun(type),
 			       BF_SLICE_FMT(id), hint(c, type, id));
@@ -212,9 +213,22 @@ static bool check_target(struct change *c)
 	return true;
 }
 
+static bool check_client(struct change *c)
+{
+	const struct bf_conf_client *client = c->object;
+
+	if (c->ask->type != BF_ENTITY_CLIENT_CONFIG ||
+	    client->max_request_body_size_bytes <= c->r->config->server.body_memory_bytes)
+		return true;
+	bf_entity_blame(&c->body, "max_request_body_size_mb",
+			"is above server.body_memory: such a request could never be served");
+	return change_no_parts(c, 400, "invalid_request");
+}
+
 bool change_check(struct change *c)
 {
-	return check_members(c) && check_name(c) && check_value(c) && check_target(c);
+	return check_members(c) && check_name(c) && check_value(c) && check_target(c) &&
+	       change_check_provider(c) && check_client(c);
 }
 
 /* ---- deletion */

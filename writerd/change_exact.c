@@ -149,7 +149,7 @@ static int assemble(const struct bf_snapshot *s, const struct exact *m, struct b
 
 static const struct entity *team_of(const struct exact *m)
 {
-	for (uint32_t i = 0; i < m->key->name_count; i++) {
+	for (uint32_t i = 0; i < m->key->need_count; i++) {
 		const struct entity *e = entities_with_key(m->t, m->key->names[i]);
 
 		if (e && e->e.type == BF_ENTITY_TEAM)

@@ -14,6 +14,9 @@ struct change {
 	struct bf_slice id;
 	void *object;          /* as it shall be */
 	struct bf_slice value; /* a new secret, to be shown once; empty: none */
+	/* Of a change of a part: what it is, and as it shall be (NULL: gone). */
+	const struct bf_entity_def *part;
+	const void *part_object;
 	struct bf_entity_body body;
 };
 
@@ -29,4 +32,19 @@ bool change_no(struct change *c, int http_status, const char *type, const char *
 bool change_no_parts(struct change *c, int http_status, const char *type);
 
 /* The slot of the object's id. */
-struct bf_slice *change_id_slot(const struct bf_entity_def *def, void *object);
+struct bf_slice *change_id_slot(struct change *c, void *object);
+/* Is it there, and of the version that was expected? true, or it was refused. */
+bool change_is_there(struct change *c);
+bool change_version_fits(struct change *c);
+/* Puts the object, which is whole and was checked, and answers. */
+void change_put(struct change *c, int http_status, const char *what);
+
+/* ---- change_provider.c */
+
+/* A key of a provider. */
+void change_part(struct change *c);
+/* Keys are its own, certificates can be read: true, or it was refused. */
+bool change_check_provider(struct change *c);
+/* The configuration as it is now, as far as others name what is in it: *io_config with the
+ * providers that there are. false: it was refused. */
+bool change_providers(struct change *c, struct bf_config *io_config);

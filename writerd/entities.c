@@ -91,7 +91,7 @@ struct entity *entity_new(const struct bf_entity *e, const uint64_t *names, uint
 	x->bytes = size;
 	x->e = *e;
 	x->names = (uint64_t *)(void *)(x + 1);
-	x->name_count = name_count;
+	x->name_count = x->need_count = name_count;
 	if (name_count)
 		memcpy(x->names, names, name_count * sizeof(*names));
 	at = (char *)(x->names + name_count);

@@ -29,7 +29,8 @@ struct entity {
 	struct entity *next_id, *next_name, *next_secret;
 	uint64_t *names; /* whom it names: entity_key() of each */
 	uint32_t name_count;
-	size_t bytes; /* of the block that it is */
+	uint32_t need_count; /* those that must exist, which stand first */
+	size_t bytes;        /* of the block that it is */
 };
 
 static inline bool entity_is_live(const struct entity *x)

@@ -9,6 +9,7 @@
 
 #include "common/schema/config_owners.h"
 #include "common/schema/decimal.h"
+#include "common/schema/entity_parse.h"
 
 /* Whose limits are being written. */
 struct showing {
@@ -100,6 +101,26 @@ static void write_list(struct bf_json_writer *w, const struct bf_field *f,
 	bf_jw_end_array(w);
 }
 
+/* Without what it must have it was not given. */
+static bool lacks_all(const struct bf_table *table, const void *object)
+{
+	for (uint16_t i = 0; i < table->field_count; i++) {
+		const struct bf_field *f = &table->fields[i];
+		const struct bf_slice *text = slot_of(f, object);
+
+		if (f->flags & BF_REQUIRED && f->type == BF_T_STRING && text->len == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A key for all models says so: an empty list that came back would deny them all. */
+static bool is_open(const struct bf_field *f, const void *slot)
+{
+	return f->type == BF_T_STRINGS && strcmp(f->name, "models") == 0 &&
+	       ((const struct bf_array *)slot)->count == 0;
+}
+
 static void write_field(struct bf_json_writer *w, const struct bf_field *f, const void *object,
 			const struct showing *in)
 {
@@ -108,6 +129,10 @@ static void write_field(struct bf_json_writer *w, const struct bf_field *f, cons
 	bf_jw_key(w, f->name);
 	if (f->type == BF_T_LIST)
 		write_list(w, f, slot, in);
+	else if (is_open(f, slot))
+		bf_jw_raw(w, BF_SLICE_LIT("[\"*\"]"));
+	else if (f->type == BF_T_OBJECT && lacks_all(f->sub, slot))
+		bf_jw_null(w);
 	else if (f->type == BF_T_OBJECT)
 		write_table(w, f->sub, slot, in);
 	else if (f->type == BF_T_STRING && ((const struct bf_slice *)slot)->len == 0)
@@ -155,12 +180,25 @@ static struct bf_slice id_of(const struct bf_table *table, const void *object)
 	return (struct bf_slice){NULL, 0};
 }
 
+static void write_hint(struct bf_json_writer *w, const struct bf_conf_provider_key *key)
+{
+	char hint[BF_SECRET_HINT_BYTES];
+
+	bf_jw_key(w, "value_hint");
+	if (key->value.len)
+		bf_jw_cstr(w, bf_secret_hint(key->value, hint));
+	else
+		bf_jw_null(w);
+}
+
 static void write_table(struct bf_json_writer *w, const struct bf_table *table, const void *object,
 			const struct showing *in)
 {
 	struct showing own = {in->usages, id_of(table, object)};
 
 	bf_jw_object(w);
+	if (table == &bf_provider_key_table)
+		write_hint(w, object);
 	if (table == &bf_budget_table)
 		write_budget(w, object, in);
 	else if (table == &bf_inline_rate_limit_table)
@@ -219,6 +257,14 @@ void entity_json_once(struct bf_json_writer *w, const struct bf_entity_def *def,
 		      const struct bf_entity *e, const void *object, struct bf_slice value)
 {
 	write_entity(w, def, e, object, NULL, value);
+}
+
+void entity_part_json(struct bf_json_writer *w, const struct bf_entity_def *part,
+		      const void *object)
+{
+	const struct showing in = {NULL, {NULL, 0}};
+
+	write_table(w, part->table, object, &in);
 }
 
 /* ---- limits apart from their owners */

@@ -47,6 +47,9 @@ void entity_quota_json(struct bf_json_writer *w, const struct bf_conf_virtual_ke
  */
 void entity_json(struct bf_json_writer *w, const struct bf_entity_def *def,
 		 const struct bf_entity *e, const void *object, const struct entity_usages *usages);
+/* A part of one: a key of a provider. */
+void entity_part_json(struct bf_json_writer *w, const struct bf_entity_def *part,
+		      const void *object);
 /* The same for the answer that shows a new secret: nobody will see it again. */
 void entity_json_once(struct bf_json_writer *w, const struct bf_entity_def *def,
 		      const struct bf_entity *e, const void *object, struct bf_slice value);

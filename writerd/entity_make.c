@@ -5,24 +5,21 @@
 #include "writerd/entity_make.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "common/base/macros.h"
 #include "common/crypt/seal.h"
 #include "common/schema/config_auth.h"
 #include "common/schema/config_governance.h"
+#include "common/schema/entity_parse.h"
 #include "writerd/change_bound.h"
 #include "writerd/entity_refs.h"
-
-#define HINT_LEN       4
-#define HINT_LEAST_LEN 12 /* of a shorter value the end would tell too much */
 
 /* ---- whom it names */
 
 struct naming {
 	uint64_t keys[ENTITY_REFS_MAX];
-	uint32_t count;
+	uint32_t count, need;
 };
 
 static void note(void *ctx, uint32_t type, struct bf_slice id, const char *member)
@@ -30,8 +27,16 @@ static void note(void *ctx, uint32_t type, struct bf_slice id, const char *membe
 	struct naming *n = ctx;
 
 	(void)member;
-	if (n->count < ENTITY_REFS_MAX)
-		n->keys[n->count++] = entity_key(type, id);
+	if (n->count == ENTITY_REFS_MAX)
+		return;
+	n->keys[n->count++] = entity_key(type, id);
+	/* Those that must exist stand first. */
+	if (!entity_ref_is_loose(type)) {
+		uint64_t key = n->keys[n->count - 1];
+
+		n->keys[n->count - 1] = n->keys[n->need];
+		n->keys[n->need++] = key;
+	}
 }
 
 static struct entity *made(const struct bf_entity *e, const void *object)
@@ -41,6 +46,8 @@ static struct entity *made(const struct bf_entity *e, const void *object)
 	if (object)
 		entity_refs(e->type, object, note, &n);
 	struct entity *x = entity_new(e, n.keys, n.count);
+	if (x)
+		x->need_count = n.need;
 	if (x && object)
 		entity_count_limits(x, object);
 	return x;
@@ -70,20 +77,15 @@ static int take_value(const struct entity_maker *m, uint32_t type, void *object,
 		      struct bf_arena *arena, uint8_t ret_secret[BF_ENTITY_SECRET_LEN])
 {
 	struct bf_slice *value = value_of(type, object), *hint = hint_of(type, object);
-	struct bf_slice end = {NULL, 0};
-	const char *text;
+	char text[BF_SECRET_HINT_BYTES];
 
 	bf_hmac(m->pepper, *value, ret_secret);
-	if (value->len >= HINT_LEAST_LEN)
-		end = (struct bf_slice){value->ptr + value->len - HINT_LEN, HINT_LEN};
+	(void)bf_secret_hint(*value, text);
 	*value = (struct bf_slice){NULL, 0};
 	if (!hint)
 		return 0;
-	text = bf_arena_printf(arena, "\xe2\x80\xa6%.*s", BF_SLICE_FMT(end));
-	if (!text)
-		return -ENOMEM;
-	*hint = bf_slice_from(text);
-	return 0;
+	*hint = bf_arena_dup(arena, bf_slice_from(text));
+	return hint->ptr ? 0 : -ENOMEM;
 }
 
 /* ---- making */

@@ -37,6 +37,8 @@ static void key_refs(const struct visitor *v, const struct bf_conf_virtual_key *
 		(void)snprintf(member, sizeof(member),
 			       "provider_configs[%" PRIu32 "].rate_limit_id", i);
 		ref(v, BF_ENTITY_RATE_LIMIT, configs[i].own.rate_limit_id, member);
+		(void)snprintf(member, sizeof(member), "provider_configs[%" PRIu32 "].provider", i);
+		ref(v, BF_ENTITY_PROVIDER, configs[i].provider, member);
 	}
 }
 

@@ -51,6 +51,12 @@ static bool is_called(const struct bf_entity *e, const struct bf_msg_entity_quer
 	return q->search.len == 0 || holds(e->id, q->search) || holds(e->name, q->search);
 }
 
+static bool is_key_called(const struct bf_msg_entity_query *q,
+			  const struct bf_conf_provider_key *key)
+{
+	return q->search.len == 0 || holds(key->id, q->search) || holds(key->name, q->search);
+}
+
 /* Not asked for, or the same. */
 static bool is(struct bf_slice wanted, struct bf_slice found)
 {
@@ -308,6 +314,81 @@ static int list_limits(struct look *l)
 	return r;
 }
 
+/* ---- keys of providers */
+
+static void write_key(struct look *l, const struct bf_conf_provider *provider,
+		      const struct bf_conf_provider_key *key)
+{
+	if (!is_key_called(l->q, key))
+		return;
+	l->passed++;
+	if (!in_page(l))
+		return;
+	l->count++;
+	bf_jw_object(&l->w);
+	bf_jw_key(&l->w, "provider");
+	bf_jw_string(&l->w, provider->name);
+	bf_jw_key(&l->w, "key");
+	entity_part_json(&l->w, bf_entity_part(BF_ENTITY_PROVIDER), key);
+	bf_jw_end_object(&l->w);
+}
+
+static int list_keys_of(struct look *l, const struct bf_entity *e)
+{
+	const struct bf_conf_provider *provider = object_of(l, e);
+	const struct bf_conf_provider_key *keys = provider ? provider->keys.items : NULL;
+
+	for (uint32_t i = 0; provider && i < provider->keys.count; i++)
+		write_key(l, provider, &keys[i]);
+	return provider ? 0 : -ENOMEM;
+}
+
+/* Of one provider, or of all. */
+static int list_keys(struct look *l)
+{
+	struct bf_entity e;
+
+	if (l->q->id.len == 0)
+		return list_type(l, BF_ENTITY_PROVIDER, list_keys_of);
+	return bf_snapshot_find(l->s, BF_ENTITY_PROVIDER, l->q->id, &e) ? list_keys_of(l, &e) : 0;
+}
+
+static int look_key(struct look *l, struct bf_buf *out, struct entities_answer *a)
+{
+	const struct bf_conf_provider *provider = NULL;
+	const struct bf_conf_provider_key *keys;
+	struct bf_entity e;
+
+	if (bf_snapshot_find(l->s, BF_ENTITY_PROVIDER, l->q->id, &e))
+		provider = object_of(l, &e);
+	keys = provider ? provider->keys.items : NULL;
+	for (uint32_t i = 0; provider && i < provider->keys.count; i++) {
+		if (!bf_slice_eq(keys[i].id, l->q->sub_id))
+			continue;
+		a->version = e.version;
+		bf_jw_object(&l->w);
+		bf_jw_key(&l->w, "key");
+		entity_part_json(&l->w, bf_entity_part(BF_ENTITY_PROVIDER), &keys[i]);
+		bf_jw_end_object(&l->w);
+		return 0;
+	}
+	return refuse(out, a, 404, "not_found", "no provider of this name has a key with this id");
+}
+
+static int list_parts(struct look *l)
+{
+	return l->q->type == BF_ENTITY_PROVIDER ? list_keys(l) : list_limits(l);
+}
+
+static const char *plural_of(const struct bf_msg_entity_query *q)
+{
+	const struct bf_entity_def *def = q->is_sub ? bf_entity_part((uint32_t)q->type) : NULL;
+
+	if (!def)
+		def = bf_entity_def((uint32_t)q->type);
+	return def ? def->plural : "budgets";
+}
+
 static void write_number(struct look *l, const char *key, uint64_t n)
 {
 	bf_jw_key(&l->w, key);
@@ -316,13 +397,12 @@ static void write_number(struct look *l, const char *key, uint64_t n)
 
 static int look_page(struct look *l)
 {
-	const struct bf_entity_def *def = bf_entity_def((uint32_t)l->q->type);
 	int r;
 
 	bf_jw_object(&l->w);
-	bf_jw_key(&l->w, def ? def->plural : "budgets");
+	bf_jw_key(&l->w, plural_of(l->q));
 	bf_jw_array(&l->w);
-	r = l->q->is_sub ? list_limits(l) : list_type(l, (uint32_t)l->q->type, list_entity);
+	r = l->q->is_sub ? list_parts(l) : list_type(l, (uint32_t)l->q->type, list_entity);
 	bf_jw_end_array(&l->w);
 	write_number(l, "count", l->count);
 	write_number(l, "total_count", l->passed);
@@ -338,7 +418,8 @@ static int look_page(struct look *l)
 static bool is_type(const struct bf_msg_entity_query *q)
 {
 	if (q->is_sub)
-		return q->type == 0 || q->type == BF_ENTITY_RATE_LIMIT;
+		return q->type == 0 || q->type == BF_ENTITY_RATE_LIMIT ||
+		       q->type == BF_ENTITY_PROVIDER;
 	return q->type < BF_ENTITY_TYPE_MAX && bf_entity_def((uint32_t)q->type);
 }
 
@@ -348,6 +429,8 @@ static int look(struct look *l, struct bf_buf *out, struct entities_answer *a)
 
 	if (l->q->secret.len)
 		r = look_quota(l, out, a);
+	else if (l->q->sub_id.len)
+		r = look_key(l, out, a);
 	else if (l->q->id.len && !l->q->is_sub)
 		r = look_one(l, out, a);
 	else

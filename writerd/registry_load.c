@@ -102,7 +102,7 @@ static int take_file(struct registry *r, struct bf_err *err)
 
 static bool names_nobody(const struct registry *r, const struct entity *x)
 {
-	for (uint32_t i = 0; i < x->name_count; i++)
+	for (uint32_t i = 0; i < x->need_count; i++)
 		if (!entities_with_key(r->t, x->names[i]))
 			return true;
 	return false;

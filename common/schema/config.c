@@ -222,7 +222,7 @@ static const struct bf_field config_fields[] = {
      .type = BF_T_OBJECT,
      BF_FIELD(bf_config, server),
      .sub = &bf_server_table,
-     .audience = FOR_SUPERVISOR_PROXYD,
+     .audience = FOR_SUPERVISOR_PROXYD | BF_FOR_WRITERD,
      .doc = "The side that clients see."},
     {.name = "client",
      .type = BF_T_OBJECT,

@@ -117,7 +117,7 @@ static const struct bf_field server_fields[] = {
      .min = MB,
      .max = 64 * GB,
      .dflt = "256MB",
-     .audience = FOR_SUPERVISOR_PROXYD,
+     .audience = FOR_SUPERVISOR_PROXYD | BF_FOR_WRITERD,
      .doc = "Memory that one worker gives to request bodies; a request beyond it is answered with "
 	    "503."},
     {.name = "heartbeat_interval",

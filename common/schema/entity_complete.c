@@ -198,6 +198,10 @@ int bf_entity_complete(struct bf_entity_body *body, const struct bf_config *conf
 	struct bf_conf_virtual_key *key = object;
 	bool allowed_all = is_key && key->allow_all_providers;
 
+	if (body->table == &bf_provider_table) {
+		entity_complete_provider(body, config, object);
+		return body->diags.error_count ? BF_E_SYNTAX : 0;
+	}
 	if (!place)
 		return 0;
 	s.config.version = config->version;

@@ -121,6 +121,7 @@ static void read_tree(struct bf_entity_body *body, struct bf_slice json)
 		return;
 	take_expected(body);
 	tidy(body->root);
+	entity_rename(body);
 }
 
 /* ---- members that become what they are when they are not given */
@@ -197,6 +198,22 @@ static void refuse_unbuilt(struct bf_decoder *d)
 			"%s: is not part of this build: remove it", use->dotted);
 }
 
+/* The check comes when secrets that were not given anew are back. */
+static void decode_over(struct bf_entity_body *body, struct bf_decoder *d, void *object)
+{
+	struct bf_table unchecked = *body->table;
+	struct bf_err err = {.code = 0};
+
+	unchecked.check = NULL;
+	bf_decode_members(d, &unchecked, body->root, object);
+	if (body->diags.error_count)
+		return;
+	entity_keep_secrets(body, object);
+	if (body->diags.error_count == 0 && body->table->check &&
+	    body->table->check(object, &err) < 0)
+		bf_diag(&body->diags, BF_DIAG_ERROR, body->root->pos, "%s", err.text);
+}
+
 static void decode(struct bf_entity_body *body, void *object)
 {
 	struct bf_decoder d;
@@ -207,7 +224,7 @@ static void decode(struct bf_entity_body *body, void *object)
 		memcpy(object, body->before, body->table->size);
 		reset(body, object);
 		entity_replace(body, object);
-		bf_decode_members(&d, body->table, body->root, object);
+		decode_over(body, &d, object);
 	} else {
 		bf_decode_object(&d, body->table, body->root, object);
 	}

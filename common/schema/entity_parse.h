@@ -47,6 +47,15 @@ bool bf_entity_gives(const struct bf_entity_body *body, const char *member);
  */
 int bf_entity_complete(struct bf_entity_body *body, const struct bf_config *config, void *object);
 
+/* The last characters of a secret, as answers show them: "…abcd"; "…" of a short one. */
+#define BF_SECRET_HINT_BYTES 8
+const char *bf_secret_hint(struct bf_slice value, char out[BF_SECRET_HINT_BYTES]);
+
+/* A provider that was put together: what its keys lack is made, and whether it can be served at all
+ * is looked at. 0, or BF_E_* with err. */
+int bf_provider_settle(const struct bf_config *config, struct bf_conf_provider *provider,
+		       struct bf_arena *arena, struct bf_err *err);
+
 /*
  * Says that a member (NULL: all of it) is wrong, after a check of the caller's own. member is a
  * name or a path such as "provider_configs[1].provider".

@@ -126,6 +126,19 @@ const struct bf_entity_def *bf_entity_def(uint32_t type)
 	return type < BF_ENTITY_TYPE_MAX && defs[type].name ? &defs[type] : NULL;
 }
 
+const struct bf_entity_def *bf_entity_part(uint32_t type)
+{
+	static const struct bf_entity_def key = {
+	    .name = "key",
+	    .plural = "keys",
+	    .table = &bf_provider_key_table,
+	    .id_offset = offsetof(struct bf_conf_provider_key, id),
+	    .name_offset = offsetof(struct bf_conf_provider_key, name),
+	    .sealed = true};
+
+	return type == BF_ENTITY_PROVIDER ? &key : NULL;
+}
+
 uint32_t bf_entity_type_of(struct bf_slice name)
 {
 	for (uint32_t t = 1; t < BF_ENTITY_TYPE_MAX; t++)

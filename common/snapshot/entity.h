@@ -47,6 +47,9 @@ struct bf_entity_def {
 
 /* NULL: there is no such type. */
 const struct bf_entity_def *bf_entity_def(uint32_t type);
+/* What entities of a type consist of, where each has an id and can be changed by itself: the keys
+ * of a provider. NULL: they are whole. */
+const struct bf_entity_def *bf_entity_part(uint32_t type);
 /* By name; 0: there is none. */
 uint32_t bf_entity_type_of(struct bf_slice name);
 

@@ -46,6 +46,30 @@ static bool check_body(struct exchange *x, const struct request_body *body,
 	return true;
 }
 
+/* The entity itself. */
+static bool take_body(struct exchange *x, const struct request_body *body,
+		      const struct exchange_edit *version, struct bf_slice *ret_body)
+{
+	const char *member = api_operation_of(x)->member;
+	const struct bf_slice none = {NULL, 0};
+	uint32_t at = member ? bf_json_member(&body->tape, 0, member) : 0;
+
+	if (!member) {
+		*ret_body = cut(x, version);
+		return true;
+	}
+	if (at == BF_JSON_NONE || body->tape.tokens[at].type != BF_JSON_OBJECT ||
+	    body->tape.tokens[0].count != (version->to > 0 ? 2u : 1u)) {
+		api_refuse(x, 400, "invalid_request", none,
+			   "the request body must hold %s and nothing else: what else there is "
+			   "stands in the configuration file",
+			   member);
+		return false;
+	}
+	*ret_body = bf_json_raw(&body->tape, at);
+	return true;
+}
+
 static bool read_body(struct exchange *x, const struct api_values *values,
 		      struct bf_msg_entity_change *change)
 {
@@ -59,7 +83,7 @@ static bool read_body(struct exchange *x, const struct api_values *values,
 	good = request_version(x, &body, values, &change->expected_version, &version) &&
 	       check_body(x, &body, &version);
 	if (good && has_body(api_operation_of(x)))
-		change->body = cut(x, &version);
+		good = take_body(x, &body, &version, &change->body);
 	request_done(w);
 	return good;
 }
@@ -67,14 +91,16 @@ static bool read_body(struct exchange *x, const struct api_values *values,
 void api_change(struct exchange *x)
 {
 	const struct api_operation *op = api_operation_of(x);
-	struct bf_msg_entity_change change = {
-	    .action = op->action, .type = op->type, .actor = bf_slice_from(x->actor)};
+	struct bf_msg_entity_change change = {.action = op->action,
+					      .type = op->type,
+					      .is_sub = op->parts,
+					      .actor = bf_slice_from(x->actor)};
 	struct ask_table *asks = x->worker->asks;
 	struct api_values values;
 	int r;
 
 	if (!request_parameters(x, op, &values) || !request_id(x, "id", &change.id) ||
-	    !read_body(x, &values, &change))
+	    !request_id(x, "key_id", &change.sub_id) || !read_body(x, &values, &change))
 		return;
 	if (op->only)
 		change.id = bf_slice_from(op->only);

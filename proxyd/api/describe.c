@@ -45,7 +45,7 @@ static int write_body(struct bf_buf *out, const struct api_operation *op)
 		return bf_buf_printf(out, "\nBody: `ids`, a list of 1 to 100.\n");
 	if (op->body != API_BODY_NEW)
 		return 0;
-	table = bf_entity_def(op->type)->table;
+	table = api_def_of(op)->table;
 	r = bf_buf_printf(out, "\nBody:\n\n");
 	for (uint16_t i = 0; r == 0 && i < table->field_count; i++) {
 		const struct bf_field *f = &table->fields[i];

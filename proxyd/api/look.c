@@ -31,7 +31,8 @@ void api_look(struct exchange *x)
 	struct bf_msg_entity_query q = {.type = op->type, .is_sub = op->parts, .limit = 1};
 	struct api_values values;
 
-	if (!request_parameters(x, op, &values) || !request_id(x, "id", &q.id))
+	if (!request_parameters(x, op, &values) || !request_id(x, "id", &q.id) ||
+	    !request_id(x, "key_id", &q.sub_id))
 		return;
 	if (op->only)
 		q.id = bf_slice_from(op->only);

@@ -10,6 +10,9 @@
 #include "proxyd/api/refuse.h"
 #include "proxyd/api/request.h"
 
+/* Some of it a worker has of its own slice, the rest of what is in force. */
+#define CLIENT_SIDE (BF_FOR_PROXYD | BF_FOR_WRITERD)
+
 static const struct bf_slice nobody = {NULL, 0};
 
 /* Everything written into the worker's scratch, or an error. */
@@ -91,7 +94,10 @@ void api_config(struct exchange *x)
 		    strcmp(f->name, "governance") == 0)
 			continue;
 		bf_jw_key(&w, answer_name(f->name));
-		bf_table_show_json(f->sub, config + f->offset, BF_FOR_PROXYD, &w);
+		if (strcmp(f->name, "client") == 0)
+			bf_table_show_json(f->sub, x->worker->client, CLIENT_SIDE, &w);
+		else
+			bf_table_show_json(f->sub, config + f->offset, BF_FOR_PROXYD, &w);
 	}
 	write_auth(&w, x->worker);
 	bf_jw_end_object(&w);

@@ -133,10 +133,10 @@ static const char *body_schema(const struct api_operation *op, const char **ret_
 	switch (op->body) {
 	case API_BODY_NEW:
 		*ret_suffix = "_new";
-		return bf_entity_def(op->type)->name;
+		return api_def_of(op)->name;
 	case API_BODY_PARTS:
 		*ret_suffix = "_parts";
-		return bf_entity_def(op->type)->name;
+		return api_def_of(op)->name;
 	case API_BODY_VERSION:
 		return "version";
 	case API_BODY_LOGIN:
@@ -172,7 +172,20 @@ static void write_body(struct bf_json_writer *w, const struct api_operation *op)
 	bf_jw_key(w, "required");
 	bf_jw_bool(w, op->body != API_BODY_VERSION);
 	open_content(w);
+	if (op->member) {
+		bf_jw_object(w);
+		pair(w, "type", "object");
+		open_array(w, "required");
+		bf_jw_cstr(w, op->member);
+		bf_jw_end_array(w);
+		open_object(w, "properties");
+		bf_jw_key(w, op->member);
+	}
 	reference(w, SCHEMAS, name, suffix);
+	if (op->member) {
+		bf_jw_end_object(w);
+		bf_jw_end_object(w);
+	}
 	close_content(w);
 	bf_jw_end_object(w);
 }
@@ -216,8 +229,8 @@ static void write_members(struct bf_json_writer *w, const struct api_operation *
 	if (op->answer == API_ANSWER_PAGE)
 		write_page(w, op);
 	if (op->answer == API_ANSWER_CHANGED || op->answer == API_ANSWER_ENTITY) {
-		bf_jw_key(w, bf_entity_def(op->type)->name);
-		reference(w, SCHEMAS, bf_entity_def(op->type)->name, "");
+		bf_jw_key(w, api_def_of(op)->name);
+		reference(w, SCHEMAS, api_def_of(op)->name, "");
 	}
 	bf_jw_end_object(w);
 }
@@ -340,6 +353,13 @@ static void write_entity(struct bf_json_writer *w, const struct bf_entity_def *d
 	bf_jw_end_object(w);
 }
 
+static void write_forms(struct bf_json_writer *w, const struct bf_entity_def *def)
+{
+	write_entity(w, def, "", OPENAPI_ANSWER);
+	write_entity(w, def, "_new", OPENAPI_NEW);
+	write_entity(w, def, "_parts", OPENAPI_PARTS);
+}
+
 static void write_simple(struct bf_json_writer *w, const char *name, const char *json)
 {
 	bf_jw_key(w, name);
@@ -354,9 +374,9 @@ static void write_schemas(struct bf_json_writer *w)
 
 		if (!def || !is_used(type))
 			continue;
-		write_entity(w, def, "", OPENAPI_ANSWER);
-		write_entity(w, def, "_new", OPENAPI_NEW);
-		write_entity(w, def, "_parts", OPENAPI_PARTS);
+		write_forms(w, def);
+		if (bf_entity_part(type))
+			write_forms(w, bf_entity_part(type));
 	}
 	write_simple(w, "version",
 		     "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":"

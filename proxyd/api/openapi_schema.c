@@ -160,7 +160,7 @@ static void form(struct bf_json_writer *w, const struct bf_field *f, enum openap
 		choices(w, f);
 		break;
 	case BF_T_OBJECT:
-		object(w, f->sub, side, false);
+		one(w, f->sub, side);
 		break;
 	case BF_T_STRINGS:
 	case BF_T_LIST:

@@ -9,8 +9,10 @@
 #include "proxyd/api/handlers.h"
 #include "proxyd/gate/explain.h"
 #include "proxyd/gate/logs.h"
+#include "proxyd/gate/models.h"
 
 #define PAGE_DEFAULT 50
+#define KEYS_DOC     "Names and ids are those of one key among the keys of all providers."
 #define ID_MAX       128
 #define SEARCH_MAX   256
 
@@ -238,6 +240,48 @@ const struct api_operation api_operations[] = {
 	      "limits of providers"),
     OPS("governance/pricing-overrides", BF_ENTITY_PRICING_OVERRIDE, "pricing_override",
 	"pricing overrides", page_of_models),
+    {ROUTE(GET, "providers/{id}/keys", api_look), .id = "list_keys_of_provider", .tag = "providers",
+     .summary = "List the keys of a provider, without their values.", .parameters = page_parameters,
+     .type = BF_ENTITY_PROVIDER, .parts = true, .plural = "keys", .answer = API_ANSWER_PAGE,
+     .http_status = 200},
+    {ROUTE(POST, "providers/{id}/keys", api_change), .id = "create_key_of_provider",
+     .tag = "providers", .summary = "Give a provider another key.", .doc = KEYS_DOC,
+     .type = BF_ENTITY_PROVIDER, .action = BF_ENTITY_CREATE, .parts = true, .body = API_BODY_NEW,
+     .answer = API_ANSWER_CHANGED, .http_status = 201},
+    {ROUTE(GET, "providers/{id}/keys/{key_id}", api_look), .id = "show_key_of_provider",
+     .tag = "providers", .summary = "Show a key of a provider, without its value.",
+     .parameters = show_parameters, .type = BF_ENTITY_PROVIDER, .parts = true,
+     .answer = API_ANSWER_ENTITY, .http_status = 200},
+    {ROUTE(PUT, "providers/{id}/keys/{key_id}", api_change), .id = "update_key_of_provider",
+     .tag = "providers", .summary = "Change a key of a provider.",
+     .doc = "Members that the body lacks stay as they are; a value in the form in which answers "
+	    "show it is that which there is. " KEYS_DOC,
+     .parameters = change_parameters, .type = BF_ENTITY_PROVIDER, .action = BF_ENTITY_UPDATE,
+     .parts = true, .body = API_BODY_PARTS, .answer = API_ANSWER_CHANGED, .http_status = 200},
+    {ROUTE(DELETE, "providers/{id}/keys/{key_id}", api_change), .id = "delete_key_of_provider",
+     .tag = "providers", .summary = "Take a key from a provider.",
+     .doc = "Requests that began with it end with it.", .parameters = change_parameters,
+     .type = BF_ENTITY_PROVIDER, .action = BF_ENTITY_DELETE, .parts = true,
+     .body = API_BODY_VERSION, .answer = API_ANSWER_MESSAGE, .http_status = 200},
+    OP_LIST("providers", BF_ENTITY_PROVIDER, "provider", "providers", page_parameters),
+    OP_CREATE("providers", BF_ENTITY_PROVIDER, "provider", "providers"),
+    OP_SHOW("providers", BF_ENTITY_PROVIDER, "provider", "providers"),
+    {ROUTE(PUT, "providers/{id}", api_change), .id = "update_provider", .tag = "providers",
+     .summary = "Change one of the providers.",
+     .doc = "Members that the body lacks stay as they are. keys that are given replace all that "
+	    "there were; one that is known by its id or name keeps its value when none is given. "
+	    "New requests meet the change at once, those that run keep what they began with, so "
+	    "that both together may exceed concurrency_and_buffer_size until they end.",
+     .parameters = change_parameters, .type = BF_ENTITY_PROVIDER, .action = BF_ENTITY_UPDATE,
+     .body = API_BODY_PARTS, .answer = API_ANSWER_CHANGED, .http_status = 200},
+    OP_DELETE("providers", BF_ENTITY_PROVIDER, "provider", "providers"),
+    {ROUTE(GET, "keys", api_look), .id = "list_keys", .tag = "providers",
+     .summary = "List the keys of all providers, without their values.",
+     .parameters = page_parameters, .type = BF_ENTITY_PROVIDER, .parts = true, .plural = "keys",
+     .answer = API_ANSWER_PAGE, .http_status = 200},
+    {ROUTE(GET, "models", models_list), .id = "list_models", .tag = "providers",
+     .summary = "List the models that keys of providers name.", .answer = API_ANSWER_OBJECT,
+     .http_status = 200},
     {ROUTE(POST, "pricing/force-sync", api_price_sync), .id = "sync_prices", .tag = "prices",
      .summary = "Fetch the price sheet of framework.pricing.pricing_url now.",
      .doc =
@@ -290,6 +334,13 @@ const struct api_operation api_operations[] = {
     {ROUTE(GET, "config", api_config), .id = "show_config", .tag = "node",
      .summary = "Show the configuration of this node as its workers have it, without secrets.",
      .answer = API_ANSWER_OBJECT, .http_status = 200},
+    {ROUTE(PUT, "config", api_change), .id = "update_config", .tag = "node",
+     .summary = "Change what is accepted from clients.",
+     .doc = "Members that the body lacks stay as they are; the rest of the configuration stands in "
+	    "the file.",
+     .parameters = change_parameters, .type = BF_ENTITY_CLIENT_CONFIG, .action = BF_ENTITY_UPDATE,
+     .member = "client_config", .body = API_BODY_PARTS, .answer = API_ANSWER_CHANGED,
+     .http_status = 200},
     {ROUTE(GET, "version", api_version), .id = "show_version", .tag = "node",
      .summary = "Say which version this is.", .answer = API_ANSWER_TEXT, .http_status = 200},
     {ROUTE(GET, "openapi.json", api_openapi), .id = "show_openapi", .tag = "node",

@@ -48,12 +48,19 @@ struct api_operation {
 	enum api_access access;
 	enum api_body body;
 	enum api_answer answer;
-	const char *only; /* there is one: its id; else NULL */
-	bool parts;       /* looks at parts of entities: budgets, rate limits */
+	const char *only;   /* there is one: its id; else NULL */
+	const char *member; /* of the body, which holds the entity; NULL: the body is it */
+	bool parts;         /* about parts of entities: budgets, rate limits, keys of providers */
 	/* Of pages: what an answer calls them, when the entity's plural is not it. */
 	const char *plural;
 	int http_status; /* when all is well */
 };
+
+/* What bodies and answers are made of; NULL: nothing that has a table. */
+static inline const struct bf_entity_def *api_def_of(const struct api_operation *op)
+{
+	return op->parts ? bf_entity_part(op->type) : bf_entity_def(op->type);
+}
 
 extern const struct api_operation api_operations[];
 extern const size_t api_operation_count;

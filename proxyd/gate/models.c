@@ -160,6 +160,31 @@ void models_answer(struct exchange *x)
 	models_send(x, &j);
 }
 
+void models_list(struct exchange *x)
+{
+	const struct catalog *c = &x->worker->providers->catalog;
+	struct bf_json_writer j;
+
+	bf_buf_clear(&x->worker->text);
+	bf_jw_init(&j, &x->worker->text);
+	bf_jw_object(&j);
+	bf_jw_key(&j, "models");
+	bf_jw_array(&j);
+	for (uint32_t i = 0; i < c->count && bf_buf_len(j.out) <= MODELS_TEXT_ENOUGH; i++) {
+		bf_jw_object(&j);
+		bf_jw_key(&j, "name");
+		bf_jw_string(&j, c->entries[i].model);
+		bf_jw_key(&j, "provider");
+		bf_jw_string(&j, c->entries[i].provider->name);
+		bf_jw_end_object(&j);
+	}
+	bf_jw_end_array(&j);
+	bf_jw_key(&j, "total");
+	bf_jw_u64(&j, c->count);
+	bf_jw_end_object(&j);
+	models_send(x, &j);
+}
+
 /* ---- one model */
 
 static const struct catalog_entry *models_find(const struct provider_set *set, struct bf_slice id)

@@ -158,8 +158,7 @@ static bool is_hop_by_hop(const struct exchange *x, struct bf_slice name)
 /* Under which name a header of the client's goes on; ptr NULL: it does not. */
 static struct bf_slice forwarded_name(const struct exchange *x, const struct exchange_header *h)
 {
-	const struct bf_conf_header_filter *filter =
-	    &x->worker->client->header_filter_config;
+	const struct bf_conf_header_filter *filter = &x->worker->client->header_filter_config;
 	const struct bf_slice no = {NULL, 0};
 	struct bf_slice name = h->name;
 	/* Asked of every header of every request: the first letter says no to most. */

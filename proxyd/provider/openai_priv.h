@@ -13,7 +13,7 @@
 /* One server. */
 struct openai_pool {
 	struct upstream up;
-	bool named; /* its host is known to the resolver */
+	bool named;                          /* its host is known to the resolver */
 	struct bf_buf heads[OPENAI_OBJECTS]; /* first lines of every request, by operation */
 };
 

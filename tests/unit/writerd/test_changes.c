@@ -232,7 +232,8 @@ static void without_a_store_or_a_key_some_things_cannot_be(void **state)
 		      "{\"is_enabled\":true,\"admin_username\":\"a\",\"admin_password\":"
 		      "\"12345678\"}",
 		      409, "set encryption_key");
-	bed_ask_badly(&b, UPDATE, BF_ENTITY_PROVIDER, "mock", "{}", 501, "not_built");
+	bed_ask_badly(&b, UPDATE, BF_ENTITY_PROVIDER, "mock", "{}", 409, "set encryption_key");
+	bed_ask_badly(&b, UPDATE, BF_ENTITY_PRICING, "m", "{}", 501, "not_built");
 	bed_close(&b);
 }
 

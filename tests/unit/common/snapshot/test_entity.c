@@ -40,6 +40,34 @@ static void every_type(void **state)
 	assert_int_equal(bf_entity_type_of(BF_SLICE_LIT("virtual_keys")), 0);
 }
 
+/* One whose id is no member, and one that consists of parts. */
+static void clients_and_providers(void **state)
+{
+	const struct bf_entity_def *part = bf_entity_part(BF_ENTITY_PROVIDER);
+	struct bf_conf_client client, back;
+	struct bf_arena arena;
+	struct bf_entity e;
+	struct bf_buf body;
+
+	(void)state;
+	bf_buf_init(&body, 1 << 16);
+	bf_arena_init(&arena, 1 << 16);
+	assert_int_equal(
+	    bf_table_defaults(bf_entity_def(BF_ENTITY_CLIENT_CONFIG)->table, &client, &arena), 0);
+	client.drop_excess_requests = client.enable_logging = true;
+	assert_int_equal(bf_entity_encode(BF_ENTITY_CLIENT_CONFIG, &client, &body, &e), 0);
+	assert_true(bf_slice_is(e.id, "client"));
+	assert_int_equal(bf_entity_decode(&e, &back, &arena, NULL), 0);
+	assert_true(back.drop_excess_requests);
+	/* What cannot change while workers serve is not part of it. */
+	assert_false(back.enable_logging);
+	assert_string_equal(part->name, "key");
+	assert_int_equal(part->table->size, sizeof(struct bf_conf_provider_key));
+	assert_null(bf_entity_part(BF_ENTITY_TEAM));
+	bf_arena_done(&arena);
+	bf_buf_done(&body);
+}
+
 static void a_key_without_its_value(void **state)
 {
 	struct bf_conf_budget budget = {.id = TEXT("b"),
@@ -172,9 +200,13 @@ static void what_is_none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(every_type),        cmocka_unit_test(a_key_without_its_value),
-	    cmocka_unit_test(whose_scope),       cmocka_unit_test(a_key_of_the_api),
-	    cmocka_unit_test(prices_of_nothing), cmocka_unit_test(what_is_none),
+	    cmocka_unit_test(clients_and_providers),
+	    cmocka_unit_test(every_type),
+	    cmocka_unit_test(a_key_without_its_value),
+	    cmocka_unit_test(whose_scope),
+	    cmocka_unit_test(a_key_of_the_api),
+	    cmocka_unit_test(prices_of_nothing),
+	    cmocka_unit_test(what_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,234 @@
+/* Providers and their keys as workers ask for them: what is kept of secrets, whose names are taken,
+ * who may not go. */
+#include "tests/unit/writerd/entities_bed.h"
+
+#define PROVIDER BF_ENTITY_PROVIDER
+#define CREATE   BF_ENTITY_CREATE
+#define UPDATE   BF_ENTITY_UPDATE
+#define DELETE   BF_ENTITY_DELETE
+
+#define SEALED "encryption_key: 0123456789abcdef\nproviders: {mock: {}}\n"
+#define LIVE                                                                                \
+	"{\"provider\":\"live\",\"keys\":[{\"name\":\"a\",\"value\":\"sk-secret-first\"}]," \
+	"\"network_config\":{\"base_url\":\"https://h.test\",\"extra_headers\":{\"x-org\":" \
+	"\"org-of-ours\"}}}"
+
+static struct bed b;
+static struct bf_arena arena;
+
+/* As it is in force. */
+static const struct bf_conf_provider *provider(const char *name)
+{
+	struct bf_conf_provider *p;
+	struct bf_entity e;
+
+	assert_true(bed_finds(&b, PROVIDER, name, &e));
+	bf_arena_reset(&arena);
+	p = bf_arena_alloc(&arena, sizeof(*p));
+	assert_non_null(p);
+	assert_int_equal(bf_entity_decode(&e, p, &arena, NULL), 0);
+	return p;
+}
+
+static const struct bf_conf_provider_key *key(const char *name, uint32_t i)
+{
+	const struct bf_conf_provider *p = provider(name);
+
+	assert_true(i < p->keys.count);
+	return (const struct bf_conf_provider_key *)p->keys.items + i;
+}
+
+/* Of the key `id` (NULL: a new one) of a provider. */
+static unsigned ask_key(enum bf_entity_action action, const char *name, const char *id,
+			const char *json)
+{
+	struct bf_msg_entity_change ask = bed_change(action, PROVIDER, name, json);
+
+	ask.is_sub = true;
+	ask.sub_id = bf_slice_from(id ? id : "");
+	bed_send(&b, &ask);
+	bed_settle(&b);
+	return (unsigned)b.status;
+}
+
+static int open_bed(void **state)
+{
+	(void)state;
+	bf_arena_init(&arena, 16 << 20);
+	bed_open(&b, SEALED);
+	bed_ask_well(&b, CREATE, PROVIDER, "", LIVE);
+	return 0;
+}
+
+static int close_bed(void **state)
+{
+	(void)state;
+	bed_close(&b);
+	bf_arena_done(&arena);
+	return 0;
+}
+
+static void secrets_are_kept_and_not_shown(void **state)
+{
+	(void)state;
+	assert_null(strstr(b.json, "sk-secret"));
+	assert_null(strstr(b.json, "org-of-ours"));
+	assert_string_equal(bed_member(&b, "value_hint"), "\xe2\x80\xa6irst");
+	/* What was shown stands for what there is. */
+	bed_ask_well(
+	    &b, UPDATE, PROVIDER, "live",
+	    "{\"keys\":[{\"name\":\"a\",\"value\":\"\xe2\x80\xa6irst\",\"weight\":2},"
+	    "{\"name\":\"b\",\"value\":\"sk-secret-other\"}],\"network_config\":{\"base_url\":"
+	    "\"https://h.test\",\"extra_headers\":{\"x-org\":\"***\"}}}");
+	assert_string_equal(key("live", 0)->value.ptr, "sk-secret-first");
+	assert_int_equal(key("live", 0)->weight_micro, 2000000);
+	assert_string_equal(key("live", 1)->value.ptr, "sk-secret-other");
+	const struct bf_conf_pair *header = provider("live")->network_config.extra_headers.items;
+	assert_string_equal(header->value.ptr, "org-of-ours");
+	/* Of one that is not there nothing can be shown. */
+	bed_ask_badly(&b, UPDATE, PROVIDER, "live",
+		      "{\"network_config\":{\"base_url\":\"https://h.test\",\"extra_headers\":"
+		      "{\"x-new\":\"***\"}}}",
+		      400, "stands for a value that there is");
+	/* By its id, whatever its name is now. */
+	char id[64], json[256];
+	(void)snprintf(id, sizeof(id), "%s", key("live", 0)->id.ptr);
+	(void)snprintf(json, sizeof(json), "{\"keys\":[{\"id\":\"%s\",\"name\":\"c\"}]}", id);
+	bed_ask_well(&b, UPDATE, PROVIDER, "live", json);
+	assert_string_equal(key("live", 0)->value.ptr, "sk-secret-first");
+	assert_string_equal(key("live", 0)->id.ptr, id);
+}
+
+static void keys_come_and_go(void **state)
+{
+	char id[64];
+
+	(void)state;
+	assert_int_equal(ask_key(CREATE, "live", NULL, "{\"name\":\"b\",\"value\":\"sk-b\"}"), 201);
+	assert_null(strstr(b.json, "sk-b"));
+	(void)snprintf(id, sizeof(id), "%s", key("live", 1)->id.ptr);
+	assert_int_equal(strlen(id), 36);
+	assert_int_equal(ask_key(UPDATE, "live", id, "{\"models\":[\"m\"]}"), 200);
+	assert_string_equal(key("live", 1)->value.ptr, "sk-b");
+	assert_int_equal(key("live", 1)->models.count, 1);
+	assert_int_equal(ask_key(UPDATE, "live", id, "{\"id\":\"x\"}"), 400);
+	assert_int_equal(ask_key(UPDATE, "live", id, "{\"models\":[]}"), 400);
+	assert_int_equal(ask_key(UPDATE, "live", id, "{\"sgl_key_config\":{\"url\":\"http://a\"}}"),
+			 400);
+	assert_int_equal(ask_key(UPDATE, "live", id, "{\"expected_version\":1}"), 409);
+	assert_int_equal(ask_key(UPDATE, "live", "x", "{}"), 404);
+	assert_int_equal(ask_key(UPDATE, "nobody", id, "{}"), 404);
+	assert_int_equal(ask_key(BF_ENTITY_ROTATE, "live", id, ""), 501);
+	assert_int_equal(ask_key(DELETE, "live", id, ""), 200);
+	assert_int_equal(ask_key(DELETE, "live", id, ""), 404);
+	/* Without any it could not be served. */
+	(void)snprintf(id, sizeof(id), "%s", key("live", 0)->id.ptr);
+	assert_int_equal(ask_key(DELETE, "live", id, ""), 400);
+	assert_non_null(strstr(b.json, "needs at least one key"));
+}
+
+static void a_key_is_one_of_all_providers(void **state)
+{
+	(void)state;
+	assert_int_equal(ask_key(CREATE, "mock", NULL, "{\"name\":\"a\",\"value\":\"x\"}"), 409);
+	assert_non_null(strstr(b.json, "of the provider"));
+	assert_int_equal(ask_key(CREATE, "live", NULL, "{\"name\":\"a\",\"value\":\"x\"}"), 409);
+	bed_ask_badly(&b, CREATE, PROVIDER, "",
+		      "{\"name\":\"two\",\"network_config\":{\"base_url\":\"https://h.test\"},"
+		      "\"keys\":[{\"name\":\"a\",\"value\":\"x\"}]}",
+		      409, "is the name of another key");
+	bed_ask_badly(&b, CREATE, PROVIDER, "", LIVE, 409, "there is a provider with the id");
+}
+
+static void what_could_not_be_served_is_refused(void **state)
+{
+	static const struct {
+		const char *json, *text;
+	} bad[] = {
+	    {"{}", "\\\"name\\\" is missing"},
+	    {"{\"name\":\"A B\",\"network_config\":{\"base_url\":\"https://h\"}}", "may hold a-z"},
+	    {"{\"name\":\"opemai\"}", "did you mean"},
+	    {"{\"name\":\"openai\"}", "needs at least one key"},
+	    {"{\"name\":\"openai\",\"keys\":[{\"name\":\"k\",\"value\":\"env.HOME\"}]}",
+	     "are for the configuration file"},
+	    {"{\"name\":\"openai\",\"keys\":[{\"name\":\"k\",\"value\":\"v\"}],\"network_config\":"
+	     "{\"ca_cert_pem\":\"nothing\"}}",
+	     "ca_cert_pem"},
+	    {"{\"name\":\"openai\",\"keys\":[{\"name\":\"k\",\"value\":\"v\"}],\"network_config\":"
+	     "{\"ca_cert_pem\":\"/etc/passwd\"}}",
+	     "ca_cert_pem"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		bed_ask_badly(&b, CREATE, PROVIDER, "", bad[i].json, 400, bad[i].text);
+}
+
+static void who_is_named_does_not_go(void **state)
+{
+	struct bf_entity e;
+
+	(void)state;
+	bed_ask_badly(&b, CREATE, BF_ENTITY_VIRTUAL_KEY, "v",
+		      "{\"name\":\"v\",\"provider_configs\":[{\"provider\":\"lvie\"}]}", 400,
+		      "did you mean");
+	bed_ask_well(&b, CREATE, BF_ENTITY_VIRTUAL_KEY, "v",
+		     "{\"name\":\"v\",\"provider_configs\":[{\"provider\":\"live\"}]}");
+	bed_ask_badly(&b, DELETE, PROVIDER, "live", "", 409, "virtual key \\\"v\\\"");
+	bed_ask_well(&b, UPDATE, BF_ENTITY_VIRTUAL_KEY, "v", "{\"provider_configs\":[]}");
+	bed_ask_well(&b, DELETE, PROVIDER, "live", "");
+	/* The file may take away what a key names: the key stays, and the provider is not there. */
+	bed_ask_well(&b, CREATE, PROVIDER, "", LIVE);
+	bed_ask_well(&b, UPDATE, BF_ENTITY_VIRTUAL_KEY, "v",
+		     "{\"provider_configs\":[{\"provider\":\"mock\"}]}");
+	bed_again(
+	    &b,
+	    "encryption_key: 0123456789abcdef\nproviders: {groq: {keys: [{name: g, value: v}]}}\n");
+	assert_false(bed_finds(&b, PROVIDER, "mock", NULL));
+	assert_true(bed_finds(&b, PROVIDER, "live", NULL));
+	assert_true(bed_finds(&b, BF_ENTITY_VIRTUAL_KEY, "v", &e));
+	assert_int_equal(e.flags & BF_ENTITY_QUARANTINED, 0);
+}
+
+static void what_is_accepted_of_clients(void **state)
+{
+	struct bf_conf_client client;
+	struct bf_entity e;
+
+	(void)state;
+	assert_true(bed_finds(&b, BF_ENTITY_CLIENT_CONFIG, "client", &e));
+	assert_int_not_equal(e.flags & BF_ENTITY_FROM_FILE, 0);
+	bed_ask_well(&b, UPDATE, BF_ENTITY_CLIENT_CONFIG, "",
+		     "{\"required_headers\":[\"X-Team\"],\"drop_excess_requests\":true}");
+	assert_true(bed_finds(&b, BF_ENTITY_CLIENT_CONFIG, "client", &e));
+	assert_int_equal(bf_entity_decode(&e, &client, &arena, NULL), 0);
+	assert_true(client.drop_excess_requests);
+	assert_string_equal(((const struct bf_slice *)client.required_headers.items)->ptr,
+			    "x-team");
+	bed_ask_badly(&b, UPDATE, BF_ENTITY_CLIENT_CONFIG, "", "{\"enable_logging\":false}", 400,
+		      "enable_logging");
+	bed_ask_badly(&b, UPDATE, BF_ENTITY_CLIENT_CONFIG, "",
+		      "{\"max_request_body_size_mb\":\"1GB\"}", 400, "server.body_memory");
+	/* The file says what it said: the API's word stands. */
+	bed_again(&b, SEALED);
+	assert_true(bed_finds(&b, BF_ENTITY_CLIENT_CONFIG, "client", &e));
+	assert_int_equal(e.version, 2);
+	bed_again(&b, "client: {drop_excess_requests: false, required_headers: [x-a]}\n" SEALED);
+	assert_true(bed_finds(&b, BF_ENTITY_CLIENT_CONFIG, "client", &e));
+	assert_int_equal(e.version, 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(secrets_are_kept_and_not_shown, open_bed, close_bed),
+	    cmocka_unit_test_setup_teardown(keys_come_and_go, open_bed, close_bed),
+	    cmocka_unit_test_setup_teardown(a_key_is_one_of_all_providers, open_bed, close_bed),
+	    cmocka_unit_test_setup_teardown(what_could_not_be_served_is_refused, open_bed,
+					    close_bed),
+	    cmocka_unit_test_setup_teardown(who_is_named_does_not_go, open_bed, close_bed),
+	    cmocka_unit_test_setup_teardown(what_is_accepted_of_clients, open_bed, close_bed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
