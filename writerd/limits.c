@@ -104,13 +104,6 @@ static void tell_store(struct limits *l, int r, const struct bf_err *err)
 	l->store_told = r < 0;
 }
 
-void limits_settle(struct limits *l)
-{
-	struct bf_err err = {0};
-
-	tell_store(l, limits_ready(l, &err), &err);
-}
-
 /* Asks a store again that failed, perhaps as another file. */
 static void try_again(struct limits *l)
 {
@@ -209,6 +202,14 @@ static void tell_state(struct limits *l)
 	shm_health_set(l->seg, l->proc_slot, SHM_H_CLOCK_BEHIND, behind);
 	shm_health_set(l->seg, l->proc_slot, SHM_H_LIMITS_UNPLACED, l->closed > l->crowded);
 	shm_health_set(l->seg, l->proc_slot, SHM_H_METERS_FULL, l->crowded > 0);
+}
+
+void limits_settle(struct limits *l)
+{
+	struct bf_err err = {0};
+
+	tell_store(l, limits_ready(l, &err), &err);
+	tell_state(l);
 }
 
 /* A part of them each second, so that a million are no burden. */
