@@ -203,7 +203,7 @@ def stage_integration(results, options):
     files = sorted(str(f) for f in (ROOT / "tests/integration").glob("test_*.py"))
     if path:
         pytest(results, SHIPPED, files, "integration",
-               {"BIFROST_KILLS": "50", "BIFROST_WINDOWS": "100"} if options.all else {"BIFROST_KILLS": "10"})
+               {"BIFROST_KILLS": "50", "BIFROST_WINDOWS": "100", "BIFROST_KEYS": "300"} if options.all else {"BIFROST_KILLS": "10"})
 
 
 def stage_sdk(results, _options):
@@ -286,7 +286,7 @@ STAGES = {  # name: (function, in the short form, what it is)
     "asan": (stage_asan, True, "ASan and UBSan: unit, fuzz corpora"),
     "tsan": (stage_tsan, True, "TSan with both compilers: shm/"),
     "model": (stage_model, True, "Promela models and their mutants"),
-    "integration": (stage_integration, True, "real processes; 50 kills of each child and 100 windows of limits with --all, else 10 and 6"),
+    "integration": (stage_integration, True, "real processes; 50 kills of each child and 100 windows of limits with --all, else 10 and 6; 300 keys, else 40"),
     "sdk": (stage_sdk, True, "the vendors' clients, unmodified: Python and Node.js"),
     "package": (stage_package, True, ".deb and lintian"),
     "integration-asan": (stage_integration_asan, False, "real processes under ASan and UBSan"),

@@ -23,7 +23,7 @@ CENT = {"budgets": [{"max_limit": 0.00001, "reset_duration": "1d"}]}  # less tha
 DIME = {"budgets": [{"max_limit": 0.00015, "reset_duration": "1d"}]}  # enough for ten, not for twice as many
 ONCE = {"rate_limit": {"request_max_limit": 1, "request_reset_duration": "1d"}}
 FEW = {"rate_limit": {"token_max_limit": 5, "token_reset_duration": "1d"}}
-SOME = {"rate_limit": {"token_max_limit": 30, "token_reset_duration": "1d"}}
+SOME = {"rate_limit": {"token_max_limit": 60, "token_reset_duration": "1d"}}
 ALONE = {"rate_limit": {"concurrent_max_limit": 1}}
 
 NEVER, LATER = "never", "later"  # what a program that asks again may hope for; None: nothing is said
@@ -115,7 +115,7 @@ ROWS = [
         "policy_rate_limited", key=ONCE, before=1, retry=LATER),
     Row("tokens of the key", 429, "token_limited", 'virtual key "{name}": token limit exceeded', "policy_rate_limited", key=FEW,
         retry=NEVER),
-    Row("tokens of the key, used", 429, "token_limited", 'virtual key "{name}": token limit exceeded: 18/30',
+    Row("tokens of the key, used", 429, "token_limited", 'virtual key "{name}": token limit exceeded: 18/60',
         "policy_rate_limited", key=SOME, before=1, retry=LATER),
     Row("requests of the key's provider", 429, "request_limited", 'provider of the virtual key "openai": request limit',
         "policy_rate_limited", key=at("openai", **ONCE), before=1, retry=LATER),
