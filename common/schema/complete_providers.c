@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/buf.h"
 #include "common/schema/config_priv.h"
 #include "common/schema/provider_name.h"
 
@@ -120,6 +121,21 @@ static void visit_keys(struct bf_whole *w, struct bf_conf_provider *p, const str
 	}
 }
 
+/* writerd takes it over whole, or not at all. */
+static void check_size(struct bf_whole *w, const struct bf_conf_provider *p,
+		       const struct bf_node *node)
+{
+	struct bf_buf bytes;
+
+	bf_buf_init_nodump(&bytes, BF_PROVIDER_BYTES_MAX);
+	if (bf_table_encode_mp_sparse(&bf_provider_table, p, &bytes) < 0)
+		bf_diag(w->diags, BF_DIAG_ERROR, bf_node_pos(node),
+			"providers.%.*s: takes more than %u KiB with its keys, their lists of "
+			"models and its certificates: give it fewer",
+			BF_SLICE_FMT(p->name), BF_PROVIDER_BYTES_MAX >> 10);
+	bf_buf_done(&bytes);
+}
+
 void bf_providers_complete(struct bf_whole *w)
 {
 	struct bf_conf_provider *providers = w->config->providers.items;
@@ -135,6 +151,7 @@ void bf_providers_complete(struct bf_whole *w)
 
 			visit_keys(w, &providers[i], bf_node_member(node, "keys"), &refs);
 			check_network(w, &providers[i], bf_node_member(node, "network_config"));
+			check_size(w, &providers[i], node);
 		}
 		bf_refs_check(w, &refs.names, "key", "name", false);
 		bf_refs_check(w, &refs.ids, "key", "id", false);

@@ -8,6 +8,7 @@
 #define BF_PROVIDERS_MAX      64
 #define BF_PROVIDER_KEYS_MAX  256
 #define BF_PROVIDER_NAME_MAX  64
+#define BF_PROVIDER_BYTES_MAX (1u << 20) /* of one, with its keys: what an entity may have */
 #define BF_LISTEN_MAX         64
 #define BF_WORKERS_MAX        32
 #define BF_LISTENERS_MAX      512 /* addresses x workers: every worker inherits all of them */

@@ -152,6 +152,8 @@ static struct bf_slice text_at(const void *object, uint32_t offset)
 	return *(const struct bf_slice *)(const void *)((const char *)object + offset);
 }
 
+_Static_assert(BF_PROVIDER_BYTES_MAX <= BF_ENTITY_BODY_MAX, "what a file may hold fits");
+
 #define OBJECT_MAX 1024u
 
 static int encode(const struct bf_entity_def *def, const void *object, struct bf_buf *out)

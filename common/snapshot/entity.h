@@ -55,7 +55,7 @@ uint32_t bf_entity_type_of(struct bf_slice name);
 
 #define BF_ENTITY_ID_MAX     128u /* of ids and scopes */
 #define BF_ENTITY_NAME_MAX   1024u
-#define BF_ENTITY_BODY_MAX   (256u << 10)
+#define BF_ENTITY_BODY_MAX   (1u << 20)
 #define BF_ENTITY_SECRET_LEN 32u /* HMAC-SHA256 with the snapshot's pepper */
 
 enum bf_entity_flag {

@@ -192,6 +192,24 @@ static void key_names_and_ids_are_unique(void **state)
 	bed_done(&b);
 }
 
+/* A provider is one entity, and an entity has a bound. */
+static void a_provider_that_is_too_large(void **state)
+{
+	static char yaml[2u << 20];
+	size_t n = (size_t)snprintf(yaml, sizeof(yaml), "providers: {groq: {keys: [");
+
+	(void)state;
+	for (int key = 0; key < 6; key++) {
+		n += (size_t)snprintf(yaml + n, sizeof(yaml) - n, "{name: k%d, value: x, models: [",
+				      key);
+		for (int i = 0; i < 1000; i++)
+			n += (size_t)snprintf(yaml + n, sizeof(yaml) - n, "m%0199d,", i);
+		n += (size_t)snprintf(yaml + n, sizeof(yaml) - n, "m]},");
+	}
+	(void)snprintf(yaml + n, sizeof(yaml) - n, "]}}\n");
+	bed_mentions(yaml, "providers.groq: takes more than 1024 KiB with its keys");
+}
+
 static void empty_models_are_ambiguous(void **state)
 {
 	(void)state;
@@ -299,6 +317,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(listen_addresses),
+	    cmocka_unit_test(a_provider_that_is_too_large),
 	    cmocka_unit_test(at_least_one_provider),
 	    cmocka_unit_test(provider_needs),
 	    cmocka_unit_test(limits_below_the_workers),

@@ -91,8 +91,11 @@ static void those_that_are_as_they_were_are_shared(void **state)
 {
 	struct bf_snapshot s = snapshot(1, "http://127.0.0.1:8", true);
 	struct provider_set *first = set_of(&s, NULL), *next;
+	struct bf_entity e;
 
 	(void)state;
+	assert_true(bf_snapshot_find(&s, BF_ENTITY_PROVIDER, BF_SLICE_LIT("one"), &e));
+	assert_int_equal(first->items[0]->mark, bf_snapshot_mark(&s, &e));
 	assert_int_equal(first->count, 2);
 	assert_int_equal(first->confs.count, 2);
 	assert_true(bf_slice_is(first->items[0]->conf->name, "one"));
