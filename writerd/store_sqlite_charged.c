@@ -94,10 +94,8 @@ int charged_sum(struct charged *c, sqlite3 *db, const struct bf_limit_rows *rows
 {
 	/* As rows have them: no id is longer than theirs. */
 	const struct bf_slice texts[BF_ARRAY_LEN(conditions)] = {
-	    rows->virtual_key_id,
-	    rows->team_id,
-	    rows->customer_id,
-	    row_text_cut(rows->provider, ROW_PROVIDER_LEN),
+	    rows->virtual_key_id, rows->team_id,
+	    rows->customer_id,    row_text_cut(rows->provider, ROW_PROVIDER_LEN),
 	    rows->model,
 	};
 	unsigned filter = 0;
