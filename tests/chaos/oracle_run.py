@@ -145,6 +145,8 @@ def run(gateway, mockllm, loadgen, seconds, share, supervisor):
     tight = int(LOADS["tight"][0] * share * seconds / 2)
     keys = virtual_keys(tight)
     gw = gateway(workers=3, config=provider(mock) | governance(keys, owners())).start()
+    for value in KEYS.values():
+        gw.canaries.aloud(value)  # models of the mock name the key that they refuse
     wait_for_meters(gw, sum(len(limits) for limits in keys) + sum(len(limits) for _, _, limits, _ in owners()))
     loads = [loadgen(f"127.0.0.1:{gw.port}", "--rate", rate * share, "--connections", max(16, rate // 3), "--duration", seconds,
                      "--model", f"openai/{model}", "--request-ids", "--verify", "--timeout", 20, "--header",

@@ -116,10 +116,10 @@ BAD = [
     ("virtual_keys: [{%s, team_id: t}]\n  teams: [{name: t}]" % KEY,
      '2:50: error: governance.virtual_keys[0].team_id: no team has the id "t", but one has the name: give it that id too'),
     ("virtual_keys: [{%s, budget: {max_limit: 1e-10, reset_duration: 1d}}]%s" % (KEY, PRICES),
-     "2:61: error: governance.virtual_keys[0].budget[0].max_limit: must be a decimal number with at most 9 decimals, not "
+     "2:61: error: governance.virtual_keys[0].budget.max_limit: must be a decimal number with at most 9 decimals, not "
      '"1e-10"'),
     ("virtual_keys: [{%s, budget: {max_limit: -1, reset_duration: 1d}}]%s" % (KEY, PRICES),
-     '2:61: error: governance.virtual_keys[0].budget[0].max_limit: must be from 0 to 2000000000, not "-1"'),
+     '2:61: error: governance.virtual_keys[0].budget.max_limit: must be from 0 to 2000000000, not "-1"'),
     ("virtual_keys: [{%s, budget: {max_limit: 1, reset_duration: 1D}}]%s" % (KEY, PRICES),
      f'2:80: error: governance.virtual_keys[0].budget[0].reset_duration: {WINDOW} "1D"'),
     ("virtual_keys: [{%s, budgets: [{max_limit: 1, reset_duration: 90m, calendar_aligned: true}]}]%s" % (KEY, PRICES),
