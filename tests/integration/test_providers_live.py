@@ -270,12 +270,15 @@ def places_in_core(pid, text):
 
 
 def test_a_key_stands_nowhere_in_clear(gateway, fake):  # noqa: F811
-    up, gw = fake(), gateway(workers=2, config=SEALED).start()
+    up = fake()
+    file = {"filed": {"network_config": {"base_url": up.url, "extra_headers": {"x-org": CANARY}},
+                      "keys": [{"name": "filed", "value": CANARY + "3"}]}}
+    gw = gateway(workers=2, config={**SEALED, "providers": file}).start()
     up.on("fails", b"HTTP/1.1 401 No\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
     with subprocess.Popen([BUILD / "bifrostctl", "trace"], env=gw.env, stdout=subprocess.PIPE, text=True) as trace:
         ask(gw, "POST", PROVIDERS, live(up), 201)
         ask(gw, "POST", f"{PROVIDERS}/live/keys", {"name": "two", "value": CANARY + "2"}, 201)
-        answers = [chat(gw, "live/fails"), chat(gw), gw.request("POST", f"{PROVIDERS}/live/keys", {"name": "n", "value": CANARY, "no": 1}),
+        answers = [chat(gw, "live/fails"), chat(gw), chat(gw, "filed/m"), gw.request("POST", f"{PROVIDERS}/live/keys", {"name": "n", "value": CANARY, "no": 1}),
                    gw.request("POST", PROVIDERS, live(up, name="Bad Name")),
                    *(gw.request(path=p) for p in ("/metrics", "/health", "/api/config", "/api/keys", "/api/logs", PROVIDERS))]
         trace.terminate()
