@@ -289,7 +289,7 @@ static const struct store_ops breaking_ops = {
 
 static void a_refused_transaction_leaves_all_in_place(void **state)
 {
-	struct breaking breaking = {.base = {&breaking_ops}, .real = store};
+	struct breaking breaking = {.base = {.ops = &breaking_ops}, .real = store};
 	uint32_t p = crafted_worker(&c);
 	const int calls = 5 + 2; /* begin, five rows, commit */
 	struct bf_err err = {0};
