@@ -158,7 +158,7 @@ static uint32_t craft(struct crafted *c, uint32_t *ret_living)
 static void work(void *ctx)
 {
 	struct crafted *c = ctx;
-	struct stepping stepping = {.base = {&stepping_ops}, .real = crafted_store(c)};
+	struct stepping stepping = {.base = {.ops = &stepping_ops}, .real = crafted_store(c)};
 	struct intake *in = calloc(1, sizeof(*in));
 	struct sweep *s = calloc(1, sizeof(*s));
 	struct bf_err err = {0};
