@@ -182,10 +182,15 @@ CHECKS = [schemathesis.checks.not_a_server_error, schemathesis.checks.status_cod
           schemathesis.checks.negative_data_rejection]
 
 
-def test_whatever_is_asked_is_answered(gateway, document):
+@pytest.mark.parametrize("login", [False, True])
+def test_whatever_is_asked_is_answered(gateway, document, login):
     """Requests made of the document, good ones and bad ones: none is answered by a fault of ours, bad ones are
     refused, and answers are what the document says."""
-    gw = gateway(workers=2, config=SEALED).start()
+    gw = gateway(workers=2, config={**SEALED, **({"governance": {"auth_config": ADMIN}} if login else {})}).start()
+    headers = {}
+    if login:
+        key = ask(gw, "POST", "/api/api-keys", {"name": "of the test"}, 201, Authorization=basic())["api_key"]["value"]
+        headers = {"Authorization": f"Bearer {key}"}
     schema = schemathesis.openapi.from_dict(document)
     schema.config.generation.update(modes=list(schemathesis.GenerationMode))
     # Whatever is logged in or out there would end the run.
@@ -202,7 +207,7 @@ def test_whatever_is_asked_is_answered(gateway, document):
         # Ids that were made up are nearly always nobody's.
         if data.draw(st.booleans()) and "id" in (case.path_parameters or {}):
             case.path_parameters["id"] = data.draw(st.sampled_from(sorted(known)))
-        answer = case.call(base_url=f"http://127.0.0.1:{gw.port}", timeout=20)
+        answer = case.call(base_url=f"http://127.0.0.1:{gw.port}", timeout=20, headers=headers)
         statuses.add(answer.status_code)
         case.validate_response(answer, checks=CHECKS)
 
@@ -211,7 +216,7 @@ def test_whatever_is_asked_is_answered(gateway, document):
                              ("/api/governance/customers", "customer", {"name": "c"}),
                              ("/api/governance/model-configs", "model_config", {"model_name": "d"}),
                              ("/api/api-keys", "api_key", {"name": "e"})):
-        known.add(ask(gw, "POST", path, body, 201)[kind]["id"])
+        known.add(ask(gw, "POST", path, body, 201, **headers)[kind]["id"])
     run()
     assert {200, 201, 400, 404, 409} <= statuses
     assert gw.process.poll() is None
