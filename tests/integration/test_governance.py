@@ -238,12 +238,14 @@ def test_who_hangs_up_has_asked_and_failures_cost_nothing(house):
     up.on("slow", slow)
     body = json.dumps({"model": "openai/slow", "messages": HI, "stream": True})
     for turn in range(2):
-        with socket.create_connection(("127.0.0.1", gw.port)) as client:
+        with socket.create_connection(("127.0.0.1", gw.port), timeout=20) as client:
             client.sendall(f"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nx-bf-vk: {SECRET}\r\n"
                            f"Content-Length: {len(body)}\r\n\r\n{body}".encode())
             seen = b""
             while b"one" not in seen:
-                seen += client.recv(65536)
+                piece = client.recv(65536)
+                assert piece, seen
+                seen += piece
         wait_for("its row", lambda turn=turn: limit(gw, "requests")["used"] == turn + 1)
     assert limit(gw, "cost")["used"] == 10**9
     refused(ask(gw), "/v1", 429, "request_limited")
