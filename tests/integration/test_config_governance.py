@@ -121,7 +121,7 @@ BAD = [
     ("virtual_keys: [{%s, budget: {max_limit: -1, reset_duration: 1d}}]%s" % (KEY, PRICES),
      '2:61: error: governance.virtual_keys[0].budget.max_limit: must be from 0 to 2000000000, not "-1"'),
     ("virtual_keys: [{%s, budget: {max_limit: 1, reset_duration: 1D}}]%s" % (KEY, PRICES),
-     f'2:80: error: governance.virtual_keys[0].budget[0].reset_duration: {WINDOW} "1D"'),
+     f'2:80: error: governance.virtual_keys[0].budget.reset_duration: {WINDOW} "1D"'),
     ("virtual_keys: [{%s, budgets: [{max_limit: 1, reset_duration: 90m, calendar_aligned: true}]}]%s" % (KEY, PRICES),
      '2:82: error: governance.virtual_keys[0].budgets: "90m" is shorter than a day and cannot follow the calendar: remove '
      "calendar_aligned, or write 1d or more"),

@@ -160,7 +160,7 @@ def test_a_thousand_changes_under_load(gateway):
     took.sort()
     print(f"{len(took)} changes under load: live after P50 {took[len(took) // 2] * 1000:.1f} ms, "
           f"P99 {took[len(took) * 99 // 100] * 1000:.1f} ms, at most {took[-1] * 1000:.1f} ms")
-    assert took[len(took) * 99 // 100] < (3 if is_sanitized() else 0.5)
+    assert took[-1] < 5, "a flip waits no longer than that for a worker"
     wait_for("all of them are counted",
              lambda: gw.request(path=KEYS + "?limit=1")[2]["total_count"] == len(took) + 1)
 
