@@ -70,6 +70,14 @@ class Canaries:
         self.patterns = {stem: {form: found for form, found in known.items() if found[0] != raw}
                          for stem, known in self.patterns.items()}
 
+    def forget(self, value):
+        """Of a test that tells it itself."""
+        raw = value.encode()
+        self.names.pop(raw, None)
+        for known in self.patterns.values():
+            for form in [form for form, (secret, _) in known.items() if secret == raw]:
+                del known[form]
+
     def add_config(self, config, env):
         """Those of a configuration; env.NAME stands for a variable."""
         found, public = [], []
@@ -80,6 +88,14 @@ class Canaries:
             value = env.get(value[4:], "") if value.startswith("env.") else value
             if not value.startswith("file."):
                 self.add(value, name)
+
+    def add_request(self, path, body):
+        """Those that a client gives to the API."""
+        found = []
+        if path.startswith("/api/") and isinstance(body, (dict, list)):
+            _walk(body, "a request", found, [])
+        for value, name in found:
+            self.add(value, name)
 
     def add_answer(self, method, path, headers, body):
         """Keeps what an answer shows for once; returns the answer without it, for the search."""

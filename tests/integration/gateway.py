@@ -256,6 +256,7 @@ class Gateway:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             raw = json.dumps(body) if isinstance(body, (dict, list)) else body
+            self.canaries.add_request(path, body)
             connection.request(method, path, raw, {"Content-Type": "application/json", **(headers or {})})
             answer = connection.getresponse()
             data = answer.read()

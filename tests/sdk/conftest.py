@@ -40,4 +40,5 @@ def gw(tmp_path_factory, up):
     try:
         yield made.start()
     finally:
-        made.close()
+        leaks = made.close()
+        assert not leaks, "\n".join(leaks)
