@@ -83,7 +83,9 @@ def count_cases(output):
 
 def meson_tests(results, path, suites, label, timeout_factor=1, env=None):
     """Runs the tests of these suites in a built folder."""
-    args = ["meson", "test", "-C", str(path), "--no-rebuild", "--num-processes", JOBS, "-t", str(timeout_factor)]
+    # Unit tests wait for clocks and children more than they compute.
+    at_once = str(2 * int(JOBS)) if "unit" in suites else JOBS
+    args = ["meson", "test", "-C", str(path), "--no-rebuild", "--num-processes", at_once, "-t", str(timeout_factor)]
     if "long" in suites:
         args += ["--setup", "long"]
     for suite in suites:
@@ -113,7 +115,11 @@ def meson_tests(results, path, suites, label, timeout_factor=1, env=None):
 
 def counted(results, args, label, env=None, timeout=None):
     """Runs a program that ends with a line `N passed, N failed`."""
-    code, out = run(args, env, timeout=timeout)
+    count(results, label, *run(args, env, timeout=timeout))
+
+
+def count(results, label, code, out):
+    """Takes over what a program's last line `N passed, N failed` says."""
     found = re.findall(r"^(\d+) passed, (\d+) failed", out, re.M)
     passed, failed = (int(found[-1][0]), int(found[-1][1])) if found else (0, 0)
     if code != 0 or not found or failed:
@@ -128,8 +134,10 @@ def counted(results, args, label, env=None, timeout=None):
 
 
 def stage_lint(results, _options):
-    for script in sorted((ROOT / "tests/lint").glob("check_*.py")):
-        counted(results, ["python3", str(script)], script.stem)
+    scripts = sorted((ROOT / "tests/lint").glob("check_*.py"))
+    with ThreadPoolExecutor(int(JOBS)) as pool:
+        for script, ran in zip(scripts, pool.map(lambda script: run(["python3", str(script)]), scripts)):
+            count(results, script.stem, *ran)
 
 
 def stage_gcc(results, _options):
@@ -164,10 +172,11 @@ def stage_model(results, options):
     counted(results, args + (["long"] if options.all else ["short"]), "model", timeout=3600 if options.all else 300)
 
 
-def pytest(results, folder, files, label, env=None, show=False):
-    """Runs test files against a built folder; show: names each case."""
+def pytest(results, folder, files, label, env=None, show=False, at_once=JOBS):
+    """Runs test files against a built folder, so many tests at once; show: names each case."""
     report = ROOT / folder / f"pytest-{label}.xml"
-    args = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *files]
+    args = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", at_once, "--dist", "worksteal",
+            f"--junitxml={report}", *files]
     code, out = run(args, dict(SANITIZER_ENV, BIFROST_BUILD=str(ROOT / folder), **(env or {})))
     if not report.exists():
         print(tail(out))
@@ -238,7 +247,7 @@ def stage_chaos(results, _options):
     path = build_shipped(results)
     files = sorted(str(f) for f in (ROOT / "tests/chaos").glob("test_*.py"))
     if path and files:
-        pytest(results, SHIPPED, files, "chaos")
+        pytest(results, SHIPPED, files, "chaos", at_once="0")
 
 
 def stage_fuzz(results, options):

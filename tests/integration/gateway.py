@@ -28,10 +28,13 @@ SAID_BYTES = 32 << 20
 
 
 def free_port():
-    """Below those that the kernel gives to connections: while a gateway is down, one of them would take its port."""
+    """Below those that the kernel gives to connections: while a gateway is down, one of them would take its port.
+    Test runs beside each other have ports of their own for the same reason."""
     lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    runs = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    mine = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     while True:
-        port = random.randrange(10000, max(lowest, 10100))
+        port = random.randrange(10000 + mine, max(lowest, 10100), runs)
         with contextlib.suppress(OSError), socket.socket() as s:
             s.bind(("127.0.0.1", port))
             return port
@@ -106,6 +109,7 @@ class Gateway:
         for key, value in (env or {}).items():
             self.env.pop(key, None) if value is None else self.env.update({key: value})
         self.process, self.told, self.seen = None, [], set()
+        self.login = {}  # headers of who may read the numbers, where not everybody may
         self.canaries, self.said, self.said_bytes, self.is_closed = canary.Canaries(), {}, 0, False
         self.canaries.add_config(self.config if text is None else {}, self.env)
 
@@ -279,12 +283,12 @@ class Gateway:
 
     def metric(self, name):
         """The number of one series."""
-        text = self.request(path="/metrics")[2].decode()
+        text = self.request(path="/metrics", headers=self.login)[2].decode()
         return int(next(line.split()[-1] for line in text.splitlines() if line.startswith(f"{name} ")))
 
     def metric_sum(self, prefix):
         """Of all series whose lines begin so."""
-        text = self.request(path="/metrics")[2].decode()
+        text = self.request(path="/metrics", headers=self.login)[2].decode()
         return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(prefix))
 
     def chat(self, text="hello", model="mock/m", **more):
