@@ -114,11 +114,10 @@ static int split(struct bf_fetcher *f, bool *ret_is_plain)
 	return r;
 }
 
-/* NULL: it may be asked. */
-static const char *objection(struct bf_fetcher *f, bool is_plain, const struct bf_addr *addrs,
-			     size_t count)
+const char *fetch_objection(struct bf_fetcher *f, bool is_plain, const struct bf_addr *addrs,
+			    size_t count)
 {
-	bool outside = true;
+	bool outside = false, inside = false;
 
 	for (size_t i = 0; i < count; i++) {
 		enum bf_addr_scope scope = bf_addr_scope(&addrs[i]);
@@ -127,13 +126,14 @@ static const char *objection(struct bf_fetcher *f, bool is_plain, const struct b
 			return "no server may be at its address";
 		if (is_plain && scope != BF_ADDR_LOOPBACK)
 			return "plain http is for this machine alone: use https";
-		if (scope != BF_ADDR_GLOBAL)
-			outside = false;
+		outside |= scope == BF_ADDR_GLOBAL;
+		inside |= scope != BF_ADDR_GLOBAL;
 	}
 	if (f->hops == 0)
 		f->from_outside = outside;
-	return f->from_outside && !outside ? "a server elsewhere redirects into this network"
-					   : NULL;
+	else if (f->from_outside && inside)
+		return "a server elsewhere redirects into this network";
+	return NULL;
 }
 
 static void go(struct bf_fetcher *f, bool asked)
@@ -151,7 +151,7 @@ static void go(struct bf_fetcher *f, bool asked)
 			bf_resolve_ask(f->resolver, host, &f->wait);
 		return;
 	}
-	no = objection(f, is_plain, addrs, count);
+	no = fetch_objection(f, is_plain, addrs, count);
 	if (no)
 		fail(f, BF_E_DENIED, "%s: %s", f->host, no);
 	else if (fetch_multi_go(f, addrs, count) < 0)

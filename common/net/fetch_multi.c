@@ -129,6 +129,11 @@ static size_t on_header(char *bytes, size_t one, size_t len, void *owner)
 	struct bf_fetcher *f = owner;
 
 	(void)one;
+	f->head_bytes += len;
+	if (f->head_bytes > FETCH_HEAD_MAX_BYTES) {
+		f->too_large = true;
+		return 0;
+	}
 	while (line.len && strchr("\r\n \t", line.ptr[line.len - 1]))
 		line.len--;
 	if (line.len >= 5 && memcmp(line.ptr, "HTTP/", 5) == 0) {
@@ -167,13 +172,16 @@ static size_t put_address(char *at, size_t room, const struct bf_addr *addr)
 	return n > 0 && (size_t)n < room ? (size_t)n : 0;
 }
 
-/* "host:port:address,address": what curl takes instead of asking. */
+/* "host:port:address,address": what curl takes instead of asking. An IPv6 address would end at its
+ * first colon there; curl takes it for what it is. */
 static int tell_addresses(struct bf_fetcher *f, const struct bf_addr *addrs, size_t count)
 {
 	char text[RESOLVE_TEXT_MAX], list[RESOLVE_TEXT_MAX / 2] = "";
 	size_t len = 0;
 	int n;
 
+	if (strchr(f->host, ':'))
+		return 0;
 	for (size_t i = 0; i < count; i++)
 		len += put_address(list + len, sizeof(list) - len, &addrs[i]);
 	n = snprintf(text, sizeof(text), "%s:%lu:%s", f->host, f->port, len ? list + 1 : "");
@@ -245,6 +253,7 @@ int fetch_multi_go(struct bf_fetcher *f, const struct bf_addr *addrs, size_t cou
 {
 	f->curl_error[0] = f->etag[0] = '\0';
 	f->head_ended = false;
+	f->head_bytes = 0;
 	bf_buf_clear(&f->body);
 	f->easy = curl_easy_init();
 	if (f->easy && tell_addresses(f, addrs, count) == 0 && make_headers(f) == 0 &&

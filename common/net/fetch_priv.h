@@ -6,7 +6,8 @@
 #include "common/base/buf.h"
 #include "common/net/fetch.h"
 
-#define FETCH_SOCKETS_MAX 8u
+#define FETCH_SOCKETS_MAX    8u
+#define FETCH_HEAD_MAX_BYTES 32768u /* of a hop, whatever comes before the answer as well */
 
 struct fetch_socket {
 	ev_io io; /* io.fd -1: free */
@@ -27,7 +28,7 @@ struct bf_fetcher {
 	bool runs;
 	struct bf_fetch what;
 	unsigned hops;      /* redirects so far */
-	bool from_outside;  /* the first server was none of this network */
+	bool from_outside;  /* the first server is, or may be, none of this network */
 	char *url;          /* of this hop */
 	char *host;         /* without brackets */
 	bool is_named;      /* the resolver keeps it for us */
@@ -37,6 +38,7 @@ struct bf_fetcher {
 	struct curl_slist *resolved, *headers;
 	char curl_error[CURL_ERROR_SIZE];
 	struct bf_buf body;
+	size_t head_bytes;
 	bool too_large;
 	bool head_ended; /* curl takes one that is cut for whole */
 	char etag[BF_FETCH_ETAG_MAX + 1];
@@ -50,5 +52,8 @@ int fetch_multi_go(struct bf_fetcher *f, const struct bf_addr *addrs, size_t cou
 /* Hangs up. */
 void fetch_multi_stop(struct bf_fetcher *f);
 
+/* fetch.c: why the server of this hop may not be asked; NULL: it may. */
+const char *fetch_objection(struct bf_fetcher *f, bool is_plain, const struct bf_addr *addrs,
+			    size_t count);
 /* fetch.c: the answer of this hop is whole, or there is none. */
 void fetch_arrived(struct bf_fetcher *f, CURLcode result);

@@ -18,7 +18,8 @@
 #include <unistd.h>
 
 #include "common/base/macros.h"
-#include "common/net/fetch.h"
+#include "common/net/addr.h"
+#include "common/net/fetch_priv.h"
 
 #define MOST 4096u
 
@@ -42,7 +43,7 @@ struct bed {
 static void serve(const struct bed *b, const char *const *answers, size_t cut)
 {
 	for (;; answers += answers[1] != NULL) {
-		char request[4096], text[MOST * 2];
+		char request[4096], text[MOST * 10];
 		int fd = accept(b->listener, NULL, NULL);
 		ssize_t n = fd < 0 ? -1 : recv(fd, request, sizeof(request) - 1, 0);
 		size_t len;
@@ -260,6 +261,92 @@ static void test_one_that_grows_beyond_the_limit(void **state)
 	assert_int_equal(b->body_len, 0);
 }
 
+static void test_a_head_that_does_not_end(void **state)
+{
+	static char answer[FETCH_HEAD_MAX_BYTES + 4096];
+	struct bed *b = *state;
+	size_t n = (size_t)snprintf(answer, sizeof(answer), "HTTP/1.1 200 OK\r\n");
+
+	while (n < FETCH_HEAD_MAX_BYTES)
+		n += (size_t)snprintf(answer + n, sizeof(answer) - n, "X-%zu: %0200d\r\n", n, 0);
+	(void)snprintf(answer + n, sizeof(answer) - n, "Content-Length: 2\r\n\r\n{}");
+	fetch_from(b, answer);
+	assert_int_equal(b->code, BF_E_LIMIT);
+	/* Nor any number of answers before the answer. */
+	for (n = 0; n < FETCH_HEAD_MAX_BYTES;)
+		n += (size_t)snprintf(answer + n, sizeof(answer) - n, "HTTP/1.1 103 soon\r\n\r\n");
+	(void)snprintf(answer + n, sizeof(answer) - n,
+		       "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+	fetch_from(b, answer);
+	assert_int_equal(b->code, BF_E_LIMIT);
+	/* A long one that ends. */
+	n = (size_t)snprintf(answer, sizeof(answer), "HTTP/1.1 200 OK\r\n");
+	while (n < FETCH_HEAD_MAX_BYTES - 1024)
+		n += (size_t)snprintf(answer + n, sizeof(answer) - n, "X-%zu: %0200d\r\n", n, 0);
+	(void)snprintf(answer + n, sizeof(answer) - n, "Content-Length: 2\r\n\r\n{}");
+	fetch_from(b, answer);
+	assert_int_equal(b->code, 0);
+}
+
+static void test_an_address_of_six(void **state)
+{
+	struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	socklen_t len = sizeof(at);
+	struct bed *b = *state;
+
+	(void)close(b->listener);
+	b->listener = socket(AF_INET6, SOCK_STREAM, 0);
+	if (b->listener < 0 || bind(b->listener, (struct sockaddr *)&at, len) < 0)
+		skip();
+	assert_int_equal(listen(b->listener, 16), 0);
+	assert_int_equal(getsockname(b->listener, (struct sockaddr *)&at, &len), 0);
+	b->port = ntohs(at.sin6_port);
+	(void)snprintf(b->url, sizeof(b->url), "http://[::1]:%u/prices", b->port);
+	fetch_from(b, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+	assert_int_equal(b->code, 0);
+	assert_string_equal(b->body, "{}");
+	fetch_with(b, "https://[fe80::1]/", "", 5000);
+	assert_int_equal(b->code, BF_E_DENIED);
+	fetch_with(b, "https://[::ffff:169.254.169.254]/", "", 5000);
+	assert_int_equal(b->code, BF_E_DENIED);
+}
+
+static struct bf_addr address(const char *text)
+{
+	struct bf_addr addr;
+	struct sockaddr_in in = {.sin_family = AF_INET};
+
+	memset(&addr, 0, sizeof(addr));
+	assert_int_equal(inet_pton(AF_INET, text, &in.sin_addr), 1);
+	memcpy(&addr.ss, &in, sizeof(in));
+	return addr;
+}
+
+/* Who has an address outside may not send us to one inside, whatever else he has. */
+static void test_where_a_redirect_may_lead(void **state)
+{
+	const struct bf_addr global = address("93.184.216.34"), near = address("10.0.0.1"),
+			     bad = address("169.254.169.254"), own = address("127.0.0.1");
+	const struct bf_addr both[] = {near, global};
+	struct bf_fetcher f;
+
+	(void)state;
+	memset(&f, 0, sizeof(f));
+	assert_null(fetch_objection(&f, false, both, 2));
+	f.hops = 1;
+	assert_null(fetch_objection(&f, false, &global, 1));
+	assert_non_null(fetch_objection(&f, false, &near, 1));
+	assert_non_null(fetch_objection(&f, false, &own, 1));
+	assert_non_null(fetch_objection(&f, false, both, 2));
+	/* From inside it may lead anywhere but to nobody's address. */
+	f.hops = 0;
+	assert_null(fetch_objection(&f, false, &near, 1));
+	assert_non_null(fetch_objection(&f, true, &near, 1));
+	f.hops = 1;
+	assert_null(fetch_objection(&f, false, both, 2));
+	assert_non_null(fetch_objection(&f, false, &bad, 1));
+}
+
 static void test_cut_at_every_byte(void **state)
 {
 	static const char answer[] =
@@ -395,6 +482,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_other_answers, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_one_that_grows_beyond_the_limit, set_up,
 					    tear_down),
+	    cmocka_unit_test_setup_teardown(test_a_head_that_does_not_end, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_an_address_of_six, set_up, tear_down),
+	    cmocka_unit_test(test_where_a_redirect_may_lead),
 	    cmocka_unit_test_setup_teardown(test_cut_at_every_byte, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_silence_and_nobody, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_redirects, set_up, tear_down),
