@@ -34,21 +34,30 @@ static bool at_digit(const struct reading *in)
 /* What was read of the digits: a number up to the last that is not 0, and what came after it. */
 struct mantissa {
 	uint64_t value;
-	int64_t zeros; /* after it */
-	bool over;
+	int64_t zeros;   /* after it */
+	bool over;       /* there are more digits than it holds: */
+	int64_t dropped; /* so many behind it, of whatever value */
 };
 
 static void take(struct mantissa *m, char digit)
 {
-	uint64_t value = (uint64_t)(digit - '0');
+	uint64_t value = m->value;
 
-	if (value == 0) {
+	if (m->over) {
+		m->dropped++;
+		return;
+	}
+	if (digit == '0') {
 		m->zeros++;
 		return;
 	}
-	for (int64_t i = 0; i <= m->zeros && m->value && !m->over; i++)
-		m->over = __builtin_mul_overflow(m->value, UINT64_C(10), &m->value);
-	m->over = m->over || __builtin_add_overflow(m->value, value, &m->value);
+	for (int64_t i = 0; i <= m->zeros && value && !m->over; i++)
+		m->over = __builtin_mul_overflow(value, UINT64_C(10), &value);
+	m->over = m->over || __builtin_add_overflow(value, (uint64_t)(digit - '0'), &value);
+	if (m->over)
+		m->dropped = m->zeros + 1;
+	else
+		m->value = value;
 	m->zeros = 0;
 }
 
@@ -141,22 +150,24 @@ int bf_decimal_parse(struct bf_slice text, unsigned decimals, int64_t *ret_value
 
 int bf_decimal_parse_nearest(struct bf_slice text, unsigned decimals, int64_t *ret_value)
 {
-	struct decimal d;
+	struct decimal d = {.shift = 0};
 	int r = read_decimal(text, &d);
+	int64_t shift = d.shift + d.m.dropped + (int64_t)decimals;
+	bool half = false, some = d.m.value != 0, cut = shift < 0;
 
 	if (r < 0)
 		return r;
-	if (d.m.over)
-		return BF_E_RANGE;
-	bool half = false, some = d.m.value != 0;
-	for (; d.shift + (int64_t)decimals < 0 && d.m.value; d.shift++) {
+	for (; shift < 0 && d.m.value; shift++) {
 		half = d.m.value % 10 >= 5;
 		d.m.value /= 10;
 	}
-	d.m.value += half;
+	/* What does not even reach the place behind the last one is no half of it. */
+	d.m.value += half && shift == 0;
 	if (some && d.m.value == 0)
 		return BF_E_TYPE;
-	return scale(&d.m, BF_MAX(d.shift + (int64_t)decimals, (int64_t)0), d.negative, ret_value);
+	/* Digits that were dropped are all behind those that were cut off. */
+	d.m.over = d.m.over && !cut;
+	return scale(&d.m, BF_MAX(shift, (int64_t)0), d.negative, ret_value);
 }
 
 const char *bf_decimal_format(int64_t value, unsigned decimals, char out[BF_DECIMAL_BYTES])

@@ -116,13 +116,26 @@ static void nearest(void **state)
 		const char *text;
 		int64_t value; /* of two decimals */
 	} cases[] = {
-	    {"0", 0},         {"0.005", 1},
-	    {"0.014", 1},     {"0.015", 2},
-	    {"0.0249999", 2}, {"-0.005", -1},
-	    {"-0.015", -2},   {"-0.00e-5", 0},
-	    {"12.345", 1235}, {"0.995", 100},
-	    {"1e2", 10000},   {"0.000", 0},
-	    {"0e-9", 0},      {"184467440737095516.15e-16", 1845},
+	    {"0", 0},
+	    {"0.005", 1},
+	    {"0.014", 1},
+	    {"0.015", 2},
+	    {"0.0249999", 2},
+	    {"-0.005", -1},
+	    {"-0.015", -2},
+	    {"-0.00e-5", 0},
+	    {"12.345", 1235},
+	    {"0.995", 100},
+	    {"1e2", 10000},
+	    {"0.000", 0},
+	    {"0e-9", 0},
+	    {"184467440737095516.15e-16", 1845},
+	    /* More digits than a number holds. */
+	    {"1.23456789012345678901234", 123},
+	    {"1.2350000000000000000000001", 124},
+	    {"-1.2349999999999999999999999", -123},
+	    {"0.00500000000000000000000000000000001", 1},
+	    {"123456789012345678901234567890e-28", 1235},
 	};
 	int64_t value;
 
@@ -138,7 +151,13 @@ static void nearest(void **state)
 	assert_true(bf_decimal_parse_nearest(BF_SLICE_LIT("-0.001"), 2, &value) == BF_E_TYPE);
 	assert_true(bf_decimal_parse_nearest(BF_SLICE_LIT("1e-300"), 2, &value) == BF_E_TYPE);
 	assert_true(bf_decimal_parse_nearest(BF_SLICE_LIT("1e40"), 2, &value) == BF_E_RANGE);
-	assert_true(bf_decimal_parse_nearest(BF_SLICE_LIT("1.23456789012345678901234"), 2,
+	assert_true(bf_decimal_parse_nearest(BF_SLICE_LIT("9e-4"), 2, &value) == BF_E_TYPE);
+	assert_true(bf_decimal_parse_nearest(BF_SLICE_LIT("9e-300"), 2, &value) == BF_E_TYPE);
+	assert_true(bf_decimal_parse_nearest(BF_SLICE_LIT("0.00499999999999999999999999"), 2,
+					     &value) == BF_E_TYPE);
+	assert_true(bf_decimal_parse_nearest(BF_SLICE_LIT("12345678901234567890123"), 2, &value) ==
+		    BF_E_RANGE);
+	assert_true(bf_decimal_parse_nearest(BF_SLICE_LIT("1234567890123456789012.345"), 2,
 					     &value) == BF_E_RANGE);
 	assert_true(bf_decimal_parse_nearest(BF_SLICE_LIT("x"), 2, &value) == BF_E_SYNTAX);
 	assert_true(bf_decimal_parse_nearest(BF_SLICE_LIT(""), 2, &value) == BF_E_SYNTAX);
