@@ -1,4 +1,5 @@
-/* What may happen to them. Only for tests. */
+/* What may happen to the processes and the writer of flip_judge.h, one thing at a time. Only for
+ * tests. */
 #pragma once
 
 #include "flip_judge.h"
