@@ -40,6 +40,8 @@ struct bf_conf_price bf_price_of(int64_t input_pusd, int64_t output_pusd, int64_
 		for (int r = 0; r < BF_RATES; r++)
 			price.token_pusd[k][r] = BF_PRICE_NOT_GIVEN;
 	price.cache_write_1hr_pusd = price.request_pusd = price.search_pusd = BF_PRICE_NOT_GIVEN;
+	price.audio_input_pusd = price.audio_output_pusd = BF_PRICE_NOT_GIVEN;
+	price.reasoning_pusd = BF_PRICE_NOT_GIVEN;
 	price.token_pusd[BF_PRICE_INPUT][BF_RATE_PLAIN] = input_pusd;
 	price.token_pusd[BF_PRICE_OUTPUT][BF_RATE_PLAIN] = output_pusd;
 	price.token_pusd[BF_PRICE_CACHE_READ][BF_RATE_PLAIN] = cache_read_pusd;
@@ -70,6 +72,9 @@ void bf_price_patch(const struct bf_conf_price *base, const struct bf_conf_price
 	    either(patch->cache_write_1hr_pusd, base->cache_write_1hr_pusd);
 	ret_price->request_pusd = either(patch->request_pusd, base->request_pusd);
 	ret_price->search_pusd = either(patch->search_pusd, base->search_pusd);
+	ret_price->audio_input_pusd = either(patch->audio_input_pusd, base->audio_input_pusd);
+	ret_price->audio_output_pusd = either(patch->audio_output_pusd, base->audio_output_pusd);
+	ret_price->reasoning_pusd = either(patch->reasoning_pusd, base->reasoning_pusd);
 }
 
 /* The rate that a kind has of its own; BF_PRICE_NOT_GIVEN. */
@@ -129,6 +134,9 @@ int64_t bf_price_cost_nusd(const struct bf_conf_price *price, const struct bf_pr
 	uint64_t read = BF_MIN(usage->cached_read, prompt);
 	uint64_t write = BF_MIN(usage->cached_write, prompt - read);
 	uint64_t hour = BF_MIN(usage->cached_write_1hr, write);
+	uint64_t heard = BF_MIN(usage->audio_prompt, prompt - read - write);
+	uint64_t spoken = BF_MIN(usage->audio_completion, usage->completion_tokens);
+	uint64_t thought = BF_MIN(usage->reasoning, usage->completion_tokens - spoken);
 	int64_t rate[BF_PRICE_KINDS];
 	u128 pusd = 0;
 
@@ -136,11 +144,14 @@ int64_t bf_price_cost_nusd(const struct bf_conf_price *price, const struct bf_pr
 		return usage->reported_nusd;
 	for (int k = 0; k < BF_PRICE_KINDS; k++)
 		rate[k] = bf_price_rate(price, (enum bf_price_kind)k, usage->tier, total);
-	add(&pusd, prompt - read - write, rate[BF_PRICE_INPUT]);
+	add(&pusd, prompt - read - write - heard, rate[BF_PRICE_INPUT]);
+	add(&pusd, heard, either(price->audio_input_pusd, rate[BF_PRICE_INPUT]));
 	add(&pusd, read, rate[BF_PRICE_CACHE_READ]);
 	add(&pusd, write - hour, rate[BF_PRICE_CACHE_WRITE]);
 	add(&pusd, hour, either(price->cache_write_1hr_pusd, rate[BF_PRICE_CACHE_WRITE]));
-	add(&pusd, usage->completion_tokens, rate[BF_PRICE_OUTPUT]);
+	add(&pusd, usage->completion_tokens - spoken - thought, rate[BF_PRICE_OUTPUT]);
+	add(&pusd, spoken, either(price->audio_output_pusd, rate[BF_PRICE_OUTPUT]));
+	add(&pusd, thought, either(price->reasoning_pusd, rate[BF_PRICE_OUTPUT]));
 	add(&pusd, usage->searches, price->search_pusd);
 	add(&pusd, 1, price->request_pusd);
 	return rounded(pusd);
@@ -173,8 +184,9 @@ static void bound_raise(const struct bf_conf_price *price, enum bf_service_tier 
 
 	for (size_t i = 0; i < BF_ARRAY_LEN(inputs); i++)
 		*input = BF_MAX(*input, bf_price_rate(price, inputs[i], tier, total));
-	*input = BF_MAX(*input, price->cache_write_1hr_pusd);
+	*input = BF_MAX(*input, BF_MAX(price->cache_write_1hr_pusd, price->audio_input_pusd));
 	*output = BF_MAX(*output, bf_price_rate(price, BF_PRICE_OUTPUT, tier, total));
+	*output = BF_MAX(*output, BF_MAX(price->audio_output_pusd, price->reasoning_pusd));
 }
 
 void bf_price_bound_of(const struct bf_conf_price *price, struct bf_price_bound *ret_bound)

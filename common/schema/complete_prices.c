@@ -90,8 +90,9 @@ static int check_scope(const struct bf_conf_pricing_override *o, struct bf_err *
 
 static bool is_given(const struct bf_conf_price *price)
 {
-	bool given =
-	    price->cache_write_1hr_pusd >= 0 || price->request_pusd >= 0 || price->search_pusd >= 0;
+	bool given = price->cache_write_1hr_pusd >= 0 || price->request_pusd >= 0 ||
+		     price->search_pusd >= 0 || price->audio_input_pusd >= 0 ||
+		     price->audio_output_pusd >= 0 || price->reasoning_pusd >= 0;
 
 	for (int k = 0; k < BF_PRICE_KINDS; k++)
 		for (int r = 0; r < BF_RATES; r++)

@@ -99,6 +99,12 @@ static const struct bf_field price_fields[] = {
     OTHER_PRICE("cache_creation_input_token_cost_above_1hr", cache_write_1hr_pusd, PUSD,
 		"Dollars for a token that the provider keeps in its cache for an hour; absent: as "
 		"any that it put there."),
+    OTHER_PRICE("input_cost_per_audio_token", audio_input_pusd, PUSD,
+		"Dollars for a token of sound in a prompt; absent: as any token of a prompt."),
+    OTHER_PRICE("output_cost_per_audio_token", audio_output_pusd, PUSD,
+		"Dollars for a token of sound in an answer; absent: as any token of an answer."),
+    OTHER_PRICE("output_cost_per_reasoning_token", reasoning_pusd, PUSD,
+		"Dollars for a token that the model thought; absent: as any token of an answer."),
     OTHER_PRICE("cost_per_request", request_pusd, 1000 * PUSD,
 		"Dollars for each request, beside its tokens."),
     OTHER_PRICE("search_context_cost_per_query", search_pusd, 1000 * PUSD,

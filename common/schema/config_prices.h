@@ -38,6 +38,8 @@ struct bf_conf_price {
 	int64_t cache_write_1hr_pusd; /* of a token that stays in the cache for an hour */
 	int64_t request_pusd;
 	int64_t search_pusd; /* of a search that the provider made and counted */
+	/* Of tokens that are heard, spoken, or thought and not shown; whatever the tier. */
+	int64_t audio_input_pusd, audio_output_pusd, reasoning_pusd;
 };
 
 extern const struct bf_table bf_price_fields_table;

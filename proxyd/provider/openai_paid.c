@@ -21,6 +21,8 @@ enum paid_member {
 	PAID_CACHE_HIT,
 	PAID_PROMPT_DETAILS,
 	PAID_INPUT_DETAILS,
+	PAID_COMPLETION_DETAILS,
+	PAID_OUTPUT_DETAILS,
 	PAID_COUNT,
 };
 
@@ -33,6 +35,8 @@ static const struct bf_slice paid_keys[] = {
     [PAID_CACHE_HIT] = BF_SLICE_INIT("prompt_cache_hit_tokens"),
     [PAID_PROMPT_DETAILS] = BF_SLICE_INIT("prompt_tokens_details"),
     [PAID_INPUT_DETAILS] = BF_SLICE_INIT("input_tokens_details"),
+    [PAID_COMPLETION_DETAILS] = BF_SLICE_INIT("completion_tokens_details"),
+    [PAID_OUTPUT_DETAILS] = BF_SLICE_INIT("output_tokens_details"),
 };
 
 /* A count; 0: there is none. */
@@ -68,16 +72,20 @@ static int64_t cost_at(const struct bf_json_tape *t, uint32_t i)
 	return nusd > 0 && nusd <= NUSD_MAX ? nusd : 0;
 }
 
+static uint32_t either(const uint32_t *members, enum paid_member a, enum paid_member b)
+{
+	return members[a] != BF_JSON_NONE ? members[a] : members[b];
+}
+
 /* As OpenRouter, LiteLLM and Anthropic name it. */
 static uint64_t written_of(const struct bf_json_tape *t, const uint32_t *members)
 {
 	static const struct bf_slice keys[] = {BF_SLICE_INIT("cache_write_tokens"),
 					       BF_SLICE_INIT("cache_creation_tokens")};
-	uint32_t details = members[PAID_PROMPT_DETAILS], at[BF_ARRAY_LEN(keys)];
+	uint32_t details = either(members, PAID_PROMPT_DETAILS, PAID_INPUT_DETAILS);
+	uint32_t at[BF_ARRAY_LEN(keys)];
 	uint64_t n = count_at(t, members[PAID_WRITTEN]);
 
-	if (details == BF_JSON_NONE)
-		details = members[PAID_INPUT_DETAILS];
 	if (n || details == BF_JSON_NONE)
 		return n;
 	bf_json_find_all(t, details, keys, BF_ARRAY_LEN(keys), at);
@@ -92,6 +100,24 @@ static uint64_t searches_of(const struct bf_json_tape *t, const uint32_t *member
 	return n ? n : count_of(t, members[PAID_TOOL_USE], "web_search_requests");
 }
 
+/* Sound, and thoughts. */
+static void read_kinds(const struct bf_json_tape *t, const uint32_t *members,
+		       struct bf_price_usage *paid)
+{
+	static const struct bf_slice keys[] = {BF_SLICE_INIT("audio_tokens"),
+					       BF_SLICE_INIT("reasoning_tokens")};
+	uint32_t details = either(members, PAID_COMPLETION_DETAILS, PAID_OUTPUT_DETAILS);
+	uint32_t at[BF_ARRAY_LEN(keys)];
+
+	paid->audio_prompt =
+	    count_of(t, either(members, PAID_PROMPT_DETAILS, PAID_INPUT_DETAILS), "audio_tokens");
+	if (details == BF_JSON_NONE)
+		return;
+	bf_json_find_all(t, details, keys, BF_ARRAY_LEN(keys), at);
+	paid->audio_completion = count_at(t, at[0]);
+	paid->reasoning = count_at(t, at[1]);
+}
+
 void openai_paid_read(const struct bf_json_tape *t, uint32_t usage, struct openai_said *said)
 {
 	uint32_t members[PAID_COUNT];
@@ -101,6 +127,7 @@ void openai_paid_read(const struct bf_json_tape *t, uint32_t usage, struct opena
 	said->paid.cached_write_1hr =
 	    count_of(t, members[PAID_CREATION], "ephemeral_1h_input_tokens");
 	said->paid.searches = searches_of(t, members);
+	read_kinds(t, members, &said->paid);
 	said->paid.reported_nusd = cost_at(t, members[PAID_COST]);
 	if (said->cached_tokens == 0)
 		said->cached_tokens = count_at(t, members[PAID_CACHE_HIT]);

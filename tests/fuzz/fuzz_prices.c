@@ -33,6 +33,9 @@ static void check_cost(const struct bf_conf_price *price, uint64_t prompt, uint6
 						     .cached_read = prompt / 3,
 						     .cached_write = prompt / 2,
 						     .cached_write_1hr = prompt / 5,
+						     .audio_prompt = prompt / 7,
+						     .audio_completion = completion / 3,
+						     .reasoning = completion / 2,
 						     .tier = (enum bf_service_tier)tier};
 		int64_t nusd = bf_price_cost_nusd(price, &usage);
 

@@ -5,7 +5,8 @@ from fractions import Fraction
 
 IDENTITY = {"sample_spec", "date", "note"}
 PROVIDERS = {"cohere_chat": "cohere", "vertex_ai": "vertex", "vertex_ai-language-models": "vertex"}
-TEXT = {"chat", "completion", "responses"}
+TEXT = {"chat", "completion", "responses", None}
+MOST = 2**63 - 1
 GRAIN = Fraction(1, 10**12)
 
 
@@ -31,7 +32,12 @@ def load(path):
 
 
 def entry_of(sheet, provider, model):
-    entry = sheet.get((provider, model)) or sheet.get(model)
+    """However a client writes the name: in any letters, with its provider in front, with anything else in front."""
+    model = model.lower()
+    while model.startswith(provider + "/"):
+        model = model[len(provider) + 1:]
+    last = model.rpartition("/")[2]
+    entry = next((sheet[k] for k in ((provider, model), (provider, last), last, model) if k in sheet), None)
     if entry is None:
         entry = next(e for k, e in sheet.items() if k[0] == provider and e.get("base_model") == model)
     if "input_cost_per_token" not in entry and "cost_per_request" not in entry:
@@ -76,8 +82,13 @@ def cost_nusd(sheet, request):
         searches = Fraction(nearest(searches["search_context_size_medium"], GRAIN)) * GRAIN
     plain = price("input_cost_per_token")
     put = price("cache_creation_input_token_cost", plain)
-    dollars = ((prompt - read - written) * plain + read * price("cache_read_input_token_cost", plain)
+    heard = min(request.get("heard", 0), prompt - read - written)
+    spoken = min(request.get("spoken", 0), completion)
+    thought = min(request.get("thought", 0), completion - spoken)
+    said = price("output_cost_per_token")
+    dollars = ((prompt - read - written - heard) * plain + heard * entry.get("input_cost_per_audio_token", plain) + read * price("cache_read_input_token_cost", plain)
                + (written - hour) * put + hour * entry.get("cache_creation_input_token_cost_above_1hr", put)
-               + completion * price("output_cost_per_token") + request.get("searches", 0) * searches
+               + (completion - spoken - thought) * said + spoken * entry.get("output_cost_per_audio_token", said)
+               + thought * entry.get("output_cost_per_reasoning_token", said) + request.get("searches", 0) * searches
                + entry.get("cost_per_request", 0))
-    return nearest(dollars, Fraction(1, 10**9))
+    return min(nearest(dollars, Fraction(1, 10**9)), MOST)

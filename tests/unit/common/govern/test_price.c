@@ -154,6 +154,36 @@ static void the_parts_of_a_prompt(void **state)
 	assert_int_equal(bf_price_cost_nusd(&p, &u), 10);
 }
 
+static void sound_and_thoughts(void **state)
+{
+	struct bf_conf_price p = bf_price_of(1000, 2000, 100), patch = BF_PRICE_NONE;
+	struct bf_price_usage u = {.prompt_tokens = 100,
+				   .cached_read = 30,
+				   .audio_prompt = 50,
+				   .completion_tokens = 40,
+				   .audio_completion = 10,
+				   .reasoning = 20};
+
+	(void)state;
+	/* Without rates of their own they are as any. */
+	assert_int_equal(bf_price_cost_nusd(&p, &u), 70 + 3 + 80);
+	p.audio_input_pusd = 40000;
+	p.audio_output_pusd = 80000;
+	p.reasoning_pusd = 1000;
+	assert_int_equal(bf_price_cost_nusd(&p, &u), 20 + 2000 + 3 + 20 + 800 + 20);
+	/* Parts of what there is: sound before thoughts. */
+	u.audio_prompt = 99;
+	u.audio_completion = 35;
+	assert_int_equal(bf_price_cost_nusd(&p, &u), 2800 + 3 + 2800 + 5);
+	u.audio_completion = u.reasoning = UINT64_MAX;
+	assert_int_equal(bf_price_cost_nusd(&p, &u), 2800 + 3 + 3200);
+	patch.reasoning_pusd = 0;
+	bf_price_patch(&p, &patch, &p);
+	assert_int_equal(p.reasoning_pusd, 0);
+	assert_int_equal(p.audio_input_pusd, 40000);
+	assert_int_equal(p.audio_output_pusd, 80000);
+}
+
 static void requests_searches_and_what_is_told(void **state)
 {
 	struct bf_conf_price p = bf_price_of(1000, 2000, NONE);
@@ -225,6 +255,9 @@ static void the_bound_holds(void **state)
 		    .cached_read = some(&seed, 300000),
 		    .cached_write = some(&seed, 300000),
 		    .cached_write_1hr = some(&seed, 300000),
+		    .audio_prompt = some(&seed, 300000),
+		    .audio_completion = some(&seed, 10000),
+		    .reasoning = some(&seed, 10000),
 		    .tier = (enum bf_service_tier)some(&seed, BF_TIERS),
 		};
 		int64_t reserved = bf_price_bound_nusd(&bound, prompt, completion);
@@ -258,6 +291,7 @@ int main(void)
 	    cmocka_unit_test(rates_by_tokens),
 	    cmocka_unit_test(rates_by_tier),
 	    cmocka_unit_test(the_parts_of_a_prompt),
+	    cmocka_unit_test(sound_and_thoughts),
 	    cmocka_unit_test(requests_searches_and_what_is_told),
 	    cmocka_unit_test(whole_prices_and_patches),
 	    cmocka_unit_test(the_bound_holds),

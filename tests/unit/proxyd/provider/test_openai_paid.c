@@ -84,10 +84,45 @@ static void what_answers_say(void **state)
 	bf_arena_done(&arena);
 }
 
+static struct bf_price_usage paid_of(enum shm_usage_object object, const char *json)
+{
+	struct bf_arena arena;
+	struct openai_said s;
+
+	bf_arena_init(&arena, 1 << 20);
+	assert_true(openai_said_read(object, bf_slice_from(json), true, &arena, &s));
+	bf_arena_done(&arena);
+	return s.paid;
+}
+
+static void sound_and_thoughts(void **state)
+{
+	struct bf_price_usage p = paid_of(
+	    CHAT, "{\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"prompt_tokens_details\":{"
+		  "\"cached_tokens\":1,\"audio_tokens\":4},\"completion_tokens_details\":{"
+		  "\"reasoning_tokens\":5,\"audio_tokens\":6}}}");
+
+	(void)state;
+	assert_int_equal(p.audio_prompt, 4);
+	assert_int_equal(p.audio_completion, 6);
+	assert_int_equal(p.reasoning, 5);
+	p = paid_of(SHM_OBJECT_RESPONSES,
+		    "{\"object\":\"response\",\"output\":[],\"usage\":{\"input_tokens\":9,"
+		    "\"input_tokens_details\":{\"audio_tokens\":-1},"
+		    "\"output_tokens_details\":{\"reasoning_tokens\":7}}}");
+	assert_int_equal(p.audio_prompt, 0);
+	assert_int_equal(p.audio_completion, 0);
+	assert_int_equal(p.reasoning, 7);
+	p = paid_of(CHAT, "{\"choices\":[],\"usage\":{\"prompt_tokens\":9,"
+			  "\"prompt_tokens_details\":null,\"completion_tokens_details\":[3]}}");
+	assert_int_equal(p.audio_prompt + p.audio_completion + p.reasoning, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_answers_say),
+	    cmocka_unit_test(sound_and_thoughts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
