@@ -59,6 +59,7 @@ static void succeed(struct price_sync *p, const char *text)
 {
 	p->synced++;
 	p->failures = 0;
+	p->not_before_ms = bf_mono_ms() + PRICE_SYNC_RETRY_S * INT64_C(1000);
 	p->last_error[0] = '\0';
 	shm_metric_add(p->seg, p->child->proc_slot, SHM_M_PRICE_SYNCS, 1);
 	bf_log(BF_LOG_INFO, "price_sheet_synced", "what=%s models=%" PRIu64 " skipped=%" PRIu64,
@@ -67,17 +68,26 @@ static void succeed(struct price_sync *p, const char *text)
 	ended(p);
 }
 
+/* What stands behind a '?' may be what opens the door: it is not shown. */
+static const char *shown(const char *url, char out[BF_FETCH_URL_MAX + 1])
+{
+	(void)snprintf(out, BF_FETCH_URL_MAX + 1, "%.*s", (int)strcspn(url, "?#"), url);
+	return out;
+}
+
 static void fail(struct price_sync *p, const char *why)
 {
 	uint32_t wait_s = PRICE_SYNC_RETRY_S << BF_MIN(p->failures, 6u);
+	char url[BF_FETCH_URL_MAX + 1];
 
 	p->failed++;
 	p->failures++;
 	(void)snprintf(p->last_error, sizeof(p->last_error), "%s", why);
 	shm_metric_add(p->seg, p->child->proc_slot, SHM_M_PRICE_SYNC_FAILURES, 1);
 	p->not_before_ms = bf_mono_ms() + BF_MIN(wait_s, PRICE_SYNC_RETRY_MAX) * INT64_C(1000);
-	bf_log(BF_LOG_WARN, "price_sync_failed", "url=%s reason=%s effect=%s", bf_log_quote(p->url),
-	       bf_log_quote(why), bf_log_quote("prices stay as they are, and it is tried again"));
+	bf_log(BF_LOG_WARN, "price_sync_failed", "url=%s reason=%s effect=%s",
+	       bf_log_quote(shown(p->url, url)), bf_log_quote(why),
+	       bf_log_quote("prices stay as they are, and it is tried again"));
 	answer_all(p, 502, "price_sync_failed", why);
 	ended(p);
 }
@@ -244,8 +254,7 @@ static void read_file(struct price_sync *p)
 
 /* ---- beginning */
 
-/* A tag is told only when what it stands for is there to the last entry. */
-static bool is_whole(const struct bf_snapshot *s)
+static bool reads_whole(const struct bf_snapshot *s)
 {
 	struct bf_array entries;
 	struct bf_arena arena;
@@ -255,6 +264,17 @@ static bool is_whole(const struct bf_snapshot *s)
 	r = bf_snapshot_prices(s, &arena, &entries, NULL);
 	bf_arena_done(&arena);
 	return r == 0 && entries.count > 0;
+}
+
+/* Can workers use what is stored, to the last entry? Read once for each sheet. */
+static bool is_whole(struct price_sync *p, const struct bf_snapshot *s)
+{
+	uint64_t mark = bf_snapshot_price_mark(s);
+
+	if (mark && mark != p->whole_mark)
+		p->is_whole = reads_whole(s);
+	p->whole_mark = mark;
+	return mark && p->is_whole;
 }
 
 /* The head of the sheet in force that is of our address. */
@@ -280,7 +300,8 @@ static void begin(struct price_sync *p, const struct bf_snapshot *s)
 	bf_arena_init(&arena, HEAD_ARENA_BYTES);
 	p->asked_etag[0] = '\0';
 	p->told = (struct bf_msg_price_sheet){.models = 0};
-	if (head_of(p, s, &arena, &head) && is_whole(s))
+	/* A tag is told only when what it stands for is there. */
+	if (head_of(p, s, &arena, &head) && is_whole(p, s))
 		(void)snprintf(p->asked_etag, sizeof(p->asked_etag), "%.*s",
 			       BF_SLICE_FMT(head.etag));
 	bf_arena_done(&arena);
@@ -294,17 +315,15 @@ static void begin(struct price_sync *p, const struct bf_snapshot *s)
 		fail(p, "no memory to fetch it");
 }
 
-static bool is_due(const struct price_sync *p, const struct bf_snapshot *s)
+bool price_sync_wants(struct price_sync *p, const struct bf_snapshot *s, int64_t now_ms)
 {
 	struct bf_price_piece head;
 	struct bf_arena arena;
 	bool due;
 
-	if (bf_mono_ms() < p->not_before_ms)
-		return false;
 	bf_arena_init(&arena, HEAD_ARENA_BYTES);
-	due = !head_of(p, s, &arena, &head) ||
-	      price_sync_is_due(bf_wall_ms(), head.checked_ms,
+	due = !head_of(p, s, &arena, &head) || !is_whole(p, s) ||
+	      price_sync_is_due(now_ms, head.checked_ms,
 				p->child->config.pricing.pricing_sync_interval_ms,
 				(int64_t)p->jitter_ms);
 	bf_arena_done(&arena);
@@ -321,7 +340,8 @@ void price_sync_second(struct price_sync *p)
 			    &later);
 	if (p->state == PRICE_SYNC_TOLD && bf_mono_ms() > p->not_before_ms)
 		fail(p, "writerd did not answer");
-	if (p->url && p->refusal.code == 0 && s && p->state == PRICE_SYNC_IDLE && is_due(p, s))
+	if (p->url && p->refusal.code == 0 && s && p->state == PRICE_SYNC_IDLE &&
+	    bf_mono_ms() >= p->not_before_ms && price_sync_wants(p, s, bf_wall_ms()))
 		begin(p, s);
 }
 

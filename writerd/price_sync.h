@@ -45,6 +45,8 @@ struct price_sync {
 	struct price_askers askers;
 	uint64_t synced, failed;
 	char last_error[BF_ERROR_MAX_BYTES];
+	uint64_t whole_mark; /* bf_snapshot_price_mark() of what is_whole is about */
+	bool is_whole;
 };
 
 /* Before the sandbox. What cannot work is told in the log and to who asks. */
@@ -69,3 +71,6 @@ void price_sync_status(const struct price_sync *p, struct bf_array *items, struc
  * checked_ms 0: there is none yet.
  */
 bool price_sync_is_due(int64_t now_ms, int64_t checked_ms, int64_t interval_ms, int64_t jitter_ms);
+/* The same of what is in force; always when that is of another address, or cannot be read, such as
+ * the entries that another build packed. */
+bool price_sync_wants(struct price_sync *p, const struct bf_snapshot *s, int64_t now_ms);

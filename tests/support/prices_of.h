@@ -16,13 +16,15 @@ static inline void prices_of_entry(uint32_t number, char name[16], struct bf_con
 	e->price.token_pusd[BF_PRICE_OUTPUT][BF_RATE_PLAIN] = number;
 }
 
-/* Models p/m0, p/m1, .. of `count`, each at its number; without the last `lost` pieces. */
+/* Models p/m0, p/m1, .. of `count`, each at its number, of the address ""; without the last `lost`
+ * pieces. */
 static inline struct bf_snapshot_blob *prices_of(uint64_t version, uint32_t count, uint32_t lost)
 {
 	struct bf_snapshot_builder *b = snapshot_of_begin(false, version);
 	struct bf_conf_sheet_price *items = calloc(count, sizeof(*items));
 	char(*names)[16] = calloc(count, 16);
-	struct bf_price_piece head = {.id = BF_SLICE_LIT(BF_PRICE_HEAD), .models = count};
+	struct bf_price_piece head = {
+	    .id = BF_SLICE_LIT(BF_PRICE_HEAD), .models = count, .checked_ms = 1};
 	struct bf_buf bytes;
 	uint32_t taken = 0;
 
