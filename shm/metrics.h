@@ -20,7 +20,7 @@ enum shm_metric {
 /* Places in a shard: named numbers below, then failures by class, then histograms. All but the
  * gauges are counters. */
 #define SHM_ERROR_CLASS_AT    128u
-#define SHM_ERROR_CLASS_COUNT 18u /* their names are the gate's; append only */
+#define SHM_ERROR_CLASS_COUNT 20u /* their names are the gate's; append only */
 #define SHM_HISTOGRAM_AT      160u
 
 #define SHM_H_BOUNDS_OF(...) (sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))

@@ -21,7 +21,9 @@
 	X(BF_ERROR_CLASS_OTHER, "_OTHER") \
 	X(BF_ERROR_CLASS_POLICY_ACCESS_DENIED, "policy_access_denied") \
 	X(BF_ERROR_CLASS_POLICY_BUDGET_EXCEEDED, "policy_budget_exceeded") \
-	X(BF_ERROR_CLASS_POLICY_RATE_LIMITED, "policy_rate_limited")
+	X(BF_ERROR_CLASS_POLICY_RATE_LIMITED, "policy_rate_limited") \
+	X(BF_ERROR_CLASS_POLICY_PROVIDER_BLOCKED, "policy_provider_blocked") \
+	X(BF_ERROR_CLASS_POLICY_MODEL_BLOCKED, "policy_model_blocked")
 /* clang-format on */
 
 enum bf_error_class {

@@ -167,6 +167,16 @@ void gate_answer_error(struct exchange *x, int http_status, const char *type, co
 	x->out->answer(x, http_status, BF_SLICE_LIT("application/json"), bf_buf_slice(text));
 }
 
+void gate_count_refused(const struct exchange *x, int http_status, const char *type)
+{
+	const struct worker *w = x->worker;
+
+	if (!x->route || !x->route->object)
+		return;
+	worker_count(x->worker, SHM_M_REQUESTS_REFUSED);
+	shm_error_class_count(w->seg, w->proc_slot, bf_error_class_of(http_status, type, NULL));
+}
+
 void gate_refuse(struct exchange *x, int http_status, const char *type, const char *fmt, ...)
 {
 	char message[512];
@@ -175,6 +185,7 @@ void gate_refuse(struct exchange *x, int http_status, const char *type, const ch
 	va_start(ap, fmt);
 	(void)vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
+	gate_count_refused(x, http_status, type);
 	exchange_set_state(x, EXCHANGE_DONE);
 	gate_answer_error(x, http_status, type, message);
 }

@@ -36,7 +36,11 @@ int error_relayed(struct exchange *x, int http_status);
 int error_add_extra(struct bf_buf *out, const struct exchange *x,
 		    const char *class_name) BF_MUST_CHECK;
 
-/* Refuses an exchange that was not admitted: state becomes DONE, the answer leaves. */
+/* A request for a provider that has no row, because none was asked: it is counted all the same, by
+ * its class. */
+void gate_count_refused(const struct exchange *x, int http_status, const char *type);
+/* Refuses an exchange that was not admitted: state becomes DONE, the answer leaves, it is counted.
+ */
 void gate_refuse(struct exchange *x, int http_status, const char *type, const char *fmt, ...)
     BF_PRINTF(4, 5);
 

@@ -141,9 +141,10 @@ static void relay_take_back(struct exchange *x)
 static void relay_close(struct exchange *x, const struct exchange_outcome *outcome)
 {
 	/* One that waits for its meters has no row yet, or one that is closed. */
-	if (!x->admitted)
-		return;
-	record_close(x, outcome);
+	if (x->admitted)
+		record_close(x, outcome);
+	else if (!x->call->kept)
+		gate_count_refused(x, outcome->http_status, outcome->error_type);
 }
 
 void relay_end(struct exchange *x, const struct exchange_outcome *outcome)

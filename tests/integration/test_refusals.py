@@ -96,12 +96,12 @@ ROWS = [
     Row("an expired key", 403, "virtual_key_blocked", 'virtual key "{name}" expired at 2020-01-01T00:00:00Z',
         "policy_access_denied", key={"expires_at": "2020-01-01T00:00:00Z"}),
     Row("another provider", 403, "provider_blocked", 'virtual key "{name}" may not use provider "openai"',
-        "policy_access_denied", key={**at("groq"), "allow_all_providers": False}),
-    Row("no provider", 403, "provider_blocked", 'virtual key "{name}" may not use provider "openai"', "policy_access_denied",
-        key={"allow_all_providers": False}),
-    Row("a model that is not listed", 403, "model_blocked", "allowed_models", "policy_access_denied",
+        "policy_provider_blocked", key={**at("groq"), "allow_all_providers": False}),
+    Row("no provider", 403, "provider_blocked", 'virtual key "{name}" may not use provider "openai"',
+        "policy_provider_blocked", key={"allow_all_providers": False}),
+    Row("a model that is not listed", 403, "model_blocked", "allowed_models", "policy_model_blocked",
         key=at("openai", allowed_models=["m-2"])),
-    Row("a model that is denied", 403, "model_blocked", "blacklisted_models", "policy_access_denied",
+    Row("a model that is denied", 403, "model_blocked", "blacklisted_models", "policy_model_blocked",
         key=at("openai", blacklisted_models=["m"])),
     Row("another key of the provider", 403, "provider_key_blocked", 'virtual key "{name}"', "policy_access_denied",
         key=at("openai", key_ids=["second"]), headers={"x-bf-api-key": "first"}),
@@ -240,14 +240,23 @@ def test_a_refusal(house, row, base):
     value = house.key(name, row) if row.key is not None else None
     for _ in range(row.before):
         assert house.ask(base, value, row.model, row.headers, row.body)[0] == 200
-    asked = len(house.up.requests)
+    asked, counted = len(house.up.requests), counters(house, row)
     check(base, house.ask(base, value, row.model, row.headers, row.body), row, name)
     assert row.has_row or len(house.up.requests) == asked
+    # Once by its class, and as a row or as a refusal that has none.
+    assert counters(house, row) == [counted[0] + 1, counted[1] + row.has_row, counted[2] + (not row.has_row)]
     if row.has_row:
         kept = wait_for("its row", lambda: [r for r in house.rows() if r["virtual_key_name"] == name])
         assert (kept[0]["status"], kept[0]["error_type"]) == ("error", row.error_class)
     if row.model.startswith("groq") and row.retry:
         limit_groq(house, None)
+
+
+def counters(house, row):
+    lines = house.gw.request(path="/metrics")[2].decode().splitlines()
+    names = (f'bifrost_errors_by_class_total{{error_type="{row.error_class}"}}', "bifrost_error_requests_total",
+             "bifrost_refused_requests_total")
+    return [sum(int(line.split()[-1]) for line in lines if line.startswith(name)) for name in names]
 
 
 def limit_groq(house, most):

@@ -123,7 +123,8 @@ static int64_t by_series(const struct harness *h, enum shm_series_number number)
 	return sum;
 }
 
-/* Every row is observed once, every failed one under one class, each in one series. */
+/* Every row is observed once, each in one series; every failed one under one class, and so is who
+ * was refused without a row. */
 static void rows_are_observed(const struct harness *h)
 {
 	struct shm_histogram_sums latency, retries;
@@ -144,7 +145,7 @@ static void rows_are_observed(const struct harness *h)
 			 shm_metric_sum(&h->seg, SHM_M_OUTPUT_TOKENS));
 	for (unsigned c = 0; c < SHM_ERROR_CLASS_COUNT; c++)
 		classes += shm_error_class_sum(&h->seg, c);
-	assert_int_equal(classes, failed);
+	assert_int_equal(classes, failed + shm_metric_sum(&h->seg, SHM_M_REQUESTS_REFUSED));
 }
 
 void harness_close(struct harness *h)

@@ -1,5 +1,6 @@
 /* Admission while meters are busy: tried again, given up, and left alone; and of targets that a key
  * may not use. */
+#include "common/base/error_class.h"
 #include "proxyd/front/conn.h"
 #include "shm/layout.h"
 #include "tests/unit/proxyd/gate/governed.h"
@@ -59,6 +60,8 @@ static void and_then_given_up(void **state)
 	assert_true(bf_mono_ms() - begun_ms >= 49);
 	assert_string_equal(asked, "");
 	assert_int_equal(metric(SHM_M_LIMIT_TOO_BUSY), 1);
+	assert_int_equal(metric(SHM_M_REQUESTS_REFUSED), 1);
+	assert_int_equal(shm_error_class_sum(&h.seg, BF_ERROR_CLASS_BIFROST_DROPPED), 1);
 	m->config++;
 	assert_int_equal(counted(BF_QUANTITY_REQUESTS), 0);
 	assert_int_equal(leave_governed(fd, rows, 8), 0);
@@ -160,9 +163,11 @@ static void restrict_to(struct bf_array allowed, struct bf_array denied, struct 
 }
 
 /* Before the limits: the one of requests is not touched. */
-static void expect_refused(const char *type, const char *part, enum shm_metric counter)
+static void expect_refused(const char *type, const char *part, enum shm_metric counter,
+			   enum bf_error_class class)
 {
-	int before = metric(counter);
+	int before = metric(counter), refused = metric(SHM_M_REQUESTS_REFUSED);
+	int64_t of_class = shm_error_class_sum(&h.seg, class);
 
 	(void)ask(STEPS(200), KEY_A, false, "");
 	has(" 403 ");
@@ -170,7 +175,10 @@ static void expect_refused(const char *type, const char *part, enum shm_metric c
 	has("virtual key \\\"team a\\\" may not use ");
 	has(part);
 	assert_string_equal(asked, "");
+	has(bf_error_class_name(class));
 	assert_int_equal(metric(counter), before + 1);
+	assert_int_equal(metric(SHM_M_REQUESTS_REFUSED), refused + 1);
+	assert_int_equal(shm_error_class_sum(&h.seg, class), of_class + 1);
 	assert_int_equal(counted(BF_QUANTITY_REQUESTS), 0);
 }
 
@@ -179,25 +187,52 @@ static void what_is_not_allowed_is_refused(void **state)
 	(void)state;
 	governed(5, 0, 0, 0);
 	restrict_to(NONE, NONE, ANY, "third");
-	expect_refused("\"type\":\"model_blocked\"", "not in allowed_models", SHM_M_MODEL_BLOCKED);
+	expect_refused("\"type\":\"model_blocked\"", "not in allowed_models", SHM_M_MODEL_BLOCKED,
+		       BF_ERROR_CLASS_POLICY_MODEL_BLOCKED);
 	restrict_to(ANY, M, ANY, "third");
-	expect_refused("\"type\":\"model_blocked\"", "in blacklisted_models", SHM_M_MODEL_BLOCKED);
+	expect_refused("\"type\":\"model_blocked\"", "in blacklisted_models", SHM_M_MODEL_BLOCKED,
+		       BF_ERROR_CLASS_POLICY_MODEL_BLOCKED);
 	restrict_to(M, M, ANY, "third");
-	expect_refused("\"type\":\"model_blocked\"", "in blacklisted_models", SHM_M_MODEL_BLOCKED);
+	expect_refused("\"type\":\"model_blocked\"", "in blacklisted_models", SHM_M_MODEL_BLOCKED,
+		       BF_ERROR_CLASS_POLICY_MODEL_BLOCKED);
 	restrict_to(M, NONE, NONE, "third");
-	expect_refused("\"type\":\"provider_key_blocked\"", "key_ids", SHM_M_PROVIDER_KEY_BLOCKED);
+	expect_refused("\"type\":\"provider_key_blocked\"", "key_ids", SHM_M_PROVIDER_KEY_BLOCKED,
+		       BF_ERROR_CLASS_POLICY_ACCESS_DENIED);
 	configs[0].provider = BF_SLICE_LIT("openai");
 	in_force_publish(&h.w);
 	expect_refused("\"type\":\"provider_blocked\"", "none of its provider_configs",
-		       SHM_M_PROVIDER_BLOCKED);
+		       SHM_M_PROVIDER_BLOCKED, BF_ERROR_CLASS_POLICY_PROVIDER_BLOCKED);
 	virtual_keys[0].provider_configs.count = 0;
 	in_force_publish(&h.w);
 	expect_refused("\"type\":\"provider_blocked\"", "it has no provider_configs",
-		       SHM_M_PROVIDER_BLOCKED);
+		       SHM_M_PROVIDER_BLOCKED, BF_ERROR_CLASS_POLICY_PROVIDER_BLOCKED);
 	virtual_keys[0].allow_all_providers = true;
 	in_force_publish(&h.w);
 	int fd = ask(STEPS(200), KEY_A, false, "");
 	has(" 200 ");
+	assert_int_equal(leave_governed(fd, rows, 8), 1);
+}
+
+/* None of them has a row, each has its class. */
+static void every_refusal_has_a_class(void **state)
+{
+	(void)state;
+	governed(1, 0, 0, 0);
+	(void)ask(STEPS(200), "x-bf-vk: sk-bf-unknown\r\n", false, "");
+	has(" 401 ");
+	(void)ask(STEPS(200), "x-bf-vk: sk-bf-b\r\n", false, "");
+	has(" 403 ");
+	assert_int_equal(shm_error_class_sum(&h.seg, BF_ERROR_CLASS_POLICY_ACCESS_DENIED), 2);
+	(void)ask(STEPS(200), KEY_A, false, "");
+	has(" 200 ");
+	(void)ask(STEPS(200), KEY_A, false, "");
+	has(" 429 ");
+	assert_int_equal(shm_error_class_sum(&h.seg, BF_ERROR_CLASS_POLICY_RATE_LIMITED), 1);
+	int fd = ask(STEPS(200), KEY_A, false, ",\"stream\":1");
+	has(" 400 ");
+	assert_int_equal(shm_error_class_sum(&h.seg, BF_ERROR_CLASS_CALLER_INVALID_REQUEST), 1);
+	assert_int_equal(metric(SHM_M_REQUESTS_REFUSED), 4);
+	assert_int_equal(metric(SHM_M_REQUESTS_FAILED), 0);
 	assert_int_equal(leave_governed(fd, rows, 8), 1);
 }
 
@@ -277,6 +312,7 @@ int main(void)
 	    cmocka_unit_test(fallbacks_wait_too),
 	    cmocka_unit_test(and_end_with_the_primarys_error),
 	    cmocka_unit_test(what_is_not_allowed_is_refused),
+	    cmocka_unit_test(every_refusal_has_a_class),
 	    cmocka_unit_test(a_fallback_that_is_allowed_is_asked),
 	    cmocka_unit_test(nor_is_a_fallback_that_is_not),
 	    cmocka_unit_test(only_its_keys_of_a_provider_are_used),
