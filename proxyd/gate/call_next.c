@@ -66,9 +66,12 @@ static void call_name(const struct call *call, struct exchange_outcome *o)
 {
 	int status = call_status(call, o);
 
-	if (status == o->http_status)
-		return;
-	o->error_type = status == 429 ? "upstream_rate_limited" : "upstream_quota_exhausted";
+	if (status != o->http_status)
+		o->error_type =
+		    status == 429 ? "upstream_rate_limited" : "upstream_quota_exhausted";
+	else if (o->fault == EXCHANGE_FAULT_STATUS && !call->is_stream &&
+		 error_status_no_model(o->http_status, bf_buf_slice(&call->x->answer)))
+		o->error_type = "model_not_found";
 }
 
 static void call_report(struct call *call, const struct shm_key_report *report, int64_t now_ms)

@@ -62,3 +62,11 @@ int error_status_meant(int http_status, struct bf_slice body)
 	}
 	return http_status;
 }
+
+bool error_status_no_model(int http_status, struct bf_slice body)
+{
+	if (body.len == 0 || (http_status != 400 && http_status != 403 && http_status != 404))
+		return false;
+	body.len = BF_MIN(body.len, (size_t)ERROR_BODY_LOOKED_AT);
+	return names_error(body, BF_SLICE_LIT("\"model_not_found\""));
+}

@@ -1,6 +1,8 @@
 /* What an upstream's error is about, where its status says something else. */
 #pragma once
 
+#include <stdbool.h>
+
 #include "common/base/slice.h"
 
 /*
@@ -9,3 +11,5 @@
  * first 2 KB.
  */
 int error_status_meant(int http_status, struct bf_slice body);
+/* Is it that the provider has no such model? Looks as far. */
+bool error_status_no_model(int http_status, struct bf_slice body);

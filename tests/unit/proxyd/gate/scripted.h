@@ -34,6 +34,7 @@ enum {
 	QUOTA_429 = -7,        /* a used up quota that is called a rate limit */
 	REPEATED = -8,         /* well, after a kept connection was dead */
 	REPEATED_NETWORK = -9, /* the same, and the new one fails */
+	NO_MODEL = -10,        /* a 404 that says so */
 };
 
 /* What the upstream does with the attempts, in order: statuses, or the above. */
@@ -116,6 +117,12 @@ static inline void act(struct exchange *x, int what)
 		act_named(x, 429,
 			  "{\"error\":{\"message\":\"pay\",\"type\":"
 			  "\"insufficient_quota\"}}");
+		return;
+	}
+	if (what == NO_MODEL) {
+		act_named(x, 404,
+			  "{\"error\":{\"message\":\"none\",\"code\":"
+			  "\"model_not_found\"}}");
 		return;
 	}
 	if (what == REPEATED || what == REPEATED_NETWORK) {

@@ -1,5 +1,6 @@
 /* What follows a failure: refused keys, fallbacks and their rows, streams before and after their
  * first event. */
+#include "common/base/error_class.h"
 #include "tests/unit/proxyd/gate/scripted.h"
 
 static void every_key_refused(void **state)
@@ -18,6 +19,22 @@ static void every_key_refused(void **state)
 	assert_int_equal(row[0].http_status, 502);
 	assert_int_equal(row[0].attempts, 3);
 	assert_memory_equal(row[0].attempt_trail, "[[\"k1\",401,", 11);
+}
+
+/* Answer, row and counter name the same class. */
+static void an_unknown_model_is_the_callers(void **state)
+{
+	struct shm_usage_record row[2];
+
+	(void)state;
+	house(0, 1);
+	int fd = ask(STEPS(NO_MODEL), "", false, "");
+	has("HTTP/1.1 404 Not Found\r\n");
+	has("\"error_type\":\"caller_model_unknown\"");
+	assert_int_equal(shm_error_class_sum(&h.seg, BF_ERROR_CLASS_CALLER_MODEL_UNKNOWN), 1);
+	assert_int_equal(leave(fd, row, 2), 1);
+	assert_string_equal(row[0].error_type, "model_not_found");
+	assert_int_equal(row[0].http_status, 404);
 }
 
 static void one_refused_key_leaves_a_trail(void **state)
@@ -212,6 +229,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_key_refused),
+	    cmocka_unit_test(an_unknown_model_is_the_callers),
 	    cmocka_unit_test(one_refused_key_leaves_a_trail),
 	    cmocka_unit_test(a_fallback_answers),
 	    cmocka_unit_test(all_fail_and_the_first_error_is_told),

@@ -50,6 +50,28 @@ static void what_a_body_means(void **state)
 	}
 }
 
+static void who_has_no_such_model(void **state)
+{
+	static const struct {
+		int status;
+		const char *body;
+		bool no_model;
+	} list[] = {
+	    {404, "{\"error\":{\"message\":\"x\",\"code\":\"model_not_found\"}}", true},
+	    {400, "{\"error\":{\"code\" : \"model_not_found\"}}", true},
+	    {403, "{\"error\":{\"code\":\"model_not_found\"}}", true},
+	    {404, "{\"error\":{\"code\":\"not_found\"}}", false},
+	    {404, "{\"message\":\"\\\"code\\\":\\\"model_not_found\\\"\"}", false},
+	    {404, "", false},
+	    {500, "{\"error\":{\"code\":\"model_not_found\"}}", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BF_ARRAY_LEN(list); i++)
+		assert_int_equal(error_status_no_model(list[i].status, bf_slice_from(list[i].body)),
+				 list[i].no_model);
+}
+
 static void only_the_beginning_of_a_body_is_looked_at(void **state)
 {
 	static const char code[] = "\"code\":\"rate_limit_exceeded\"";
@@ -68,6 +90,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_a_body_means),
+	    cmocka_unit_test(who_has_no_such_model),
 	    cmocka_unit_test(only_the_beginning_of_a_body_is_looked_at),
 	};
 
