@@ -3,12 +3,11 @@
 import argparse
 import os
 import resource
-import signal
 import sys
 from pathlib import Path
 
 from . import cases, namespace, proxies, report
-from .processes import LOAD_CPU, Failed
+from .processes import LOAD_CPU, Ended, Failed, end_when_told
 from .runner import Programs, Runner
 
 DESCRIPTORS = 20_000
@@ -34,7 +33,7 @@ def parse(arguments):
     return options
 
 
-def run(options):
+def prepare(options):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < DESCRIPTORS:
         raise Failed(f"{hard} descriptors are allowed, {DESCRIPTORS} are needed (ulimit -Hn)")
@@ -42,13 +41,14 @@ def run(options):
     if len(os.sched_getaffinity(0)) < 2:
         raise Failed("it takes two CPUs: one for the proxies, one for load and mock")
     os.sched_setaffinity(0, {LOAD_CPU})
-    # Ended from outside, what was started is stopped too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: told to end"))
     build = options.build.resolve()
     kinds = proxies.prepare(build, build / "peers")
     if options.proxy:
         kinds = [k for k in kinds if k.name in options.proxy]
-    runner = Runner(Programs(build), kinds, options)
+    return Runner(Programs(build), kinds, options)
+
+
+def run(runner, options):
     alone = options.instructions or options.syscalls or options.memory
     if not alone:
         runner.rounds()
@@ -58,16 +58,29 @@ def run(options):
         runner.count_syscalls()
     if options.instructions or not (alone or options.only or options.quick):
         runner.count_steps()
-    return runner.results
+
+
+def tell(results, options):
+    print(report.text(results, options), flush=True)
+    if options.json:
+        options.json.write_text(report.as_json(results, options))
 
 
 def main(arguments):
     options = parse(arguments)
     namespace.enter()
     try:
-        results = run(options)
+        runner = prepare(options)
     except Failed as failure:
         sys.exit(f"bench: {failure}")
-    print(report.text(results, options))
-    if options.json:
-        options.json.write_text(report.as_json(results, options))
+    end_when_told()
+    try:
+        run(runner, options)
+    except (Ended, Failed) as failure:
+        # What was measured until then is worth as much as before.
+        runner.stop()
+        if runner.results.figures:
+            runner.results.note(f"ended in round {runner.number} of {options.rounds}")
+            tell(runner.results, options)
+        sys.exit(f"bench: {failure}")
+    tell(runner.results, options)

@@ -28,6 +28,18 @@ def wait_for(what, check, timeout=PATIENCE_S):
         time.sleep(0.02)
 
 
+class Ended(Exception):
+    """Somebody told the bench to end."""
+
+
+def end_when_told():
+    """Once: what then is stopped must not be disturbed in it."""
+    def told(*_):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Ended("told to end")
+    signal.signal(signal.SIGTERM, told)
+
+
 class Process:
     """A program on one CPU, in a process group of its own, with its output in a file."""
 

@@ -78,6 +78,7 @@ class Runner:
         self.programs, self.kinds, self.options = programs, kinds, options
         self.results = Results()
         self.rate = None
+        self.number = 0  # of the round under way
         self.folder = Path(tempfile.mkdtemp(prefix="bifrost-bench-"))
         self.live = []
         self.mock = None
@@ -220,7 +221,7 @@ class Runner:
         if any(c.half_load for c in wanted):
             self.calibrate()
         for number in range(1, self.options.rounds + 1):
-            began = time.monotonic()
+            self.number, began = number, time.monotonic()
             self.round(number, wanted)
             say(f"round {number} of {self.options.rounds}: {time.monotonic() - began:.0f} s")
 
