@@ -130,14 +130,26 @@ static bool is_default_port(struct bf_slice scheme, uint64_t port)
 	       (port == 80 && bf_slice_is(scheme, "http://"));
 }
 
+/* U+2028 to U+202E and U+2066 to U+2069: they end lines, or turn text around so that one name looks
+ * like another. */
+static bool is_turning(const unsigned char *c, size_t left)
+{
+	if (left < 3 || c[0] != 0xe2)
+		return false;
+	return (c[1] == 0x80 && c[2] >= 0xa8 && c[2] <= 0xae) ||
+	       (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9);
+}
+
 /* C0, DEL, and C1 as UTF-8 has it. */
 static bool has_control(struct bf_slice text)
 {
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.ptr[i];
-		unsigned char before = i ? (unsigned char)text.ptr[i - 1] : 0;
+	const unsigned char *bytes = (const unsigned char *)text.ptr;
 
-		if (c < 0x20 || c == 0x7f || (before == 0xc2 && c <= 0x9f))
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = bytes[i], before = i ? bytes[i - 1] : 0;
+
+		if (c < 0x20 || c == 0x7f || (before == 0xc2 && c <= 0x9f) ||
+		    is_turning(bytes + i, text.len - i))
 			return true;
 	}
 	return false;

@@ -92,6 +92,10 @@ static void bad_ids_and_names(void **state)
 	    {"  virtual_keys: [{id: '" SIXTY_FOUR "x', name: t, value: v}]",
 	     LONG_ID("virtual_keys[0]", "23")},
 	    {"  teams: [{name: \"a\\tb\"}]", CONTROL("teams[0].name", "18")},
+	    /* What looks like the name of another, from its end. */
+	    {"  teams: [{name: \"a\\u202Eb\"}]", CONTROL("teams[0].name", "18")},
+	    {"  teams: [{name: \"\\u2066\"}]", CONTROL("teams[0].name", "18")},
+	    {"  teams: [{name: \"a\\u2028\"}]", CONTROL("teams[0].name", "18")},
 	    {"  teams: [{id: \"a\\nb\", name: t}]", CONTROL("teams[0].id", "16")},
 	    {"  customers: [{name: \"\\x7f\"}]", CONTROL("customers[0].name", "22")},
 	    {"  virtual_keys: [{name: \"\\N\", value: v}]", CONTROL("virtual_keys[0].name", "25")},
