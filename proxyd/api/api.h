@@ -23,8 +23,9 @@ const struct route *api_route(struct bf_slice path, enum exchange_method method)
  * was answered.
  */
 bool api_admits(struct exchange *x);
-/* The same of a request to anything else: only those to models may need a login. Cheap. */
-bool api_admits_inference(struct exchange *x);
+/* The same of a request to anything else: with auth_config /metrics needs a login, and so do models
+ * unless it says otherwise. Cheap. */
+bool api_admits_other(struct exchange *x);
 
 /* Who may ask, in a word or two for /health. */
 const char *api_reach(const struct worker *w);

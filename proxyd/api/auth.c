@@ -5,6 +5,7 @@
  */
 #include "proxyd/api/auth.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "common/base/clock.h"
 #include "common/base/nodump.h"
 #include "common/base/rand.h"
+#include "common/codec/utf8.h"
 #include "common/crypt/seal.h"
 #include "common/log/log.h"
 #include "common/snapshot/snapshot.h"
@@ -53,7 +55,7 @@ static void take_config(struct api *a, const struct bf_snapshot *s, uint64_t ver
 	session_key(bf_snapshot_pepper(s->base), version, a->session_key);
 }
 
-/* One that cannot be read opens the door to nobody but this machine's programs. */
+/* One that cannot be read opens the door to nobody, and is read again by whoever asks next. */
 static void read_config(struct api *a, const struct bf_snapshot *s)
 {
 	struct bf_conf_auth_config auth;
@@ -65,11 +67,13 @@ static void read_config(struct api *a, const struct bf_snapshot *s)
 	if (!bf_snapshot_find(s, BF_ENTITY_AUTH_CONFIG, BF_SLICE_LIT(BF_AUTH_CONFIG_ID), &e))
 		return;
 	bf_arena_init_nodump(&arena, AUTH_ARENA);
-	if (bf_entity_decode(&e, &auth, &arena, NULL) < 0)
+	if (bf_entity_decode(&e, &auth, &arena, NULL) < 0) {
+		a->state = AUTH_UNKNOWN;
 		bf_log(BF_LOG_ERROR, "auth_config_unreadable", "version=%llu",
 		       (unsigned long long)e.version);
-	else if (auth.is_enabled)
+	} else if (auth.is_enabled) {
 		take_config(a, s, e.version, &auth);
+	}
 	bf_arena_done(&arena);
 }
 
@@ -94,8 +98,9 @@ enum auth_state auth_state(struct worker *w)
 
 static const char *actor_of(struct exchange *x, const char *kind, struct bf_slice name)
 {
-	return bf_arena_printf(&x->arena, "%s %.*s", kind, (int)BF_MIN(name.len, ACTOR_NAME_MAX),
-			       name.ptr);
+	size_t len = bf_utf8_valid_prefix(name.ptr, BF_MIN(name.len, ACTOR_NAME_MAX));
+
+	return bf_arena_printf(&x->arena, "%s %.*s", kind, (int)len, name.ptr);
 }
 
 static enum auth_verdict named(struct auth_who *who)
@@ -105,13 +110,15 @@ static enum auth_verdict named(struct auth_who *who)
 
 static void count_failure(struct exchange *x, const char *what)
 {
-	const uint8_t *p = x->peer;
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	bool is_v4 = memcmp(x->peer, mapped, sizeof(mapped)) == 0;
+	char peer[INET6_ADDRSTRLEN] = "";
 
 	worker_count(x->worker, SHM_M_LOGIN_FAILURES);
-	bf_log(BF_LOG_WARN, "login_failed",
-	       "by=%s peer=%02x%02x:%02x%02x:%02x%02x:%02x%02x:%02x%02x:%02x%02x:%02x%02x:%02x%02x",
-	       what, p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11],
-	       p[12], p[13], p[14], p[15]);
+	/* As firewalls and those who feed them write it. */
+	(void)inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? x->peer + sizeof(mapped) : x->peer,
+			peer, sizeof(peer));
+	bf_log(BF_LOG_WARN, "login_failed", "by=%s peer=%s", what, peer);
 }
 
 static bool is_text(const struct api *a, struct bf_slice given, const uint8_t expected[32])
@@ -126,9 +133,10 @@ enum auth_verdict auth_password(struct exchange *x, struct bf_slice username,
 				struct bf_slice password, struct auth_who *who)
 {
 	struct api *a = x->worker->api;
+	int64_t now_ms = bf_mono_ms();
 	bool name, word;
 
-	who->wait_ms = throttle_take(&a->throttle, x->peer, bf_mono_ms());
+	who->wait_ms = throttle_take(&a->throttle, x->peer, now_ms);
 	if (who->wait_ms > 0) {
 		worker_count(x->worker, SHM_M_LOGINS_THROTTLED);
 		return AUTH_TOO_OFTEN;
@@ -139,7 +147,7 @@ enum auth_verdict auth_password(struct exchange *x, struct bf_slice username,
 		count_failure(x, "password");
 		return AUTH_NO;
 	}
-	throttle_give(&a->throttle, x->peer);
+	throttle_give(&a->throttle, x->peer, now_ms);
 	who->actor = actor_of(x, "password", bf_slice_from(a->username));
 	return named(who);
 }

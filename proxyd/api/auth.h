@@ -11,7 +11,7 @@
 #include "proxyd/worker.h"
 
 enum auth_state {
-	AUTH_UNKNOWN, /* nothing is in force yet */
+	AUTH_UNKNOWN, /* nothing is in force yet, or it cannot be read */
 	AUTH_OFF,     /* there is no auth_config, or it is not enabled */
 	AUTH_ON,
 };

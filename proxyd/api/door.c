@@ -12,8 +12,12 @@
 #include "proxyd/api/operations.h"
 #include "proxyd/api/refuse.h"
 #include "proxyd/gate/local.h"
+#include "proxyd/snapshot.h"
 
 #define CHALLENGE "WWW-Authenticate: Bearer realm=\"bifrost\", Basic realm=\"bifrost\"\r\n"
+#define LOG_IN                                                                                  \
+	"log in: send Authorization: Basic with name and password, or Bearer with a session's " \
+	"token or an API key"
 
 static const struct bf_slice nobody = {NULL, 0};
 
@@ -88,10 +92,8 @@ static bool refuse(struct exchange *x, enum auth_verdict v, const struct auth_wh
 		api_refuse(x, 503, "out_of_memory", nobody, "no memory to read the credentials");
 		break;
 	case AUTH_NO:
-		x->answer_head = BF_SLICE_LIT(CHALLENGE);
-		api_refuse(x, 401, "authentication_required", nobody,
-			   "log in: send Authorization: Basic with name and password, or Bearer "
-			   "with a session's token or an API key");
+		x->answer_head = BF_SLICE_LIT(API_NO_STORE CHALLENGE);
+		api_refuse(x, 401, "authentication_required", nobody, LOG_IN);
 		break;
 	}
 	return false;
@@ -128,6 +130,7 @@ bool api_admits(struct exchange *x)
 	struct auth_who who;
 	enum auth_verdict v;
 
+	x->answer_head = BF_SLICE_LIT(API_NO_STORE);
 	if (access == API_SELF) {
 		x->actor = "virtual_key";
 		return true;
@@ -147,7 +150,7 @@ bool api_admits(struct exchange *x)
 	return refuse(x, v, &who);
 }
 
-/* ---- models */
+/* ---- the rest */
 
 static bool is_inference(const struct exchange *x)
 {
@@ -155,7 +158,13 @@ static bool is_inference(const struct exchange *x)
 	       bf_slice_starts(x->path, BF_SLICE_LIT("/openai/"));
 }
 
-static bool admits_who(struct exchange *x)
+/* It names customers, teams and keys, and what is left of their budgets. */
+static bool is_metrics(const struct exchange *x)
+{
+	return bf_slice_is(x->path, "/metrics");
+}
+
+static bool admits_who(struct exchange *x, const char *text)
 {
 	struct auth_who who;
 	enum auth_verdict v = auth_identify(x, &who);
@@ -166,28 +175,32 @@ static bool admits_who(struct exchange *x)
 	if (v != AUTH_NO)
 		return refuse(x, v, &who);
 	x->answer_head = BF_SLICE_LIT(CHALLENGE);
-	gate_refuse(x, 401, "authentication_required",
-		    "this gateway asks for a login: send Authorization: Basic with name and "
-		    "password, or Bearer with a session's token or an API key; a virtual key goes "
-		    "into x-bf-vk");
+	gate_refuse(x, 401, "authentication_required", "%s", text);
 	return false;
 }
 
-bool api_admits_inference(struct exchange *x)
+bool api_admits_other(struct exchange *x)
 {
 	const struct api *a = x->worker->api;
+	bool of_models = is_inference(x);
 
-	if (!a || !is_inference(x))
+	if (!a || (!of_models && !is_metrics(x)))
 		return true;
 	switch (auth_state(x->worker)) {
 	case AUTH_UNKNOWN:
+		/* Where nothing is in force nobody can be named, and this tells of it. */
+		if (!of_models && !snapshots_now(x->worker))
+			return true;
 		x->retry_after_s = 1;
 		gate_refuse(x, 503, NOT_LOADED, "%s", NOT_LOADED_TEXT);
 		return false;
 	case AUTH_OFF:
 		break;
 	case AUTH_ON:
-		return !a->of_inference || admits_who(x);
+		if (!of_models)
+			return admits_who(x, "this gateway asks who you are: " LOG_IN);
+		return !a->of_inference || admits_who(x, "this gateway asks who you are: " LOG_IN
+							 "; a virtual key goes into x-bf-vk");
 	}
 	return true;
 }

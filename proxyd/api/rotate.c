@@ -20,6 +20,7 @@ struct rotation {
 	struct bf_slice ids[ROTATE_MAX];
 	struct bf_slice errors[ROTATE_MAX]; /* JSON of those that were refused, in the arena */
 	uint32_t count, at, rotated, refused;
+	int first_refusal;       /* its status */
 	struct bf_json_writer w; /* into x->answer: the keys that were rotated */
 };
 
@@ -34,6 +35,11 @@ static int read_id(struct exchange *x, const struct bf_json_tape *t, uint32_t i,
 	if (r->count == ROTATE_MAX || bf_json_string(t, i, &x->arena, &id) < 0 || id.len == 0 ||
 	    id.len > BF_ENTITY_ID_MAX || memchr(id.ptr, '\0', id.len))
 		return -1;
+	/* Of a key that is rotated twice the first value would be dead when it is shown. */
+	for (uint32_t k = 0; k < r->count; k++) {
+		if (bf_slice_eq(r->ids[k], id))
+			return -1;
+	}
 	/* An id without escapes refers to the body, which stays. */
 	r->ids[r->count++] = id;
 	return 0;
@@ -77,6 +83,8 @@ static void keep_error(struct exchange *x, struct rotation *r, const struct ask_
 {
 	struct bf_slice error = member_of(x, answer->text, "error");
 
+	if (r->refused == 0)
+		r->first_refusal = answer->http_status;
 	r->errors[r->at] = error.len ? bf_arena_dup(&x->arena, error) : nobody;
 	r->refused++;
 }
@@ -112,7 +120,11 @@ static void write_errors(struct rotation *r)
 static void finish(struct exchange *x, struct rotation *r)
 {
 	if (r->rotated == 0) {
-		api_refuse(x, 404, "not_found", BF_SLICE_LIT("ids"),
+		if (r->first_refusal == 503)
+			x->retry_after_s = 1;
+		api_refuse(x, r->first_refusal,
+			   r->first_refusal == 404 ? "not_found" : "not_rotated",
+			   BF_SLICE_LIT("ids"),
 			   "ids: none of these virtual keys was rotated; the first: %.*s",
 			   (int)BF_MIN(r->errors[0].len, 300), r->errors[0].ptr);
 		return;
@@ -201,7 +213,7 @@ void api_rotate(struct exchange *x)
 	request_done(w);
 	if (good < 0) {
 		api_refuse(x, 400, "invalid_request", BF_SLICE_LIT("ids"),
-			   "ids: send {\"ids\": [..]} with 1 to %u ids of virtual keys",
+			   "ids: send {\"ids\": [..]} with 1 to %u ids of virtual keys, each once",
 			   ROTATE_MAX);
 		return;
 	}

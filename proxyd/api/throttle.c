@@ -11,10 +11,11 @@
 
 #define MINUTE_MS 60000
 
-/* Of n tries a minute over all workers; at least one whole try fits. */
-static void share(uint32_t n, uint32_t workers, int64_t *ret_step_ms, int64_t *ret_room_ms)
+/* Of n tries a minute over all workers; least fit at once. */
+static void share(uint32_t n, uint32_t least, uint32_t workers, int64_t *ret_step_ms,
+		  int64_t *ret_room_ms)
 {
-	uint32_t tries = BF_MAX(n / workers, 1u);
+	uint32_t tries = BF_MAX(n / workers, least);
 
 	*ret_step_ms = (int64_t)MINUTE_MS * workers / n;
 	*ret_room_ms = *ret_step_ms * tries;
@@ -24,9 +25,52 @@ void throttle_open(struct throttle *t, uint32_t workers)
 {
 	memset(t, 0, sizeof(*t));
 	workers = BF_MAX(workers, 1u);
-	share(THROTTLE_PER_ADDRESS, workers, &t->step_address_ms, &t->room_address_ms);
-	share(THROTTLE_PER_NODE, workers, &t->step_all_ms, &t->room_all_ms);
+	share(THROTTLE_PER_ADDRESS, THROTTLE_LEAST_OF_ADDRESS, workers, &t->step_address_ms,
+	      &t->room_address_ms);
+	share(THROTTLE_PER_NODE, THROTTLE_LEAST_OF_NODE, workers, &t->step_all_ms, &t->room_all_ms);
 }
+
+/* Whoever has one address of an IPv6 network has 2^64 of them. */
+static void settle(const uint8_t address[16], uint8_t ret_settled[16])
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	memcpy(ret_settled, address, 16);
+	if (memcmp(address, mapped, sizeof(mapped)) != 0)
+		memset(ret_settled + 8, 0, 8);
+}
+
+/* ---- where the right password came from */
+
+static bool is_known(const struct throttle *t, const uint8_t address[16], int64_t now_ms)
+{
+	for (unsigned i = 0; i < THROTTLE_KNOWN; i++) {
+		if (t->known[i].until_ms > now_ms && memcmp(t->known[i].address, address, 16) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* In its own place, else in that of the one that has been quiet for longest. */
+static void know(struct throttle *t, const uint8_t address[16], int64_t now_ms)
+{
+	struct throttle_known *place = &t->known[0];
+
+	for (unsigned i = 0; i < THROTTLE_KNOWN; i++) {
+		struct throttle_known *k = &t->known[i];
+
+		if (k->until_ms > 0 && memcmp(k->address, address, 16) == 0) {
+			place = k;
+			break;
+		}
+		if (k->until_ms < place->until_ms)
+			place = k;
+	}
+	memcpy(place->address, address, 16);
+	place->until_ms = now_ms + THROTTLE_KNOWN_MS;
+}
+
+/* ---- buckets */
 
 /* The address's own; else the one that is full for longest, emptied for it. */
 static struct throttle_bucket *bucket_of(struct throttle *t, const uint8_t address[16])
@@ -55,19 +99,31 @@ static int64_t lacks(const struct throttle_bucket *b, int64_t now_ms, int64_t st
 
 int64_t throttle_take(struct throttle *t, const uint8_t address[16], int64_t now_ms)
 {
-	struct throttle_bucket *b = bucket_of(t, address);
-	int64_t wait_ms = BF_MAX(lacks(b, now_ms, t->step_address_ms, t->room_address_ms),
-				 lacks(&t->all, now_ms, t->step_all_ms, t->room_all_ms));
+	int64_t wait_ms, wait_all_ms = lacks(&t->all, now_ms, t->step_all_ms, t->room_all_ms);
+	struct throttle_bucket *b;
+	uint8_t settled[16];
 
+	settle(address, settled);
+	b = bucket_of(t, settled);
+	wait_ms = lacks(b, now_ms, t->step_address_ms, t->room_address_ms);
+	if (!is_known(t, settled, now_ms))
+		wait_ms = BF_MAX(wait_ms, wait_all_ms);
 	if (wait_ms > 0)
 		return wait_ms;
 	b->full_ms = BF_MAX(b->full_ms, now_ms) + t->step_address_ms;
-	t->all.full_ms = BF_MAX(t->all.full_ms, now_ms) + t->step_all_ms;
+	t->of_all = wait_all_ms == 0;
+	if (t->of_all)
+		t->all.full_ms = BF_MAX(t->all.full_ms, now_ms) + t->step_all_ms;
 	return 0;
 }
 
-void throttle_give(struct throttle *t, const uint8_t address[16])
+void throttle_give(struct throttle *t, const uint8_t address[16], int64_t now_ms)
 {
-	bucket_of(t, address)->full_ms -= t->step_address_ms;
-	t->all.full_ms -= t->step_all_ms;
+	uint8_t settled[16];
+
+	settle(address, settled);
+	bucket_of(t, settled)->full_ms -= t->step_address_ms;
+	if (t->of_all)
+		t->all.full_ms -= t->step_all_ms;
+	know(t, settled, now_ms);
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "common/base/clock.h"
+#include "common/ipc/messages_entity.h"
 #include "common/log/log.h"
 #include "common/net/tls_server.h"
 #include "proxyd/front/cors.h"
@@ -42,8 +43,19 @@ static const char *input_error_type(int http_status)
 	}
 }
 
+/* Of what is configured and of what its path takes the lesser. */
+static uint64_t input_body_max(const struct conn *c)
+{
+	return BF_MIN(c->front->w->client->max_request_body_size_bytes, gate_body_max(c->x));
+}
+
+_Static_assert(BF_ENTITY_CHANGE_BODY_MAX == 60000, "as the text says");
+#define INPUT_API_BODY_TEXT "the request body has more than 60000 bytes: send less at once"
+
 static const char *input_error_text(const struct conn *c, int http_status)
 {
+	if (http_status == 413 && c->x && gate_body_max(c->x) == input_body_max(c))
+		return INPUT_API_BODY_TEXT;
 	if (http_status == 413)
 		return "the request body is larger than client.max_request_body_size_mb";
 	if (http_status == 503)
@@ -63,7 +75,7 @@ static int on_input_body(void *ctx, const char *bytes, size_t len)
 {
 	struct conn *c = ctx;
 
-	if (c->http.body_bytes + len > c->front->w->client->max_request_body_size_bytes)
+	if (c->http.body_bytes + len > input_body_max(c))
 		return 413;
 	if (!gate_wants_body(c->x))
 		return 0;
@@ -113,7 +125,7 @@ static int input_body_verdict(struct conn *c)
 	const struct http1_head *head = &c->http.head;
 	struct worker *w = c->front->w;
 
-	if (head->content_length > w->client->max_request_body_size_bytes)
+	if (head->content_length > input_body_max(c))
 		return 413;
 	if (gate_wants_body(c->x) && !worker_body_fits(w, head->content_length))
 		return 503;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/ipc/messages_entity.h"
 #include "proxyd/api/api.h"
 #include "proxyd/gate/health.h"
 #include "proxyd/gate/infer.h"
@@ -167,6 +168,13 @@ bool gate_wants_body(const struct exchange *x)
 	return x->route && x->route->wants_body;
 }
 
+uint64_t gate_body_max(const struct exchange *x)
+{
+	bool is_kept = gate_wants_body(x) && gate_is_api(x->path);
+
+	return is_kept ? BF_ENTITY_CHANGE_BODY_MAX : UINT64_MAX;
+}
+
 bool gate_will_refuse(const struct exchange *x)
 {
 	return !x->route;
@@ -206,7 +214,7 @@ bool gate_is_api(struct bf_slice path)
 void gate_enter(struct exchange *x)
 {
 	exchange_set_state(x, EXCHANGE_GATE);
-	if (gate_is_api(x->path) ? !api_admits(x) : !api_admits_inference(x))
+	if (gate_is_api(x->path) ? !api_admits(x) : !api_admits_other(x))
 		return;
 	if (x->route)
 		x->route->handle(x);

@@ -30,6 +30,8 @@ struct bf_slice route_segment(const struct exchange *x, const char *name);
 /* The header section is complete: finds the route (x->route may stay NULL). Answers nothing yet. */
 void gate_head(struct exchange *x);
 bool gate_wants_body(const struct exchange *x);
+/* The most that is read of it, whatever is configured: who asks is known behind it. */
+uint64_t gate_body_max(const struct exchange *x);
 /* A request that can only be refused, whatever its body says: no need to ask for the body. */
 bool gate_will_refuse(const struct exchange *x);
 /* Of the management API: pages of other origins are never told anything about it. */

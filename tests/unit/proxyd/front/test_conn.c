@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "common/base/clock.h"
+#include "common/ipc/messages_entity.h"
 #include "proxyd/front/conn.h"
 #include "shm/metrics.h"
 #include "tests/unit/proxyd/harness.h"
@@ -162,6 +163,49 @@ static void tiny_limits(struct bf_config *config)
 {
 	config->client.max_request_body_size_bytes = 200;
 	config->server.read_buffer_size_bytes = 512;
+}
+
+/* Whatever is configured: it is read before anybody asks who sent it. */
+static void the_management_api_takes_little(void **state)
+{
+	static char request[70000];
+	struct bf_conf_client roomy;
+	struct harness h;
+	int fd, n;
+
+	(void)state;
+	harness_open(&h, NULL);
+	roomy = *h.w.client;
+	roomy.max_request_body_size_bytes = 100 << 20;
+	h.w.client = &roomy;
+	fd = harness_client(&h);
+	(void)harness_ask(&h, fd,
+			  "POST /api/session/login HTTP/1.1\r\nHost: localhost\r\n"
+			  "Content-Length: 60001\r\n\r\n",
+			  answer, sizeof(answer));
+	assert_memory_equal(answer, "HTTP/1.1 413 ", 13);
+	assert_non_null(strstr(answer, "60000 bytes"));
+	leave(&h, fd);
+	fd = harness_client(&h);
+	n = snprintf(request, sizeof(request),
+		     "POST /api/session/login HTTP/1.1\r\nHost: localhost\r\n"
+		     "Transfer-Encoding: chunked\r\n\r\n%x\r\n%0*d",
+		     BF_ENTITY_CHANGE_BODY_MAX, BF_ENTITY_CHANGE_BODY_MAX, 1);
+	harness_send(&h, fd, request, (size_t)n);
+	assert_int_equal(h.w.body_bytes, BF_ENTITY_CHANGE_BODY_MAX);
+	(void)harness_ask(&h, fd, "\r\n1\r\nx", answer, sizeof(answer));
+	assert_memory_equal(answer, "HTTP/1.1 413 ", 13);
+	leave(&h, fd);
+	/* Models take what is configured; of a path without a use for it nothing is kept. */
+	fd = harness_client(&h);
+	(void)snprintf(request, sizeof(request),
+		       "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\n"
+		       "Content-Length: 60001\r\n\r\n%060001d",
+		       1);
+	(void)harness_ask(&h, fd, request, answer, sizeof(answer));
+	assert_memory_equal(answer, "HTTP/1.1 400 ", 13);
+	leave(&h, fd);
+	harness_close(&h);
 }
 
 static void limits_have_their_codes(void **state)
@@ -374,6 +418,7 @@ int main(void)
 	    cmocka_unit_test(pipelining_behind_a_slow_request),
 	    cmocka_unit_test(requests_in_single_bytes),
 	    cmocka_unit_test(malformed_requests_are_answered_and_closed),
+	    cmocka_unit_test(the_management_api_takes_little),
 	    cmocka_unit_test(limits_have_their_codes),
 	    cmocka_unit_test(body_memory_is_shared),
 	    cmocka_unit_test(expect_continue_asks_for_the_body),
