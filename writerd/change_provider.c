@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/macros.h"
+#include "common/codec/json_writer.h"
 #include "common/net/tls.h"
 #include "common/schema/config_owners.h"
 #include "common/schema/provider_name.h"
@@ -115,11 +116,11 @@ static struct bf_conf_provider_key *find_key(const struct bf_conf_provider *prov
 	return NULL;
 }
 
-static bool no_key(struct change *c)
+static bool no_key(struct change *c, struct bf_slice id)
 {
 	return change_no(c, 404, "not_found",
 			 "the provider \"%.*s\" has no key with the id \"%.*s\"",
-			 BF_SLICE_FMT(c->id), BF_SLICE_FMT(c->ask->sub_id));
+			 BF_SLICE_FMT(c->id), BF_SLICE_FMT(id));
 }
 
 /* What only the loader sees of one: it has the file before it. */
@@ -196,7 +197,7 @@ static void update_key(struct change *c, struct bf_conf_provider *provider)
 	struct bf_conf_provider_key *key = find_key(provider, c->ask->sub_id), changed;
 
 	if (!key) {
-		(void)no_key(c);
+		(void)no_key(c, c->ask->sub_id);
 		return;
 	}
 	if (!parse_key(c, provider, key, &changed))
@@ -213,7 +214,7 @@ static void delete_key(struct change *c, struct bf_conf_provider *provider)
 	struct bf_conf_provider_key *key = find_key(provider, c->ask->sub_id);
 
 	if (!key) {
-		(void)no_key(c);
+		(void)no_key(c, c->ask->sub_id);
 		return;
 	}
 	if (!change_version_fits(c))
@@ -222,6 +223,60 @@ static void delete_key(struct change *c, struct bf_conf_provider *provider)
 	memmove(key, key + 1, (size_t)(keys + provider->keys.count - key) * sizeof(*keys));
 	if (settle(c, provider))
 		change_put(c, 200, "deleted");
+}
+
+/* ---- several keys, in one change: all of them or none */
+
+static bool parse_batch(struct change *c, const struct bf_conf_provider *provider,
+			struct bf_keys_batch *ret_batch)
+{
+	const struct bf_slice *ids;
+
+	if (bf_entity_parse(&bf_keys_batch_table, c->ask->body, NULL, c->arena, ret_batch,
+			    &c->body) < 0)
+		return change_no_parts(c, 400, "invalid_request");
+	ids = ret_batch->key_ids.items;
+	if (ret_batch->key_ids.count == 0) {
+		bf_entity_blame(&c->body, "key_ids", "names no key");
+		return change_no_parts(c, 400, "invalid_request");
+	}
+	for (uint32_t i = 0; i < ret_batch->key_ids.count; i++)
+		if (!find_key(provider, ids[i]))
+			return no_key(c, ids[i]);
+	return change_version_fits(c);
+}
+
+static void answer_batch(struct change *c, uint32_t updated)
+{
+	struct bf_json_writer w;
+
+	bf_buf_clear(&c->answer->json);
+	bf_jw_init(&w, &c->answer->json);
+	bf_jw_object(&w);
+	bf_jw_key(&w, "message");
+	bf_jw_cstr(&w, "Keys updated successfully");
+	bf_jw_key(&w, "updated");
+	bf_jw_u64(&w, updated);
+	bf_jw_end_object(&w);
+	if (bf_jw_finish(&w) < 0)
+		(void)change_no(c, 500, "internal_error", "the answer does not fit into memory");
+}
+
+static void update_keys(struct change *c, struct bf_conf_provider *provider)
+{
+	struct bf_keys_batch batch;
+	const struct bf_slice *ids;
+
+	if (!parse_batch(c, provider, &batch))
+		return;
+	ids = batch.key_ids.items;
+	for (uint32_t i = 0; i < batch.key_ids.count; i++)
+		find_key(provider, ids[i])->enabled = batch.enabled;
+	if (!settle(c, provider))
+		return;
+	change_put(c, 200, "updated");
+	if (c->answer->changed)
+		answer_batch(c, batch.key_ids.count);
 }
 
 void change_part(struct change *c)
@@ -240,6 +295,8 @@ void change_part(struct change *c)
 		(void)change_no(c, 500, "internal_error", "what there is of it cannot be read");
 	else if (c->ask->action == BF_ENTITY_CREATE)
 		create_key(c, provider);
+	else if (c->ask->action == BF_ENTITY_UPDATE && c->ask->sub_id.len == 0)
+		update_keys(c, provider);
 	else if (c->ask->action == BF_ENTITY_UPDATE)
 		update_key(c, provider);
 	else if (c->ask->action == BF_ENTITY_DELETE)

@@ -343,6 +343,15 @@ static int list_keys_of(struct look *l, const struct bf_entity *e)
 	return provider ? 0 : -ENOMEM;
 }
 
+/* A page of what is not there would look as if it had none. */
+static bool names_nobody(const struct look *l)
+{
+	struct bf_entity e;
+
+	return l->q->is_sub && l->q->id.len &&
+	       !bf_snapshot_find(l->s, (uint32_t)l->q->type, l->q->id, &e);
+}
+
 /* Of one provider, or of all. */
 static int list_keys(struct look *l)
 {
@@ -406,6 +415,9 @@ static int look_page(struct look *l)
 	bf_jw_end_array(&l->w);
 	write_number(l, "count", l->count);
 	write_number(l, "total_count", l->passed);
+	/* What Bifrost calls it here. */
+	if (l->q->type == BF_ENTITY_PROVIDER)
+		write_number(l, "total", l->passed);
 	write_number(l, "limit", l->q->limit);
 	write_number(l, "offset", l->q->offset);
 	bf_jw_end_object(&l->w);
@@ -433,6 +445,8 @@ static int look(struct look *l, struct bf_buf *out, struct entities_answer *a)
 		r = look_key(l, out, a);
 	else if (l->q->id.len && !l->q->is_sub)
 		r = look_one(l, out, a);
+	else if (names_nobody(l))
+		r = refuse(out, a, 404, "not_found", "there is no provider of this name");
 	else
 		r = look_page(l);
 	return r == 0 && a->http_status == 200 ? bf_jw_finish(&l->w) : r;

@@ -190,5 +190,8 @@ const struct bf_conf_key_server *bf_conf_key_server(const struct bf_conf_provide
  */
 bool bf_header_is_reserved(struct bf_slice name);
 
+/* Is a request to this provider without a key refused there? */
+bool bf_provider_needs_key(const struct bf_conf_provider *provider);
+
 /* Has this provider a base URL of its own, so that a file need not give one? */
 bool bf_provider_is_known(struct bf_slice name);

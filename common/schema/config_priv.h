@@ -132,8 +132,10 @@ int bf_virtual_key_check(const void *object, struct bf_err *err);
 int bf_model_config_check(const void *object, struct bf_err *err);
 int bf_pricing_override_check(const void *object, struct bf_err *err);
 
-/* The check of bf_provider_table. */
+/* The check of bf_provider_table, for files. */
 int bf_provider_check(const void *object, struct bf_err *err);
+/* The same of one that clients of the management API make: its keys may come later. */
+int bf_provider_check_live(const void *object, struct bf_err *err);
 
 /* The values of bf_field.settle, described there. */
 int bf_settle_header_name(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err);

@@ -198,10 +198,20 @@ static void refuse_unbuilt(struct bf_decoder *d)
 			"%s: is not part of this build: remove it", use->dotted);
 }
 
+/* Keys of a provider may be given one by one, behind the provider. */
+static struct bf_table live_table(const struct bf_table *of_files)
+{
+	struct bf_table table = *of_files;
+
+	if (of_files == &bf_provider_table)
+		table.check = bf_provider_check_live;
+	return table;
+}
+
 /* The check comes when secrets that were not given anew are back. */
 static void decode_over(struct bf_entity_body *body, struct bf_decoder *d, void *object)
 {
-	struct bf_table unchecked = *body->table;
+	struct bf_table table = live_table(body->table), unchecked = table;
 	struct bf_err err = {.code = 0};
 
 	unchecked.check = NULL;
@@ -209,13 +219,13 @@ static void decode_over(struct bf_entity_body *body, struct bf_decoder *d, void 
 	if (body->diags.error_count)
 		return;
 	entity_keep_secrets(body, object);
-	if (body->diags.error_count == 0 && body->table->check &&
-	    body->table->check(object, &err) < 0)
+	if (body->diags.error_count == 0 && table.check && table.check(object, &err) < 0)
 		bf_diag(&body->diags, BF_DIAG_ERROR, body->root->pos, "%s", err.text);
 }
 
 static void decode(struct bf_entity_body *body, void *object)
 {
+	struct bf_table table = live_table(body->table);
 	struct bf_decoder d;
 
 	bf_decoder_init(&d, body->arena, &body->diags, NULL, (struct bf_slice){NULL, 0});
@@ -226,7 +236,7 @@ static void decode(struct bf_entity_body *body, void *object)
 		entity_replace(body, object);
 		decode_over(body, &d, object);
 	} else {
-		bf_decode_object(&d, body->table, body->root, object);
+		bf_decode_object(&d, &table, body->root, object);
 	}
 	refuse_unbuilt(&d);
 }

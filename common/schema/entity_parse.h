@@ -37,6 +37,13 @@ struct bf_entity_body {
 int bf_entity_parse(const struct bf_table *table, struct bf_slice json, const void *before,
 		    struct bf_arena *arena, void *ret_object, struct bf_entity_body *ret_body);
 
+/* What a client asks of several keys of a provider at once. */
+struct bf_keys_batch {
+	struct bf_array key_ids;
+	bool enabled;
+};
+extern const struct bf_table bf_keys_batch_table;
+
 /* Does the body have this member, and is it not null? */
 bool bf_entity_gives(const struct bf_entity_body *body, const char *member);
 

@@ -13,6 +13,27 @@
 #define HINT_CHARACTERS  4u
 #define HINT_LEAST_BYTES 12u /* of a shorter value the end would tell too much */
 
+static const struct bf_field batch_fields[] = {
+    {.name = "key_ids",
+     .type = BF_T_STRINGS,
+     BF_FIELD(bf_keys_batch, key_ids),
+     .max = BF_PROVIDER_KEYS_MAX,
+     .flags = BF_REQUIRED,
+     .doc = "Ids of keys of the provider."},
+    {.name = "enabled",
+     .type = BF_T_BOOL,
+     BF_FIELD(bf_keys_batch, enabled),
+     .flags = BF_REQUIRED,
+     .doc = "Whether they are used."},
+};
+
+const struct bf_table bf_keys_batch_table = {
+    .name = "keys",
+    .size = sizeof(struct bf_keys_batch),
+    BF_ROWS(batch_fields),
+    .doc = "What several keys shall be.",
+};
+
 const char *bf_secret_hint(struct bf_slice value, char out[BF_SECRET_HINT_BYTES])
 {
 	bool tells = value.len >= HINT_LEAST_BYTES;
@@ -151,7 +172,7 @@ int bf_provider_settle(const struct bf_config *config, struct bf_conf_provider *
 	bf_diags_init(&body.diags, BF_SLICE_LIT("body"), arena);
 	entity_complete_provider(&body, config, provider);
 	if (body.diags.error_count == 0)
-		return bf_provider_check(provider, err);
+		return bf_provider_check_live(provider, err);
 	parts = bf_entity_parts(&body).items;
 	return bf_err_set(
 	    err, BF_E_SYNTAX, "%.*s",

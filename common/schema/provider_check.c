@@ -101,7 +101,7 @@ static int check_url(const struct bf_conf_provider *p, struct bf_err *err)
 			  "(any server that speaks the OpenAI API will do)");
 }
 
-static bool needs_key(const struct bf_conf_provider *p)
+bool bf_provider_needs_key(const struct bf_conf_provider *p)
 {
 	return !bf_provider_kind_is_keyless(bf_provider_kind_of(p->name)) &&
 	       !p->custom_provider_config.is_key_less &&
@@ -111,15 +111,12 @@ static bool needs_key(const struct bf_conf_provider *p)
 static int check_keys(const struct bf_conf_provider *p, struct bf_err *err)
 {
 	const struct bf_conf_provider_key *keys = p->keys.items;
+	bool needs_key = bf_provider_needs_key(p);
 
-	if (needs_key(p) && p->keys.count == 0)
-		return bf_err_set(
-		    err, BF_E_MISSING,
-		    "needs at least one key: add keys: [{name: NAME, value: env.VARIABLE}]");
 	for (uint32_t i = 0; i < p->keys.count; i++) {
 		if (!keys[i].enabled)
 			continue;
-		if (needs_key(p) && keys[i].value.len == 0)
+		if (needs_key && keys[i].value.len == 0)
 			return bf_err_set(
 			    err, BF_E_MISSING,
 			    "keys[%u].value is empty: give the secret or set enabled: false", i);
@@ -153,7 +150,7 @@ static int check_mock(const struct bf_conf_provider *p, struct bf_err *err)
 	return 0;
 }
 
-int bf_provider_check(const void *object, struct bf_err *err)
+int bf_provider_check_live(const void *object, struct bf_err *err)
 {
 	const struct bf_conf_provider *p = object;
 	int r = check_name(p, err);
@@ -163,4 +160,15 @@ int bf_provider_check(const void *object, struct bf_err *err)
 	if (r == 0)
 		r = check_url(p, err);
 	return r < 0 ? r : check_keys(p, err);
+}
+
+int bf_provider_check(const void *object, struct bf_err *err)
+{
+	const struct bf_conf_provider *p = object;
+	int r = bf_provider_check_live(p, err);
+
+	if (r < 0 || p->keys.count || !bf_provider_needs_key(p))
+		return r;
+	return bf_err_set(err, BF_E_MISSING,
+			  "needs at least one key: add keys: [{name: NAME, value: env.VARIABLE}]");
 }

@@ -43,6 +43,9 @@ static int write_body(struct bf_buf *out, const struct api_operation *op)
 		return bf_buf_printf(out, "\nBody: `username`, `password`.\n");
 	if (op->body == API_BODY_IDS)
 		return bf_buf_printf(out, "\nBody: `ids`, a list of 1 to 100.\n");
+	if (op->body == API_BODY_KEYS)
+		return bf_buf_printf(out,
+				     "\nBody: `key_ids`, a list of 1 to 256, and `enabled`.\n");
 	if (op->body != API_BODY_NEW)
 		return 0;
 	table = api_def_of(op)->table;

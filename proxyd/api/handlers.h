@@ -14,6 +14,7 @@ void api_login(struct exchange *x);
 void api_logout(struct exchange *x);
 void api_is_auth_enabled(struct exchange *x);
 
+void api_models(struct exchange *x);
 void api_version(struct exchange *x);
 void api_config(struct exchange *x);
 void api_openapi(struct exchange *x);

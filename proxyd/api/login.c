@@ -142,10 +142,13 @@ void api_logout(struct exchange *x)
 	if (!request_parameters(x, api_operation_of(x), &values))
 		return;
 	if (x->worker->api && auth_state(x->worker) == AUTH_ON &&
-	    auth_identify(x, &who) == AUTH_YES && who.session.ends_s > 0)
+	    auth_identify(x, &who) == AUTH_YES && who.session.ends_s > 0) {
+		x->actor = who.actor;
 		end(x, &who.session);
-	else
+	} else {
+		/* A cookie that is none any more goes too. */
 		api_answer_message(x, cookie(x, "", 0, line), "There was no session");
+	}
 }
 
 /* ---- is there one? */

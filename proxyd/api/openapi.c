@@ -143,6 +143,8 @@ static const char *body_schema(const struct api_operation *op, const char **ret_
 		return "login";
 	case API_BODY_IDS:
 		return "ids";
+	case API_BODY_KEYS:
+		return "keys_batch";
 	case API_NO_BODY:
 		break;
 	}
@@ -214,6 +216,8 @@ static void write_page(struct bf_json_writer *w, const struct api_operation *op)
 	bf_jw_end_object(w);
 	write_count(w, "count");
 	write_count(w, "total_count");
+	if (op->type == BF_ENTITY_PROVIDER)
+		write_count(w, "total");
 	write_count(w, "limit");
 	write_count(w, "offset");
 }
@@ -390,6 +394,12 @@ static void write_schemas(struct bf_json_writer *w)
 		     "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"ids\"],"
 		     "\"properties\":{\"ids\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":100,"
 		     "\"items\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":128}}}}");
+	write_simple(w, "keys_batch",
+		     "{\"type\":\"object\",\"additionalProperties\":false,\"required\":"
+		     "[\"key_ids\",\"enabled\"],\"properties\":{\"key_ids\":{\"type\":\"array\","
+		     "\"minItems\":1,\"maxItems\":256,\"items\":{\"type\":\"string\"}},"
+		     "\"enabled\":{\"type\":\"boolean\"},\"expected_version\":{\"type\":"
+		     "\"integer\",\"minimum\":1,\"maximum\":9223372036854775807}}}");
 	write_simple(
 	    w, "problem",
 	    "{\"type\":\"object\",\"properties\":{"

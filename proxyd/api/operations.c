@@ -9,7 +9,6 @@
 #include "proxyd/api/handlers.h"
 #include "proxyd/gate/explain.h"
 #include "proxyd/gate/logs.h"
-#include "proxyd/gate/models.h"
 
 #define PAGE_DEFAULT 50
 #define KEYS_DOC     "Names and ids are those of one key among the keys of all providers."
@@ -27,19 +26,20 @@
 	{                                                                       \
 		.name = (label), .doc = (text), .kind = API_TEXT, .max = (most) \
 	}
-#define PAGE                                                                                 \
+#define PAGE_OF(usual)                                                                       \
 	{.name = "limit",                                                                    \
 	 .doc = "Entities of a page.",                                                       \
 	 .kind = API_NUMBER,                                                                 \
 	 .min = 1,                                                                           \
 	 .max = BF_ENTITY_PAGE_MAX,                                                          \
-	 .dflt = PAGE_DEFAULT},                                                              \
+	 .dflt = (usual)},                                                                   \
 	    {.name = "offset",                                                               \
 	     .doc = "Entities before the page.",                                             \
 	     .kind = API_NUMBER,                                                             \
 	     .max = INT64_MAX},                                                              \
 	    TEXT("search", SEARCH_MAX, "A piece of the id or of the name, in either case."), \
 	    MEMORY
+#define PAGE PAGE_OF(PAGE_DEFAULT)
 #define MEMORY                                                                               \
 	{                                                                                    \
 		.name = "from_memory",                                                       \
@@ -54,6 +54,8 @@
 static const struct api_parameter change_parameters[] = {VERSION, END};
 static const struct api_parameter show_parameters[] = {MEMORY, END};
 static const struct api_parameter page_parameters[] = {PAGE, END};
+/* Bifrost's clients ask for all of them, and know no pages here. */
+static const struct api_parameter page_of_providers[] = {PAGE_OF(BF_ENTITY_PAGE_MAX), END};
 static const struct api_parameter page_of_keys[] = {
     PAGE,
     TEXT("team_id", ID_MAX, "Those of this team."),
@@ -80,29 +82,29 @@ static const struct api_parameter page_of_limits[] = {
     END,
 };
 /* What gate/logs_query.c and gate/explain.c read; said here for the documents. */
+#define LOGS_FILTERS                                                                            \
+	TEXT("providers", 4096, "Names, separated by commas."),                                 \
+	    TEXT("models", 4096, "Names, separated by commas."),                                \
+	    TEXT("status", 256, "success, error or processing, separated by commas."),          \
+	    TEXT("stop_reasons", 4096, "Names, separated by commas."),                          \
+	    TEXT("error_types", 4096, "Names, separated by commas."),                           \
+	    TEXT("objects", 4096, "Names, separated by commas."),                               \
+	    TEXT("selected_key_ids", 4096, "Ids, separated by commas."),                        \
+	    TEXT("virtual_key_ids", 4096, "Ids, separated by commas."),                         \
+	    TEXT("team_ids", 4096, "Ids, separated by commas."),                                \
+	    TEXT("customer_ids", 4096, "Ids, separated by commas."),                            \
+	    TEXT("request_id", 256, "What the client called its request."),                     \
+	    TEXT("parent_request_id", 256, "Of the request that they belong to."),              \
+	    TEXT("content_search", 256, "A piece of the prompt or of the answer."),             \
+	    TEXT("start_time", 64, "RFC 3339, or seconds or milliseconds since 1970."),         \
+	    TEXT("end_time", 64, "RFC 3339, or seconds or milliseconds since 1970."),           \
+	    TEXT("period", 32, "In place of start_time: 15m, 24h or 7d until now."),            \
+	    TEXT("min_latency", 32, "Milliseconds."), TEXT("max_latency", 32, "Milliseconds."), \
+	    TEXT("min_tokens", 32, "Tokens of prompt and answer."),                             \
+	    TEXT("max_tokens", 32, "Tokens of prompt and answer."),                             \
+	    TEXT("min_cost", 32, "Dollars."), TEXT("max_cost", 32, "Dollars.")
 static const struct api_parameter logs_parameters[] = {
-    TEXT("providers", 4096, "Names, separated by commas."),
-    TEXT("models", 4096, "Names, separated by commas."),
-    TEXT("status", 256, "success, error or processing, separated by commas."),
-    TEXT("stop_reasons", 4096, "Names, separated by commas."),
-    TEXT("error_types", 4096, "Names, separated by commas."),
-    TEXT("objects", 4096, "Names, separated by commas."),
-    TEXT("selected_key_ids", 4096, "Ids, separated by commas."),
-    TEXT("virtual_key_ids", 4096, "Ids, separated by commas."),
-    TEXT("team_ids", 4096, "Ids, separated by commas."),
-    TEXT("customer_ids", 4096, "Ids, separated by commas."),
-    TEXT("request_id", 256, "What the client called its request."),
-    TEXT("parent_request_id", 256, "Of the request that they belong to."),
-    TEXT("content_search", 256, "A piece of the prompt or of the answer."),
-    TEXT("start_time", 64, "RFC 3339, or seconds or milliseconds since 1970."),
-    TEXT("end_time", 64, "RFC 3339, or seconds or milliseconds since 1970."),
-    TEXT("period", 32, "In place of start_time: 15m, 24h or 7d until now."),
-    TEXT("min_latency", 32, "Milliseconds."),
-    TEXT("max_latency", 32, "Milliseconds."),
-    TEXT("min_tokens", 32, "Tokens of prompt and answer."),
-    TEXT("max_tokens", 32, "Tokens of prompt and answer."),
-    TEXT("min_cost", 32, "Dollars."),
-    TEXT("max_cost", 32, "Dollars."),
+    LOGS_FILTERS,
     {.name = "limit",
      .doc = "Rows of a page.",
      .kind = API_NUMBER,
@@ -112,6 +114,18 @@ static const struct api_parameter logs_parameters[] = {
     {.name = "offset", .doc = "Rows before the page.", .kind = API_NUMBER, .max = INT64_MAX},
     TEXT("sort_by", 16, "timestamp, latency, tokens or cost."),
     TEXT("order", 8, "desc or asc."),
+    END,
+};
+static const struct api_parameter stats_parameters[] = {LOGS_FILTERS, END};
+static const struct api_parameter models_parameters[] = {
+    TEXT("provider", ID_MAX, "Those of this provider."),
+    TEXT("query", SEARCH_MAX, "A piece of the name, in either case."),
+    {.name = "limit",
+     .doc = "Models of a page; all of them when it is left out.",
+     .kind = API_NUMBER,
+     .min = 1,
+     .max = BF_ENTITY_PAGE_MAX},
+    {.name = "offset", .doc = "Models before the page.", .kind = API_NUMBER, .max = INT64_MAX},
     END,
 };
 static const struct api_parameter sync_parameters[] = {
@@ -241,13 +255,18 @@ const struct api_operation api_operations[] = {
     OPS("governance/pricing-overrides", BF_ENTITY_PRICING_OVERRIDE, "pricing_override",
 	"pricing overrides", page_of_models),
     {ROUTE(GET, "providers/{id}/keys", api_look), .id = "list_keys_of_provider", .tag = "providers",
-     .summary = "List the keys of a provider, without their values.", .parameters = page_parameters,
-     .type = BF_ENTITY_PROVIDER, .parts = true, .plural = "keys", .answer = API_ANSWER_PAGE,
-     .http_status = 200},
+     .summary = "List the keys of a provider, without their values.",
+     .parameters = page_of_providers, .type = BF_ENTITY_PROVIDER, .parts = true, .plural = "keys",
+     .answer = API_ANSWER_PAGE, .http_status = 200},
     {ROUTE(POST, "providers/{id}/keys", api_change), .id = "create_key_of_provider",
      .tag = "providers", .summary = "Give a provider another key.", .doc = KEYS_DOC,
      .type = BF_ENTITY_PROVIDER, .action = BF_ENTITY_CREATE, .parts = true, .body = API_BODY_NEW,
      .answer = API_ANSWER_CHANGED, .http_status = 201},
+    {ROUTE(POST, "providers/{id}/keys/batch", api_change), .id = "update_keys_of_provider",
+     .tag = "providers", .summary = "Use several keys of a provider, or stop using them.",
+     .doc = "All of them or, when the provider has no such key, none.",
+     .parameters = change_parameters, .type = BF_ENTITY_PROVIDER, .action = BF_ENTITY_UPDATE,
+     .parts = true, .body = API_BODY_KEYS, .answer = API_ANSWER_OBJECT, .http_status = 200},
     {ROUTE(GET, "providers/{id}/keys/{key_id}", api_look), .id = "show_key_of_provider",
      .tag = "providers", .summary = "Show a key of a provider, without its value.",
      .parameters = show_parameters, .type = BF_ENTITY_PROVIDER, .parts = true,
@@ -263,7 +282,7 @@ const struct api_operation api_operations[] = {
      .doc = "Requests that began with it end with it.", .parameters = change_parameters,
      .type = BF_ENTITY_PROVIDER, .action = BF_ENTITY_DELETE, .parts = true,
      .body = API_BODY_VERSION, .answer = API_ANSWER_MESSAGE, .http_status = 200},
-    OP_LIST("providers", BF_ENTITY_PROVIDER, "provider", "providers", page_parameters),
+    OP_LIST("providers", BF_ENTITY_PROVIDER, "provider", "providers", page_of_providers),
     OP_CREATE("providers", BF_ENTITY_PROVIDER, "provider", "providers"),
     OP_SHOW("providers", BF_ENTITY_PROVIDER, "provider", "providers"),
     {ROUTE(PUT, "providers/{id}", api_change), .id = "update_provider", .tag = "providers",
@@ -277,11 +296,11 @@ const struct api_operation api_operations[] = {
     OP_DELETE("providers", BF_ENTITY_PROVIDER, "provider", "providers"),
     {ROUTE(GET, "keys", api_look), .id = "list_keys", .tag = "providers",
      .summary = "List the keys of all providers, without their values.",
-     .parameters = page_parameters, .type = BF_ENTITY_PROVIDER, .parts = true, .plural = "keys",
+     .parameters = page_of_providers, .type = BF_ENTITY_PROVIDER, .parts = true, .plural = "keys",
      .answer = API_ANSWER_PAGE, .http_status = 200},
-    {ROUTE(GET, "models", models_list), .id = "list_models", .tag = "providers",
-     .summary = "List the models that keys of providers name.", .answer = API_ANSWER_OBJECT,
-     .http_status = 200},
+    {ROUTE(GET, "models", api_models), .id = "list_models", .tag = "providers",
+     .summary = "List the models that keys of providers name.", .parameters = models_parameters,
+     .answer = API_ANSWER_OBJECT, .http_status = 200},
     {ROUTE(POST, "pricing/force-sync", api_price_sync), .id = "sync_prices", .tag = "prices",
      .summary = "Fetch the price sheet of framework.pricing.pricing_url now.",
      .doc =
@@ -302,6 +321,9 @@ const struct api_operation api_operations[] = {
      .answer = API_ANSWER_OBJECT, .http_status = 200},
     {ROUTE(GET, "logs", logs_list), .id = "list_logs", .tag = "logs",
      .summary = "Search the rows of requests.", .parameters = logs_parameters,
+     .answer = API_ANSWER_OBJECT, .http_status = 200},
+    {ROUTE(GET, "logs/stats", logs_stats), .id = "show_log_stats", .tag = "logs",
+     .summary = "Show the sums of the rows of a search.", .parameters = stats_parameters,
      .answer = API_ANSWER_OBJECT, .http_status = 200},
     {ROUTE(GET, "logs/{id}", logs_show), .id = "show_log", .tag = "logs",
      .summary = "Show one row with its content.",
@@ -325,8 +347,8 @@ const struct api_operation api_operations[] = {
 	    "It lasts 30 days, until logout, or until the password changes.",
      .access = API_OPEN, .body = API_BODY_LOGIN, .answer = API_ANSWER_MESSAGE, .http_status = 200},
     {ROUTE(POST, "session/logout", api_logout), .id = "logout", .tag = "sessions",
-     .summary = "End the session that the request carries.", .body = API_BODY_VERSION,
-     .answer = API_ANSWER_MESSAGE, .http_status = 200},
+     .summary = "End the session that the request carries, if it carries one.", .access = API_OPEN,
+     .body = API_BODY_VERSION, .answer = API_ANSWER_MESSAGE, .http_status = 200},
     {ROUTE(GET, "session/is-auth-enabled", api_is_auth_enabled), .id = "is_auth_enabled",
      .tag = "sessions",
      .summary = "Say whether a login is needed, and whether this request carries one.",

@@ -24,6 +24,7 @@ enum api_body {
 	API_BODY_VERSION, /* nothing but expected_version, and not even that */
 	API_BODY_LOGIN,
 	API_BODY_IDS,
+	API_BODY_KEYS, /* keys of a provider, and what they shall be */
 };
 
 /* What an answer holds. */

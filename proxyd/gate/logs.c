@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "common/base/clock.h"
+#include "common/codec/json_tape.h"
 #include "proxyd/ask.h"
 #include "proxyd/gate/error.h"
 #include "proxyd/gate/logs_query.h"
@@ -48,10 +49,36 @@ static void logs_answered(struct exchange *x, const struct ask_answer *answer)
 	x->out->answer(x, answer->http_status, BF_SLICE_LIT("application/json"), answer->text);
 }
 
-static void logs_ask(struct exchange *x, const struct bf_msg_logs_query *q)
+/* The member of this name alone. */
+static void logs_answered_part(struct exchange *x, const struct ask_answer *answer,
+			       const char *name)
+{
+	struct bf_arena *arena = &x->worker->tape_arena;
+	struct bf_json_tape t;
+	struct ask_answer part = *answer;
+	uint32_t at = BF_JSON_NONE;
+
+	if (answer->code == 0 &&
+	    bf_json_parse(&t, answer->text, arena, &bf_json_default_limits, NULL) == 0)
+		at = bf_json_member(&t, 0, name);
+	if (at != BF_JSON_NONE)
+		part.text = bf_json_raw(&t, at);
+	bf_arena_reset(arena);
+	if (answer->code == 0 && at == BF_JSON_NONE)
+		logs_fail(x, BF_E_TYPE, BF_SLICE_LIT("the answer cannot be used"));
+	else
+		logs_answered(x, &part);
+}
+
+static void logs_answered_stats(struct exchange *x, const struct ask_answer *answer)
+{
+	logs_answered_part(x, answer, "stats");
+}
+
+static void logs_ask(struct exchange *x, const struct bf_msg_logs_query *q, ask_done done)
 {
 	struct ask_table *asks = x->worker->asks;
-	int r = asks ? ask_logs(asks, x, q, logs_answered) : BF_E_STATE;
+	int r = asks ? ask_logs(asks, x, q, done) : BF_E_STATE;
 
 	if (r == BF_E_FULL)
 		logs_fail(x, r, BF_SLICE_LIT("too many searches wait for an answer: try again"));
@@ -62,19 +89,37 @@ static void logs_ask(struct exchange *x, const struct bf_msg_logs_query *q)
 		logs_fail(x, r, BF_SLICE_LIT("the reader process cannot be asked: try again"));
 }
 
-void logs_list(struct exchange *x)
+/* false: refused, and x is gone. */
+static bool logs_read(struct exchange *x, struct bf_msg_logs_query *ret_query)
 {
-	struct bf_msg_logs_query q;
 	struct bf_err err = {0};
-	int r;
+	int r = logs_query_parse(x->query, bf_wall_ms(), &x->arena, ret_query, &err);
 
-	r = logs_query_parse(x->query, bf_wall_ms(), &x->arena, &q, &err);
 	if (r == -ENOMEM)
 		gate_refuse(x, 503, "out_of_memory", "no memory for the search");
 	else if (r < 0)
 		gate_refuse(x, 400, "invalid_request", "%s", err.text);
-	else
-		logs_ask(x, &q);
+	return r == 0;
+}
+
+void logs_list(struct exchange *x)
+{
+	struct bf_msg_logs_query q;
+
+	if (logs_read(x, &q))
+		logs_ask(x, &q, logs_answered);
+}
+
+void logs_stats(struct exchange *x)
+{
+	struct bf_msg_logs_query q;
+
+	if (!logs_read(x, &q))
+		return;
+	/* The sums are those of all rows, whatever page of them is shown. */
+	q.limit = 1;
+	q.offset = 0;
+	logs_ask(x, &q, logs_answered_stats);
 }
 
 void logs_show(struct exchange *x)
@@ -95,5 +140,5 @@ void logs_show(struct exchange *x)
 			    "a row is named by its id or by the x-request-id of its request; see "
 			    "/api/logs");
 	else
-		logs_ask(x, &q);
+		logs_ask(x, &q, logs_answered);
 }

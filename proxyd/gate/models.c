@@ -160,27 +160,68 @@ void models_answer(struct exchange *x)
 	models_send(x, &j);
 }
 
-void models_list(struct exchange *x)
+/* ---- the list of the management API */
+
+static bool models_holds(struct bf_slice name, struct bf_slice piece)
 {
-	const struct catalog *c = &x->worker->providers->catalog;
+	for (size_t i = 0; i + piece.len <= name.len; i++) {
+		if (bf_slice_starts_nocase((struct bf_slice){name.ptr + i, name.len - i}, piece))
+			return true;
+	}
+	return false;
+}
+
+static bool models_match(const struct catalog_entry *entry, const struct models_filter *f)
+{
+	return (f->provider.len == 0 || bf_slice_eq(f->provider, entry->provider->name)) &&
+	       models_holds(entry->model, f->piece);
+}
+
+static bool models_in_page(const struct bf_json_writer *j, const struct models_filter *f,
+			   uint64_t number)
+{
+	return number >= f->from && (f->size == 0 || number - f->from < f->size) &&
+	       bf_buf_len(j->out) <= MODELS_TEXT_ENOUGH;
+}
+
+/* Returns how many match. */
+static uint64_t models_write_matching(struct bf_json_writer *j, const struct catalog *c,
+				      const struct models_filter *f)
+{
+	uint64_t total = 0;
+
+	for (uint32_t i = 0; i < c->count; i++) {
+		const struct catalog_entry *entry = &c->entries[i];
+
+		if (!models_match(entry, f))
+			continue;
+		if (models_in_page(j, f, total)) {
+			bf_jw_object(j);
+			bf_jw_key(j, "name");
+			bf_jw_string(j, entry->model);
+			bf_jw_key(j, "provider");
+			bf_jw_string(j, entry->provider->name);
+			bf_jw_end_object(j);
+		}
+		total++;
+	}
+	return total;
+}
+
+void models_list(struct exchange *x, const struct models_filter *filter)
+{
 	struct bf_json_writer j;
+	uint64_t total;
 
 	bf_buf_clear(&x->worker->text);
 	bf_jw_init(&j, &x->worker->text);
 	bf_jw_object(&j);
 	bf_jw_key(&j, "models");
 	bf_jw_array(&j);
-	for (uint32_t i = 0; i < c->count && bf_buf_len(j.out) <= MODELS_TEXT_ENOUGH; i++) {
-		bf_jw_object(&j);
-		bf_jw_key(&j, "name");
-		bf_jw_string(&j, c->entries[i].model);
-		bf_jw_key(&j, "provider");
-		bf_jw_string(&j, c->entries[i].provider->name);
-		bf_jw_end_object(&j);
-	}
+	total = models_write_matching(&j, &x->worker->providers->catalog, filter);
 	bf_jw_end_array(&j);
 	bf_jw_key(&j, "total");
-	bf_jw_u64(&j, c->count);
+	bf_jw_u64(&j, total);
 	bf_jw_end_object(&j);
 	models_send(x, &j);
 }

@@ -101,8 +101,10 @@ enum provider_key_verdict provider_key_candidates(const struct bf_conf_provider 
 	}
 	if (any)
 		return PROVIDER_KEY_SOME;
-	return p->keys.count == 0 || p->custom_provider_config.is_key_less ? PROVIDER_KEY_NOT_NEEDED
-									   : PROVIDER_KEY_NONE;
+	/* One that was made without its keys is not asked without one. */
+	if (p->keys.count == 0 ? !bf_provider_needs_key(p) : p->custom_provider_config.is_key_less)
+		return PROVIDER_KEY_NOT_NEEDED;
+	return PROVIDER_KEY_NONE;
 }
 
 struct key_set provider_keys_listed(const struct bf_conf_provider *p, const struct bf_array *ids)

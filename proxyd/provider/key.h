@@ -73,7 +73,7 @@ static inline int key_set_next(const struct key_set *s, int from)
 
 enum provider_key_verdict {
 	PROVIDER_KEY_SOME,
-	PROVIDER_KEY_NOT_NEEDED,  /* the provider has no keys: none is sent */
+	PROVIDER_KEY_NOT_NEEDED,  /* the provider has no keys and asks for none */
 	PROVIDER_KEY_NONE,        /* none is enabled, usable and admits the model */
 	PROVIDER_KEY_PIN_UNKNOWN, /* the request names a key that the provider does not have */
 	PROVIDER_KEY_PIN_UNFIT,   /* that key is off, unusable, or does not admit the model */

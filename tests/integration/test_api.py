@@ -3,6 +3,7 @@ against what it does."""
 
 import base64
 import json
+import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
@@ -148,9 +149,61 @@ def test_logins(gateway):
 
 def test_guesses_are_slowed_down(gateway):
     gw = gateway(workers=1, config={"governance": {"auth_config": ADMIN}, **SEALED}).start()
+    key = ask(gw, "POST", "/api/api-keys", {"name": "prometheus"}, 201, Authorization=basic())["api_key"]["value"]
+    gw.login = {"Authorization": f"Bearer {key}"}
     got = [gw.request("POST", "/api/session/login", {"username": "admin", "password": f"guess {i}"})[0] for i in range(8)]
     assert got == [401] * 5 + [429] * 3
     assert gw.metric("bifrost_login_failures_total") == 5
+    assert "by=password peer=127.0.0.1\n" in gw.log()
+
+
+def test_numbers_name_nobody_to_strangers(gateway):
+    """With a login they are for those who log in: they tell who the customers are and what they have left."""
+    gw = gateway(workers=2, config=SEALED).start()
+    ask(gw, "POST", KEYS, {"name": "a-customer-of-ours", "budgets": [{"max_limit": 5, "reset_duration": "1d"}]}, 201)
+    assert b"a-customer-of-ours" in gw.request(path="/metrics")[2]
+    ask(gw, "PUT", "/api/auth-config", {**ADMIN, "disable_auth_on_inference": True})
+    for _ in range(8):
+        refused = ask(gw, "GET", "/metrics", status=401)
+        assert "a-customer-of-ours" not in json.dumps(refused)
+    assert b"a-customer-of-ours" in ask(gw, "GET", "/metrics", Authorization=basic())
+    ask(gw, "GET", "/v1/models")
+    ask(gw, "GET", "/health")
+
+
+def test_a_stranger_fills_no_memory(gateway):
+    """The body of a request to the API is bounded before it is known who asks."""
+    gw = gateway(workers=1, config={"governance": {"auth_config": ADMIN}, **SEALED}).start()
+    head = f"POST {KEYS} HTTP/1.1\r\nHost: a\r\nContent-Length: 90000000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", gw.port), timeout=20) as s:
+        s.sendall(head.encode())
+        assert s.recv(4096).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_provider_and_its_keys_apart(gateway):
+    """As Bifrost's clients do it since 1.5: the provider first, then its keys."""
+    gw = gateway(workers=2, config=SEALED).start()
+    made = ask(gw, "POST", "/api/providers", {"provider": "groq"}, 201)["provider"]
+    assert made["keys"] == []
+    asked = {"model": "groq/llama", "messages": CHAT["messages"]}
+    # Nothing is sent there without a key.
+    refused = ask(gw, "POST", "/v1/chat/completions", asked, 400)
+    assert refused["error"]["type"] == "no_provider_key" or refused["type"] == "no_provider_key", refused
+    ids = [ask(gw, "POST", "/api/providers/groq/keys", {"name": name, "value": f"gsk-of-{name}-0123456789", "models": ["llama"]},
+               201)["key"]["id"] for name in ("one", "two")]
+    page = ask(gw, "GET", "/api/providers/groq/keys")
+    assert page["total"] == 2 and [k["key"]["id"] for k in page["keys"]] == ids
+    ask(gw, "GET", "/api/providers/nobody/keys", status=404)
+    assert ask(gw, "GET", "/api/models?provider=groq&query=LLA")["total"] == 1
+    done = ask(gw, "POST", "/api/providers/groq/keys/batch", {"key_ids": ids, "enabled": False})
+    assert done["updated"] == 2
+    assert [k["key"]["enabled"] for k in ask(gw, "GET", "/api/providers/groq/keys")["keys"]] == [False, False]
+    ask(gw, "POST", "/v1/chat/completions", asked, 400)
+    ask(gw, "POST", "/api/providers/groq/keys/batch", {"key_ids": [ids[0], "nobody"], "enabled": True}, 404)
+    assert not any(k["key"]["enabled"] for k in ask(gw, "GET", "/api/providers/groq/keys")["keys"])
+    for key in ids:
+        ask(gw, "DELETE", f"/api/providers/groq/keys/{key}")
+    assert ask(gw, "GET", "/api/providers/groq")["provider"]["keys"] == []
 
 
 def test_a_login_that_the_api_makes(gateway):

@@ -22,7 +22,6 @@ from upstreams import fake, fo  # noqa: F401
 KEYS = "/api/governance/virtual-keys"
 CHAT = "/v1/chat/completions"
 HI = [{"role": "user", "content": "one two three"}]
-PAGE = os.sysconf("SC_PAGESIZE")
 
 
 class House:
@@ -43,6 +42,7 @@ class House:
         assert len(self.gw.canaries.names) == 5, self.gw.canaries.names
         self.gw.start()
         self.login = self.basic(self.admin)
+        self.gw.login = {"Authorization": self.login}
 
     def asked(self, method, path, body=None, **headers):
         headers = {"Authorization": self.login, **{k.replace("_", "-"): v for k, v in headers.items()}}
@@ -98,9 +98,9 @@ class House:
 
     def look(self):
         """What it says of itself."""
-        for path in ("/health", "/metrics", "/v1/models"):
+        for path in ("/health", "/v1/models"):
             self.gw.request(path=path)
-        for path in (KEYS, f"{KEYS}/of-file", "/api/api-keys", "/api/auth-config", "/api/config", "/api/logs", "/api/version",
+        for path in ("/metrics", KEYS, f"{KEYS}/of-file", "/api/api-keys", "/api/auth-config", "/api/config", "/api/logs", "/api/version",
                      "/api/governance/explain?virtual_key_id=of-file&model=openai/m", "/api/governance/providers"):
             status, _, answer = self.asked("GET", path)
             assert status == 200, (path, answer)
@@ -162,6 +162,46 @@ def test_the_search_finds_every_form(gateway):
     gw.heard("GET", KEYS, 200, {}, answer)
     assert len(gw.leaks()) == 1
     gw.said.clear()
+
+
+def test_a_leak_of_every_kind_is_found(gateway):
+    """What the gateway tells on purpose, its names, is looked for as if it were a secret: the search must see every place."""
+    gw = gateway(workers=1).start()
+    planted = canary.made_up("planted")
+    made = {"id": planted, "name": planted, "allow_all_providers": True, "budgets": [{"max_limit": 5, "reset_duration": "1d"}]}
+    status, _, answer = gw.request("POST", KEYS, made)
+    assert status == 201, answer
+    gw.canaries.add(planted, "what was planted")
+    vk = {"x-bf-vk": answer["virtual_key"]["value"]}
+    assert gw.request("POST", CHAT, {"model": "mock/m", "messages": HI, "max_tokens": 5}, headers=vk)[0] == 200
+    wait_for("the row", lambda: gw.request(path="/api/logs")[2]["logs"])
+    gw.request(path=KEYS)
+    gw.request(path="/metrics")
+    assert gw.request("POST", KEYS, {"name": planted})[0] == 409
+    gw.ctl("limits")
+    found = gw.leaks()
+    for place in ("log,", "config.db", "logs.db", f"GET {KEYS},", "GET /metrics,", "GET /api/logs,", f"POST {KEYS},",
+                  "bifrostctl limits,"):
+        assert any(f"what was planted is in {place}" in leak for leak in found), (place, found)
+    gw.canaries.forget(planted)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the memory of another process is root's to write")
+def test_a_leak_into_memory_is_found(gateway, tmp_path):
+    gw = gateway(workers=1).start()
+    planted = canary.made_up("planted")
+    gw.canaries.add(planted, "what was planted")
+    pid = gw.pids()["proxyd.0"]
+    assert not [hit for name, data in dumped(pid) for hit in gw.canaries.hits(name, data)]
+    maps = open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace").read()
+    lowest = int(re.search(r"([0-9a-f]+)-[0-9a-f]+ rw-p .*\[stack\]", maps)[1], 16)
+    with open(f"/proc/{pid}/mem", "r+b", buffering=0) as memory:
+        memory.seek(lowest)  # nothing has ever been so deep
+        memory.write(planted.encode())
+    assert [hit for name, data in dumped(pid) for hit in gw.canaries.hits(name, data)]
+    core = core_of(pid, tmp_path)
+    assert core is None or gw.canaries.hits("the core file", core)
+    gw.canaries.forget(planted)
 
 
 # ---- all that is written and said

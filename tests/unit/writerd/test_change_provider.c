@@ -121,10 +121,67 @@ static void keys_come_and_go(void **state)
 	assert_int_equal(ask_key(BF_ENTITY_ROTATE, "live", id, ""), 501);
 	assert_int_equal(ask_key(DELETE, "live", id, ""), 200);
 	assert_int_equal(ask_key(DELETE, "live", id, ""), 404);
-	/* Without any it could not be served. */
+	/* Without any it waits for one. */
 	(void)snprintf(id, sizeof(id), "%s", key("live", 0)->id.ptr);
-	assert_int_equal(ask_key(DELETE, "live", id, ""), 400);
-	assert_non_null(strstr(b.json, "needs at least one key"));
+	assert_int_equal(ask_key(DELETE, "live", id, ""), 200);
+	assert_int_equal(provider("live")->keys.count, 0);
+	assert_int_equal(ask_key(CREATE, "live", NULL, "{\"name\":\"a\",\"value\":\"v\"}"), 201);
+}
+
+/* Keys are managed apart from their provider: it may be made first. */
+static void a_provider_comes_before_its_keys(void **state)
+{
+	(void)state;
+	bed_ask_well(&b, CREATE, PROVIDER, "", "{\"provider\":\"openai\"}");
+	assert_int_equal(provider("openai")->keys.count, 0);
+	bed_ask_well(&b, UPDATE, PROVIDER, "openai", "{\"network_config\":{\"max_retries\":1}}");
+	assert_int_equal(ask_key(CREATE, "openai", NULL, "{\"name\":\"o\"}"), 400);
+	assert_non_null(strstr(b.json, "value is empty"));
+	assert_int_equal(ask_key(CREATE, "openai", NULL, "{\"name\":\"o\",\"value\":\"v\"}"), 201);
+	assert_string_equal(key("openai", 0)->value.ptr, "v");
+	bed_ask_well(&b, UPDATE, PROVIDER, "openai", "{\"keys\":[]}");
+	assert_int_equal(provider("openai")->keys.count, 0);
+}
+
+static void several_keys_at_once(void **state)
+{
+	char id[2][64], json[400];
+
+	(void)state;
+	assert_int_equal(ask_key(CREATE, "live", NULL, "{\"name\":\"b\",\"value\":\"v\"}"), 201);
+	for (uint32_t i = 0; i < 2; i++)
+		(void)snprintf(id[i], sizeof(id[i]), "%s", key("live", i)->id.ptr);
+	(void)snprintf(json, sizeof(json), "{\"key_ids\":[\"%s\",\"%s\"],\"enabled\":false}", id[1],
+		       id[0]);
+	assert_int_equal(ask_key(UPDATE, "live", NULL, json), 200);
+	assert_non_null(strstr(b.json, "\"updated\":2"));
+	assert_false(key("live", 0)->enabled);
+	assert_false(key("live", 1)->enabled);
+	assert_string_equal(key("live", 0)->value.ptr, "sk-secret-first");
+	/* All of them or none. */
+	(void)snprintf(json, sizeof(json), "{\"key_ids\":[\"%s\",\"x\"],\"enabled\":true}", id[0]);
+	assert_int_equal(ask_key(UPDATE, "live", NULL, json), 404);
+	assert_non_null(strstr(b.json, "no key with the id \\\"x\\\""));
+	assert_false(key("live", 0)->enabled);
+	(void)snprintf(json, sizeof(json), "{\"key_ids\":[\"%s\"],\"enabled\":true}", id[0]);
+	assert_int_equal(ask_key(UPDATE, "nobody", NULL, json), 404);
+	assert_int_equal(ask_key(UPDATE, "live", NULL, json), 200);
+	assert_true(key("live", 0)->enabled);
+	assert_false(key("live", 1)->enabled);
+	for (size_t i = 0; i < 5; i++) {
+		static const char *const bad[] = {
+		    "{}",
+		    "{\"key_ids\":[],\"enabled\":true}",
+		    "{\"key_ids\":[\"a\"]}",
+		    "{\"key_ids\":[\"a\"],\"enabled\":\"yes\"}",
+		    "{\"key_ids\":[\"a\"],\"enabled\":true,\"weight\":1}",
+		};
+
+		assert_int_equal(ask_key(UPDATE, "live", NULL, bad[i]), 400);
+	}
+	(void)snprintf(json, sizeof(json),
+		       "{\"key_ids\":[\"%s\"],\"enabled\":true,\"expected_version\":1}", id[0]);
+	assert_int_equal(ask_key(UPDATE, "live", NULL, json), 409);
 }
 
 static void a_key_is_one_of_all_providers(void **state)
@@ -148,7 +205,6 @@ static void what_could_not_be_served_is_refused(void **state)
 	    {"{}", "\\\"name\\\" is missing"},
 	    {"{\"name\":\"A B\",\"network_config\":{\"base_url\":\"https://h\"}}", "may hold a-z"},
 	    {"{\"name\":\"opemai\"}", "did you mean"},
-	    {"{\"name\":\"openai\"}", "needs at least one key"},
 	    {"{\"name\":\"openai\",\"keys\":[{\"name\":\"k\",\"value\":\"env.HOME\"}]}",
 	     "are for the configuration file"},
 	    {"{\"name\":\"openai\",\"keys\":[{\"name\":\"k\",\"value\":\"v\"}],\"network_config\":"
@@ -223,6 +279,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(secrets_are_kept_and_not_shown, open_bed, close_bed),
 	    cmocka_unit_test_setup_teardown(keys_come_and_go, open_bed, close_bed),
+	    cmocka_unit_test_setup_teardown(a_provider_comes_before_its_keys, open_bed, close_bed),
+	    cmocka_unit_test_setup_teardown(several_keys_at_once, open_bed, close_bed),
 	    cmocka_unit_test_setup_teardown(a_key_is_one_of_all_providers, open_bed, close_bed),
 	    cmocka_unit_test_setup_teardown(what_could_not_be_served_is_refused, open_bed,
 					    close_bed),

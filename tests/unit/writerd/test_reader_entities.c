@@ -79,6 +79,24 @@ static void add_keys(struct bf_snapshot_builder *b)
 	}
 }
 
+static void add_provider(struct bf_snapshot_builder *b)
+{
+	const struct bf_table *table = bf_entity_def(BF_ENTITY_PROVIDER)->table;
+	struct bf_conf_provider_key key = {.id = BF_SLICE_LIT("p1"),
+					   .name = BF_SLICE_LIT("first"),
+					   .value = BF_SLICE_LIT("a-secret-value")};
+	struct bf_conf_provider live;
+	struct bf_arena arena;
+
+	bf_arena_init(&arena, 1 << 20);
+	memset(&live, 0, sizeof(live));
+	assert_int_equal(bf_table_defaults(table, &live, &arena), 0);
+	live.name = BF_SLICE_LIT("live");
+	live.keys = (struct bf_array){&key, 1};
+	add(b, BF_ENTITY_PROVIDER, &live, 1, 0);
+	bf_arena_done(&arena);
+}
+
 static int setup(void **state)
 {
 	struct bf_conf_team team = {
@@ -100,6 +118,7 @@ static int setup(void **state)
 	add(b, BF_ENTITY_TEAM, &team, 1, 0);
 	add(b, BF_ENTITY_RATE_LIMIT, &shared, 1, 0);
 	add_keys(b);
+	add_provider(b);
 	base = end(b);
 	assert_int_equal(bf_snapshot_builder_open(&b, true, 1, pepper, NULL), 0);
 	assert_int_equal(bf_snapshot_builder_add(b, &gone, NULL), 0);
@@ -261,6 +280,29 @@ static void limits_of_all(void **state)
 	has("\"total_count\":1,");
 }
 
+/* Of a provider that is not there no page is shown: it would look as if it had none. */
+static void keys_of_providers(void **state)
+{
+	(void)state;
+	look((struct bf_msg_entity_query){
+	    .type = BF_ENTITY_PROVIDER, .is_sub = true, .id = BF_SLICE_LIT("nobody")});
+	assert_int_equal(answer.http_status, 404);
+	has("there is no provider of this name");
+	look((struct bf_msg_entity_query){
+	    .type = BF_ENTITY_PROVIDER, .is_sub = true, .id = BF_SLICE_LIT("live")});
+	assert_int_equal(answer.http_status, 200);
+	has("{\"keys\":[{\"provider\":\"live\",\"key\":{\"value_hint\":");
+	has("\"total\":1,");
+	lacks("a-secret-value");
+	look((struct bf_msg_entity_query){.type = BF_ENTITY_PROVIDER, .is_sub = true});
+	has("\"total\":1,");
+	look((struct bf_msg_entity_query){.type = BF_ENTITY_PROVIDER});
+	has("\"count\":1,\"total_count\":1,\"total\":1,");
+	lacks("a-secret-value");
+	look((struct bf_msg_entity_query){.type = BF_ENTITY_TEAM});
+	lacks("\"total\":");
+}
+
 static void a_quota(void **state)
 {
 	char secret[BF_ENTITY_SECRET_LEN];
@@ -307,13 +349,10 @@ static void too_much_for_one_answer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(a_page),
-	    TEST(filters),
-	    TEST(one),
-	    TEST(usage),
-	    TEST(limits_of_all),
-	    TEST(a_quota),
-	    TEST(too_much_for_one_answer),
+	    TEST(a_page),        TEST(filters),
+	    TEST(one),           TEST(usage),
+	    TEST(limits_of_all), TEST(keys_of_providers),
+	    TEST(a_quota),       TEST(too_much_for_one_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

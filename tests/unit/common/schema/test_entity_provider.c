@@ -50,9 +50,9 @@ static void put_together(void **state)
 	keys[1].name = keys[0].name;
 	assert_true(bf_provider_settle(&config, &p, &arena, &err) < 0);
 	assert_non_null(strstr(err.text, "the key name \"a\""));
+	/* Its keys may come later. */
 	p.keys.count = 0;
-	assert_true(bf_provider_settle(&config, &p, &arena, &err) < 0);
-	assert_non_null(strstr(err.text, "needs at least one key"));
+	assert_int_equal(bf_provider_settle(&config, &p, &arena, &err), 0);
 	bf_arena_done(&arena);
 }
 

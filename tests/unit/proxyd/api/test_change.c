@@ -151,6 +151,8 @@ static void what_is_asked_for(void **state)
 	    {"PUT /api/governance/providers/openai", "{}", BF_ENTITY_UPDATE,
 	     BF_ENTITY_PROVIDER_LIMITS, "openai"},
 	    {"POST /api/api-keys", "{\"name\":\"a\"}", BF_ENTITY_CREATE, BF_ENTITY_API_KEY, ""},
+	    {"POST /api/providers/openai/keys/batch", "{\"key_ids\":[\"a\"],\"enabled\":true}",
+	     BF_ENTITY_UPDATE, BF_ENTITY_PROVIDER, "openai"},
 	};
 
 	(void)state;
@@ -160,6 +162,8 @@ static void what_is_asked_for(void **state)
 		assert_int_equal(change.type, cases[i].type);
 		assert_true(bf_slice_is(change.id, cases[i].id));
 		assert_int_equal(change.expected_version, 0);
+		assert_int_equal(change.is_sub, strstr(cases[i].line, "/keys/") != NULL);
+		assert_int_equal(change.sub_id.len, 0);
 		/* An end has no body, whatever was sent. */
 		assert_true(bf_slice_is(change.body, *cases[i].body == '{' &&
 							     strncmp(cases[i].line, "DEL", 3) != 0
@@ -278,7 +282,13 @@ static void questions(void **state)
 	assert_int_equal(query.limit, 50);
 	asker_answer_change(&a, request_id, 200, "{}");
 	finish(fd, "200", "{}");
-	assert_int_equal(asker_metric(&a, SHM_M_ENTITY_QUERIES), 2);
+	/* Whoever knows of no pages sees all of them. */
+	fd = sends("GET /api/providers", "", "");
+	arrives();
+	assert_int_equal(query.limit, BF_ENTITY_PAGE_MAX);
+	asker_answer_change(&a, request_id, 200, "{}");
+	finish(fd, "200", "{}");
+	assert_int_equal(asker_metric(&a, SHM_M_ENTITY_QUERIES), 3);
 }
 
 static void answers_that_are_none(void **state)
@@ -353,6 +363,15 @@ static void several_at_once_when_nobody_answers(void **state)
 	arrives();
 	asker_answer_change(&a, request_id, 404, "{\"error\":{\"message\":\"no such key\"}}");
 	finish(fd, "404", "no such key");
+	/* Of what kind the failure is the first one says. */
+	fd = sends("POST " KEYS "/rotate", "", "{\"ids\":[\"a\",\"b\"]}");
+	arrives();
+	asker_answer_change(&a, request_id, 503, "{\"error\":{\"message\":\"no store\"}}");
+	arrives();
+	asker_answer_change(&a, request_id, 404, "{\"error\":{\"message\":\"no such key\"}}");
+	finish(fd, "503", "no store");
+	assert_non_null(strstr(answer, "Retry-After: 1"));
+	assert_non_null(strstr(answer, "\"not_rotated\""));
 	/* A client that leaves in the middle. */
 	fd = sends("POST " KEYS "/rotate", "", "{\"ids\":[\"a\",\"b\"]}");
 	arrives();
@@ -373,6 +392,7 @@ static void lists_that_are_none(void **state)
 	    "{\"ids\":[\"a\",{}]}",
 	    "{\"ids\":[\"a\"],\"x\":1}",
 	    "{\"ids\":[\"a\\u0000b\"]}",
+	    "{\"ids\":[\"a\",\"b\",\"\\u0061\"]}",
 	};
 
 	(void)state;

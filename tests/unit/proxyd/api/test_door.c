@@ -288,7 +288,79 @@ static void what_is_open(void **state)
 	says("\"has_valid_token\":true");
 	asks("GET /health", NOBODY, "200");
 	asks("GET /live", NOBODY, "200");
+}
+
+/* They name customers, teams and keys: with a login they are for those who log in, although models
+ * may need none. */
+static void numbers_are_for_those_who_log_in(void **state)
+{
+	(void)state;
 	asks("GET /metrics", NOBODY, "200");
+	with_auth(2, "password1", true);
+	asks("GET /metrics", NOBODY, "401");
+	says("WWW-Authenticate: ");
+	assert_null(strstr(answer, "bifrost_build_info"));
+	asks("HEAD /metrics", NOBODY, "401");
+	asks("GET /metrics?a=1", NOBODY, "401");
+	asks("GET /metrics", WRONG, "401");
+	asks("GET /metrics", ADMIN, "200");
+	asks("GET /metrics", "Authorization: Bearer ops\r\n", "200");
+	says("bifrost_build_info");
+	/* Before anything is in force they name nobody, and tell that it is so. */
+	bf_snapshot_release(&holder);
+	a.h.w.api->state = AUTH_UNKNOWN;
+	asks("GET /metrics", NOBODY, "200");
+}
+
+/* Nobody knows then who may ask: not even this machine is believed. */
+static void a_login_that_cannot_be_read(void **state)
+{
+	struct bf_entity broken = {.type = BF_ENTITY_AUTH_CONFIG,
+				   .version = 2,
+				   .id = BF_SLICE_LIT(BF_AUTH_CONFIG_ID),
+				   .body = BF_SLICE_LIT("\xc1")};
+	struct bf_snapshot_builder *b = begin(true);
+
+	(void)state;
+	assert_int_equal(bf_snapshot_builder_add(b, &broken, NULL), 0);
+	take(b, ++generation);
+	finish(send_from(NULL, GET_VERSION " HTTP/1.1\r\nHost: localhost\r\n\r\n"), "503");
+	says("governance_not_loaded");
+	posts("/v1/chat/completions", NOBODY, "{}", "503");
+	asks("GET /metrics", NOBODY, "503");
+	asks("GET /health", NOBODY, "200");
+	with_auth(3, "password1", true);
+	asks(GET_VERSION, ADMIN, "200");
+}
+
+/* What is told there must not stay in a browser, nor in whatever stands between. */
+static void nobody_keeps_a_copy(void **state)
+{
+	static const char *const lines[] = {
+	    GET_VERSION,
+	    "GET /api/models",
+	    "GET /api/nothing",
+	    "GET /api/logs?limit=0",
+	    "GET /api/logs/%20",
+	    "PATCH /api/version",
+	    "GET /api/governance/explain",
+	};
+	char request[256];
+	int fd;
+
+	(void)state;
+	for (size_t i = 0; i < BF_ARRAY_LEN(lines); i++) {
+		(void)snprintf(request, sizeof(request), "%s HTTP/1.1\r\nHost: localhost\r\n\r\n",
+			       lines[i]);
+		fd = send_from(NULL, request);
+		(void)harness_read(&a.h, fd, answer, sizeof(answer), NULL, NULL);
+		says("Cache-Control: no-store\r\n");
+		(void)close(fd);
+		harness_turns(&a.h, 8);
+	}
+	with_auth(2, "password1", true);
+	asks(GET_VERSION, NOBODY, "401");
+	says("Cache-Control: no-store\r\n");
 }
 
 static void tries_are_counted(void **state)
@@ -443,9 +515,12 @@ static void a_login_that_fails(void **state)
 	posts("/api/session/login", NOBODY, "[]", "400");
 	posts("/api/session/login", NOBODY, "", "400");
 	posts("/api/session/login?a=1", NOBODY, "{}", "400");
-	/* No session: nothing to end. */
+	/* No session: nothing to end, and a browser's cookie that is none goes. */
 	asks("POST /api/session/logout", ADMIN, "200");
 	says("There was no session");
+	asks("POST /api/session/logout", "Cookie: token=bfs_x\r\n", "200");
+	says("Set-Cookie: token=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
+	asks("POST /api/session/logout", "Origin: https://evil.example\r\n", "403");
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -459,6 +534,9 @@ int main(void)
 	    TEST(who_is_let_in),
 	    TEST(who_is_not),
 	    TEST(what_is_open),
+	    TEST(numbers_are_for_those_who_log_in),
+	    TEST(a_login_that_cannot_be_read),
+	    TEST(nobody_keeps_a_copy),
 	    TEST(tries_are_counted),
 	    TEST(a_new_password),
 	    TEST(models_need_a_login_too),

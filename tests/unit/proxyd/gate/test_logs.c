@@ -106,6 +106,35 @@ static void what_is_refused(void **state)
 	refused("/api/logs/01890000-0000-7000-8000-00000000abcd/x", "HTTP/1.1 404 ", "");
 }
 
+static void sums(void **state)
+{
+	static const char *const answers[] = {
+	    "{\"logs\":[{\"id\":\"a\"}],\"stats\":{\"total_requests\":8},\"has_logs\":true}", "{}",
+	    "{\"stats\":"};
+	struct bf_msg_logs_query q;
+	struct bf_arena arena;
+	struct bf_frame f;
+
+	(void)state;
+	bf_arena_init(&arena, 1 << 20);
+	for (size_t i = 0; i < BF_ARRAY_LEN(answers); i++) {
+		int fd = send_get("/api/logs/stats?providers=mock");
+
+		assert_int_equal(asker_get(&a, &f), 0);
+		assert_int_equal(bf_msg_decode(f.type, f.body, &q, &arena, NULL), 0);
+		assert_int_equal(q.limit, 1);
+		assert_int_equal(q.providers.count, 1);
+		assert_int_equal(q.id.len, 0);
+		asker_answer(&a, f.request, answers[i], strlen(answers[i]));
+		(void)harness_read(&a.h, fd, answer, sizeof(answer), NULL, NULL);
+		assert_int_equal(strncmp(answer, i ? "HTTP/1.1 503 " : "HTTP/1.1 200 ", 13), 0);
+		assert_int_equal(i == 0, strstr(answer, "\r\n\r\n{\"total_requests\":8}") != NULL);
+		leave(fd);
+	}
+	refused("/api/logs/stats?nonsense=1", "HTTP/1.1 400 ", "nonsense: no such parameter");
+	bf_arena_done(&arena);
+}
+
 static void only_for_this_machine(void **state)
 {
 	(void)state;
@@ -129,10 +158,8 @@ static void without_anybody_to_ask(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(what_is_asked),
-	    TEST(what_is_refused),
-	    TEST(only_for_this_machine),
-	    TEST(without_anybody_to_ask),
+	    TEST(what_is_asked),         TEST(what_is_refused),        TEST(sums),
+	    TEST(only_for_this_machine), TEST(without_anybody_to_ask),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,8 @@ static void expect(struct harness *h, const char *path, const char *start, const
 	char request[2048];
 	int fd = harness_client(h);
 
-	(void)snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path);
+	(void)snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		       path);
 	(void)harness_ask(h, fd, request, answer, sizeof(answer));
 	const char *end = strstr(answer, "\r\n\r\n");
 	if (strncmp(answer, start, strlen(start)) != 0 || !end || (body && !strstr(end, body)))
@@ -75,6 +76,28 @@ static void each_model_is_listed_once(void **state)
 		       "{\"object\":\"list\",\"data\":[" ENTRY("mock/m1") "," ENTRY(
 			   "mock/a/b c") "," ENTRY("mock/m3") "," ENTRY("mock/echo") "]}");
 	expect(&h, "/v1/models?x=y&provider=other", OK, "{\"object\":\"list\",\"data\":[]}");
+	harness_close(&h);
+}
+
+#define NAMED(name) "{\"name\":\"" name "\",\"provider\":\"mock\"}"
+
+/* What the management API shows is what was asked for, and nothing is passed over. */
+static void those_of_the_management_api(void **state)
+{
+	struct harness h;
+
+	(void)state;
+	harness_open(&h, two_keys);
+	expect(&h, "/api/models", OK,
+	       "{\"models\":[" NAMED("m1") "," NAMED("a/b c") "," NAMED("m3") "," NAMED(
+		   "echo") "],\"total\":4}");
+	expect(&h, "/api/models?provider=mock&query=M&limit=1&offset=1", OK,
+	       "{\"models\":[" NAMED("m3") "],\"total\":2}");
+	expect(&h, "/api/models?query=%2Fb%20c", OK, "[" NAMED("a/b c") "],\"total\":1}");
+	expect(&h, "/api/models?offset=9", OK, "{\"models\":[],\"total\":4}");
+	expect(&h, "/api/models?provider=other", OK, "{\"models\":[],\"total\":0}");
+	expect(&h, "/api/models?limit=0", "HTTP/1.1 400 ", "limit");
+	expect(&h, "/api/models?keys=a", "HTTP/1.1 400 ", "no such parameter");
 	harness_close(&h);
 }
 
@@ -211,6 +234,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(each_model_is_listed_once),
+	    cmocka_unit_test(those_of_the_management_api),
 	    cmocka_unit_test(pages),
 	    cmocka_unit_test(one_model),
 	    cmocka_unit_test(what_a_key_may_not_ask_is_not_shown),

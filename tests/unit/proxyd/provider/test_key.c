@@ -26,7 +26,10 @@ static struct bf_conf_provider_key key(const char *name, int64_t weight)
 
 static struct bf_conf_provider provider(struct bf_conf_provider_key *keys, uint32_t count)
 {
-	return (struct bf_conf_provider){.name = BF_SLICE_LIT("p"), .keys = {keys, count}};
+	return (struct bf_conf_provider){
+	    .name = BF_SLICE_LIT("p"),
+	    .network_config = {.base_url = BF_SLICE_LIT("http://127.0.0.1:1")},
+	    .keys = {keys, count}};
 }
 
 static enum provider_key_verdict may(const struct bf_conf_provider *p, const char *model,
@@ -237,6 +240,16 @@ static void servers_that_need_no_key(void **state BF_UNUSED)
 	assert_int_equal(may(&p, "a", "", "", &set), PROVIDER_KEY_NOT_NEEDED);
 	p.custom_provider_config.is_key_less = false;
 	assert_int_equal(may(&p, "a", "", "", &set), PROVIDER_KEY_NONE);
+	/* Without any: of this machine it needs none; of others its keys are yet to come. */
+	p.keys.count = 0;
+	assert_int_equal(may(&p, "a", "", "", &set), PROVIDER_KEY_NOT_NEEDED);
+	p.network_config.base_url = BF_SLICE_LIT("https://h.test");
+	assert_int_equal(may(&p, "a", "", "", &set), PROVIDER_KEY_NONE);
+	p.custom_provider_config.is_key_less = true;
+	assert_int_equal(may(&p, "a", "", "", &set), PROVIDER_KEY_NOT_NEEDED);
+	p.custom_provider_config.is_key_less = false;
+	p.name = BF_SLICE_LIT("ollama");
+	assert_int_equal(may(&p, "a", "", "", &set), PROVIDER_KEY_NOT_NEEDED);
 }
 
 static void sets_hold_256(void **state BF_UNUSED)
