@@ -168,7 +168,8 @@ def test_a_leak_of_every_kind_is_found(gateway):
     """What the gateway tells on purpose, its names, is looked for as if it were a secret: the search must see every place."""
     gw = gateway(workers=1).start()
     planted = canary.made_up("planted")
-    made = {"id": planted, "name": planted, "allow_all_providers": True, "budgets": [{"max_limit": 5, "reset_duration": "1d"}]}
+    made = {"id": planted, "name": planted, "allow_all_providers": True,
+            "rate_limit": {"request_max_limit": 10, "request_reset_duration": "1d"}}
     status, _, answer = gw.request("POST", KEYS, made)
     assert status == 201, answer
     gw.canaries.add(planted, "what was planted")
