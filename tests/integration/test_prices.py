@@ -46,7 +46,7 @@ def test_every_request_costs_what_python_says():
 
 
 def script(request):
-    keys = ("cached", "written", "written_1hr", "searches", "cost_nusd", "tier")
+    keys = ("cached", "written", "written_1hr", "searches", "cost_nusd", "tier", "heard", "spoken", "thought")
     return ";".join([f"words={request['prompt']}/{request['completion']}",
                      *(f"{key}={request[key]}" for key in keys if key in request)])
 

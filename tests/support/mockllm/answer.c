@@ -92,6 +92,21 @@ static int usage_number(struct bf_buf *out, const char *key, int64_t value)
 	return value ? bf_buf_printf(out, ",\"%s\":%lld", key, (long long)value) : 0;
 }
 
+static int usage_details(const struct script *s, bool responses, struct bf_buf *out)
+{
+	int r = 0;
+
+	if (s->cached || s->heard)
+		r = bf_buf_printf(out, ",\"%s\":{\"cached_tokens\":%lld,\"audio_tokens\":%lld}",
+				  responses ? "input_tokens_details" : "prompt_tokens_details",
+				  (long long)s->cached, (long long)s->heard);
+	if (r == 0 && (s->spoken || s->thought))
+		r = bf_buf_printf(out, ",\"%s\":{\"reasoning_tokens\":%lld,\"audio_tokens\":%lld}",
+				  responses ? "output_tokens_details" : "completion_tokens_details",
+				  (long long)s->thought, (long long)s->spoken);
+	return r;
+}
+
 /* What else it costs, as OpenRouter and Anthropic tell it. */
 static int usage_paid(const struct script *s, bool responses, struct bf_buf *out)
 {
@@ -99,10 +114,8 @@ static int usage_paid(const struct script *s, bool responses, struct bf_buf *out
 
 	if (r == 0)
 		r = usage_number(out, "cache_creation_input_tokens", s->written);
-	if (r == 0 && s->cached)
-		r = bf_buf_printf(out, ",\"%s\":{\"cached_tokens\":%lld}",
-				  responses ? "input_tokens_details" : "prompt_tokens_details",
-				  (long long)s->cached);
+	if (r == 0)
+		r = usage_details(s, responses, out);
 	if (r == 0 && s->written_1hr)
 		r = bf_buf_printf(out, ",\"cache_creation\":{\"ephemeral_1h_input_tokens\":%lld}",
 				  (long long)s->written_1hr);

@@ -27,6 +27,7 @@ static const char usage_text[] =
     "The model's name scripts the answer: NAME;key=value;...\n"
     "  status=N retry_after=S body=json|text|empty usage=right|none|wrong|late|string\n"
     "  cached=N written=N written_1hr=N searches=N cost_nusd=N tier=default|priority|flex|batch\n"
+    "  heard=N spoken=N thought=N   (tokens of sound, and of thoughts)\n"
     "  n=WORDS words=PROMPT/COMPLETION size=BYTES echo=1 chunked=0|1\n"
     "  event_words=W event_bytes=B interval_ms=M latency_ms=M done=0\n"
     "    (streams: an event has W words, or one; is padded to B bytes; the next is M ms later)\n"

@@ -57,6 +57,7 @@ struct script {
 	int64_t body;       /* enum script_body */
 	int64_t usage;      /* enum script_usage */
 	int64_t cached, written, written_1hr, searches; /* of the usage; 0: not told */
+	int64_t heard, spoken, thought;                 /* the same */
 	int64_t cost_nusd;                              /* the same */
 	int64_t tier;                                   /* index into script_tiers */
 	struct script_key keys[SCRIPT_KEYS];
