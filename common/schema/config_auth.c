@@ -10,6 +10,7 @@
 
 #define AUTH_TEXT_MAX 256
 #define PASSWORD_MIN  8
+#define API_KEY_MIN   20
 
 /* Basic authentication ends the name at the first colon; a control character cannot be typed. */
 static int settle_username(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err)
@@ -89,6 +90,21 @@ const struct bf_table bf_auth_config_table = {
     .doc = "Who may use the management API.",
 };
 
+/* It opens everything, and is guessed at without anybody counting. */
+static int settle_api_key(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err)
+{
+	if (text->len < API_KEY_MIN)
+		return bf_err_set(
+		    err, BF_E_RANGE,
+		    "has %zu bytes: give it at least %d, or leave it out: then one is "
+		    "made",
+		    text->len, API_KEY_MIN);
+	if (bf_slice_starts(*text, BF_SLICE_LIT("bfs_")))
+		return bf_err_set(err, BF_E_SYNTAX,
+				  "begins as tokens of sessions do: give another one");
+	return bf_settle_virtual_key(text, arena, err);
+}
+
 static const struct bf_field api_key_fields[] = {
     {.name = "id",
      .type = BF_T_STRING,
@@ -107,7 +123,7 @@ static const struct bf_field api_key_fields[] = {
      .type = BF_T_SECRET,
      BF_FIELD(bf_conf_api_key, value),
      .max = 1024,
-     .settle = bf_settle_virtual_key,
+     .settle = settle_api_key,
      .doc = "The secret, sent as Authorization: Bearer; made when absent, and shown once."},
     {.name = "value_hint",
      .type = BF_T_STRING,

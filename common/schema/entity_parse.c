@@ -241,6 +241,27 @@ static void decode(struct bf_entity_body *body, void *object)
 	refuse_unbuilt(&d);
 }
 
+/* Whom nobody can name, in lists, logs and requests, has none. */
+static bool is_blank(struct bf_slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (text.ptr[i] != ' ')
+			return false;
+	return true;
+}
+
+static void refuse_blank(struct bf_entity_body *body, const void *object)
+{
+	for (uint16_t i = 0; i < body->table->field_count; i++) {
+		const struct bf_field *f = &body->table->fields[i];
+
+		if (f->type == BF_T_STRING && f->flags & BF_REQUIRED &&
+		    bf_entity_gives(body, f->name) &&
+		    is_blank(*(const struct bf_slice *)bf_field_slot_const(f, object)))
+			bf_entity_blame(body, f->name, "is empty: give it a text");
+	}
+}
+
 int bf_entity_parse(const struct bf_table *table, struct bf_slice json, const void *before,
 		    struct bf_arena *arena, void *ret_object, struct bf_entity_body *ret_body)
 {
@@ -251,6 +272,8 @@ int bf_entity_parse(const struct bf_table *table, struct bf_slice json, const vo
 	read_tree(body, json);
 	if (body->diags.error_count == 0)
 		decode(body, ret_object);
+	if (body->diags.error_count == 0)
+		refuse_blank(body, ret_object);
 	if (body->diags.error_count == 0 && before)
 		entity_keep_ids(body, ret_object);
 	return body->diags.error_count ? BF_E_SYNTAX : 0;

@@ -2,6 +2,7 @@
  * with the member that it is about. */
 #include "load_bed.h"
 
+#include "common/schema/config_auth.h"
 #include "common/schema/config_owners.h"
 #include "common/schema/entity_parse.h"
 
@@ -293,6 +294,26 @@ static void every_fault_names_its_member(void **state)
 	close_bed(&b);
 }
 
+/* A name that says nothing is none; neither is a key of the API that can be guessed. */
+static void what_is_empty_is_not_given(void **state)
+{
+	struct bf_conf_virtual_key before;
+	struct entity_bed b;
+
+	(void)state;
+	open_bed(&b, "providers: {mock: {}}\n");
+	parse_badly(&b, VK, "{\"name\":\"\"}", NULL, "/name name: is empty: give it a text\n");
+	parse_badly(&b, VK, "{\"name\":\"  \"}", NULL, "/name name: is empty: give it a text\n");
+	parse_well(&b, VK, "{\"name\":\"a\"}", NULL, &before);
+	parse_badly(&b, VK, "{\"name\":\" \"}", &before, "/name name: is empty: give it a text\n");
+	parse_badly(&b, &bf_api_key_table, "{\"name\":\"a\",\"value\":\"short\"}", NULL,
+		    "/value value: has 5 bytes: give it at least 20, or leave it out: then one is made\n");
+	parse_badly(&b, &bf_api_key_table,
+		    "{\"name\":\"a\",\"value\":\"bfs_0123456789abcdef0123\"}", NULL,
+		    "/value value: begins as tokens of sessions do: give another one\n");
+	close_bed(&b);
+}
+
 static void faults_of_the_whole_are_the_loaders(void **state)
 {
 	struct bf_conf_team old;
@@ -364,6 +385,7 @@ int main(void)
 	    cmocka_unit_test(what_was_closed_stays_closed),
 	    cmocka_unit_test(made_ids_are_known),
 	    cmocka_unit_test(every_fault_names_its_member),
+	    cmocka_unit_test(what_is_empty_is_not_given),
 	    cmocka_unit_test(faults_of_the_whole_are_the_loaders),
 	    cmocka_unit_test(a_caller_may_find_faults_too),
 	};
