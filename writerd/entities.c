@@ -369,10 +369,12 @@ struct entity *entities_with_key(const struct entities *t, uint64_t key)
 	return x;
 }
 
-struct entity *entities_other_with_secret(const struct entities *t, const struct entity *x)
+struct entity *entities_other_with_secret(const struct entities *t, const struct entity *x,
+					  const struct entity *last)
 {
 	struct entity *other =
-	    t->places[BY_SECRET][place_hash(x, BY_SECRET) & (t->place_count - 1)];
+	    last ? last->next_secret
+		 : t->places[BY_SECRET][place_hash(x, BY_SECRET) & (t->place_count - 1)];
 
 	while (other && (other == x || other->e.type != x->e.type ||
 			 memcmp(other->e.secret, x->e.secret, BF_ENTITY_SECRET_LEN) != 0))

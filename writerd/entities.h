@@ -22,7 +22,10 @@ struct entity {
 	uint8_t file_hash[32];
 	uint8_t limits;        /* of it that one request may meet at most */
 	uint8_t places;        /* of a model config: what it is about: change_bound.c */
+	bool doubled;          /* has_secret: another one's counts: nobody finds it by its own */
+	uint32_t walked;       /* the walk that saw it, or who was in its place */
 	uint32_t change_at[2]; /* publish.c: 1 + its place among what changed; 0: none */
+	uint64_t group;        /* of a model config: change_bound.c */
 
 	/* The table's own: */
 	struct bf_list of_type; /* empty for tombstones */
@@ -79,8 +82,10 @@ struct entity *entities_walk_next(struct entities *t);
 
 /* The one that lives and has this entity_key(). */
 struct entity *entities_with_key(const struct entities *t, uint64_t key);
-/* Another one that lives, of the same type and with the same secret; NULL: none. */
-struct entity *entities_other_with_secret(const struct entities *t, const struct entity *x);
+/* Others that live, of the same type and with the same secret: the one behind last (NULL: the
+ * first). NULL: no more. */
+struct entity *entities_other_with_secret(const struct entities *t, const struct entity *x,
+					  const struct entity *last);
 
 /* The next one of a type that lives, behind x (NULL: the first); NULL: no more. */
 struct entity *entities_next(const struct entities *t, uint32_t type, const struct entity *x);

@@ -116,6 +116,11 @@ int entity_make(const struct entity_maker *m, uint32_t type, void *object,
 	return r;
 }
 
+void entity_plain_file_key(struct entity_maker *m)
+{
+	bf_hmac(m->pepper, BF_SLICE_LIT(ENTITY_FILE_HASHES), m->file_key);
+}
+
 void entity_file_hash(const struct entity_maker *m, const struct entity *x, uint8_t ret_hash[32])
 {
 	const struct bf_entity_def *def = bf_entity_def(x->e.type);

@@ -23,6 +23,10 @@ struct entity_maker {
 int entity_make(const struct entity_maker *m, uint32_t type, void *object,
 		const struct entity *before, struct bf_arena *arena, struct entity **ret_entity);
 
+#define ENTITY_FILE_HASHES "bifrost file hashes" /* what their key is for */
+/* Makes m->file_key what it is without an encryption_key. */
+void entity_plain_file_key(struct entity_maker *m);
+
 /* What the file says of one, so that it can be told whether it says something else. */
 void entity_file_hash(const struct entity_maker *m, const struct entity *x, uint8_t ret_hash[32]);
 

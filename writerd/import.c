@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/base/macros.h"
+#include "common/crypt/seal.h"
 #include "common/schema/config_auth.h"
 #include "common/schema/entity_parse.h"
 
@@ -111,6 +112,35 @@ static void date(struct importer *i, struct entity *x, const struct entity *befo
 	x->hlc = entity_hlc(i->now_ms);
 }
 
+static bool is_last_word(const struct entity_maker *m, const struct entity *x,
+			 const struct entity *before)
+{
+	uint8_t hash[sizeof(x->file_hash)];
+
+	entity_file_hash(m, x, hash);
+	return memcmp(before->file_hash, hash, sizeof(hash)) == 0;
+}
+
+/* Also of what was deleted while there was no encryption_key, and is not to come back with it. */
+static bool says_nothing_new(const struct entity_maker *m, const struct entity *x,
+			     const struct entity *before)
+{
+	struct entity_maker plain;
+	bool says_it;
+
+	if (!before)
+		return false;
+	if (is_last_word(m, x, before))
+		return true;
+	if (!m->seals || !bf_entity_def(x->e.type)->sealed || entity_is_live(before))
+		return false;
+	plain = *m;
+	entity_plain_file_key(&plain);
+	says_it = is_last_word(&plain, x, before);
+	bf_wipe(&plain, sizeof(plain));
+	return says_it;
+}
+
 static int take(struct importer *i, uint32_t type, void *object, struct bf_err *err)
 {
 	struct entity *x = NULL;
@@ -123,8 +153,7 @@ static int take(struct importer *i, uint32_t type, void *object, struct bf_err *
 	entity_file_hash(i->m, x, x->file_hash);
 	r = see(i, entity_key(type, x->e.id));
 	before = entities_find(i->t, type, x->e.id);
-	if (r < 0 ||
-	    (before && memcmp(before->file_hash, x->file_hash, sizeof(x->file_hash)) == 0)) {
+	if (r < 0 || says_nothing_new(i->m, x, before)) {
 		entity_free(x);
 		return r;
 	}

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -179,6 +180,17 @@ static void on_limit(struct ev_loop *loop, ev_timer *w, int revents)
 
 /* ---- sending */
 
+static int add(struct bf_snapshot_builder *b, const struct entity *x, struct bf_err *err)
+{
+	struct bf_entity e = x->e;
+
+	/* It must not be found in the place of the other one, whose secret it keeps for when that
+	 * one is gone. */
+	if (x->doubled)
+		memset(e.secret, 0, sizeof(e.secret));
+	return bf_snapshot_builder_add(b, &e, err);
+}
+
 static int send_fd(struct publish *p, uint16_t type, int fd, uint32_t *ret_request)
 {
 	struct bf_frame f = {.type = type,
@@ -200,7 +212,7 @@ static int build_overlay(struct publish *p, const struct publish_changes *c, uin
 	int r = bf_snapshot_builder_open(&b, true, base_id, p->pepper, err);
 
 	for (uint32_t i = 0; i < c->count && r == 0; i++)
-		r = bf_snapshot_builder_add(b, &c->items[i]->e, err);
+		r = add(b, c->items[i], err);
 	if (r == 0)
 		r = bf_snapshot_builder_finish(b, err);
 	bf_snapshot_builder_close(b);
@@ -282,7 +294,7 @@ static void on_slice(struct ev_loop *loop, ev_timer *w, int revents)
 			x = entities_walk_next(p->t);
 			if (!x)
 				break;
-			if (bf_snapshot_builder_add(p->builder, &x->e, &err) < 0) {
+			if (add(p->builder, x, &err) < 0) {
 				fail_base(p, &err);
 				return;
 			}

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/macros.h"
@@ -90,9 +91,6 @@ static void note_steps(struct registry *r)
 {
 	bool whole = true;
 
-	/* While it is loaded nobody publishes it. */
-	if (r->publish.t != r->t)
-		return;
 	for (uint32_t i = 0; i < r->step_count; i++)
 		if (publish_note(&r->publish, r->steps[i].now, r->steps[i].old) < 0)
 			whole = false;
@@ -100,26 +98,36 @@ static void note_steps(struct registry *r)
 		publish_rebase(&r->publish);
 }
 
-static bool heals(const struct registry *r)
+/* Who is blocked may be free now: whom it names came, it is another one itself, or whoever had its
+ * secret has it no more. */
+static bool may_heal(const struct registry *r)
 {
-	for (uint32_t i = 0; i < r->step_count; i++)
-		if (!r->steps[i].old || !entity_is_live(r->steps[i].old))
-			return r->quarantined > 0;
+	for (uint32_t i = 0; r->quarantined > 0 && i < r->step_count; i++) {
+		const struct entity *old = r->steps[i].old, *now = r->steps[i].now;
+
+		if (!old || !entity_is_live(old) || old->e.flags & BF_ENTITY_QUARANTINED ||
+		    memcmp(old->e.secret, now->e.secret, sizeof(now->e.secret)) != 0)
+			return true;
+	}
 	return false;
 }
 
 int registry_commit(struct registry *r, struct bf_err *err)
 {
 	int code = r->store ? entity_store_commit(r->store, err) : 0;
+	bool is_published;
 
 	if (code < 0) {
 		registry_rollback(r);
 		return code;
 	}
-	note_steps(r);
-	if (r->on_changes && r->publish.t == r->t)
+	/* While it is loaded nobody publishes it: what was noted of it would be another table's. */
+	is_published = r->publish.t == r->t;
+	if (is_published)
+		note_steps(r);
+	if (is_published && r->on_changes)
 		r->on_changes(r->owner, r->steps, r->step_count);
-	if (heals(r))
+	if (is_published && may_heal(r))
 		registry_review(r);
 	for (uint32_t i = 0; i < r->step_count; i++)
 		entity_free(r->steps[i].old);
@@ -264,6 +272,7 @@ static void show(const struct registry *r)
 		       publish_overlay_records(&r->publish));
 	shm_metric_set(r->seg, r->proc_slot, SHM_M_QUARANTINED, r->quarantined);
 	shm_health_set(r->seg, r->proc_slot, SHM_H_ENTITIES_QUARANTINED, r->quarantined > 0);
+	shm_health_set(r->seg, r->proc_slot, SHM_H_ENTITIES_UNREADABLE, r->unreadable > 0);
 	shm_health_set(r->seg, r->proc_slot, SHM_H_CONFIG_STORE_UNUSABLE, r->trouble.code != 0);
 	shm_health_set(r->seg, r->proc_slot, SHM_H_NOT_IN_FORCE, !publish_is_in_force(&r->publish));
 }
@@ -287,6 +296,7 @@ void registry_status(const struct registry *r, struct bf_array *items, struct bf
 	bf_status_add(items, arena, "entities", "%u", r->t ? entities_total(r->t) : 0);
 	bf_status_add(items, arena, "entities_blocked", "%u%s%s", r->quarantined,
 		      r->quarantined ? ", the first is " : "", r->first_quarantined);
+	bf_status_add(items, arena, "entities_unreadable", "%u", r->unreadable);
 	bf_status_add(items, arena, "config_store", "%s",
 		      !r->path          ? "off"
 		      : r->trouble.code ? r->trouble.text

@@ -38,6 +38,7 @@ struct registry {
 	bool from_copy;              /* what there is was read of the last copy */
 	struct registry_step *steps; /* of the group that is under way */
 	uint32_t step_count, step_room;
+	uint32_t unreadable; /* rows of the store that are left out */
 	uint32_t quarantined;
 	char first_quarantined[BF_ENTITY_ID_MAX + 32]; /* "virtual_key/ops"; "": none */
 	/* After each change, with those that changed, before they are published: who counts usage

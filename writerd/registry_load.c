@@ -64,6 +64,7 @@ static int read_store(struct registry *r, struct entities *t, struct bf_err *err
 		return code;
 	bf_arena_init_nodump(&l.arena, 16 << 20);
 	code = entity_store_load(r->store, take_row, &l, err);
+	r->unreadable = l.unreadable;
 	bf_arena_done(&l.arena);
 	return code;
 }
@@ -113,16 +114,18 @@ static bool has_anothers_value(const struct registry *r, const struct entity *x)
 {
 	static const uint8_t none[BF_ENTITY_SECRET_LEN];
 	const struct bf_entity_def *def = bf_entity_def(x->e.type);
-	const struct entity *other;
+	const struct entity *other = NULL;
 	bool ours = x->e.flags & BF_ENTITY_FROM_FILE;
 
 	if (!def->has_secret || memcmp(x->e.secret, none, sizeof(none)) == 0)
 		return false;
-	other = entities_other_with_secret(r->t, x);
-	if (!other)
-		return false;
-	bool theirs = other->e.flags & BF_ENTITY_FROM_FILE;
-	return ours == theirs ? other->hlc < x->hlc : theirs;
+	while ((other = entities_other_with_secret(r->t, x, other))) {
+		bool theirs = other->e.flags & BF_ENTITY_FROM_FILE;
+
+		if (ours == theirs ? other->hlc < x->hlc : theirs)
+			return true;
+	}
+	return false;
 }
 
 static void judge(struct registry *r, struct entity *x)
@@ -130,9 +133,6 @@ static void judge(struct registry *r, struct entity *x)
 	bool bad = names_nobody(r, x), doubled = has_anothers_value(r, x);
 	bool was = x->e.flags & BF_ENTITY_QUARANTINED;
 
-	/* It must not be found in the place of the other one. */
-	if (doubled)
-		memset(x->e.secret, 0, sizeof(x->e.secret));
 	bad = bad || doubled;
 	if (bad) {
 		if (r->quarantined++ == 0)
@@ -145,9 +145,11 @@ static void judge(struct registry *r, struct entity *x)
 			       bf_log_quote(doubled ? "another one has the same value"
 						    : "it names what does not exist"));
 	}
-	if (bad == was)
+	if (bad == was && doubled == x->doubled)
 		return;
-	x->e.flags ^= (uint32_t)BF_ENTITY_QUARANTINED;
+	x->doubled = doubled;
+	if (bad != was)
+		x->e.flags ^= (uint32_t)BF_ENTITY_QUARANTINED;
 	if (publish_note(&r->publish, x, x) < 0)
 		publish_rebase(&r->publish);
 }
@@ -170,9 +172,9 @@ static void make_keys(struct registry *r)
 
 	r->maker.seals = r->store && entity_store_seals(r->store);
 	if (key.len)
-		bf_seal_key(key, "bifrost file hashes", r->maker.file_key);
+		bf_seal_key(key, ENTITY_FILE_HASHES, r->maker.file_key);
 	else
-		bf_hmac(r->maker.pepper, BF_SLICE_LIT("bifrost file hashes"), r->maker.file_key);
+		entity_plain_file_key(&r->maker);
 }
 
 static int open_store(struct registry *r, struct bf_err *err)

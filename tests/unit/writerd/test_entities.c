@@ -142,10 +142,11 @@ static void two_with_one_secret_know_of_each_other(void **state)
 	struct entity *a = put(KEY, "a", "1", 7), *b = put(KEY, "b", "2", 7);
 
 	(void)state;
-	assert_ptr_equal(entities_other_with_secret(t, a), b);
-	assert_ptr_equal(entities_other_with_secret(t, b), a);
+	assert_ptr_equal(entities_other_with_secret(t, a, NULL), b);
+	assert_ptr_equal(entities_other_with_secret(t, b, NULL), a);
+	assert_null(entities_other_with_secret(t, a, b));
 	put_stone(KEY, "b");
-	assert_null(entities_other_with_secret(t, a));
+	assert_null(entities_other_with_secret(t, a, NULL));
 }
 
 /* A walk that goes on while entities are replaced, deleted and made sees each that stays once. */

@@ -2,6 +2,8 @@
  * API stays, what is gone goes; who then names nobody is blocked. */
 #include "tests/unit/writerd/entities_bed.h"
 
+#include "shm/health.h"
+
 #define VK       BF_ENTITY_VIRTUAL_KEY
 #define TEAM     BF_ENTITY_TEAM
 #define CUSTOMER BF_ENTITY_CUSTOMER
@@ -183,6 +185,94 @@ static void of_two_keys_with_one_value_the_files_counts(void **state)
 	assert_string_equal(bed_holder(&b, VK, "the-value-of-ops"), "k");
 	assert_int_equal(flags_of(VK, "mine"), BF_ENTITY_QUARANTINED);
 	assert_int_equal(b.r.quarantined, 1);
+	/* It stays so, whatever else is looked at or changed, and keeps its value. */
+	bed_ask_well(&b, BF_ENTITY_CREATE, TEAM, "t", "{\"name\":\"blue\"}");
+	bed_ask_well(&b, BF_ENTITY_UPDATE, VK, "mine", "{\"description\":\"x\"}");
+	bed_ask_well(&b, BF_ENTITY_UPDATE, VK, "mine", "{\"description\":\"y\"}");
+	for (int i = 0; i < 64; i++) {
+		char id[8], json[32];
+
+		(void)snprintf(id, sizeof(id), "n%d", i);
+		(void)snprintf(json, sizeof(json), "{\"name\":\"n%d\"}", i);
+		bed_ask_well(&b, BF_ENTITY_CREATE, VK, id, json);
+	}
+	assert_int_equal(b.r.quarantined, 1);
+	assert_int_equal(flags_of(VK, "mine"), BF_ENTITY_QUARANTINED);
+	assert_string_equal(bed_holder(&b, VK, "the-value-of-ops"), "k");
+	bed_ask_badly(&b, BF_ENTITY_CREATE, VK, "third",
+		      "{\"name\":\"x\",\"value\":\"the-value-of-ops\"}", 409,
+		      "another one has this value");
+	bed_again(&b, KEY(""));
+	assert_int_equal(b.r.quarantined, 1);
+	/* Whoever had it before is gone: it is free. */
+	bed_ask_well(&b, BF_ENTITY_DELETE, VK, "k", "");
+	assert_int_equal(b.r.quarantined, 0);
+	assert_int_equal(flags_of(VK, "mine"), 0);
+	assert_string_equal(bed_holder(&b, VK, "the-value-of-ops"), "mine");
+	bed_close(&b);
+}
+
+static void who_is_blocked_counts_until_it_is_changed_or_gone(void **state)
+{
+	(void)state;
+	bed_open(&b, MOCK "governance: {teams: [{id: t, name: blue}]}\n");
+	bed_ask_well(&b, BF_ENTITY_CREATE, VK, "k", "{\"name\":\"ops\",\"team_id\":\"t\"}");
+	bed_ask_well(&b, BF_ENTITY_CREATE, VK, "l", "{\"name\":\"dev\",\"team_id\":\"t\"}");
+	bed_again(&b, MOCK);
+	assert_int_equal(b.r.quarantined, 2);
+	bed_ask_well(&b, BF_ENTITY_UPDATE, VK, "k", "{\"team_id\":null}");
+	assert_int_equal(b.r.quarantined, 1);
+	assert_string_equal(b.r.first_quarantined, "virtual_key/l");
+	bed_ask_well(&b, BF_ENTITY_DELETE, VK, "l", "");
+	assert_int_equal(b.r.quarantined, 0);
+	assert_string_equal(b.r.first_quarantined, "");
+	bed_close(&b);
+}
+
+static void what_was_deleted_does_not_come_back_with_a_key(void **state)
+{
+	static const char two[] =
+	    "providers: {mock: {}, muck: {custom_provider_config: {base_provider_type: openai}, "
+	    "network_config: {base_url: 'http://127.0.0.1:1'}}}\n";
+	char sealed[512];
+
+	(void)state;
+	(void)snprintf(sealed, sizeof(sealed), "encryption_key: 0123456789abcdef\n%s", two);
+	bed_open(&b, two);
+	assert_true(version_of(BF_ENTITY_PROVIDER, "muck") > 0);
+	bed_ask_well(&b, BF_ENTITY_DELETE, BF_ENTITY_PROVIDER, "muck", "");
+	bed_again(&b, two);
+	assert_int_equal(version_of(BF_ENTITY_PROVIDER, "muck"), 0);
+	bed_again(&b, sealed);
+	assert_int_equal(version_of(BF_ENTITY_PROVIDER, "muck"), 0);
+	assert_true(version_of(BF_ENTITY_PROVIDER, "mock") > 0);
+	bed_close(&b);
+}
+
+/* Its limits are gone with it: somebody must hear of that. */
+static void what_cannot_be_read_is_told(void **state)
+{
+	const uint64_t bit = UINT64_C(1) << SHM_H_ENTITIES_UNREADABLE;
+	sqlite3 *db = NULL;
+
+	(void)state;
+	bed_open(&b, MOCK);
+	bed_ask_well(&b, BF_ENTITY_CREATE, TEAM, "t", "{\"name\":\"blue\"}");
+	bed_ask_well(&b, BF_ENTITY_CREATE, TEAM, "u", "{\"name\":\"green\"}");
+	registry_second(&b.r);
+	assert_false(shm_health_all(&b.c.seg) & bit);
+	bed_stop(&b);
+	assert_int_equal(sqlite3_open(b.path, &db), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_exec(db, "UPDATE entities SET body = x'c1' WHERE id = 't'", NULL, NULL, NULL),
+	    SQLITE_OK);
+	(void)sqlite3_close(db);
+	bed_start(&b);
+	registry_second(&b.r);
+	assert_true(shm_health_all(&b.c.seg) & bit);
+	assert_int_equal(b.r.unreadable, 1);
+	assert_int_equal(version_of(TEAM, "t"), 0);
+	assert_int_equal(version_of(TEAM, "u"), 1);
 	bed_close(&b);
 }
 
@@ -229,6 +319,9 @@ int main(void)
 	    cmocka_unit_test(limits_that_stand_at_their_owner_are_part_of_it),
 	    cmocka_unit_test(who_names_nobody_is_blocked_until_there_is_one),
 	    cmocka_unit_test(of_two_keys_with_one_value_the_files_counts),
+	    cmocka_unit_test(who_is_blocked_counts_until_it_is_changed_or_gone),
+	    cmocka_unit_test(what_was_deleted_does_not_come_back_with_a_key),
+	    cmocka_unit_test(what_cannot_be_read_is_told),
 	    cmocka_unit_test(without_a_store_the_file_is_all),
 	    cmocka_unit_test(a_password_that_is_not_kept_has_a_version_of_its_own),
 	};

@@ -90,6 +90,40 @@ static void a_node_serves_without_its_store(void **state)
 	bed_close(&b);
 }
 
+/* What is blocked in the copy is looked at again when the store is back: of what it has nothing
+ * may be noted for those that were published before. */
+static void a_store_that_comes_back_is_another_table(void **state)
+{
+	static const char with_more[] = SEALED "governance: {customers: [{id: c, name: Acme}]}\n";
+	char aside[128];
+
+	(void)state;
+	bed_open(&b, SEALED "governance: {teams: [{id: t, name: blue}]}\n");
+	(void)snprintf(copy, sizeof(copy), "%s/snapshot.last", b.c.folder);
+	bed_ask_well(&b, BF_ENTITY_CREATE, VK, "k", "{\"name\":\"a\",\"team_id\":\"t\"}");
+	bed_again(&b, SEALED);
+	assert_int_equal(b.r.quarantined, 1);
+	run_until_written();
+	bed_stop(&b);
+	forget_in_force();
+	(void)snprintf(aside, sizeof(aside), "%s.aside", b.path);
+	assert_int_equal(rename(b.path, aside), 0);
+	write_file(b.path, "this is no database, whatever it may be", 39);
+	bed_configure(&b, with_more);
+	bed_start(&b);
+	assert_true(b.r.from_copy);
+	assert_int_equal(b.r.quarantined, 1);
+	assert_int_equal(rename(aside, b.path), 0);
+	b.r.retry_at_ms = bf_mono_ms();
+	registry_second(&b.r);
+	bed_settle(&b);
+	assert_int_equal(b.r.quarantined, 1);
+	assert_true(bed_finds(&b, BF_ENTITY_CUSTOMER, "c", NULL));
+	bed_ask_well(&b, BF_ENTITY_UPDATE, VK, "k", "{\"team_id\":\"\",\"customer_id\":\"c\"}");
+	assert_int_equal(b.r.quarantined, 0);
+	bed_close(&b);
+}
+
 static int try_load(uint8_t pepper[32])
 {
 	struct entities *t = NULL;
@@ -172,6 +206,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_node_serves_without_its_store),
+	    cmocka_unit_test(a_store_that_comes_back_is_another_table),
 	    cmocka_unit_test(every_changed_or_missing_byte_is_found),
 	    cmocka_unit_test(another_key_does_not_open_it),
 	    cmocka_unit_test(without_a_key_there_is_none),
