@@ -29,6 +29,7 @@ struct entities {
 	uint64_t bytes;
 	struct bf_list lists[BF_ENTITY_TYPE_MAX];
 	struct entities_walk *walk; /* NULL: nobody walks */
+	uint32_t walks;
 };
 
 /* Ids and names come from clients: without a secret they could be chosen to stand in one place. */
@@ -288,6 +289,8 @@ int entities_put(struct entities *t, struct entity *x, struct entity **ret_old)
 	if (!old && t->total >= t->place_count && grow(t, 2 * t->place_count) < 0)
 		return -ENOMEM;
 	if (old) {
+		/* One that was deleted and is made again stands at the end of the list. */
+		x->walked = old->walked;
 		mend_walk(t, old, x);
 		leave(t, old);
 		count(t, old, false);
@@ -386,6 +389,7 @@ void entities_walk_begin(struct entities *t, struct entities_walk *walk)
 {
 	*walk = (struct entities_walk){.type = 1};
 	t->walk = walk;
+	t->walks++;
 }
 
 void entities_walk_end(struct entities *t)
@@ -398,9 +402,13 @@ struct entity *entities_walk_next(struct entities *t)
 	struct entities_walk *w = t->walk;
 
 	for (; w->type < BF_ENTITY_TYPE_MAX; w->type++, w->last = NULL) {
-		w->last = entities_next(t, w->type, w->last);
-		if (w->last)
-			return w->last;
+		do
+			w->last = entities_next(t, w->type, w->last);
+		while (w->last && w->last->walked == t->walks);
+		if (!w->last)
+			continue;
+		w->last->walked = t->walks;
+		return w->last;
 	}
 	return NULL;
 }

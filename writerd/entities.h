@@ -69,8 +69,9 @@ struct entity *entities_named(const struct entities *t, uint32_t type, struct bf
 struct entity *entities_with_secret(const struct entities *t, uint32_t type,
 				    const uint8_t secret[BF_ENTITY_SECRET_LEN]);
 
-/* A walk over all that live, type by type, which goes on while the table changes: one that is
- * replaced was seen, one that comes may be seen or not. One at a time. */
+/* A walk over all that live, type by type, which goes on while the table changes: each id is seen
+ * once at most, as it is then, and those that stay are; one that comes may be seen or not. One at a
+ * time. */
 struct entities_walk {
 	uint32_t type;
 	struct entity *last; /* seen; NULL: none of this type yet */

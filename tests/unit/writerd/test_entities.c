@@ -194,6 +194,38 @@ static void a_walk_survives_changes(void **state)
 			assert_true(seen[i]);
 }
 
+static void who_is_made_again_is_seen_once(void **state)
+{
+	struct entities_walk walk;
+	uint32_t seen[3] = {0};
+	struct entity *x;
+
+	(void)state;
+	put(KEY, "0", "a", 1);
+	put(KEY, "1", "b", 2);
+	put(KEY, "2", "c", 3);
+	entities_walk_begin(t, &walk);
+	while ((x = entities_walk_next(t))) {
+		uint32_t n = (uint32_t)(x->e.id.ptr[0] - '0');
+
+		assert_int_equal(seen[n]++, 0);
+		/* Itself, behind others and in front of them. */
+		put_stone(KEY, "0");
+		put(KEY, "0", "a", 1);
+		put_stone(KEY, "2");
+		put(KEY, "2", "c", 3);
+	}
+	entities_walk_end(t);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(seen[i], 1);
+	/* The next walk sees all again. */
+	entities_walk_begin(t, &walk);
+	for (uint32_t n = 0; n < 3; n++)
+		assert_non_null(entities_walk_next(t));
+	assert_null(entities_walk_next(t));
+	entities_walk_end(t);
+}
+
 static void many_are_found(void **state)
 {
 	uint64_t at = 0;
@@ -238,6 +270,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(two_with_one_secret_know_of_each_other, setup,
 					    teardown),
 	    cmocka_unit_test_setup_teardown(a_walk_survives_changes, setup, teardown),
+	    cmocka_unit_test_setup_teardown(who_is_made_again_is_seen_once, setup, teardown),
 	    cmocka_unit_test_setup_teardown(many_are_found, setup, teardown),
 	    cmocka_unit_test_setup_teardown(references_are_known, setup, teardown),
 	};
