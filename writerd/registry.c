@@ -41,43 +41,57 @@ static int make_step(struct registry *r)
 	return 0;
 }
 
-int registry_put(struct registry *r, struct entity *x, struct bf_err *err)
+static void take_back_last(struct registry *r)
 {
-	struct entity *old = NULL;
-	int code = make_step(r);
+	struct registry_step *s = &r->steps[--r->step_count];
+	struct entity *x = NULL;
 
-	if (code == 0 && r->store)
-		code = entity_store_put(r->store, x, err);
-	else if (code < 0)
-		(void)bf_err_sys(err, code, "entities");
-	if (code == 0) {
-		code = entities_put(r->t, x, &old);
-		if (code < 0)
-			(void)bf_err_set(err, code,
-					 "entities: %u are the most: delete some, or wait until "
-					 "those that were deleted are forgotten",
-					 ENTITIES_MAX);
-	}
-	if (code < 0) {
-		entity_free(x);
-		return code;
-	}
-	r->steps[r->step_count++] = (struct registry_step){x, old};
-	return 0;
+	if (s->old)
+		(void)entities_put(r->t, s->old, &x); /* its place is there */
+	else
+		x = entities_take(r->t, s->now->e.type, s->now->e.id);
+	entity_free(x);
 }
 
 static void take_back(struct registry *r)
 {
-	while (r->step_count > 0) {
-		struct registry_step *s = &r->steps[--r->step_count];
-		struct entity *x = NULL;
+	while (r->step_count > 0)
+		take_back_last(r);
+}
 
-		if (s->old)
-			(void)entities_put(r->t, s->old, &x); /* its place is there */
-		else
-			x = entities_take(r->t, s->now->e.type, s->now->e.id);
+static int put_in_table(struct registry *r, struct entity *x, struct bf_err *err)
+{
+	struct entity *old = NULL;
+	int code = make_step(r);
+
+	if (code == 0)
+		code = entities_put(r->t, x, &old);
+	if (code == 0)
+		r->steps[r->step_count++] = (struct registry_step){x, old};
+	else if (code == BF_E_FULL)
+		(void)bf_err_set(err, code,
+				 "entities: %u are the most: delete some, or wait until those that "
+				 "were deleted are forgotten",
+				 ENTITIES_MAX);
+	else
+		(void)bf_err_sys(err, code, "entities");
+	return code;
+}
+
+/* The table first: what it has no room for must not be in the transaction, which others end. */
+int registry_put(struct registry *r, struct entity *x, struct bf_err *err)
+{
+	int code = put_in_table(r, x, err);
+
+	if (code < 0) {
 		entity_free(x);
+		return code;
 	}
+	if (r->store)
+		code = entity_store_put(r->store, x, err);
+	if (code < 0)
+		take_back_last(r);
+	return code;
 }
 
 void registry_rollback(struct registry *r)

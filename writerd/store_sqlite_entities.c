@@ -288,14 +288,41 @@ int entity_store_begin(struct entity_store *s, struct bf_err *err)
 {
 	if (sqlite_db_moved(s->db))
 		return bf_err_set(err, BF_E_STATE,
-				  "config_store: %s: is another file than the one that is open",
+				  "config_store: %s: is another file than the one that is open: "
+				  "move that one back, or restart writerd",
 				  s->path);
 	return sqlite_db_exec(s->db, "BEGIN IMMEDIATE", &schema_config, s->path, err);
 }
 
+/* A full or failing disk ends the whole transaction, whichever statement it meets: what came behind
+ * that would be stored by itself. */
+static int goes_on(struct entity_store *s, struct bf_err *err)
+{
+	if (!sqlite3_get_autocommit(s->db))
+		return 0;
+	return bf_err_set(err, BF_E_STATE,
+			  "config_store: %s: the transaction was given up: try again", s->path);
+}
+
+/* Its frames may stand in the log, though the disk did not confirm them: who opens the file after
+ * our death would find them. One that changes nothing takes their place. */
+static void bury_commit(struct entity_store *s)
+{
+	entity_store_rollback(s);
+	/* A number that nobody uses, and that is written although it is the same. */
+	(void)sqlite3_exec(s->db, "PRAGMA user_version = 0", NULL, NULL, NULL);
+}
+
 int entity_store_commit(struct entity_store *s, struct bf_err *err)
 {
-	return sqlite_db_exec(s->db, "COMMIT", &schema_config, s->path, err);
+	int r = goes_on(s, err);
+
+	if (r < 0)
+		return r;
+	r = sqlite_db_exec(s->db, "COMMIT", &schema_config, s->path, err);
+	if (r < 0)
+		bury_commit(s);
+	return r;
 }
 
 void entity_store_rollback(struct entity_store *s)
@@ -329,6 +356,8 @@ int entity_store_put(struct entity_store *s, const struct entity *x, struct bf_e
 	char place[BF_ENTITY_ID_MAX + 64];
 	struct bf_slice body = x->e.body;
 
+	if (goes_on(s, err) < 0)
+		return BF_E_STATE;
 	if (seals && !s->has_key)
 		return 0;
 	if (seals) {

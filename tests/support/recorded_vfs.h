@@ -49,6 +49,7 @@ static struct {
 	const char *path; /* of the database; other files pass through */
 	struct disk_op *ops;
 	size_t count, room;
+	unsigned fail_syncs; /* of the log: so many from now on fail */
 } disk;
 
 struct disk_file {
@@ -131,6 +132,10 @@ static int disk_truncate(sqlite3_file *f, sqlite3_int64 size)
 static int disk_sync(sqlite3_file *f, int flags)
 {
 	(void)flags;
+	if (disk.fail_syncs > 0 && disk_of(f)->file == DISK_WAL) {
+		disk.fail_syncs--;
+		return SQLITE_IOERR_FSYNC;
+	}
 	disk_note(DISK_SYNC, disk_of(f)->file, NULL, 0, 0);
 	if (disk_of(f)->fresh)
 		disk_note(DISK_SYNC_FOLDER, disk_of(f)->file, NULL, 0, 0);
