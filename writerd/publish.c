@@ -139,6 +139,7 @@ static void in_force(struct publish *p)
 		p->base_fd = p->next_base_fd;
 		p->next_base_fd = -1;
 		p->base_id = p->next_base_id;
+		p->unsure = false;
 		take_next_changes(p);
 		p->base = PUBLISH_NO_BASE;
 		p->events->based(p->events->owner);
@@ -171,11 +172,26 @@ void publish_answered(struct publish *p, uint32_t request, bool taken)
 		not_in_force(p, BF_E_DENIED, "a process refused the snapshot: its log says why");
 }
 
+static void wait_for_answer(struct publish *p, int64_t ms)
+{
+	ev_timer_set(&p->limit, (double)ms / 1000., 0.);
+	ev_timer_start(p->loop, &p->limit);
+}
+
+/* Where we stood still ourselves the answer lies in the channel, which is read behind timers. */
 static void on_limit(struct ev_loop *loop, ev_timer *w, int revents)
 {
+	struct publish *p = w->data;
+
 	(void)loop;
 	(void)revents;
-	not_in_force(w->data, BF_E_TIMEOUT, "the supervisor did not answer");
+	if (!p->late) {
+		p->late = true;
+		wait_for_answer(p, PUBLISH_LATE_MS);
+		return;
+	}
+	p->unsure = true;
+	not_in_force(p, BF_E_TIMEOUT, "the supervisor did not answer");
 }
 
 /* ---- sending */
@@ -243,8 +259,8 @@ static void hand_over(struct publish *p)
 		return;
 	}
 	p->request = request;
-	ev_timer_set(&p->limit, PUBLISH_ANSWER_LIMIT_MS / 1000., 0.);
-	ev_timer_start(p->loop, &p->limit);
+	p->late = false;
+	wait_for_answer(p, PUBLISH_ANSWER_LIMIT_MS);
 }
 
 /* ---- a base */
@@ -375,7 +391,8 @@ void publish_now(struct publish *p)
 	if (p->request)
 		return;
 	p->began_mono_ms = bf_mono_ms();
-	if (p->base == PUBLISH_BASE_READY || p->base_fd >= 0) {
+	/* Overlays of a base that is not the one in force would be refused for ever. */
+	if (p->base == PUBLISH_BASE_READY || (p->base_fd >= 0 && !p->unsure)) {
 		hand_over(p);
 		return;
 	}

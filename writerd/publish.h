@@ -17,6 +17,7 @@
 #define PUBLISH_OVERLAY_MAX_RECORDS 1024u
 #define PUBLISH_OVERLAY_MAX_BYTES   (4u << 20)
 #define PUBLISH_ANSWER_LIMIT_MS     15000 /* the supervisor judges workers after 5 s */
+#define PUBLISH_LATE_MS             1000
 
 struct publish_events {
 	/* What publish_now() began is in force (0), or it is not: BF_E_DENIED, BF_E_TIMEOUT, or why
@@ -61,6 +62,8 @@ struct publish {
 	uint32_t request; /* under way; 0: none */
 	uint32_t last_request;
 	bool wanted; /* publish_now() while a base was made and none is in force */
+	bool late;   /* the answer of what is under way */
+	bool unsure; /* an answer never came: which base is in force, nobody here knows */
 	int64_t began_mono_ms;
 	uint64_t flips, refused;
 	int64_t flip_ms; /* the last one took */

@@ -23,6 +23,7 @@ enum bed_mood {
 	BED_TAKES,
 	BED_REFUSES,
 	BED_SILENT,
+	BED_MUTE, /* takes, and does not say so */
 };
 
 struct bed {
@@ -110,7 +111,7 @@ static inline void bed_reply(struct bed *b, const struct bf_frame *f)
 				       .request = f->request,
 				       .fd = -1};
 
-	if (b->mood != BED_SILENT)
+	if (b->mood != BED_SILENT && b->mood != BED_MUTE)
 		assert_int_equal(bf_frame_send_blocking(b->supervisor, &reply, NULL), 0);
 }
 
@@ -124,7 +125,7 @@ static inline void bed_on_overlay(struct bed *b, const struct bf_frame *f)
 	assert_true(bf_snapshot_base_id(overlay) ==
 		    bf_snapshot_base_id(b->next_base ? b->next_base : b->base));
 	bed_reply(b, f);
-	if (b->mood != BED_TAKES) {
+	if (b->mood != BED_TAKES && b->mood != BED_MUTE) {
 		bf_snapshot_unmap(overlay);
 		bf_snapshot_unmap(b->next_base);
 		b->next_base = NULL;
