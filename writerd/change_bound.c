@@ -4,6 +4,11 @@
  */
 #include "writerd/change_bound.h"
 
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "common/base/macros.h"
 #include "common/govern/plan.h"
 
@@ -11,7 +16,9 @@
 #define COUNT_MOST 255u
 
 /* Which of two models a request may meet both of: by provider and without, this one and any. */
-#define PLACES 4u
+#define PLACES         4u
+#define PLACE_PROVIDER 1u
+#define PLACE_ANY      2u
 
 /* ---- counting */
 
@@ -38,6 +45,33 @@ static uint32_t count_key(const struct bf_conf_virtual_key *key)
 	return count_own(&key->own) + most;
 }
 
+static size_t put_text(char *out, size_t at, size_t room, struct bf_slice text)
+{
+	size_t n = BF_MIN(text.len, room - at - 1);
+
+	for (size_t i = 0; i < n; i++)
+		out[at++] = (char)tolower((unsigned char)text.ptr[i]);
+	out[at++] = '\0';
+	return at;
+}
+
+/* In one place a request meets more than one: its model with a vendor in front and without, in any
+ * case of letters, and behind a provider's name (plan_path.c). They end alike. */
+static uint64_t group_of(const struct bf_conf_model_config *model)
+{
+	struct bf_slice last = model->model_name;
+	const char *slash = last.len ? memrchr(last.ptr, '/', last.len) : NULL;
+	char text[BF_ENTITY_NAME_MAX];
+	size_t at;
+
+	if (slash)
+		last = (struct bf_slice){slash + 1, last.len - (size_t)(slash + 1 - last.ptr)};
+	at = put_text(text, 0, sizeof(text) - 2, model->scope_id);
+	at = put_text(text, at, sizeof(text) - 1, model->provider);
+	at = put_text(text, at, sizeof(text), last);
+	return entity_key(BF_ENTITY_MODEL_CONFIG, (struct bf_slice){text, at});
+}
+
 void entity_count_limits(struct entity *x, const void *object)
 {
 	const struct bf_conf_model_config *model = object;
@@ -49,9 +83,11 @@ void entity_count_limits(struct entity *x, const void *object)
 		 x->e.type == BF_ENTITY_MODEL_CONFIG || x->e.type == BF_ENTITY_PROVIDER_LIMITS)
 		count = count_own(object);
 	x->limits = (uint8_t)BF_MIN(count, COUNT_MOST);
-	if (x->e.type == BF_ENTITY_MODEL_CONFIG)
-		x->places = (uint8_t)((model->provider.len ? 1u : 0u) +
-				      (bf_slice_is(model->model_name, "*") ? 2u : 0u));
+	if (x->e.type != BF_ENTITY_MODEL_CONFIG)
+		return;
+	x->places = (uint8_t)((model->provider.len ? PLACE_PROVIDER : 0u) +
+			      (bf_slice_is(model->model_name, "*") ? PLACE_ANY : 0u));
+	x->group = group_of(model);
 }
 
 /* ---- the most of each kind */
@@ -62,9 +98,14 @@ struct looking {
 	const struct entity *x;
 };
 
+static bool is_x(const struct looking *l, const struct entity *at)
+{
+	return at->e.type == l->x->e.type && bf_slice_eq(at->e.id, l->x->e.id);
+}
+
 static const struct entity *as_it_will_be(const struct looking *l, const struct entity *at)
 {
-	return at->e.type == l->x->e.type && bf_slice_eq(at->e.id, l->x->e.id) ? l->x : at;
+	return is_x(l, at) ? l->x : at;
 }
 
 /* Of those of a type that name whom (0: of all). */
@@ -97,21 +138,59 @@ static bool is_in(const struct entity *x, enum scope scope, struct bf_slice key)
 	return bf_slice_eq(x->e.scope, scope == SCOPE_ONE_KEY ? key : (struct bf_slice){NULL, 0});
 }
 
+/* Of each group and place what its models have together. */
+struct groups {
+	struct group {
+		uint64_t key; /* 0: nobody's */
+		uint32_t sum;
+	} * items;
+	uint64_t mask;
+	uint32_t most[PLACES];
+};
+
+static int groups_open(struct groups *g, uint32_t count)
+{
+	uint64_t room = 2;
+
+	while (room < 2 * (uint64_t)count)
+		room *= 2;
+	*g = (struct groups){.items = calloc(room, sizeof(*g->items)), .mask = room - 1};
+	return g->items ? 0 : -ENOMEM;
+}
+
+static void groups_add(struct groups *g, const struct entity *x)
+{
+	uint64_t key = (x->group ^ x->places) | UINT64_C(1) << 63, at = key & g->mask;
+
+	if (x->limits == 0)
+		return;
+	while (g->items[at].key && g->items[at].key != key)
+		at = (at + 1) & g->mask;
+	g->items[at].key = key;
+	g->items[at].sum += x->limits;
+	g->most[x->places] = BF_MAX(g->most[x->places], g->items[at].sum);
+}
+
 static uint32_t most_of_models(struct looking *l, enum scope scope, struct bf_slice key)
 {
-	uint32_t most[PLACES] = {0}, sum = 0;
+	bool is_model = l->x->e.type == BF_ENTITY_MODEL_CONFIG;
+	uint32_t count = entities_count(l->t, BF_ENTITY_MODEL_CONFIG) + is_model, sum = 0;
+	struct groups g;
 
-	if (l->x->e.type == BF_ENTITY_MODEL_CONFIG && is_in(l->x, scope, key))
-		most[l->x->places] = l->x->limits;
+	if (count == 0)
+		return 0;
+	/* Without memory to count them they might be too many. */
+	if (groups_open(&g, count) < 0)
+		return BF_PLAN_LIMITS_PER_REQUEST + 1;
+	if (is_model && is_in(l->x, scope, key))
+		groups_add(&g, l->x);
 	for (const struct entity *at = entities_next(l->t, BF_ENTITY_MODEL_CONFIG, NULL); at;
-	     at = entities_next(l->t, BF_ENTITY_MODEL_CONFIG, at)) {
-		const struct entity *is = as_it_will_be(l, at);
-
-		if (is_in(is, scope, key))
-			most[is->places] = BF_MAX(most[is->places], is->limits);
-	}
+	     at = entities_next(l->t, BF_ENTITY_MODEL_CONFIG, at))
+		if (!is_x(l, at) && is_in(at, scope, key))
+			groups_add(&g, at);
 	for (uint32_t i = 0; i < PLACES; i++)
-		sum += most[i];
+		sum += g.most[i];
+	free(g.items);
 	return sum;
 }
 
