@@ -13,7 +13,8 @@
 #include "writerd/change_priv.h"
 #include "writerd/entity_refs.h"
 
-#define NAMED_TOLD 5 /* of those that stand in the way */
+#define NAMED_TOLD 5     /* of those that stand in the way */
+#define HINT_LOOKS 1000u /* at ids: rows wait meanwhile */
 
 /* ---- whom it names */
 
@@ -22,6 +23,7 @@ static const char *hint(struct change *c, uint32_t type, struct bf_slice id)
 	struct bf_nearest nearest;
 	const struct entity *x = entities_named(c->r->t, type, id);
 	const char *text = NULL;
+	uint32_t looks = 0;
 
 	if (x)
 		text = bf_arena_printf(c->arena, ", but one has the name: its id is \"%.*s\"",
@@ -29,7 +31,8 @@ static const char *hint(struct change *c, uint32_t type, struct bf_slice id)
 	if (text)
 		return text;
 	bf_nearest_init(&nearest, id);
-	for (x = entities_next(c->r->t, type, NULL); x; x = entities_next(c->r->t, type, x))
+	for (x = entities_next(c->r->t, type, NULL); x && looks++ < HINT_LOOKS;
+	     x = entities_next(c->r->t, type, x))
 		bf_nearest_offer(&nearest, x->e.id);
 	if (nearest.best.ptr)
 		text = bf_arena_printf(c->arena, ": did you mean \"%.*s\"?",
@@ -233,19 +236,36 @@ bool change_check(struct change *c)
 
 /* ---- deletion */
 
+/* As entity_refs() has it: among a million keys nobody is looked for who cannot be there. */
+static bool may_name(uint32_t namer, uint32_t type)
+{
+	switch (type) {
+	case BF_ENTITY_CUSTOMER:
+		return namer == BF_ENTITY_TEAM || namer == BF_ENTITY_VIRTUAL_KEY;
+	case BF_ENTITY_TEAM:
+	case BF_ENTITY_PROVIDER:
+		return namer == BF_ENTITY_VIRTUAL_KEY;
+	case BF_ENTITY_VIRTUAL_KEY:
+		return namer == BF_ENTITY_MODEL_CONFIG || namer == BF_ENTITY_PRICING_OVERRIDE;
+	case BF_ENTITY_RATE_LIMIT:
+		return owner_kind(namer) != BF_OWNER_COUNT;
+	default:
+		return false;
+	}
+}
+
 bool change_check_unnamed(struct change *c)
 {
-	static const uint32_t namers[] = {
-	    BF_ENTITY_TEAM,         BF_ENTITY_VIRTUAL_KEY,     BF_ENTITY_CUSTOMER,
-	    BF_ENTITY_MODEL_CONFIG, BF_ENTITY_PROVIDER_LIMITS, BF_ENTITY_PRICING_OVERRIDE};
-	uint64_t key = entity_key((uint32_t)c->ask->type, c->id);
-	uint32_t found = 0;
+	uint32_t type = (uint32_t)c->ask->type, found = 0;
+	uint64_t key = entity_key(type, c->id);
 	char text[400] = "";
 	size_t at = 0;
 
-	for (size_t i = 0; i < BF_ARRAY_LEN(namers); i++) {
-		for (const struct entity *x = entities_next(c->r->t, namers[i], NULL); x;
-		     x = entities_next(c->r->t, namers[i], x)) {
+	for (uint32_t namer = 1; namer < BF_ENTITY_TYPE_MAX; namer++) {
+		if (!may_name(namer, type))
+			continue;
+		for (const struct entity *x = entities_next(c->r->t, namer, NULL); x;
+		     x = entities_next(c->r->t, namer, x)) {
 			if (!entity_names(x, key))
 				continue;
 			if (found++ < NAMED_TOLD && at < sizeof(text))
