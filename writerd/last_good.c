@@ -128,6 +128,7 @@ static void fail(struct last_good *g, int code)
 	       bf_log_quote("the one of before stays"));
 	(void)unlink(g->path_new);
 	stop(g);
+	g->wanted = true;
 }
 
 static int finish(struct last_good *g)

@@ -202,6 +202,25 @@ static void it_is_written_once_a_minute_at_most(void **state)
 	bed_close(&b);
 }
 
+/* What is on the disk then may hold keys that are gone: it must not stay longer than it has to. */
+static void a_copy_that_failed_is_tried_again(void **state)
+{
+	(void)state;
+	open_with_copy();
+	bed_ask_well(&b, BF_ENTITY_DELETE, VK, "k", "");
+	assert_int_equal(mkdir(b.r.last_good.path_new, 0700), 0);
+	b.r.last_good.begun_at_ms -= LAST_GOOD_EVERY_MS;
+	registry_second(&b.r);
+	assert_true(b.r.last_good.fd < 0);
+	assert_int_equal(rmdir(b.r.last_good.path_new), 0);
+	registry_second(&b.r);
+	assert_true(b.r.last_good.fd < 0);
+	assert_true(b.r.last_good.wanted);
+	b.r.last_good.begun_at_ms -= LAST_GOOD_EVERY_MS;
+	run_until_written();
+	bed_close(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +230,7 @@ int main(void)
 	    cmocka_unit_test(another_key_does_not_open_it),
 	    cmocka_unit_test(without_a_key_there_is_none),
 	    cmocka_unit_test(it_is_written_once_a_minute_at_most),
+	    cmocka_unit_test(a_copy_that_failed_is_tried_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
