@@ -174,7 +174,7 @@ static int begin_one(const struct limits *l, struct begin *b, struct bf_err *err
 	b->window = bf_limit_window(limit, limits_now_ms(l, limit));
 	if (limit->endless || !ops->add_total)
 		return 0;
-	watched = ops->is_watched(l->store, limit->identity, err);
+	watched = b->limit->other_rows ? 0 : ops->is_watched(l->store, limit->identity, err);
 	r = watched < 0 ? watched : ask_store(l, limit, b, err);
 	if (r < 0)
 		return r;
@@ -247,6 +247,7 @@ static void publish(struct limits *l, const struct begin *b)
 	}
 	bf_list_remove(&limit->node);
 	limit->state = LIMIT_BEGUN;
+	limit->other_rows = false;
 	log_begun(l, b);
 }
 

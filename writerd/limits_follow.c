@@ -146,12 +146,26 @@ static void come(struct limits *l, struct limit *limit)
 	l->crowded++;
 }
 
+/* A model config may be about another model than before. */
+static bool same_rows(const struct limit *a, const struct limit *b)
+{
+	const struct bf_limit_rows x = limit_rows(a), y = limit_rows(b);
+
+	return bf_slice_eq(x.provider, y.provider) && bf_slice_eq(x.model, y.model) &&
+	       bf_slice_eq(x.virtual_key_id, y.virtual_key_id) &&
+	       bf_slice_eq(x.team_id, y.team_id) && bf_slice_eq(x.customer_id, y.customer_id);
+}
+
 /* The same meter, perhaps with another maximum. */
 static void take_over(struct limits *l, struct limit *limit, struct limit *old)
 {
 	struct bf_list *const lists[] = {
 	    [LIMIT_UNPLACED] = &l->unplaced, [LIMIT_PLACED] = &l->placed, [LIMIT_BEGUN] = NULL};
 
+	/* What was used of the others is to be asked, or it would begin with less. */
+	limit->other_rows = old->other_rows || !same_rows(limit, old);
+	if (limit->other_rows && old->state == LIMIT_BEGUN)
+		enter_state(&l->placed, old, LIMIT_PLACED);
 	limit->place = old->place;
 	limit->open = old->open;
 	limit->doubled = old->doubled;

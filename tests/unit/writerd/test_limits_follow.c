@@ -111,6 +111,41 @@ static void a_moved_window_keeps_what_was_used(void **state)
 	assert_int_equal(l.table.count, l.live + 2);
 }
 
+/* Its meter goes on, and has what was used of both. */
+static void another_model_brings_what_was_used_of_it(void **state)
+{
+	struct bf_conf_budget budget = budgets[0];
+	struct bf_conf_model_config model = {.own.id = BF_SLICE_LIT("mc"),
+					     .own.rate_limit_id = BF_SLICE_LIT("r"),
+					     .own.budgets = {&budget, 1},
+					     .model_name = BF_SLICE_LIT("other")};
+	uint32_t m;
+
+	(void)state;
+	row_of_two(&l, false, ""); /* of the model "m" */
+	change(BF_ENTITY_MODEL_CONFIG, &model, "mc");
+	limits_settle(&l);
+	m = meter_of(&l, "mc", BF_QUANTITY_TOKENS);
+	assert_int_equal(info_of(m).settled, 0);
+	model.model_name = BF_SLICE_LIT("m");
+	change(BF_ENTITY_MODEL_CONFIG, &model, "mc");
+	limits_settle(&l);
+	assert_int_equal(meter_of(&l, "mc", BF_QUANTITY_TOKENS), m);
+	assert_int_equal(info_of(m).settled, 5);
+	assert_int_equal(counted(m), 5);
+	/* Of the next ones it is told, once; a total never falls. */
+	row_of_two(&l, false, "");
+	assert_int_equal(counted(m), 10);
+	limits_settle(&l);
+	assert_int_equal(info_of(m).settled, 10);
+	model.model_name = BF_SLICE_LIT("other");
+	change(BF_ENTITY_MODEL_CONFIG, &model, "mc");
+	limits_settle(&l);
+	row_of_two(&l, false, "");
+	assert_int_equal(counted(m), 10);
+	assert_int_equal(watched(), 6);
+}
+
 static void what_goes_serves_those_who_knew_it(void **state)
 {
 	uint64_t identity;
@@ -265,6 +300,7 @@ int main(void)
 	    LIVE_TEST(another_maximum_is_told),
 	    LIVE_TEST(who_names_a_rate_limit_follows_it),
 	    LIVE_TEST(a_moved_window_keeps_what_was_used),
+	    LIVE_TEST(another_model_brings_what_was_used_of_it),
 	    LIVE_TEST(what_goes_serves_those_who_knew_it),
 	    LIVE_TEST(given_back_it_knows_what_was_spent),
 	    LIVE_TEST(there_and_back_in_one_group),
