@@ -218,6 +218,31 @@ static int read_price(const struct sheet *s, const struct entry *e, const struct
 	return 0;
 }
 
+static void forget_zero(int64_t usual_pusd, int64_t *pusd)
+{
+	if (usual_pusd > 0 && *pusd == 0)
+		*pusd = BF_PRICE_NOT_GIVEN;
+}
+
+/* Programs write 0 for what they do not know: at a model that is paid for, no tier, no step, no
+ * sound and no thought is free. What is free says so of its input. */
+static void forget_zeros(struct bf_conf_price *price)
+{
+	int64_t usual[BF_PRICE_KINDS];
+
+	for (int k = 0; k < BF_PRICE_KINDS; k++) {
+		usual[k] = price->token_pusd[k][BF_RATE_PLAIN];
+		for (int r = BF_RATE_PLAIN + 1; r < BF_RATES; r++)
+			forget_zero(usual[k], &price->token_pusd[k][r]);
+	}
+	forget_zero(usual[BF_PRICE_CACHE_WRITE], &price->cache_write_1hr_pusd);
+	forget_zero(usual[BF_PRICE_INPUT], &price->audio_input_pusd);
+	forget_zero(usual[BF_PRICE_OUTPUT], &price->audio_output_pusd);
+	forget_zero(usual[BF_PRICE_OUTPUT], &price->reasoning_pusd);
+	if (usual[BF_PRICE_INPUT] < 0 && price->request_pusd == 0)
+		price->request_pusd = BF_PRICE_NOT_GIVEN;
+}
+
 static int read_prices(const struct sheet *s, const struct entry *e, struct bf_conf_price *price)
 {
 	int r = bf_table_defaults(&bf_price_fields_table, price, s->arena);
@@ -231,6 +256,7 @@ static int read_prices(const struct sheet *s, const struct entry *e, struct bf_c
 		if (f)
 			r = read_price(s, e, f, key + 1, price);
 	}
+	forget_zeros(price);
 	return r;
 }
 

@@ -15,6 +15,15 @@ def nearest(value, grain):
     return ((value / grain) + Fraction(1, 2)).__floor__()
 
 
+def is_unknown(entry, key):
+    """A 0 of who does not know better: beside a price that is none."""
+    usual = {"input_cost_per_audio_token": "input_cost_per_token", "output_cost_per_audio_token": "output_cost_per_token",
+             "output_cost_per_reasoning_token": "output_cost_per_token"}.get(key) or next((
+                 k for k in ("input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost",
+                             "cache_creation_input_token_cost") if key.startswith(k + "_")), None)
+    return bool(usual and entry.get(usual))
+
+
 def load(path):
     """{(provider, model): entry, model: entry} of a sheet in either form."""
     found = {}
@@ -26,6 +35,7 @@ def load(path):
         provider = PROVIDERS.get(said, said) or (PROVIDERS.get(head, head) if tail else "")
         model = tail if tail and PROVIDERS.get(head, head) == provider else key
         entry = {k: Fraction(nearest(v, GRAIN)) * GRAIN if isinstance(v, Fraction) else v for k, v in entry.items()}
+        entry = {k: v for k, v in entry.items() if v != 0 or not is_unknown(entry, k)}
         found.setdefault((provider, model), entry)
         found.setdefault(key, entry)
     return found

@@ -177,6 +177,33 @@ static void numbers(void **state)
 	assert_int_equal(at(0)->price.search_pusd, 35000000000);
 }
 
+/* Who fills in a form writes 0 where he knows nothing. */
+static void zeros_of_who_does_not_know(void **state)
+{
+	(void)state;
+	read_ok("{\"m\":{" COSTS ",\"input_cost_per_token_flex\":0,"
+		"\"output_cost_per_token_above_200k_tokens\":0.0,\"input_cost_per_audio_token\":0,"
+		"\"output_cost_per_audio_token\":0,\"output_cost_per_reasoning_token\":0e-9,"
+		"\"cache_read_input_token_cost\":0,\"cost_per_request\":0}}");
+	assert_int_equal(at(0)->price.token_pusd[BF_PRICE_INPUT][BF_RATE_FLEX], BF_PRICE_NOT_GIVEN);
+	assert_int_equal(at(0)->price.token_pusd[BF_PRICE_OUTPUT][BF_RATE_ABOVE_200K],
+			 BF_PRICE_NOT_GIVEN);
+	assert_int_equal(at(0)->price.audio_input_pusd, BF_PRICE_NOT_GIVEN);
+	assert_int_equal(at(0)->price.audio_output_pusd, BF_PRICE_NOT_GIVEN);
+	assert_int_equal(at(0)->price.reasoning_pusd, BF_PRICE_NOT_GIVEN);
+	assert_int_equal(at(0)->price.request_pusd, 0);
+	assert_int_equal(plain(0, BF_PRICE_CACHE_READ), 0);
+	/* What is free is free at every tier. */
+	read_ok("{\"m\":{\"input_cost_per_token\":0,\"output_cost_per_token\":0,"
+		"\"input_cost_per_token_flex\":0,\"output_cost_per_reasoning_token\":0}}");
+	assert_int_equal(at(0)->price.token_pusd[BF_PRICE_INPUT][BF_RATE_FLEX], 0);
+	assert_int_equal(at(0)->price.reasoning_pusd, 0);
+	/* A request for nothing, and not a word of its tokens, is no price. */
+	read_ok("{\"m\":{\"cost_per_request\":0},\"n\":{\"cost_per_request\":1e-3}}");
+	assert_int_equal(sheet.entries.count, 1);
+	assert_int_equal(sheet.skipped, 1);
+}
+
 static void what_is_refused(void **state)
 {
 	static const struct {
@@ -286,10 +313,15 @@ static void the_sheet_of_the_house(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(an_entry),        TEST(names),
-	    TEST(what_is_skipped), TEST(numbers),
-	    TEST(what_is_refused), TEST(only_so_many),
-	    TEST(without_memory),  TEST(the_sheet_of_the_house),
+	    TEST(an_entry),
+	    TEST(names),
+	    TEST(what_is_skipped),
+	    TEST(numbers),
+	    TEST(what_is_refused),
+	    TEST(only_so_many),
+	    TEST(zeros_of_who_does_not_know),
+	    TEST(without_memory),
+	    TEST(the_sheet_of_the_house),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
