@@ -99,7 +99,12 @@ const struct bf_snapshot *bf_snapshot_now(struct bf_snapshot_holder *h, uint64_t
 		bf_snapshot_unmap(old.overlay);
 		drop_base(h, old.base);
 	}
-	return h->now.number ? &h->view : NULL;
+	return h->now.number && h->now.number == generation ? &h->view : NULL;
+}
+
+bool bf_snapshot_is_behind(struct bf_snapshot_holder *h, uint64_t generation)
+{
+	return !bf_snapshot_now(h, generation) && (h->coming || h->next.number || h->now.number);
 }
 
 void bf_snapshot_release(struct bf_snapshot_holder *h)

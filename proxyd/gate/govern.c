@@ -293,7 +293,8 @@ static int govern_find(struct exchange *x, struct bf_slice value, struct keyring
 	struct worker *w = x->worker;
 	struct keyring *ring = &w->governance->keys;
 	uint64_t made = ring->made, evicted = ring->evicted;
-	int r = keyring_find(ring, snapshots_now(w), w->governance->generation, value, ret_key);
+	const struct bf_snapshot *s = snapshots_now(w);
+	int r = s ? keyring_find(ring, s, w->governance->generation, value, ret_key) : BF_E_STATE;
 
 	shm_metric_add(w->seg, w->proc_slot, SHM_M_KEYS_HYDRATED, (int64_t)(ring->made - made));
 	shm_metric_add(w->seg, w->proc_slot, SHM_M_KEYS_EVICTED,

@@ -39,7 +39,7 @@ void govern_beat(struct worker *w);
  * no request waits for it. 0, or an error: it must not come into force.
  */
 int govern_prepare(struct worker *w, struct bf_err *err);
-/* Follows what is in force. False: nothing is yet. */
+/* Follows what is in force. False: nothing is yet, or this worker has not heard of it. */
 bool govern_follow(struct worker *w);
 
 /* Whether requests of x's key, or without one, may meet limits at all; of tokens or dollars. */

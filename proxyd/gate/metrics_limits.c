@@ -16,10 +16,10 @@
 void metrics_limits_follow(struct worker *w)
 {
 	struct governance *g = w->governance;
+	const struct bf_snapshot *s = g && govern_follow(w) ? snapshots_now(w) : NULL;
 
-	if (g && govern_follow(w))
-		told_follow(&g->told, snapshots_now(w), g->generation, &g->everybody->plan,
-			    bf_mono_ms());
+	if (s)
+		told_follow(&g->told, s, g->generation, &g->everybody->plan, bf_mono_ms());
 }
 
 /* What a limit of something else than a key has no word for is empty, which is as if it were not

@@ -82,8 +82,9 @@ static void one_after_the_other(void **state)
 	assert_int_equal(take(&h, true, 1, "six", 6), 0);
 	assert_string_equal(name_at(&h, 5), "base");
 	assert_string_equal(name_at(&h, 6), "six");
-	/* A clock of generations never goes back: what was in force stays. */
-	assert_string_equal(name_at(&h, 5), "six");
+	/* A clock of generations never goes back. */
+	assert_null(name_at(&h, 5));
+	assert_string_equal(name_at(&h, 6), "six");
 	bf_snapshot_release(&h);
 	assert_null(name_at(&h, 9));
 }
@@ -98,10 +99,32 @@ static void one_that_was_refused_elsewhere(void **state)
 	assert_int_equal(take(&h, true, 1, "", 2), 0);
 	assert_string_equal(name_at(&h, 2), "base");
 	assert_int_equal(take(&h, true, 1, "refused", 3), 0);
-	/* The next one is in force before this process has heard of it. */
-	assert_string_equal(name_at(&h, 4), "base");
+	assert_string_equal(name_at(&h, 2), "base");
+	assert_false(bf_snapshot_is_behind(&h, 2));
 	assert_int_equal(take(&h, true, 1, "four", 4), 0);
 	assert_string_equal(name_at(&h, 4), "four");
+	bf_snapshot_release(&h);
+}
+
+/* The next one is in force before this process has heard of it: what was in force serves nobody. */
+static void what_is_older_is_not_in_force(void **state)
+{
+	struct bf_snapshot_holder h = {0};
+
+	(void)state;
+	assert_false(bf_snapshot_is_behind(&h, 0));
+	assert_false(bf_snapshot_is_behind(&h, 70));
+	assert_int_equal(take(&h, false, 1, "base", 0), 0);
+	assert_true(bf_snapshot_is_behind(&h, 70));
+	assert_int_equal(take(&h, true, 1, "", 71), 0);
+	assert_true(bf_snapshot_is_behind(&h, 70));
+	assert_string_equal(name_at(&h, 71), "base");
+	assert_false(bf_snapshot_is_behind(&h, 71));
+	assert_null(name_at(&h, 72));
+	assert_true(bf_snapshot_is_behind(&h, 72));
+	assert_int_equal(take(&h, true, 1, "newer", 72), 0);
+	assert_false(bf_snapshot_is_behind(&h, 72));
+	assert_string_equal(name_at(&h, 72), "newer");
 	bf_snapshot_release(&h);
 }
 
@@ -122,7 +145,7 @@ static void another_base(void **state)
 	assert_string_equal(name_at(&h, 3), "changed");
 	assert_string_equal(name_at(&h, 4), "two");
 	assert_int_equal(take(&h, true, 1, "", 5), BF_E_STATE);
-	assert_string_equal(name_at(&h, 5), "two");
+	assert_string_equal(name_at(&h, 4), "two");
 	bf_snapshot_release(&h);
 }
 
@@ -166,6 +189,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(one_after_the_other),
 	    cmocka_unit_test(one_that_was_refused_elsewhere),
+	    cmocka_unit_test(what_is_older_is_not_in_force),
 	    cmocka_unit_test(another_base),
 	    cmocka_unit_test(what_never_came_into_force_gives_way),
 	    cmocka_unit_test(what_is_out_of_place_changes_nothing),

@@ -1,5 +1,6 @@
 /* Who may ask: keys that are known, unknown, blocked, or missing. */
 #include "shm/health.h"
+#include "tests/support/fd_count.h"
 #include "tests/unit/proxyd/gate/governed.h"
 
 static struct shm_usage_record rows[8];
@@ -148,18 +149,23 @@ static void before_anything_is_in_force(void **state)
 	assert_int_equal(leave_governed(fd, rows, 8), 1);
 }
 
-/* The segment names what this worker has not heard of yet: what it knows serves, what it does not
- * know may exist. */
-static void what_is_newer_may_know_more(void **state)
+/* The segment names what this worker has not heard of yet: what it knows may be deleted, what it
+ * does not know may exist. */
+static void what_is_newer_may_know_better(void **state)
 {
 	const struct limits_of none = {0};
 
 	(void)state;
 	house(0, 1);
 	govern_house(&none);
-	shm_set_generation(&h.seg, shm_generation(&h.seg) + 1);
 	(void)ask(STEPS(200), KEY_A, false, "");
 	has(" 200 ");
+	shm_set_generation(&h.seg, shm_generation(&h.seg) + 1);
+	(void)ask(STEPS(200), KEY_A, false, "");
+	has(" 503 ");
+	has("\"type\":\"governance_not_loaded\"");
+	(void)ask(STEPS(200), "", false, "");
+	has(" 503 ");
 	(void)ask(STEPS(200), "x-bf-vk: sk-bf-new\r\n", false, "");
 	has(" 503 ");
 	has("\"type\":\"governance_not_loaded\"");
@@ -203,6 +209,62 @@ static void changes_are_prepared(void **state)
 	assert_int_equal(leave_governed(fd, rows, 8), 1);
 }
 
+/* Of snapshots. */
+static unsigned map_count(void)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	char line[4096];
+	unsigned count = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		count += strstr(line, "snapshot-") != NULL;
+	if (f)
+		(void)fclose(f);
+	return count;
+}
+
+/* However many there are, while one of the first runs: of what was in force nothing is left behind
+ * that nobody holds. */
+static void many_flips_leave_nothing_behind(void **state)
+{
+	static const char request[] =
+	    "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\n" KEY_A "Content-Length: 47\r\n\r\n"
+	    "{\"model\":\"mock/m\",\"messages\":[{\"role\":\"user\"}]}";
+	const struct limits_of of = {.requests = 1000000};
+	const struct keyring *ring;
+	int fds;
+
+	(void)state;
+	house(0, 1);
+	govern_house(&of);
+	place_meters();
+	ring = &h.w.governance->keys;
+	script = STEPS(HOLD);
+	int fd = send_request(KEY_A, false, ""), often = harness_client(&h);
+	harness_turns(&h, 4);
+	assert_non_null(held);
+	const struct keyring_key *first = held->held_key;
+	fds = fd_count();
+	for (int i = 0; i < 1000; i++) {
+		rate_limits[0].request_max_limit--;
+		in_force_publish(&h.w);
+		script = STEPS(200);
+		(void)harness_ask(&h, often, request, answer, sizeof(answer));
+		assert_int_equal(harness_rows(&h, rows, 8), 1);
+		assert_int_equal(fd_count(), fds);
+		assert_int_equal(map_count(), 2);
+		assert_int_equal(ring->count, 1);
+		assert_null(h.w.governance->next);
+		assert_int_equal(h.w.governance->everybody->refs, 1);
+	}
+	assert_ptr_equal(held->held_key, first);
+	assert_int_equal(first->refs, 1);
+	assert_int_equal(held->everybody->refs, 1);
+	act(held, 200);
+	(void)close(often);
+	assert_int_equal(leave_governed(fd, rows, 8), 1);
+}
+
 static void numbers_of_keys_are_told(void **state)
 {
 	const struct limits_of none = {0};
@@ -229,8 +291,9 @@ int main(void)
 	    cmocka_unit_test(lists_of_models_need_the_same_key),
 	    cmocka_unit_test(a_missing_price_is_loud),
 	    cmocka_unit_test(before_anything_is_in_force),
-	    cmocka_unit_test(what_is_newer_may_know_more),
+	    cmocka_unit_test(what_is_newer_may_know_better),
 	    cmocka_unit_test(changes_are_prepared),
+	    cmocka_unit_test(many_flips_leave_nothing_behind),
 	    cmocka_unit_test(numbers_of_keys_are_told),
 	};
 
