@@ -113,17 +113,10 @@ static bool follow_everybody(struct worker *w, const struct bf_snapshot *s)
 	return true;
 }
 
-static bool has_keys(const struct bf_snapshot *s)
-{
-	return bf_snapshot_count(s->base, BF_ENTITY_VIRTUAL_KEY) > 0 ||
-	       (s->overlay && bf_snapshot_count(s->overlay, BF_ENTITY_VIRTUAL_KEY) > 0);
-}
-
 static void follow_keys(struct governance *g, const struct bf_snapshot *s)
 {
 	const uint8_t *pepper = bf_snapshot_pepper(s->base);
 
-	g->keyed |= has_keys(s);
 	if (memcmp(g->pepper, pepper, sizeof(g->pepper)) == 0)
 		return;
 	memcpy(g->pepper, pepper, sizeof(g->pepper));
@@ -328,8 +321,7 @@ int govern_key(struct exchange *x, struct infer_error *e)
 
 	if (!govern_hold(x))
 		return govern_not_loaded(x, e);
-	if (!x->worker->governance->keyed && !must)
-		return 0;
+	/* Also where there are none: the last one may be gone. */
 	given = vkey_given(x);
 	if (given.len)
 		return govern_given(x, given, e);

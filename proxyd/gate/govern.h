@@ -16,8 +16,6 @@ struct governance {
 	uint64_t generation;         /* of the snapshot that the rest is of */
 	struct everybody *everybody; /* NULL: nothing is in force yet */
 	struct everybody *next;      /* of a snapshot that comes; NULL: as now */
-	bool keyed; /* there are virtual keys, or were since this process runs: requests are asked
-		       for theirs */
 	uint8_t pepper[BF_SNAPSHOT_PEPPER_LEN];
 	struct keyring keys;
 	struct tariff tariff;

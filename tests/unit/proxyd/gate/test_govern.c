@@ -40,6 +40,27 @@ static void keys_are_known_or_refused(void **state)
 	assert_string_equal(rows[2].virtual_key_id, "vk-a");
 }
 
+/* A worker that started after the last one was deleted. */
+static void keys_are_asked_for_where_there_are_none(void **state)
+{
+	const struct limits_of none = {0};
+
+	(void)state;
+	house(0, 1);
+	govern_house(&none);
+	in_force_close(&h.w);
+	h.config.governance.virtual_keys.count = 0;
+	in_force_open(&h.w);
+	(void)ask(STEPS(200), "", false, "");
+	has(" 200 ");
+	(void)ask(STEPS(200), "Authorization: Bearer sk-of-a-provider\r\n", false, "");
+	has(" 200 ");
+	int fd = ask(STEPS(200), KEY_A, false, "");
+	has(" 401 ");
+	has("\"type\":\"virtual_key_not_found\"");
+	assert_int_equal(leave_governed(fd, rows, 8), 2);
+}
+
 /* By the wall clock; the clock of windows has no say. */
 static void keys_expire(void **state)
 {
@@ -287,6 +308,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(keys_are_known_or_refused),
+	    cmocka_unit_test(keys_are_asked_for_where_there_are_none),
 	    cmocka_unit_test(keys_expire),
 	    cmocka_unit_test(lists_of_models_need_the_same_key),
 	    cmocka_unit_test(a_missing_price_is_loud),
