@@ -29,5 +29,6 @@ bool bf_snapshot_parts_hold(const struct bf_snapshot *s, const struct bf_snapsho
 	for (uint32_t i = 0; i < parts->count; i++)
 		if (!holds(s, &parts->items[i]))
 			return false;
-	return parts->count == 0 || parts->scoped == snap_scoped(s, parts->items[0].id);
+	/* What could not be read has none: it is looked at each time. */
+	return parts->count > 0 && parts->scoped == snap_scoped(s, parts->items[0].id);
 }

@@ -310,7 +310,8 @@ static void memory_that_is_out(void **state)
 		bf_arena_init(&small, cap);
 		r = bf_snapshot_key_config(&s, &e, &small, &config, &parts, NULL);
 		assert_true(r == 0 || r == -ENOMEM);
-		assert_true(bf_snapshot_parts_hold(&s, &parts));
+		/* Of what could not be read there is nothing that is still so. */
+		assert_int_equal(bf_snapshot_parts_hold(&s, &parts), parts.count > 0);
 		failed += r != 0;
 		bf_arena_reset(&small);
 		r = bf_snapshot_common_config(&s, &small, &config, NULL);
