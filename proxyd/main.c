@@ -3,6 +3,7 @@
  * puts the parts together; it must never hold a rule of its own.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,17 @@ static void raise_file_limit(void)
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
 		bf_log(BF_LOG_WARN, "file_limit", "reason=%s", bf_log_quote(bf_err_text(-errno)));
+}
+
+/* So few are for trying things out. */
+static int file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > INT_MAX ||
+	    limit.rlim_cur < 4 * WORKER_FDS_BEYOND_CLIENTS)
+		return 0;
+	return (int)limit.rlim_cur;
 }
 
 /* The certificate that clients see, if there is one. */
@@ -108,6 +120,7 @@ static int proxyd_start(struct bf_child *child, struct bf_err *err)
 	d->worker.index = child->index;
 	d->worker.workers = child->workers;
 	d->worker.doorbell_fd = child->doorbell_fd;
+	d->worker.fd_limit = file_limit();
 	d->worker.version = bf_version();
 	d->worker.tls = d->tls;
 	d->worker.snapshots = &d->snapshots;

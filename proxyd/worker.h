@@ -30,6 +30,11 @@ struct provider_set;
 #define WORKER_TAPE_MAX   (32u << 20) /* largest tape of a request body, with what it grew out of */
 #define WORKER_TAPE_KEEP  (512u << 10)
 
+/* Descriptors that clients leave to calls of providers, and both to the supervisor: what it sends
+ * and there is no room for would end the control channel, and with that the worker. */
+#define WORKER_FDS_BEYOND_CLIENTS 64
+#define WORKER_FDS_BEYOND_CALLS   32
+
 struct worker {
 	struct ev_loop *loop;
 	struct shm_segment *seg;
@@ -38,6 +43,7 @@ struct worker {
 	uint32_t workers; /* worker slots of the node: shares of limits */
 	uint64_t incarnation;
 	int doorbell_fd;
+	int fd_limit; /* numbers of descriptors are below; 0: they need not be looked at */
 	const struct bf_config *config;
 	const char *version;
 	int64_t started_mono_ms;
@@ -81,6 +87,12 @@ bool worker_body_fits(struct worker *w, uint64_t n) BF_MUST_CHECK;
 void worker_body_give(struct worker *w, uint64_t n);
 bool worker_answer_take(struct worker *w, uint64_t n) BF_MUST_CHECK;
 void worker_answer_give(struct worker *w, uint64_t n);
+
+/* Is a new descriptor one that leaves so many to others? */
+static inline bool worker_fd_fits(const struct worker *w, int fd, int spare)
+{
+	return w->fd_limit == 0 || fd < w->fd_limit - spare;
+}
 
 static inline void worker_count(struct worker *w, enum shm_metric m)
 {

@@ -110,7 +110,7 @@ static const struct bf_field server_fields[] = {
      .max = 1000000,
      .dflt = "10000",
      .audience = FOR_SUPERVISOR_PROXYD,
-     .doc = "Client connections that one worker holds at once; further ones wait to be accepted."},
+     .doc = "Client connections that one worker holds at once; further ones are closed at once."},
     {.name = "body_memory",
      .type = BF_T_SIZE,
      BF_FIELD(bf_conf_server, body_memory_bytes),

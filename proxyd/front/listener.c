@@ -55,6 +55,14 @@ static void listener_take_a_pause(struct listener *l, int error)
 	ev_timer_start(l->front->w->loop, &l->pause);
 }
 
+/* The next ones wait in the kernel's queue. */
+static void listener_is_full(struct listener *l, int fd)
+{
+	worker_count(l->front->w, SHM_M_CONNECTIONS_REFUSED);
+	(void)close(fd);
+	listener_take_a_pause(l, EMFILE);
+}
+
 static void listener_take(struct front *f, int fd, const struct bf_addr *peer)
 {
 	int on = 1;
@@ -87,6 +95,10 @@ static void on_listener_readable(struct ev_loop *loop, ev_io *w, int revents)
 		struct bf_addr peer = {.len = sizeof(peer.ss)};
 		int fd = accept4(w->fd, (struct sockaddr *)&peer.ss, &peer.len,
 				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0 && !worker_fd_fits(l->front->w, fd, WORKER_FDS_BEYOND_CLIENTS)) {
+			listener_is_full(l, fd);
+			return;
+		}
 		if (fd >= 0) {
 			listener_take(l->front, fd, &peer);
 			continue;

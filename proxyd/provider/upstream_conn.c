@@ -14,6 +14,7 @@
 #include "common/base/clock.h"
 #include "common/net/pieces.h"
 #include "proxyd/provider/upstream_priv.h"
+#include "proxyd/worker.h"
 
 /* Payload of one TLS record. */
 #define CONN_RECORD_BYTES (16u << 10)
@@ -407,13 +408,17 @@ static void on_conn_writable(struct ev_loop *loop, ev_io *io, int revents)
 	}
 }
 
-static int conn_socket(const struct bf_addr *addr)
+static int conn_socket(const struct worker *w, const struct bf_addr *addr)
 {
 	int one = 1;
 	int fd = socket(addr->ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -errno;
+	if (w && !worker_fd_fits(w, fd, WORKER_FDS_BEYOND_CALLS)) {
+		(void)close(fd);
+		return -EMFILE;
+	}
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (connect(fd, (const struct sockaddr *)&addr->ss, addr->len) < 0 &&
 	    errno != EINPROGRESS) {
@@ -428,7 +433,7 @@ struct upstream_conn *upstream_conn_dial(struct upstream *up, const struct bf_ad
 					 struct upstream_call *call, int *ret_code)
 {
 	struct upstream_conn *c = calloc(1, sizeof(*c));
-	int fd = c ? conn_socket(addr) : -ENOMEM;
+	int fd = c ? conn_socket(up->queue->worker, addr) : -ENOMEM;
 
 	if (fd < 0) {
 		free(c);

@@ -202,6 +202,34 @@ static void no_descriptors_no_spin(void **state)
 	close_listeners(&h);
 }
 
+/* The last ones are for others: a frame of the supervisor that brings one must find room. */
+static void the_last_descriptors_are_not_for_clients(void **state)
+{
+	struct harness h;
+	char byte;
+
+	(void)state;
+	open_listeners(&h, NULL);
+	assert_int_equal(listener_adopt(&h.f.listener, 0), 0);
+	int fd = dial(0), next = dup(fd);
+	(void)close(next);
+	h.w.fd_limit = next + WORKER_FDS_BEYOND_CLIENTS;
+	harness_turns(&h, 4);
+	assert_int_equal(h.f.conn_count, 0);
+	assert_true(h.f.listener.paused);
+	assert_int_equal(shm_metric_of(&h.seg, h.slot, SHM_M_CONNECTIONS_REFUSED), 1);
+	assert_int_equal(recv(fd, &byte, 1, 0), 0);
+	(void)close(fd);
+	h.w.fd_limit += 8;
+	ev_invoke(h.loop, &h.f.listener.pause, EV_TIMER);
+	fd = dial(0);
+	harness_turns(&h, 4);
+	assert_int_equal(h.f.conn_count, 1);
+	(void)close(fd);
+	harness_turns(&h, 4);
+	close_listeners(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +237,7 @@ int main(void)
 	    cmocka_unit_test(a_drain_stops_all_slots_for_good),
 	    cmocka_unit_test(connections_beyond_the_limit_are_closed_and_counted),
 	    cmocka_unit_test(no_descriptors_no_spin),
+	    cmocka_unit_test(the_last_descriptors_are_not_for_clients),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

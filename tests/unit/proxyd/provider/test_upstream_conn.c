@@ -1,4 +1,4 @@
-/* A kept connection that fails: what is sent again and what never is. */
+/* A kept connection that fails: what is sent again and what never is; and one that is not made. */
 #include "upstream_bed.h"
 
 /* A server that has the request and ends the connection in order is no idle race, however few bytes
@@ -106,11 +106,34 @@ static void a_kept_connection_that_was_dead(void **state BF_UNUSED)
 	}
 }
 
+/* What the supervisor sends must find room. */
+static void the_last_descriptors_are_not_for_calls(void **state BF_UNUSED)
+{
+	struct worker w = {.fd_limit = WORKER_FDS_BEYOND_CALLS + 1};
+	struct caller c;
+	struct house h;
+
+	house_open(&h, 0, 0);
+	h.queue.worker = &w;
+	start(&h, &c, 0);
+	turn(&h, 2);
+	assert_int_equal(c.fails, 1);
+	assert_string_equal(c.type, "upstream_connect_failed");
+	w.fd_limit += 1000;
+	start(&h, &c, 0);
+	int fd = take(&h, 0);
+	say(&h, fd, ANSWER);
+	assert_int_equal(c.ends, 1);
+	(void)close(fd);
+	house_close(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(never_sent_twice_once_heard),
 	    cmocka_unit_test(a_kept_connection_that_was_dead),
+	    cmocka_unit_test(the_last_descriptors_are_not_for_calls),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
