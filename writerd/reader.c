@@ -27,6 +27,7 @@
 #include "writerd/store_sqlite_search.h"
 
 #define QUESTION_ARENA_BYTES (1u << 20)
+#define BEHIND_MS            1000 /* so long a question waits for what is in force */
 
 _Static_assert(SEARCH_LIMIT_MS < READER_PATIENCE_MS, "an answer comes while it is waited for");
 
@@ -51,6 +52,7 @@ struct reader {
 	struct bf_list waiting;
 	uint32_t waiting_count;
 	ev_idle work;
+	ev_timer behind; /* the first question waits for what is in force */
 	uint64_t answered, failed, dropped;
 	int64_t slowest_ms;
 };
@@ -239,6 +241,25 @@ static void forget(struct reader *r, struct question *q)
 	free(q);
 }
 
+/* Who asks may have been told of a change that was put in force while this process was busy: the
+ * supervisor tells it of that when it has answered for the one before. */
+static bool may_run(struct reader *r, const struct question *q)
+{
+	return q->type == BF_MSG_LOGS_QUERY ||
+	       !bf_snapshot_is_behind(&r->snapshots, shm_generation(&r->seg)) ||
+	       bf_mono_ms() - q->came_mono_ms >= BEHIND_MS;
+}
+
+static void on_behind(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct reader *r = w->data;
+
+	(void)revents;
+	ev_timer_stop(loop, w);
+	if (!bf_list_empty(&r->waiting))
+		ev_idle_start(loop, &r->work);
+}
+
 /* Runs when nothing else is to be done: so a cancel is read before the question it is about. */
 static void on_work(struct ev_loop *loop, ev_idle *w, int revents)
 {
@@ -246,6 +267,11 @@ static void on_work(struct ev_loop *loop, ev_idle *w, int revents)
 	struct question *q = BF_CONTAINER_OF(r->waiting.next, struct question, node);
 
 	(void)revents;
+	if (!may_run(r, q)) {
+		ev_idle_stop(loop, w);
+		ev_timer_again(loop, &r->behind);
+		return;
+	}
 	run(r, q);
 	forget(r, q);
 	if (bf_list_empty(&r->waiting))
@@ -283,8 +309,11 @@ static void on_snapshot(struct bf_child *child, struct bf_frame *f, const void *
 	const struct bf_msg_snapshot_next *m = message;
 	struct reader *r = child->daemon;
 	struct bf_err err = {0};
-	int code = bf_snapshot_take(&r->snapshots, f->fd, m->generation, &err);
+	int code;
 
+	/* What came before is in force since, or gives way. */
+	(void)bf_snapshot_now(&r->snapshots, shm_generation(&r->seg));
+	code = bf_snapshot_take(&r->snapshots, f->fd, m->generation, &err);
 	if (code < 0)
 		bf_log(BF_LOG_ERROR, "snapshot_refused", "generation=%llu reason=%s",
 		       (unsigned long long)m->generation, bf_log_quote(err.text));
@@ -294,6 +323,7 @@ static void on_snapshot(struct bf_child *child, struct bf_frame *f, const void *
 	(void)bf_channel_send_msg(&child->channel,
 				  code < 0 ? BF_MSG_SNAPSHOT_REFUSED : BF_MSG_SNAPSHOT_TAKEN,
 				  child->endpoint, f->source, f->request, BF_FRAME_REPLY, NULL);
+	on_behind(child->loop, &r->behind, 0);
 }
 
 static void on_price_sync(struct bf_child *child, struct bf_frame *f, const void *message)
@@ -407,7 +437,8 @@ static int reader_start(struct bf_child *child, struct bf_err *err)
 	}
 	price_sync_start(&r->prices);
 	ev_idle_init(&r->work, on_work);
-	r->work.data = r;
+	ev_timer_init(&r->behind, on_behind, 0., BEHIND_MS / 1000.);
+	r->work.data = r->behind.data = r;
 	child->on_second = on_second;
 	bf_log(BF_LOG_INFO, "reader_started", "store=%s", bf_log_quote(r->path ? r->path : "off"));
 	return 0;
@@ -418,6 +449,7 @@ static void reader_stop(struct bf_child *child)
 	struct reader *r = child->daemon;
 
 	ev_idle_stop(child->loop, &r->work);
+	ev_timer_stop(child->loop, &r->behind);
 	while (!bf_list_empty(&r->waiting)) {
 		struct question *q = BF_CONTAINER_OF(r->waiting.next, struct question, node);
 
