@@ -10,6 +10,9 @@
 #include "common/proc/contract.h"
 #include "proxyd/gate/govern.h"
 
+/* So long a worker that starts waits for what is in force: others serve meanwhile. */
+#define CATCH_UP_S 1.
+
 static void on_adopt(struct bf_child *child, struct bf_frame *f, const void *message)
 {
 	struct proxyd *d = child->daemon;
@@ -72,6 +75,47 @@ static void on_entity_result(struct bf_child *child, struct bf_frame *f, const v
 	ask_entity_result(&d->asks, f->request, message, f->fd);
 }
 
+/* ---- taking its place */
+
+static void serve(struct proxyd *d)
+{
+	ev_timer_stop(d->worker.loop, &d->catch_up);
+	if (listener_adopt(&d->front.listener, d->child->index) < 0) {
+		bf_log(BF_LOG_ERROR, "no_listeners", "slot=%u", d->child->index);
+		bf_child_leave(d->child, BF_EXIT_FAILED);
+		return;
+	}
+	bf_child_ready(d->child);
+}
+
+/* What the supervisor has to tell at the beginning it has told by now. */
+static void on_catch_up(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	struct proxyd *d = timer->data;
+
+	(void)loop;
+	(void)revents;
+	if (d->late || !bf_snapshot_is_behind(&d->snapshots, shm_generation(&d->seg))) {
+		serve(d);
+		return;
+	}
+	d->late = true;
+	ev_timer_set(timer, CATCH_UP_S, 0.);
+	ev_timer_start(loop, timer);
+}
+
+void control_begin(struct proxyd *d)
+{
+	ev_timer_init(&d->catch_up, on_catch_up, 0., 0.);
+	d->catch_up.data = d;
+	ev_timer_start(d->worker.loop, &d->catch_up);
+}
+
+void control_done(struct proxyd *d)
+{
+	ev_timer_stop(d->worker.loop, &d->catch_up);
+}
+
 /* Held beside what is in force until the segment's header says that it is. */
 static void on_snapshot(struct bf_child *child, struct bf_frame *f, const void *message)
 {
@@ -93,6 +137,8 @@ static void on_snapshot(struct bf_child *child, struct bf_frame *f, const void *
 	(void)bf_channel_send_msg(&child->channel,
 				  r < 0 ? BF_MSG_SNAPSHOT_REFUSED : BF_MSG_SNAPSHOT_TAKEN,
 				  child->endpoint, f->source, f->request, BF_FRAME_REPLY, NULL);
+	if (ev_is_active(&d->catch_up) && govern_follow(&d->worker))
+		serve(d);
 }
 
 static void on_error(struct bf_child *child, struct bf_frame *f, const void *message)

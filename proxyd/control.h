@@ -19,8 +19,15 @@ struct proxyd {
 	struct front front;
 	struct ask_table asks;
 	struct bf_snapshot_holder snapshots;
+	ev_timer catch_up; /* active: nobody is served yet */
+	bool late;         /* it was waited for */
 };
 
 extern const struct bf_child_handler control_handlers[];
+
+/* All is open: serves, and says READY, once it has what is in force, or in the next turn of the
+ * loop when it is told of nothing. */
+void control_begin(struct proxyd *d);
+void control_done(struct proxyd *d);
 
 void control_status(struct bf_child *child, struct bf_array *items, struct bf_arena *arena);

@@ -135,9 +135,10 @@ static int proxyd_start(struct bf_child *child, struct bf_err *err)
 	if (r == 0)
 		r = listener_init(&d->front.listener, &d->front, BF_FD_LISTEN, child->workers,
 				  child->addresses, err);
-	if (r == 0)
-		r = listener_adopt(&d->front.listener, child->index);
-	return r;
+	if (r < 0)
+		return r;
+	control_begin(d);
+	return BF_CHILD_READY_LATER;
 }
 
 /* Requests that still run get their rows here; a worker that is killed instead leaves them to the
@@ -146,6 +147,7 @@ static void proxyd_stop(struct bf_child *child)
 {
 	struct proxyd *d = child->daemon;
 
+	control_done(d);
 	front_done(&d->front);
 	ask_close(&d->asks);
 	govern_close(&d->worker);

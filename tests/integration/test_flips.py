@@ -7,7 +7,9 @@ import itertools
 import json
 import os
 import random
+import resource
 import signal
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -288,3 +290,108 @@ def test_a_worker_that_starts_knows_all(gateway, everywhere):
             status, key = create(gw, f"k{random.getrandbits(64):x}")
             assert status == 201
     assert set(load.statuses) <= {200, None} and load.statuses[200] > 10, load.statuses
+
+
+class Strangers(Load):
+    """The same, on a new connection for each request: they meet a worker from its first moment on."""
+
+    def run(self):
+        while not self.end.is_set():
+            connection = Connection(self.gw)
+            status = connection.ask(STEADY)
+            connection.close()
+            with self.lock:
+                self.statuses[status] = self.statuses.get(status, 0) + 1
+
+
+def test_a_worker_that_starts_while_things_change_turns_nobody_away(gateway):
+    """What came into force while it started, it does not know yet: until it does, others serve."""
+    gw = gateway(workers=2, config=HOUSE).start()
+    with Strangers(gw, connections=3) as strangers, Changes(gw) as changes:
+        for _ in range(3 if is_sanitized() else 8):
+            told = len(changes.told)
+            gw.ctl("restart", "proxyd.0")
+            wait_for("some changes", lambda told=told: len(changes.told) >= told + 3)
+    assert set(strangers.statuses) == {200}, strangers.statuses
+
+
+def running_worker(gw):
+    """A connection to a worker that answers, of those that stand still and those that do not."""
+    for _ in range(50):
+        connection = http.client.HTTPConnection("127.0.0.1", gw.port, timeout=0.3)
+        try:
+            connection.request("GET", "/live")
+            if connection.getresponse().read():
+                connection.sock.settimeout(30)
+                return connection
+        except OSError:
+            connection.close()
+    raise AssertionError("no worker answers")
+
+
+def ask_on(connection, method, path, body=None):
+    connection.request(method, path, json.dumps(body) if body else None, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read() or b"null")
+
+
+@contextlib.contextmanager
+def stopped(pid):
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_what_is_in_force_is_read_while_the_next_change_waits(gateway):
+    gw = gateway(workers=2, config=HOUSE).start()
+    victim = wait_for("a worker", lambda: gw.pids().get("proxyd.1"))
+    with stopped(victim):
+        changing, reading = running_worker(gw), running_worker(gw)
+    status, first = create(gw, "first")
+    assert status == 201
+    with ThreadPoolExecutor(1) as pool:
+        with stopped(victim):
+            second = pool.submit(ask_on, changing, "POST", KEYS, {"name": "second", "allow_all_providers": True})
+            # The reader has taken the next one by now, and it is not in force.
+            time.sleep(0.2)
+            found = ask_on(reading, "GET", f"{KEYS}/{first['id']}")
+            assert found[0] == 200 and found[1]["virtual_key"]["name"] == "first", found
+            assert not second.done()
+        assert second.result()[0] == 201
+
+
+def test_a_busy_reader_answers_by_what_is_in_force(gateway):
+    """It hears of one change at a time; who asks behind two has been told that both are in force."""
+    gw = gateway(workers=1, config=HOUSE).start()
+    wait_for("the reader", lambda: gw.children()["reader"]["state"] == "ready")
+    for n in range(5):
+        with ThreadPoolExecutor(3) as pool:
+            with stopped(gw.pids()["reader"]):
+                keys = [create(gw, f"k{n}.{i}")[1] for i in range(3)]
+                found = [pool.submit(gw.request, "GET", f"{KEYS}/{key['id']}", timeout=30) for key in keys]
+                time.sleep(0.1)
+            assert [one.result()[0] for one in found] == [200] * 3
+
+
+def test_clients_without_number_do_not_end_a_worker(gateway):
+    """Descriptors that clients took up have no room for the next snapshot: some are kept for it."""
+    gw = gateway(workers=1, config=HOUSE).start()
+    resource.prlimit(gw.process.pid, resource.RLIMIT_NOFILE, (400, 400))
+    gw.ctl("restart", "proxyd.0")
+    worker = wait_for("a worker", lambda: gw.pids().get("proxyd.0"))
+    kept = http.client.HTTPConnection("127.0.0.1", gw.port, timeout=30)
+    kept.connect()
+    crowd = []
+    try:
+        for _ in range(500):
+            crowd.append(socket.create_connection(("127.0.0.1", gw.port), timeout=5))
+        wait_for("it is full", lambda: "accept_paused" in gw.log())
+        assert ask_on(kept, "POST", KEYS, {"name": "one more", "allow_all_providers": True})[0] == 201
+        assert gw.pids().get("proxyd.0") == worker
+    finally:
+        for one in crowd:
+            one.close()
+        kept.close()
