@@ -267,6 +267,19 @@ void entity_part_json(struct bf_json_writer *w, const struct bf_entity_def *part
 	write_table(w, part->table, object, &in);
 }
 
+void entity_part_json_of(struct bf_json_writer *w, const struct bf_entity_def *part,
+			 const void *object, const char *member, struct bf_slice whose)
+{
+	const struct showing in = {NULL, {NULL, 0}};
+
+	bf_jw_object(w);
+	write_text(w, member, whose);
+	if (part->table == &bf_provider_key_table)
+		write_hint(w, object);
+	write_fields(w, part->table, object, &in);
+	bf_jw_end_object(w);
+}
+
 /* ---- limits apart from their owners */
 
 static void write_owner(struct bf_json_writer *w, const char *owner_kind,

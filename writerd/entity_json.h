@@ -50,6 +50,9 @@ void entity_json(struct bf_json_writer *w, const struct bf_entity_def *def,
 /* A part of one: a key of a provider. */
 void entity_part_json(struct bf_json_writer *w, const struct bf_entity_def *part,
 		      const void *object);
+/* The same with a member that tells whose part it is. */
+void entity_part_json_of(struct bf_json_writer *w, const struct bf_entity_def *part,
+			 const void *object, const char *member, struct bf_slice whose);
 /* The same for the answer that shows a new secret: nobody will see it again. */
 void entity_json_once(struct bf_json_writer *w, const struct bf_entity_def *def,
 		      const struct bf_entity *e, const void *object, struct bf_slice value);

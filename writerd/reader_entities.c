@@ -325,12 +325,8 @@ static void write_key(struct look *l, const struct bf_conf_provider *provider,
 	if (!in_page(l))
 		return;
 	l->count++;
-	bf_jw_object(&l->w);
-	bf_jw_key(&l->w, "provider");
-	bf_jw_string(&l->w, provider->name);
-	bf_jw_key(&l->w, "key");
-	entity_part_json(&l->w, bf_entity_part(BF_ENTITY_PROVIDER), key);
-	bf_jw_end_object(&l->w);
+	entity_part_json_of(&l->w, bf_entity_part(BF_ENTITY_PROVIDER), key, "provider",
+			    provider->name);
 }
 
 static int list_keys_of(struct look *l, const struct bf_entity *e)

@@ -344,7 +344,9 @@ const struct api_operation api_operations[] = {
     {ROUTE(POST, "session/login", api_login), .id = "login", .tag = "sessions",
      .summary = "Begin a session.",
      .doc = "The answer sets the cookie `token`, whose value also serves as Authorization: Bearer. "
-	    "It lasts 30 days, until logout, or until the password changes.",
+	    "It lasts 30 days, until logout, or until the password changes. Wrong passwords are "
+	    "counted by the address that the connection comes from: those who come through one "
+	    "proxy share their tries; sessions and API keys are not counted.",
      .access = API_OPEN, .body = API_BODY_LOGIN, .answer = API_ANSWER_MESSAGE, .http_status = 200},
     {ROUTE(POST, "session/logout", api_logout), .id = "logout", .tag = "sessions",
      .summary = "End the session that the request carries, if it carries one.", .access = API_OPEN,

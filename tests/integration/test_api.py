@@ -192,15 +192,15 @@ def test_a_provider_and_its_keys_apart(gateway):
     ids = [ask(gw, "POST", "/api/providers/groq/keys", {"name": name, "value": f"gsk-of-{name}-0123456789", "models": ["llama"]},
                201)["key"]["id"] for name in ("one", "two")]
     page = ask(gw, "GET", "/api/providers/groq/keys")
-    assert page["total"] == 2 and [k["key"]["id"] for k in page["keys"]] == ids
+    assert page["total"] == 2 and [k["id"] for k in page["keys"]] == ids
     ask(gw, "GET", "/api/providers/nobody/keys", status=404)
     assert ask(gw, "GET", "/api/models?provider=groq&query=LLA")["total"] == 1
     done = ask(gw, "POST", "/api/providers/groq/keys/batch", {"key_ids": ids, "enabled": False})
     assert done["updated"] == 2
-    assert [k["key"]["enabled"] for k in ask(gw, "GET", "/api/providers/groq/keys")["keys"]] == [False, False]
+    assert [k["enabled"] for k in ask(gw, "GET", "/api/providers/groq/keys")["keys"]] == [False, False]
     ask(gw, "POST", "/v1/chat/completions", asked, 400)
     ask(gw, "POST", "/api/providers/groq/keys/batch", {"key_ids": [ids[0], "nobody"], "enabled": True}, 404)
-    assert not any(k["key"]["enabled"] for k in ask(gw, "GET", "/api/providers/groq/keys")["keys"])
+    assert not any(k["enabled"] for k in ask(gw, "GET", "/api/providers/groq/keys")["keys"])
     for key in ids:
         ask(gw, "DELETE", f"/api/providers/groq/keys/{key}")
     assert ask(gw, "GET", "/api/providers/groq")["provider"]["keys"] == []

@@ -107,7 +107,7 @@ def test_keys_of_a_provider(gateway, fake):  # noqa: F811
     up, gw = fake(), gateway(workers=2, config=SEALED).start()
     ask(gw, "POST", PROVIDERS, live(up), 201)
     keys = f"{PROVIDERS}/live/keys"
-    first = ask(gw, "GET", keys)["keys"][0]["key"]
+    first = ask(gw, "GET", keys)["keys"][0]
     assert first["value_hint"] == "…" + CANARY[-4:]
     other = ask(gw, "POST", keys, {"name": "other", "value": OTHER, "weight": 3}, 201)["key"]
     assert ask(gw, "POST", keys, {"name": "other", "value": "x"}, 409)["error"]["type"] == "duplicate"
@@ -121,7 +121,7 @@ def test_keys_of_a_provider(gateway, fake):  # noqa: F811
     assert {"name": "n", "provider": "live"} in ask(gw, "GET", "/api/models")["models"]
     ask(gw, "DELETE", f"{keys}/{first['id']}")
     ask(gw, "DELETE", f"{keys}/{first['id']}", status=404)
-    assert [(k["provider"], k["key"]["name"]) for k in ask(gw, "GET", "/api/keys")["keys"]] == [("live", "other")]
+    assert [(k["provider"], k["name"]) for k in ask(gw, "GET", "/api/keys")["keys"]] == [("live", "other")]
 
 
 def test_a_key_is_rotated_under_load(gateway, fake):  # noqa: F811

@@ -291,7 +291,7 @@ static void keys_of_providers(void **state)
 	look((struct bf_msg_entity_query){
 	    .type = BF_ENTITY_PROVIDER, .is_sub = true, .id = BF_SLICE_LIT("live")});
 	assert_int_equal(answer.http_status, 200);
-	has("{\"keys\":[{\"provider\":\"live\",\"key\":{\"value_hint\":");
+	has("{\"keys\":[{\"provider\":\"live\",\"value_hint\":");
 	has("\"total\":1,");
 	lacks("a-secret-value");
 	look((struct bf_msg_entity_query){.type = BF_ENTITY_PROVIDER, .is_sub = true});
