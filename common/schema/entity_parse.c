@@ -262,6 +262,18 @@ static void refuse_blank(struct bf_entity_body *body, const void *object)
 	}
 }
 
+/* Nobody could ask for it: clients fold the first two away, the last is a path of its own. */
+static void refuse_unaskable(struct bf_entity_body *body)
+{
+	const struct bf_node *id = bf_node_member(body->root, "id");
+
+	if (!id || id->type != BF_NODE_SCALAR)
+		return;
+	if (bf_slice_is(id->text, ".") || bf_slice_is(id->text, "..") ||
+	    (body->table == &bf_virtual_key_table && bf_slice_is(id->text, "quota")))
+		bf_entity_blame(body, "id", "could not be asked for by its path: give another one");
+}
+
 int bf_entity_parse(const struct bf_table *table, struct bf_slice json, const void *before,
 		    struct bf_arena *arena, void *ret_object, struct bf_entity_body *ret_body)
 {
@@ -274,6 +286,8 @@ int bf_entity_parse(const struct bf_table *table, struct bf_slice json, const vo
 		decode(body, ret_object);
 	if (body->diags.error_count == 0)
 		refuse_blank(body, ret_object);
+	if (body->diags.error_count == 0 && !before)
+		refuse_unaskable(body);
 	if (body->diags.error_count == 0 && before)
 		entity_keep_ids(body, ret_object);
 	return body->diags.error_count ? BF_E_SYNTAX : 0;

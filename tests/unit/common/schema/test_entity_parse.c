@@ -304,10 +304,16 @@ static void what_is_empty_is_not_given(void **state)
 	open_bed(&b, "providers: {mock: {}}\n");
 	parse_badly(&b, VK, "{\"name\":\"\"}", NULL, "/name name: is empty: give it a text\n");
 	parse_badly(&b, VK, "{\"name\":\"  \"}", NULL, "/name name: is empty: give it a text\n");
-	parse_well(&b, VK, "{\"name\":\"a\"}", NULL, &before);
+	/* Nor is an id that no client could put into a path. */
+	parse_badly(&b, TEAM, "{\"name\":\"a\",\"id\":\"..\"}", NULL,
+		    "/id id: could not be asked for by its path: give another one\n");
+	parse_badly(&b, VK, "{\"name\":\"a\",\"id\":\"quota\"}", NULL,
+		    "/id id: could not be asked for by its path: give another one\n");
+	parse_well(&b, VK, "{\"name\":\"a\",\"id\":\"a/..\"}", NULL, &before);
 	parse_badly(&b, VK, "{\"name\":\" \"}", &before, "/name name: is empty: give it a text\n");
-	parse_badly(&b, &bf_api_key_table, "{\"name\":\"a\",\"value\":\"short\"}", NULL,
-		    "/value value: has 5 bytes: give it at least 20, or leave it out: then one is made\n");
+	parse_badly(
+	    &b, &bf_api_key_table, "{\"name\":\"a\",\"value\":\"short\"}", NULL,
+	    "/value value: has 5 bytes: give it at least 20, or leave it out: then one is made\n");
 	parse_badly(&b, &bf_api_key_table,
 		    "{\"name\":\"a\",\"value\":\"bfs_0123456789abcdef0123\"}", NULL,
 		    "/value value: begins as tokens of sessions do: give another one\n");
