@@ -86,8 +86,9 @@ enum auth_state auth_state(struct worker *w)
 	if (a->generation == generation && a->state != AUTH_UNKNOWN)
 		return a->state;
 	s = snapshots_now(w);
+	/* Who might be let in by what was in force may not be any more. */
 	if (!s)
-		return a->state;
+		return AUTH_UNKNOWN;
 	/* Read before the snapshot was taken: if that is newer, this is done again. */
 	a->generation = generation;
 	read_config(a, s);

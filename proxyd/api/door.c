@@ -12,7 +12,6 @@
 #include "proxyd/api/operations.h"
 #include "proxyd/api/refuse.h"
 #include "proxyd/gate/local.h"
-#include "proxyd/snapshot.h"
 
 #define CHALLENGE "WWW-Authenticate: Bearer realm=\"bifrost\", Basic realm=\"bifrost\"\r\n"
 #define LOG_IN                                                                                  \
@@ -189,7 +188,7 @@ bool api_admits_other(struct exchange *x)
 	switch (auth_state(x->worker)) {
 	case AUTH_UNKNOWN:
 		/* Where nothing is in force nobody can be named, and this tells of it. */
-		if (!of_models && !snapshots_now(x->worker))
+		if (!of_models && a->generation == 0)
 			return true;
 		x->retry_after_s = 1;
 		gate_refuse(x, 503, NOT_LOADED, "%s", NOT_LOADED_TEXT);

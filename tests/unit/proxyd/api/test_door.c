@@ -191,6 +191,26 @@ static void nothing_is_in_force_yet(void **state)
 	asks("GET /health", NOBODY, "200");
 }
 
+/* The password was changed, and this worker has not heard of it. */
+static void what_is_newer_may_have_another_login(void **state)
+{
+	struct bf_snapshot_builder *b;
+
+	(void)state;
+	with_auth(2, "password1", false);
+	asks(GET_VERSION, ADMIN, "200");
+	shm_set_generation(&a.h.seg, ++generation);
+	asks(GET_VERSION, ADMIN, "503");
+	says("governance_not_loaded");
+	asks("GET /metrics", NOBODY, "503");
+	asks("GET /v1/models", ADMIN, "503");
+	b = begin(true);
+	add_auth(b, 3, "password2", true, false);
+	take(b, generation);
+	asks(GET_VERSION, ADMIN, "401");
+	asks("GET /metrics", NOBODY, "401");
+}
+
 /* ---- without a login */
 
 static void this_machine_alone(void **state)
@@ -309,6 +329,7 @@ static void numbers_are_for_those_who_log_in(void **state)
 	/* Before anything is in force they name nobody, and tell that it is so. */
 	bf_snapshot_release(&holder);
 	a.h.w.api->state = AUTH_UNKNOWN;
+	a.h.w.api->generation = 0;
 	asks("GET /metrics", NOBODY, "200");
 }
 
@@ -529,6 +550,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(nothing_is_in_force_yet),
+	    TEST(what_is_newer_may_have_another_login),
 	    TEST(this_machine_alone),
 	    TEST(the_holder_of_a_key_from_anywhere),
 	    TEST(who_is_let_in),
