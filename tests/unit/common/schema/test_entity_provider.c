@@ -50,9 +50,18 @@ static void put_together(void **state)
 	keys[1].name = keys[0].name;
 	assert_true(bf_provider_settle(&config, &p, &arena, &err) < 0);
 	assert_non_null(strstr(err.text, "the key name \"a\""));
-	/* Its keys may come later. */
+	/* Its keys may come later: without one it is not asked. */
 	p.keys.count = 0;
 	assert_int_equal(bf_provider_settle(&config, &p, &arena, &err), 0);
+	assert_true(bf_provider_needs_key(&p));
+	p.custom_provider_config.is_key_less = true;
+	assert_false(bf_provider_needs_key(&p));
+	p.custom_provider_config.is_key_less = false;
+	p.network_config.base_url = BF_SLICE_LIT("http://127.0.0.1:1");
+	assert_false(bf_provider_needs_key(&p));
+	p.name = BF_SLICE_LIT("mock");
+	p.network_config.base_url = BF_SLICE_LIT("");
+	assert_false(bf_provider_needs_key(&p));
 	bf_arena_done(&arena);
 }
 
