@@ -266,15 +266,14 @@ static bool reads_whole(const struct bf_snapshot *s)
 	return r == 0 && entries.count > 0;
 }
 
-/* Can workers use what is stored, to the last entry? Read once for each sheet. */
+/* Can workers use what is stored, to the last entry? A sheet that they can is read once. */
 static bool is_whole(struct price_sync *p, const struct bf_snapshot *s)
 {
 	uint64_t mark = bf_snapshot_price_mark(s);
 
 	if (mark && mark != p->whole_mark)
-		p->is_whole = reads_whole(s);
-	p->whole_mark = mark;
-	return mark && p->is_whole;
+		p->whole_mark = reads_whole(s) ? mark : 0;
+	return mark && mark == p->whole_mark;
 }
 
 /* The head of the sheet in force that is of our address. */

@@ -45,8 +45,7 @@ struct price_sync {
 	struct price_askers askers;
 	uint64_t synced, failed;
 	char last_error[BF_ERROR_MAX_BYTES];
-	uint64_t whole_mark; /* bf_snapshot_price_mark() of what is_whole is about */
-	bool is_whole;
+	uint64_t whole_mark; /* bf_snapshot_price_mark() of what could be read; 0: nothing yet */
 };
 
 /* Before the sandbox. What cannot work is told in the log and to who asks. */
