@@ -331,7 +331,7 @@ bool price_sync_wants(struct price_sync *p, const struct bf_snapshot *s, int64_t
 
 void price_sync_second(struct price_sync *p)
 {
-	const struct bf_snapshot *s = bf_snapshot_now(p->snapshots, shm_generation(p->seg));
+	const struct bf_snapshot *s = bf_snapshot_held(p->snapshots, shm_generation(p->seg));
 	const struct price_answer later = {.http_status = 202,
 					   .text = "the price sheet is still being fetched"};
 
@@ -367,7 +367,7 @@ static const char *refusal_of(const struct price_sync *p)
 void price_sync_ask(struct price_sync *p, const struct bf_frame *f,
 		    const struct bf_msg_price_sync *m)
 {
-	const struct bf_snapshot *s = bf_snapshot_now(p->snapshots, shm_generation(p->seg));
+	const struct bf_snapshot *s = bf_snapshot_held(p->snapshots, shm_generation(p->seg));
 	const char *no = refusal_of(p);
 
 	if (!price_askers_add(&p->askers, p->child, f))

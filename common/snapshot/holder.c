@@ -102,6 +102,13 @@ const struct bf_snapshot *bf_snapshot_now(struct bf_snapshot_holder *h, uint64_t
 	return h->now.number && h->now.number == generation ? &h->view : NULL;
 }
 
+const struct bf_snapshot *bf_snapshot_held(struct bf_snapshot_holder *h, uint64_t generation)
+{
+	const struct bf_snapshot *s = bf_snapshot_now(h, generation);
+
+	return s || !h->now.number ? s : &h->view;
+}
+
 bool bf_snapshot_is_behind(struct bf_snapshot_holder *h, uint64_t generation)
 {
 	return !bf_snapshot_now(h, generation) && (h->coming || h->next.number || h->now.number);

@@ -32,6 +32,8 @@ int bf_snapshot_take(struct bf_snapshot_holder *h, int fd, uint64_t generation, 
  * an older one serves nobody. What it returned before is gone when that has changed: never kept
  * beyond the step at hand. */
 const struct bf_snapshot *bf_snapshot_now(struct bf_snapshot_holder *h, uint64_t generation);
+/* The same, or else what this process had last: for who may be late by a change. */
+const struct bf_snapshot *bf_snapshot_held(struct bf_snapshot_holder *h, uint64_t generation);
 /* This process was told of others, and what is in force is on its way to it. */
 bool bf_snapshot_is_behind(struct bf_snapshot_holder *h, uint64_t generation);
 

@@ -118,10 +118,12 @@ static void what_is_older_is_not_in_force(void **state)
 	assert_true(bf_snapshot_is_behind(&h, 70));
 	assert_int_equal(take(&h, true, 1, "", 71), 0);
 	assert_true(bf_snapshot_is_behind(&h, 70));
+	assert_null(bf_snapshot_held(&h, 70));
 	assert_string_equal(name_at(&h, 71), "base");
 	assert_false(bf_snapshot_is_behind(&h, 71));
 	assert_null(name_at(&h, 72));
 	assert_true(bf_snapshot_is_behind(&h, 72));
+	assert_non_null(bf_snapshot_held(&h, 72));
 	assert_int_equal(take(&h, true, 1, "newer", 72), 0);
 	assert_false(bf_snapshot_is_behind(&h, 72));
 	assert_string_equal(name_at(&h, 72), "newer");
