@@ -57,8 +57,8 @@ static const struct bf_field auth_config_fields[] = {
      BF_FIELD(bf_conf_auth_config, is_enabled),
      .dflt = "false",
      .audience = BF_FOR_WRITERD,
-     .doc = "Whether the management API asks who calls. false: it answers programs on this "
-	    "machine, and nobody else."},
+     .doc = "Whether the management API and /metrics ask who calls. false: the API answers "
+	    "programs on this machine, and nobody else, and /metrics answers everybody."},
     {.name = "admin_username",
      .type = BF_T_STRING,
      BF_FIELD(bf_conf_auth_config, admin_username),
