@@ -142,7 +142,7 @@ int registry_commit(struct registry *r, struct bf_err *err)
 	if (is_published && r->on_changes)
 		r->on_changes(r->owner, r->steps, r->step_count);
 	if (is_published && may_heal(r))
-		registry_review(r);
+		registry_review_group(r);
 	for (uint32_t i = 0; i < r->step_count; i++)
 		entity_free(r->steps[i].old);
 	r->step_count = 0;
@@ -246,10 +246,12 @@ void registry_done(struct registry *r)
 	entity_store_close(r->store);
 	entities_close(r->t);
 	free(r->steps);
+	free(r->blocked);
 	bf_wipe(&r->maker, sizeof(r->maker));
 	r->store = NULL;
 	r->t = NULL;
 	r->steps = NULL;
+	r->blocked = NULL;
 }
 
 const char *registry_refusal(const struct registry *r)

@@ -40,6 +40,8 @@ struct registry {
 	uint32_t step_count, step_room;
 	uint32_t unreadable; /* rows of the store that are left out */
 	uint32_t quarantined;
+	uint64_t *blocked; /* entity_key() of each of them */
+	uint32_t blocked_room;
 	char first_quarantined[BF_ENTITY_ID_MAX + 32]; /* "virtual_key/ops"; "": none */
 	/* After each change, with those that changed, before they are published: who counts usage
 	 * opens meters now. May be NULL. */

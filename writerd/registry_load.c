@@ -7,9 +7,11 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/macros.h"
 #include "common/base/rand.h"
 #include "common/crypt/seal.h"
 #include "common/log/log.h"
@@ -128,23 +130,39 @@ static bool has_anothers_value(const struct registry *r, const struct entity *x)
 	return false;
 }
 
+/* Who finds no room in the list is looked at again with the next load. */
+static void count_blocked(struct registry *r, const struct entity *x)
+{
+	if (r->quarantined == 0)
+		(void)snprintf(r->first_quarantined, sizeof(r->first_quarantined), "%s/%.*s",
+			       bf_entity_def(x->e.type)->name, BF_SLICE_FMT(x->e.id));
+	if (r->quarantined >= r->blocked_room) {
+		uint32_t room = r->quarantined ? 2 * r->quarantined : 16;
+		uint64_t *wider = realloc(r->blocked, room * sizeof(*wider));
+
+		if (wider) {
+			r->blocked = wider;
+			r->blocked_room = room;
+		}
+	}
+	if (r->quarantined < r->blocked_room)
+		r->blocked[r->quarantined] = entity_key(x->e.type, x->e.id);
+	r->quarantined++;
+}
+
 static void judge(struct registry *r, struct entity *x)
 {
 	bool bad = names_nobody(r, x), doubled = has_anothers_value(r, x);
 	bool was = x->e.flags & BF_ENTITY_QUARANTINED;
 
 	bad = bad || doubled;
-	if (bad) {
-		if (r->quarantined++ == 0)
-			(void)snprintf(r->first_quarantined, sizeof(r->first_quarantined),
-				       "%s/%.*s", bf_entity_def(x->e.type)->name,
-				       BF_SLICE_FMT(x->e.id));
-		if (!was)
-			bf_log(BF_LOG_ERROR, "entity_blocked", "type=%s id=%s reason=%s",
-			       bf_entity_def(x->e.type)->name, bf_log_quote(x->e.id.ptr),
-			       bf_log_quote(doubled ? "another one has the same value"
-						    : "it names what does not exist"));
-	}
+	if (bad)
+		count_blocked(r, x);
+	if (bad && !was)
+		bf_log(BF_LOG_ERROR, "entity_blocked", "type=%s id=%s reason=%s",
+		       bf_entity_def(x->e.type)->name, bf_log_quote(x->e.id.ptr),
+		       bf_log_quote(doubled ? "another one has the same value"
+					    : "it names what does not exist"));
 	if (bad == was && doubled == x->doubled)
 		return;
 	x->doubled = doubled;
@@ -154,14 +172,56 @@ static void judge(struct registry *r, struct entity *x)
 		publish_rebase(&r->publish);
 }
 
+static void forget_blocked(struct registry *r)
+{
+	r->blocked = NULL;
+	r->blocked_room = r->quarantined = 0;
+	r->first_quarantined[0] = '\0';
+}
+
 void registry_review(struct registry *r)
 {
-	r->quarantined = 0;
-	r->first_quarantined[0] = '\0';
+	free(r->blocked);
+	forget_blocked(r);
 	for (uint32_t type = 1; type < BF_ENTITY_TYPE_MAX; type++)
 		for (struct entity *x = entities_next(r->t, type, NULL); x;
 		     x = entities_next(r->t, type, x))
 			judge(r, x);
+}
+
+/* As it was before the group, which may have changed it more than once. */
+static bool was_blocked(const struct registry *r, uint32_t step)
+{
+	const struct entity *old = r->steps[step].old;
+
+	while (step-- > 0)
+		if (r->steps[step].now == old)
+			old = r->steps[step].old;
+	return old && old->e.flags & BF_ENTITY_QUARANTINED;
+}
+
+/* Of all others nothing can have changed: what a change names exists, and nobody goes whom somebody
+ * names. */
+void registry_review_group(struct registry *r)
+{
+	uint64_t *before = r->blocked;
+	uint32_t count = BF_MIN(r->quarantined, r->blocked_room);
+
+	forget_blocked(r);
+	for (uint32_t i = 0; i < count; i++) {
+		struct entity *x = entities_with_key(r->t, before[i]);
+
+		if (x)
+			judge(r, x);
+	}
+	for (uint32_t i = 0; i < r->step_count; i++) {
+		struct entity *now = r->steps[i].now;
+
+		/* Who was blocked was in the list. */
+		if (entities_live(r->t, now->e.type, now->e.id) == now && !was_blocked(r, i))
+			judge(r, now);
+	}
+	free(before);
 }
 
 /* ---- all of it */

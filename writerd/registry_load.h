@@ -15,3 +15,6 @@ int registry_load_copy(struct registry *r, struct bf_err *err);
 /* Who names what does not exist is blocked, who does no longer is free; of two keys with one value
  * one is blocked. Changes are noted for publishing. */
 void registry_review(struct registry *r);
+
+/* The same of the group that was just committed: only who is blocked, and who changed. */
+void registry_review_group(struct registry *r);

@@ -223,6 +223,18 @@ static void who_is_blocked_counts_until_it_is_changed_or_gone(void **state)
 	bed_ask_well(&b, BF_ENTITY_UPDATE, VK, "k", "{\"team_id\":null}");
 	assert_int_equal(b.r.quarantined, 1);
 	assert_string_equal(b.r.first_quarantined, "virtual_key/l");
+	/* Twice in one group, behind one that is in flight; and one that comes is looked at once.
+	 */
+	for (int i = 0; i < 3; i++) {
+		const struct bf_msg_entity_change ask =
+		    i == 0 ? bed_change(BF_ENTITY_CREATE, VK, "m", "{\"name\":\"new\"}")
+			   : bed_change(BF_ENTITY_ROTATE, VK, "l", "");
+		bed_send(&b, &ask);
+	}
+	bed_settle(&b);
+	assert_int_equal(b.version, 3);
+	assert_int_equal(b.r.quarantined, 1);
+	assert_int_equal(flags_of(VK, "l"), BF_ENTITY_QUARANTINED);
 	bed_ask_well(&b, BF_ENTITY_DELETE, VK, "l", "");
 	assert_int_equal(b.r.quarantined, 0);
 	assert_string_equal(b.r.first_quarantined, "");
