@@ -254,6 +254,23 @@ static struct sums sums_of(struct looking *l)
 	return s;
 }
 
+/* What holds for the most that anybody ever had needs no look at a million keys. */
+static bool fits_in_any_case(struct looking *l)
+{
+	static const uint32_t types[] = {BF_ENTITY_PROVIDER_LIMITS, BF_ENTITY_VIRTUAL_KEY,
+					 BF_ENTITY_TEAM, BF_ENTITY_CUSTOMER};
+	const struct bf_slice any = {NULL, 0};
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < BF_ARRAY_LEN(types); i++)
+		sum += BF_MAX(entities_peak(l->t, types[i]),
+			      types[i] == l->x->e.type ? l->x->limits : 0u);
+	if (sum <= BF_PLAN_LIMITS_PER_REQUEST)
+		sum +=
+		    most_of_models(l, SCOPE_EVERYBODY, any) + most_of_models(l, SCOPE_ANY_KEY, any);
+	return sum <= BF_PLAN_LIMITS_PER_REQUEST;
+}
+
 int change_bound(const struct entities *t, const struct entity *x, struct bf_err *err)
 {
 	struct looking l = {.t = t, .x = x};
@@ -261,6 +278,8 @@ int change_bound(const struct entities *t, const struct entity *x, struct bf_err
 	uint32_t sum;
 
 	if (x->limits == 0 && x->e.type != BF_ENTITY_VIRTUAL_KEY && x->e.type != BF_ENTITY_TEAM)
+		return 0;
+	if (!key_of(&l) && fits_in_any_case(&l))
 		return 0;
 	s = sums_of(&l);
 	sum = s.everybody + s.key + s.models + s.team + s.customer;

@@ -26,6 +26,7 @@ struct entities {
 	uint32_t place_count; /* of each; a power of two */
 	uint32_t total;
 	uint32_t live[BF_ENTITY_TYPE_MAX];
+	uint8_t peak[BF_ENTITY_TYPE_MAX]; /* of limits */
 	uint64_t bytes;
 	struct bf_list lists[BF_ENTITY_TYPE_MAX];
 	struct entities_walk *walk; /* NULL: nobody walks */
@@ -296,6 +297,8 @@ int entities_put(struct entities *t, struct entity *x, struct entity **ret_old)
 		count(t, old, false);
 	}
 	list_in(t, x, old);
+	if (x->limits > t->peak[x->e.type])
+		t->peak[x->e.type] = x->limits;
 	enter(t, x);
 	count(t, x, true);
 	*ret_old = old;
@@ -444,4 +447,9 @@ uint32_t entities_total(const struct entities *t)
 uint64_t entities_bytes(const struct entities *t)
 {
 	return t->bytes;
+}
+
+uint32_t entities_peak(const struct entities *t, uint32_t type)
+{
+	return t->peak[type];
 }

@@ -96,6 +96,8 @@ struct entity *entities_each(const struct entities *t, uint64_t *io_at);
 uint32_t entities_count(const struct entities *t, uint32_t type); /* that live */
 uint32_t entities_total(const struct entities *t);                /* with tombstones */
 uint64_t entities_bytes(const struct entities *t);
+/* Of those of a type that live or lived none has more limits. */
+uint32_t entities_peak(const struct entities *t, uint32_t type);
 
 /* Does x name (type, id)? May say yes once in 2^64. */
 bool entity_names(const struct entity *x, uint64_t key);

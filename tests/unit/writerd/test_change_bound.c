@@ -97,11 +97,39 @@ static void what_is_let_in_can_be_planned(void **state)
 	assert_true(out > 10);
 }
 
+/* Without a look at all of them, and with one, the answer is the same. */
+static void what_was_large_once_is_not_forgotten(void **state)
+{
+	char budgets[2048], json[4096];
+	size_t at = 0;
+
+	(void)state;
+	for (int i = 1; i <= 25; i++)
+		at += (size_t)snprintf(budgets + at, sizeof(budgets) - at,
+				       "%s{\"max_limit\":1,\"reset_duration\":\"%dh\"}",
+				       i > 1 ? "," : "", i);
+	bed_open(&b, PLAIN);
+	bed_ask_well(&b, CREATE, BF_ENTITY_TEAM, "t", "{\"name\":\"t\"}");
+	bed_ask_well(&b, CREATE, BF_ENTITY_VIRTUAL_KEY, "k", "{\"name\":\"k\",\"team_id\":\"t\"}");
+	(void)snprintf(json, sizeof(json), "{\"budgets\":[%s]}", budgets);
+	bed_ask_well(&b, UPDATE, BF_ENTITY_VIRTUAL_KEY, "k", json);
+	bed_ask_badly(&b, UPDATE, BF_ENTITY_TEAM, "t", json, 400, "might meet 50 limits");
+	/* Of another team it is nobody's. */
+	bed_ask_well(&b, CREATE, BF_ENTITY_TEAM, "u", "{\"name\":\"u\"}");
+	bed_ask_well(&b, UPDATE, BF_ENTITY_TEAM, "u", json);
+	bed_ask_badly(&b, UPDATE, BF_ENTITY_VIRTUAL_KEY, "k", "{\"team_id\":\"u\"}", 400,
+		      "at most 40 can be decided");
+	bed_ask_well(&b, UPDATE, BF_ENTITY_VIRTUAL_KEY, "k", "{\"budgets\":[]}");
+	bed_ask_well(&b, UPDATE, BF_ENTITY_TEAM, "t", json);
+	bed_close(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(limits_of_all_names_of_a_model_add_up),
 	    cmocka_unit_test(what_is_let_in_can_be_planned),
+	    cmocka_unit_test(what_was_large_once_is_not_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
