@@ -128,6 +128,14 @@ static uint64_t sum_of(uint64_t a, uint64_t b)
 	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
+/* It has one rate for all steps: what stays for an hour is never cheaper than what does not. */
+static int64_t hour_rate(const struct bf_conf_price *price, int64_t write_pusd)
+{
+	if (price->cache_write_1hr_pusd > 0)
+		return BF_MAX(price->cache_write_1hr_pusd, write_pusd);
+	return either(price->cache_write_1hr_pusd, write_pusd);
+}
+
 int64_t bf_price_cost_nusd(const struct bf_conf_price *price, const struct bf_price_usage *usage)
 {
 	uint64_t prompt = usage->prompt_tokens, total = sum_of(prompt, usage->completion_tokens);
@@ -148,7 +156,7 @@ int64_t bf_price_cost_nusd(const struct bf_conf_price *price, const struct bf_pr
 	add(&pusd, heard, either(price->audio_input_pusd, rate[BF_PRICE_INPUT]));
 	add(&pusd, read, rate[BF_PRICE_CACHE_READ]);
 	add(&pusd, write - hour, rate[BF_PRICE_CACHE_WRITE]);
-	add(&pusd, hour, either(price->cache_write_1hr_pusd, rate[BF_PRICE_CACHE_WRITE]));
+	add(&pusd, hour, hour_rate(price, rate[BF_PRICE_CACHE_WRITE]));
 	add(&pusd, usage->completion_tokens - spoken - thought, rate[BF_PRICE_OUTPUT]);
 	add(&pusd, spoken, either(price->audio_output_pusd, rate[BF_PRICE_OUTPUT]));
 	add(&pusd, thought, either(price->reasoning_pusd, rate[BF_PRICE_OUTPUT]));

@@ -27,7 +27,7 @@ struct bf_price_usage {
 	uint64_t prompt_tokens, completion_tokens;
 	uint64_t cached_read;      /* of the prompt's tokens */
 	uint64_t cached_write;     /* of its others */
-	uint64_t cached_write_1hr; /* of cached_write */
+	uint64_t cached_write_1hr; /* of cached_write; never cheaper than the rest of it */
 	uint64_t audio_prompt;     /* of the prompt's that were neither read nor written */
 	uint64_t audio_completion; /* of the answer's tokens */
 	uint64_t reasoning;        /* of its others */

@@ -92,12 +92,14 @@ def cost_nusd(sheet, request):
         searches = Fraction(nearest(searches["search_context_size_medium"], GRAIN)) * GRAIN
     plain = price("input_cost_per_token")
     put = price("cache_creation_input_token_cost", plain)
+    long = entry.get("cache_creation_input_token_cost_above_1hr", put)
+    long = max(long, put) if long else long
     heard = min(request.get("heard", 0), prompt - read - written)
     spoken = min(request.get("spoken", 0), completion)
     thought = min(request.get("thought", 0), completion - spoken)
     said = price("output_cost_per_token")
     dollars = ((prompt - read - written - heard) * plain + heard * entry.get("input_cost_per_audio_token", plain) + read * price("cache_read_input_token_cost", plain)
-               + (written - hour) * put + hour * entry.get("cache_creation_input_token_cost_above_1hr", put)
+               + (written - hour) * put + hour * long
                + (completion - spoken - thought) * said + spoken * entry.get("output_cost_per_audio_token", said)
                + thought * entry.get("output_cost_per_reasoning_token", said) + request.get("searches", 0) * searches
                + entry.get("cost_per_request", 0))

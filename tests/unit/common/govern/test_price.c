@@ -152,6 +152,13 @@ static void the_parts_of_a_prompt(void **state)
 	assert_int_equal(bf_price_cost_nusd(&p, &u), 9 + 40);
 	u.cached_read = UINT64_MAX;
 	assert_int_equal(bf_price_cost_nusd(&p, &u), 10);
+	/* A step where writing is dearer than an hour was below it. */
+	p.token_pusd[BF_PRICE_CACHE_WRITE][BF_RATE_ABOVE_200K] = 5000;
+	u = (struct bf_price_usage){
+	    .prompt_tokens = 300000, .cached_write = 300000, .cached_write_1hr = 100000};
+	assert_int_equal(bf_price_cost_nusd(&p, &u), 5 * 300000);
+	u.prompt_tokens = u.cached_write = 200000;
+	assert_int_equal(bf_price_cost_nusd(&p, &u), 2 * 100000 + 4 * 100000);
 }
 
 static void sound_and_thoughts(void **state)
