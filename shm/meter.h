@@ -181,10 +181,14 @@ void shm_meter_set_allowance(struct shm_segment *seg, uint32_t m, uint32_t epoch
 void shm_meter_set_settled(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t sum);
 /*
  * writerd: what rows charged in a window that the meter itself never counted, because their workers
- * did not know it. Bounds what is left as the meter's own value does. A whole sum, not what comes
- * on top: said again after a death it changes nothing.
+ * did not know it, less what it counted and somebody forgave: from -SHM_METER_LIMIT_MAX on. Bounds
+ * what is left as the meter's own value does. A whole sum, not what comes on top: said again after
+ * a death it changes nothing.
  */
 void shm_meter_set_missed(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t sum);
+/* writerd, last: how often the usage of a window was reset, in what is settled and missed. */
+#define SHM_METER_RESETS_MAX ((UINT64_C(1) << 40) - 1)
+void shm_meter_set_resets(struct shm_segment *seg, uint32_t m, uint32_t epoch, uint64_t count);
 
 struct shm_meter_info {
 	uint32_t epoch; /* of the word */
@@ -194,6 +198,8 @@ struct shm_meter_info {
 	int64_t settled;
 	uint32_t missed_epoch;
 	int64_t missed;
+	uint32_t resets_epoch;
+	uint64_t resets;
 };
 
 /* What a meter counts in a window: what it holds, what was settled, what it missed. */

@@ -127,12 +127,21 @@ void shm_meter_set_missed(struct shm_segment *seg, uint32_t m, uint32_t epoch, i
 	struct shm_meter *meter = meter_at(seg, m);
 	uint32_t flags = flags_of(meter) & ~METER_MISSED;
 
-	assert(sum >= 0 && sum <= SHM_METER_LIMIT_MAX);
+	assert(sum >= -SHM_METER_LIMIT_MAX && sum <= SHM_METER_LIMIT_MAX);
 	set_side_word(&meter->missed, epoch, sum);
 	SHM_KILLPOINT("meter_missed");
 	/* mo: release, pairs with meter_room(): the word before it */
-	atomic_store_explicit(&meter->granted, flags | (sum > 0 ? METER_MISSED : 0),
+	atomic_store_explicit(&meter->granted, flags | (sum != 0 ? METER_MISSED : 0),
 			      memory_order_release);
+}
+
+void shm_meter_set_resets(struct shm_segment *seg, uint32_t m, uint32_t epoch, uint64_t count)
+{
+	uint64_t word = (uint64_t)(epoch & (METER_EPOCHS - 1)) << 40;
+
+	assert(count <= SHM_METER_RESETS_MAX);
+	/* mo: release, pairs with shm_meter_read(): the sums that know of them before it */
+	atomic_store_explicit(&meter_at(seg, m)->resets, word | count, memory_order_release);
 }
 
 /* Half the way round: what is further behind than this would soon look like ahead. */
@@ -147,12 +156,17 @@ static void janitor_of_sums(struct shm_segment *seg, uint32_t m, uint32_t epoch)
 {
 	struct shm_meter *meter = meter_at(seg, m);
 	struct shm_pair settled = shm_load128(&meter->settled), missed;
+	uint64_t resets;
 
 	if (settled.lo != 0 && long_idle(meter_hi_epoch(settled.hi), epoch))
 		shm_meter_set_settled(seg, m, epoch, 0);
 	missed = shm_load128(&meter->missed);
 	if (missed.lo != 0 && long_idle(meter_hi_epoch(missed.hi), epoch))
 		shm_meter_set_missed(seg, m, epoch, 0);
+	/* mo: relaxed, the only writer's own word */
+	resets = atomic_load_explicit(&meter->resets, memory_order_relaxed);
+	if (resets != 0 && long_idle((uint32_t)(resets >> 40), epoch))
+		shm_meter_set_resets(seg, m, epoch, 0);
 }
 
 bool shm_meter_janitor(struct shm_segment *seg, uint32_t m, uint32_t epoch)
@@ -182,6 +196,8 @@ static bool read_whole(const struct shm_u128 *word, struct shm_pair *ret_v)
 bool shm_meter_read(const struct shm_segment *seg, uint32_t m, struct shm_meter_info *ret_info)
 {
 	const struct shm_meter *meter = meter_at(seg, m);
+	/* mo: acquire, pairs with shm_meter_set_resets() */
+	uint64_t resets = atomic_load_explicit(&meter->resets, memory_order_acquire);
 	struct shm_pair word, settled, missed;
 
 	if (!read_whole(&meter->word, &word) || !read_whole(&meter->settled, &settled) ||
@@ -196,6 +212,8 @@ bool shm_meter_read(const struct shm_segment *seg, uint32_t m, struct shm_meter_
 	    .settled = (int64_t)settled.lo,
 	    .missed_epoch = meter_hi_epoch(missed.hi),
 	    .missed = (int64_t)missed.lo,
+	    .resets_epoch = (uint32_t)(resets >> 40),
+	    .resets = resets & SHM_METER_RESETS_MAX,
 	};
 	return true;
 }

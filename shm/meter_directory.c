@@ -214,6 +214,7 @@ void shm_meter_load(struct shm_segment *seg, uint32_t m, uint32_t epoch, int64_t
 	shm_meter_set_allowance(seg, m, epoch, 0);
 	shm_meter_set_missed(seg, m, epoch, 0);
 	shm_meter_set_settled(seg, m, epoch, value);
+	shm_meter_set_resets(seg, m, epoch, 0);
 	SHM_KILLPOINT("meter_load_half");
 	meter_touch(seg, m, true, epoch, value);
 }

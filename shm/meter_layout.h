@@ -31,9 +31,11 @@ struct shm_meter {
 	_Atomic uint64_t claim;  /* the identity whose place it is; 0: nobody's */
 	_Atomic uint32_t place;  /* enum meter_place */
 	_Atomic uint32_t quantity;
-	uint8_t reserved[8];
-	/* charged by rows whose workers did not know this meter; {epoch:24, version:40}. Looked at
-	 * only where `granted` says so: it lies beyond the line that admissions read. */
+	_Atomic uint64_t
+	    resets; /* of its usage, that `settled` and `missed` know; {epoch:24, count:40} */
+	/* charged by rows whose workers did not know this meter, less what was forgiven;
+	 * {epoch:24, version:40}. Looked at only where `granted` says so: it lies beyond the line
+	 * that admissions read. */
 	struct shm_u128 missed;
 };
 

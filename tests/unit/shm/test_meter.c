@@ -207,6 +207,41 @@ static void what_was_missed_bounds_what_is_left(void **state)
 	assert_int_equal(admit(3, 1, 51, 100), SHM_METER_OK);
 }
 
+/* Less than nothing missed: what the meter counted is forgiven, and what it holds is not. */
+static void what_was_forgiven_is_to_be_had_again(void **state)
+{
+	struct fixture *f = *state;
+	struct shm_meter_info info;
+	int64_t actual = 70, more = 5;
+	unsigned which;
+
+	assert_int_equal(admit(0, 1, 50, 80), SHM_METER_OK);
+	shm_meter_closing(&writer, 0, &actual);
+	shm_meter_close(&writer, 0);
+	assert_int_equal(admit(1, 1, 50, 30), SHM_METER_OK);
+	assert_int_equal(admit(2, 1, 50, 1), SHM_METER_REFUSED);
+	for (int times = 0; times < 2; times++)
+		shm_meter_set_missed(&f->seg, 1, 50, -70);
+	shm_meter_set_resets(&f->seg, 1, 50, 1);
+	assert_true(shm_meter_read(&f->seg, 1, &info));
+	assert_int_equal(shm_meter_counted(&info, 50), 30);
+	assert_int_equal(info.resets, 1);
+	assert_int_equal(info.resets_epoch, 50);
+	assert_int_equal(admit(2, 1, 50, 71), SHM_METER_REFUSED);
+	assert_int_equal(admit(2, 1, 50, 66), SHM_METER_OK);
+	assert_int_equal(shm_meter_extend(&writer, 2, &more, &which), SHM_METER_REFUSED);
+	more = 4;
+	assert_int_equal(shm_meter_extend(&writer, 2, &more, &which), SHM_METER_OK);
+	/* A configuration keeps it, and it ends with its window. */
+	config = shm_meter_configure(&f->seg, 1, 101, false, false, 0);
+	assert_int_equal(admit(3, 1, 50, 2), SHM_METER_REFUSED);
+	assert_int_equal(admit(3, 1, 50, 1), SHM_METER_OK);
+	shm_meter_set_missed(&f->seg, 1, 50, -SHM_METER_LIMIT_MAX);
+	assert_int_equal(admit(4, 1, 50, SHM_METER_AMOUNT_MAX), SHM_METER_OK);
+	assert_int_equal(admit(5, 1, 51, 102), SHM_METER_REFUSED);
+	assert_int_equal(admit(5, 1, 51, 101), SHM_METER_OK);
+}
+
 static void a_reservation_grows_in_mid_stream(void **state)
 {
 	struct fixture *f = *state;
@@ -414,6 +449,7 @@ int main(void)
 	    METER_TEST(another_owner_never_sees_the_old_ones_settlement),
 	    METER_TEST(other_nodes_and_grants_bound_what_is_left),
 	    METER_TEST(what_was_missed_bounds_what_is_left),
+	    METER_TEST(what_was_forgiven_is_to_be_had_again),
 	    METER_TEST(a_reservation_grows_in_mid_stream),
 	    METER_TEST(charges_follow_the_state),
 	    METER_TEST(what_is_shown_is_what_was_folded),
