@@ -68,6 +68,9 @@ static void print_limit(FILE *out, const struct bf_msg_limit *l)
 	ctl_print_text(out, l->quantity);
 	(void)fprintf(out, "  used %s  held %s  max %s  left %s", amount(l, l->used, used),
 		      amount(l, l->held, held), amount(l, l->max, max), amount(l, l->left, left));
+	if (l->extra)
+		(void)fprintf(out, "  override %s until %s", amount(l, l->extra, max),
+			      l->extra_end_ms ? moment(l->extra_end_ms, end) : "it is deleted");
 	if (l->window.len) {
 		(void)fputs("  window ", out);
 		ctl_print_text(out, l->window);

@@ -182,6 +182,8 @@ static void write_answer(struct change *c, const char *what, const struct entity
 	if (c->part_object) {
 		bf_jw_key(&w, c->part->name);
 		entity_part_json(&w, c->part, c->part_object);
+		if (c->ask->action == BF_ENTITY_BUDGET_OVERRIDE)
+			change_write_effective(&w, c->part_object);
 	} else if (x && !c->part) {
 		bf_jw_key(&w, c->def->name);
 		entity_json_once(&w, c->def, &x->e, c->object, c->value);
@@ -410,8 +412,9 @@ static void act(struct change *c)
 		rotate(c);
 		break;
 	case BF_ENTITY_BUDGET_OVERRIDE:
-	case BF_ENTITY_RESET_USAGE:
-		(void)change_no(c, 501, "not_built", "this build does not do that");
+		change_override(c);
+		break;
+	case BF_ENTITY_RESET_USAGE: /* change_apply() */
 		break;
 	}
 }
@@ -431,7 +434,9 @@ void change_apply(struct registry *r, const struct bf_msg_entity_change *ask,
 	if (is_singleton((uint32_t)ask->type))
 		c.id = c.def->fixed_id ? bf_slice_from(c.def->fixed_id)
 				       : BF_SLICE_LIT(BF_AUTH_CONFIG_ID);
-	if (may_change(&c)) {
+	if (ask->action == BF_ENTITY_RESET_USAGE) {
+		change_reset(&c);
+	} else if (may_change(&c)) {
 		if (c.id.len)
 			c.before = entities_live(r->t, (uint32_t)ask->type, c.id);
 		act(&c);

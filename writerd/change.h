@@ -19,8 +19,9 @@ struct change_answer {
 };
 
 /*
- * Between registry_begin and registry_commit. ret_answer is whole in any case; its buffer is the
- * caller's to free. arena: no-dump, for the time of the call.
+ * Between registry_begin and registry_commit; a reset of usage behind them, as it changes no
+ * entity. ret_answer is whole in any case; its buffer is the caller's to free. arena: no-dump, for
+ * the time of the call.
  */
 void change_apply(struct registry *r, const struct bf_msg_entity_change *ask,
 		  struct bf_arena *arena, struct change_answer *ret_answer);

@@ -1,6 +1,7 @@
 /* What the parts of a change share. */
 #pragma once
 
+#include "common/codec/json_writer.h"
 #include "common/schema/entity_parse.h"
 #include "writerd/change.h"
 
@@ -38,6 +39,18 @@ bool change_is_there(struct change *c);
 bool change_version_fits(struct change *c);
 /* Puts the object, which is whole and was checked, and answers. */
 void change_put(struct change *c, int http_status, const char *what);
+
+/* ---- change_override.c */
+
+/* Raises a budget for a time, or ends that. */
+void change_override(struct change *c);
+/* A member of an open object. */
+void change_write_effective(struct bf_json_writer *w, const struct bf_conf_budget *budget);
+
+/* ---- change_reset.c */
+
+/* Forgives what was used of its limits. */
+void change_reset(struct change *c);
 
 /* ---- change_provider.c */
 

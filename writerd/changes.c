@@ -112,18 +112,28 @@ static void answer_all(struct changes *c, const char *type, const char *why)
 
 /* ---- groups */
 
-static void apply(struct changes *c, struct change_item *i, struct bf_arena *arena)
+static bool is_reset(const struct bf_msg_entity_change *ask)
+{
+	return ask->action == BF_ENTITY_RESET_USAGE;
+}
+
+/* resets: where those go that wait for the end of the group; NULL: it is over. */
+static void apply(struct changes *c, struct change_item *i, struct bf_arena *arena,
+		  struct bf_list *resets)
 {
 	struct bf_msg_entity_change ask;
 	struct bf_err err = {0};
 
 	bf_list_remove(&i->node);
-	c->waiting_count--;
 	if (bf_msg_decode(BF_MSG_ENTITY_CHANGE, (struct bf_slice){i->body, i->len}, &ask, arena,
 			  &err) < 0)
 		change_refuse(&i->answer, 400, "invalid_request", err.text);
+	else if (resets && is_reset(&ask))
+		bf_list_append(resets, &i->node);
 	else
 		change_apply(c->r, &ask, arena, &i->answer);
+	if (!bf_list_empty(&i->node))
+		return;
 	if (i->answer.changed)
 		bf_list_append(&c->flying, &i->node);
 	else
@@ -131,13 +141,27 @@ static void apply(struct changes *c, struct change_item *i, struct bf_arena *are
 }
 
 /* Those that wait, one after the other: each sees what those before it did. */
-static void apply_group(struct changes *c)
+static void apply_group(struct changes *c, struct bf_list *resets)
 {
 	struct bf_arena arena;
 
 	bf_arena_init_nodump(&arena, CHANGE_ARENA_BYTES);
 	for (uint32_t n = 0; n < CHANGES_GROUP_MAX && !bf_list_empty(&c->waiting); n++) {
-		apply(c, item_of(c->waiting.next), &arena);
+		c->waiting_count--;
+		apply(c, item_of(c->waiting.next), &arena, resets);
+		bf_arena_reset(&arena);
+	}
+	bf_arena_done(&arena);
+}
+
+/* They change no entity, so nothing of them has to come into force: each is answered at once. */
+static void apply_resets(struct changes *c, struct bf_list *resets)
+{
+	struct bf_arena arena;
+
+	bf_arena_init_nodump(&arena, CHANGE_ARENA_BYTES);
+	while (!bf_list_empty(resets)) {
+		apply(c, item_of(resets->next), &arena, NULL);
 		bf_arena_reset(&arena);
 	}
 	bf_arena_done(&arena);
@@ -154,20 +178,10 @@ static void refuse_waiting(struct changes *c, const char *type, const char *why)
 	}
 }
 
-static void run_group(struct changes *c)
+static void end_group(struct changes *c)
 {
-	bool open = !registry_refusal(c->r);
 	struct bf_err err = {0};
 
-	if (open && registry_begin(c->r, &err) < 0) {
-		bf_log(BF_LOG_ERROR, "config_store_failing", "reason=%s", bf_log_quote(err.text));
-		refuse_waiting(c, "config_store_failing", err.text);
-		return;
-	}
-	/* Where nothing can be changed each is told so by itself. */
-	apply_group(c);
-	if (!open)
-		return;
 	if (bf_list_empty(&c->flying)) {
 		registry_rollback(c->r);
 		return;
@@ -178,6 +192,25 @@ static void run_group(struct changes *c)
 		return;
 	}
 	publish_now(&c->r->publish);
+}
+
+static void run_group(struct changes *c)
+{
+	bool open = !registry_refusal(c->r);
+	struct bf_list resets;
+	struct bf_err err = {0};
+
+	if (open && registry_begin(c->r, &err) < 0) {
+		bf_log(BF_LOG_ERROR, "config_store_failing", "reason=%s", bf_log_quote(err.text));
+		refuse_waiting(c, "config_store_failing", err.text);
+		return;
+	}
+	bf_list_init(&resets);
+	/* Where nothing can be changed each is told so by itself. */
+	apply_group(c, &resets);
+	if (open)
+		end_group(c);
+	apply_resets(c, &resets);
 }
 
 static void run(struct changes *c)

@@ -152,10 +152,30 @@ static void write_fields(struct bf_json_writer *w, const struct bf_table *table,
 	}
 }
 
+/* What its override gives now; of those that are over nothing is left. */
+static void write_override(struct bf_json_writer *w, const struct bf_conf_budget *budget,
+			   const struct showing *in)
+{
+	struct entity_usage u;
+
+	if (budget->override_amount_nusd == 0 || !usage_of(in, budget->id, BF_QUANTITY_NUSD, &u))
+		return;
+	write_amount(w, "effective_max_limit", BF_QUANTITY_NUSD, budget->max_limit_nusd + u.extra);
+	if (budget->override_cycles) {
+		bf_jw_key(w, "override_cycles_remaining");
+		bf_jw_i64(w, u.extra_windows);
+	}
+	if (u.extra_end_ms == INT64_MAX)
+		return;
+	bf_jw_key(w, "override_ends_at");
+	bf_time_write_json(u.extra_end_ms, w);
+}
+
 static void write_budget(struct bf_json_writer *w, const struct bf_conf_budget *budget,
 			 const struct showing *in)
 {
 	write_fields(w, &bf_budget_table, budget, in);
+	write_override(w, budget, in);
 	write_usage(w, in, budget->id, BF_QUANTITY_NUSD, "");
 }
 

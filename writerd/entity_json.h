@@ -16,6 +16,9 @@ struct entity_usage {
 	int64_t used; /* the sum of the rows */
 	int64_t held; /* reserved, or not yet in a row */
 	int64_t start_ms, end_ms;
+	/* Of a budget whose override holds; extra 0: none does. */
+	int64_t extra, extra_windows;
+	int64_t extra_end_ms; /* INT64_MAX: when it is deleted */
 };
 
 struct entity_usages {

@@ -147,17 +147,20 @@ static bool usage_of(void *ctx, struct bf_slice owner_id, struct bf_slice limit_
 	const struct bf_limit *l = limit_of(&m->plan, owner_id, limit_id, quantity);
 	struct shm_meter_info info;
 	uint32_t meter, epoch;
-	int64_t window;
+	int64_t window, now_ms;
 
 	if (!l)
 		return false;
 	meter = shm_meter_find(m->seg, l->identity);
 	if (meter == SHM_METER_NOWHERE || !shm_meter_read(m->seg, meter, &info))
 		return false;
-	window = bf_limit_window_counted(l, info.epoch,
-					 shm_wall_ms(&m->wall, m->boot_ns, bf_limit_length_ms(l)));
+	now_ms = shm_wall_ms(&m->wall, m->boot_ns, bf_limit_length_ms(l));
+	window = bf_limit_window_counted(l, info.epoch, now_ms);
 	epoch = (uint32_t)window & BF_EPOCH_MASK;
 	*ret_usage = (struct entity_usage){.used = info.settled_epoch == epoch ? info.settled : 0};
+	ret_usage->extra = bf_limit_max_at(l, now_ms) - l->max;
+	ret_usage->extra_windows = bf_limit_extra_windows(l, now_ms);
+	ret_usage->extra_end_ms = l->extra_end_ms;
 	ret_usage->held = shm_meter_counted(&info, epoch) - ret_usage->used;
 	if (!l->endless) {
 		ret_usage->start_ms = bf_window_start_ms(&l->window, window);

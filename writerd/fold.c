@@ -54,7 +54,7 @@ void fold_clear(struct fold *f)
 }
 
 /* NULL: there are more than a transaction can have. */
-static struct store_total *sum_of(struct fold *f, uint32_t meter, uint32_t epoch)
+static struct fold_parts *sum_of(struct fold *f, uint32_t meter, uint32_t epoch)
 {
 	uint32_t at = place_of(f, meter, epoch);
 
@@ -71,19 +71,19 @@ static struct store_total *sum_of(struct fold *f, uint32_t meter, uint32_t epoch
 
 static void add_one(struct fold *f, uint32_t meter, uint32_t epoch, int64_t amount)
 {
-	struct store_total *sum = sum_of(f, meter, epoch);
+	struct fold_parts *sum = sum_of(f, meter, epoch);
 
 	if (sum)
-		sum->settled += amount;
+		sum->used += amount;
 }
 
 void fold_miss(struct fold *f, uint32_t meter, uint32_t epoch, int64_t amount)
 {
-	struct store_total *sum = sum_of(f, meter, epoch);
+	struct fold_parts *sum = sum_of(f, meter, epoch);
 
 	if (!sum)
 		return;
-	sum->settled += amount;
+	sum->used += amount;
 	sum->missed += amount;
 }
 
@@ -105,6 +105,17 @@ void fold_add(struct fold *f, const struct shm_usage_record *r, const struct row
 		f->missed(f->owner, r, row);
 }
 
+static int store_sum(struct store *s, uint64_t identity, int64_t window, struct fold_sum *sum,
+		     struct bf_err *err)
+{
+	const struct store_total more = {.settled = sum->more.used, .missed = sum->more.missed};
+	struct store_total now = {0};
+	int r = s->ops->add_total(s, identity, window, &more, &now, err);
+
+	sum->now = (struct fold_parts){store_total_used(&now), store_total_missed(&now)};
+	return r;
+}
+
 int fold_store(struct fold *f, struct store *s, struct bf_err *err)
 {
 	int r = 0;
@@ -118,20 +129,20 @@ int fold_store(struct fold *f, struct store *s, struct bf_err *err)
 
 		r = f->window_of(f->owner, sum->meter, identity, sum->epoch, &window, err);
 		if (r == 0)
-			r = s->ops->add_total(s, identity, window, &sum->more, &sum->now, err);
+			r = store_sum(s, identity, window, sum, err);
 	}
 	return r;
 }
 
 /* Without totals in the store, what is shown is all there is to go on from. */
-static struct store_total shown_then(const struct fold_sum *s, const struct shm_meter_info *now)
+static struct fold_parts shown_then(const struct fold_sum *s, const struct shm_meter_info *now)
 {
-	struct store_total t = s->more;
+	struct fold_parts t = s->more;
 
-	if (s->now.settled)
+	if (s->now.used)
 		return s->now;
 	if (s->epoch == now->settled_epoch)
-		t.settled += now->settled;
+		t.used += now->settled;
 	if (s->epoch == now->missed_epoch)
 		t.missed += now->missed;
 	return t;
@@ -157,14 +168,14 @@ void fold_publish(const struct fold *f)
 	for (uint32_t i = 0; i < f->count; i++) {
 		const struct fold_sum *s = &f->sums[i];
 		struct shm_meter_info now;
-		struct store_total then;
+		struct fold_parts then;
 
 		/* Two words are ours: only the third can move meanwhile. */
 		if (!read_meter(f, s->meter, &now))
 			continue;
 		then = shown_then(s, &now);
 		if (!is_older(s->epoch, now.settled_epoch))
-			shm_meter_set_settled(f->seg, s->meter, s->epoch, then.settled);
+			shm_meter_set_settled(f->seg, s->meter, s->epoch, then.used);
 		if (s->more.missed && (now.missed == 0 || !is_older(s->epoch, now.missed_epoch)))
 			shm_meter_set_missed(f->seg, s->meter, s->epoch,
 					     BF_MIN(then.missed, SHM_METER_LIMIT_MAX));

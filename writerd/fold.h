@@ -20,10 +20,15 @@
 #define FOLD_PLACES_BITS 19u /* of the search table: at most a third is in use */
 #define FOLD_PLACES      (1u << FOLD_PLACES_BITS)
 
+/* As meters are told: what counts as used, and what of it the meter does not count itself. */
+struct fold_parts {
+	int64_t used, missed;
+};
+
 struct fold_sum {
 	uint32_t meter, epoch;
-	struct store_total more; /* of this transaction */
-	struct store_total now;  /* afterwards, as the store says */
+	struct fold_parts more; /* of this transaction */
+	struct fold_parts now;  /* afterwards, as the store says */
 };
 
 struct fold {

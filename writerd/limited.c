@@ -198,11 +198,36 @@ static struct limit make_limit(const struct bf_limit *from, struct texts *t)
 			      .model = add_text(t, from->rows.model)};
 }
 
+/* Those of its limits that have some. */
+static uint32_t extras_of(const struct making *m)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < m->plan.limit_count; i++)
+		n += m->plan.limits[i].extra > 0;
+	return n;
+}
+
+static void place_extras(const struct making *m, struct limited *of, struct limit_extra *extra)
+{
+	for (uint32_t i = 0; i < of->count; i++) {
+		const struct bf_limit *from = &m->plan.limits[i];
+
+		if (from->extra == 0)
+			continue;
+		*extra = (struct limit_extra){
+		    .limit = &of->limits[i], .amount = from->extra, .end_ms = from->extra_end_ms};
+		bf_list_init(&extra->node);
+		of->limits[i].extra = extra++;
+	}
+}
+
 /* plain: what is known of it; limits and texts are copied behind it. */
 static struct limited *join(const struct making *m, const struct limited *plain,
 			    const struct limit *limits, const struct texts *t)
 {
-	size_t head = sizeof(*plain) + plain->count * sizeof(*limits);
+	size_t limits_end = sizeof(*plain) + plain->count * sizeof(*limits);
+	size_t head = limits_end + extras_of(m) * sizeof(struct limit_extra);
 	size_t refs = m->ref_count * sizeof(struct limited_ref);
 	struct limited *of = calloc(1, head + refs + t->len);
 	char *behind = (char *)of + head;
@@ -215,6 +240,7 @@ static struct limited *join(const struct making *m, const struct limited *plain,
 		of->limits[i].of = of;
 		bf_list_init(&of->limits[i].node);
 	}
+	place_extras(m, of, (struct limit_extra *)(void *)((char *)of + limits_end));
 	of->refs = (struct limited_ref *)(void *)behind;
 	of->ref_count = m->ref_count;
 	for (uint32_t i = 0; i < of->ref_count; i++)
@@ -295,6 +321,8 @@ struct bf_limit limit_whole(const struct limit *limit)
 	return (struct bf_limit){.identity = limit->identity,
 				 .quantity = (enum bf_quantity)limit->quantity,
 				 .max = limit->max,
+				 .extra = limit->extra ? limit->extra->amount : 0,
+				 .extra_end_ms = limit->extra ? limit->extra->end_ms : 0,
 				 .endless = limit->endless,
 				 .window = limit->window,
 				 .reset = limited_text(of, limit->reset),

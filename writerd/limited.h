@@ -25,10 +25,18 @@ enum limit_state {
 
 struct limited;
 
+/* More than its maximum, for a time. */
+struct limit_extra {
+	struct bf_list node; /* limits.h, while it holds */
+	struct limit *limit;
+	int64_t amount, end_ms;
+};
+
 /* A limit and its meter. */
 struct limit {
-	struct bf_list node; /* of its state */
-	struct limited *of;  /* whose it is */
+	struct bf_list node;       /* of its state */
+	struct limited *of;        /* whose it is */
+	struct limit_extra *extra; /* NULL: none, as with nearly all */
 	uint64_t identity;
 	int64_t max;
 	int64_t retire_at_ms; /* LIMIT_LEAVING: monotonic; 0: not known yet */
@@ -51,7 +59,7 @@ struct limited_ref {
 	struct limited *who;
 };
 
-/* Its texts lie behind its limits and references. */
+/* Its texts lie behind its limits, what they have extra, and references. */
 struct limited {
 	struct limited *next_id, *next_rows; /* limits_table.c */
 	uint64_t id_hash, rows_hash;

@@ -263,6 +263,7 @@ int limits_start(struct limits *l, struct shm_segment *seg, struct store *store,
 	bf_list_init(&l->unplaced);
 	bf_list_init(&l->placed);
 	bf_list_init(&l->leaving);
+	bf_list_init(&l->raised);
 	l->by_place = calloc(SHM_METERS, sizeof(*l->by_place));
 	if (!l->by_place || limits_table_open(&l->table) < 0 || fold_init(&l->fold, seg) < 0) {
 		limits_done(l);

@@ -118,33 +118,47 @@ static int ask_store(const struct limits *l, const struct bf_limit *limit, struc
 
 	if (r == 0) {
 		b->window = now;
-		b->total = (struct store_total){0, 0};
+		b->total = (struct store_total){0};
 	}
 	return BF_MIN(r, 0);
 }
 
-/* What a meter that lives shows is known too, also when somebody moved the store away. */
-static struct store_total shown(const struct limits *l, const struct bf_limit *limit,
-				struct begin *b)
+/* What is used in a window, and what its meter does not count itself. */
+struct known {
+	int64_t used, missed;
+	int64_t resets;
+};
+
+/* What a meter that lives shows is known too, also when somebody moved the store away. But not what
+ * it shows of before a reset: whoever made that died before it could tell the meter. */
+static struct known shown(const struct limits *l, const struct bf_limit *limit, struct begin *b)
 {
+	struct known k = {store_total_used(&b->total), store_total_missed(&b->total),
+			  b->total.resets};
 	struct shm_meter_info info;
-	struct store_total t = b->total;
+	int64_t window, resets;
 	uint32_t epoch;
-	int64_t window;
 
 	if (!b->limit->open || !shm_meter_read(l->seg, b->limit->place, &info))
-		return t;
+		return k;
 	window = bf_limit_window_counted(limit, info.settled_epoch, limits_now_ms(l, limit));
 	if (info.settled > 0 && window > b->window) {
 		b->window = window;
-		b->total = t = (struct store_total){0, 0};
+		b->total = (struct store_total){0};
+		k = (struct known){0};
 	}
 	epoch = (uint32_t)b->window & BF_EPOCH_MASK;
+	resets = info.resets_epoch == epoch ? (int64_t)info.resets : 0;
+	if (resets < k.resets)
+		return k;
+	/* The store is an older one. */
+	if (resets > k.resets)
+		k = (struct known){0, info.missed_epoch == epoch ? info.missed : 0, resets};
 	if (info.settled_epoch == epoch)
-		t.settled = BF_MAX(t.settled, info.settled);
+		k.used = BF_MAX(k.used, info.settled);
 	if (info.missed_epoch == epoch)
-		t.missed = BF_MAX(t.missed, info.missed);
-	return t;
+		k.missed = BF_MAX(k.missed, info.missed);
+	return k;
 }
 
 /* ---- one meter */
@@ -162,12 +176,30 @@ static int sum_rows(const struct limits *l, const struct bf_limit *limit, const 
 			    : 0;
 }
 
+/* sum: of the rows; 0 where the total is known to have all of them. */
+static struct store_total what_to_add(struct begin *b, const struct known *k, int64_t sum)
+{
+	const struct store_total *has = &b->total;
+	/* What the meter has less than nothing of was forgiven. */
+	int64_t forgiven = BF_MAX(has->forgiven, -k->missed), settled = k->used + forgiven;
+	/* Rows may be gone that were counted: a total never falls. */
+	int64_t late = BF_MAX(sum - settled, 0);
+	int64_t missed = b->limit->open ? k->missed + late : 0;
+
+	b->from_rows = late > 0;
+	return (struct store_total){.settled = settled + late - has->settled,
+				    .missed = missed + forgiven - has->missed,
+				    .forgiven = forgiven - has->forgiven,
+				    .resets = k->resets - has->resets};
+}
+
 /* Within a transaction. */
 static int begin_one(const struct limits *l, struct begin *b, struct bf_err *err)
 {
 	const struct bf_limit whole = limit_whole(b->limit), *limit = &whole;
 	const struct store_ops *ops = l->store->ops;
-	struct store_total known, more;
+	struct store_total more;
+	struct known known;
 	int64_t sum = 0;
 	int r, watched;
 
@@ -181,12 +213,8 @@ static int begin_one(const struct limits *l, struct begin *b, struct bf_err *err
 	known = shown(l, limit, b);
 	if (!watched)
 		r = sum_rows(l, limit, b, &sum, err);
-	/* Rows may be gone that were counted: a total never falls. */
-	sum = BF_MAX(sum - known.settled, 0);
-	b->from_rows = sum > 0;
-	more.settled = known.settled + sum - b->total.settled;
-	more.missed = (b->limit->open ? known.missed + sum : 0) - b->total.missed;
-	if (r == 0 && (!watched || more.settled || more.missed))
+	more = what_to_add(b, &known, sum);
+	if (r == 0 && (!watched || more.settled || more.missed || more.forgiven || more.resets))
 		r = ops->add_total(l->store, limit->identity, b->window, &more, &b->total, err);
 	if (r == 0 && !watched)
 		r = ops->watch(l->store, limit->identity, err);
@@ -196,16 +224,20 @@ static int begin_one(const struct limits *l, struct begin *b, struct bf_err *err
 static void tell_living(const struct limits *l, const struct begin *b)
 {
 	uint32_t m = b->limit->place, epoch = (uint32_t)b->window & BF_EPOCH_MASK;
+	int64_t used = store_total_used(&b->total), missed = store_total_missed(&b->total);
 	struct shm_meter_info info;
 
+	/* Nothing is known. */
+	if (b->total.settled == 0)
+		return;
 	if (!shm_meter_read(l->seg, m, &info))
-		info = (struct shm_meter_info){.epoch = 0};
-	if (b->total.missed > 0 && (info.missed_epoch != epoch || info.missed < b->total.missed))
-		shm_meter_set_missed(l->seg, m, epoch,
-				     BF_MIN(b->total.missed, SHM_METER_LIMIT_MAX));
-	if (b->total.settled > 0 &&
-	    (info.settled_epoch != epoch || info.settled < b->total.settled))
-		shm_meter_set_settled(l->seg, m, epoch, b->total.settled);
+		info = (struct shm_meter_info){.settled = -1, .missed = INT64_MIN};
+	if (info.missed != missed || (missed != 0 && info.missed_epoch != epoch))
+		shm_meter_set_missed(l->seg, m, epoch, BF_MIN(missed, SHM_METER_LIMIT_MAX));
+	if (info.settled_epoch != epoch || info.settled != used)
+		shm_meter_set_settled(l->seg, m, epoch, used);
+	if (b->total.resets > 0)
+		shm_meter_set_resets(l->seg, m, epoch, store_total_resets(&b->total));
 }
 
 static const char *text_of(struct bf_slice text, char out[BF_LIMITS_MAX_TEXT + 1])
@@ -231,7 +263,7 @@ static void log_begun(struct limits *l, const struct begin *b)
 	       "owner=%s owner_id=%s limit_id=%s quantity=%s window=%s used=%lld",
 	       bf_owner_name(limit.owner), bf_log_quote(text_of(limit.owner_id, owner)),
 	       bf_log_quote(text_of(limit.limit_id, id)), bf_quantity_name(limit.quantity),
-	       bf_log_quote(text_of(limit.reset, w)), (long long)b->total.settled);
+	       bf_log_quote(text_of(limit.reset, w)), (long long)store_total_used(&b->total));
 }
 
 static void publish(struct limits *l, const struct begin *b)
@@ -241,8 +273,11 @@ static void publish(struct limits *l, const struct begin *b)
 	if (limit->open) {
 		tell_living(l, b);
 	} else {
-		shm_meter_load(l->seg, limit->place, (uint32_t)b->window & BF_EPOCH_MASK,
-			       BF_MIN(b->total.settled, SHM_METER_LIMIT_MAX));
+		uint32_t epoch = (uint32_t)b->window & BF_EPOCH_MASK;
+
+		shm_meter_load(l->seg, limit->place, epoch,
+			       BF_MIN(store_total_used(&b->total), SHM_METER_LIMIT_MAX));
+		shm_meter_set_resets(l->seg, limit->place, epoch, store_total_resets(&b->total));
 		limits_open(l, limit);
 	}
 	bf_list_remove(&limit->node);

@@ -46,11 +46,62 @@ static void count(struct limits *l, const struct limit *limit, bool comes)
 
 /* ---- places */
 
+static int64_t max_now(const struct limits *l, const struct limit *limit)
+{
+	const struct bf_limit whole = limit_whole(limit);
+
+	return limit->extra ? bf_limit_max_at(&whole, limits_now_ms(l, &whole)) : limit->max;
+}
+
 /* Told again only when it is another one: whoever admits looks its keys up anew then. */
 static void configure(struct limits *l, const struct limit *limit)
 {
-	if (!shm_meter_configured(l->seg, limit->place, limit->max, false))
-		(void)shm_meter_configure(l->seg, limit->place, limit->max, false, false, 0);
+	int64_t max = max_now(l, limit);
+
+	if (!shm_meter_configured(l->seg, limit->place, max, false))
+		(void)shm_meter_configure(l->seg, limit->place, max, false, false, 0);
+}
+
+/* From here on its end is waited for. */
+static void watch_extra(struct limits *l, struct limit *limit)
+{
+	if (limit->extra && max_now(l, limit) > limit->max)
+		bf_list_append(&l->raised, &limit->extra->node);
+}
+
+static void forget_extra(struct limit *limit)
+{
+	if (limit->extra)
+		bf_list_remove(&limit->extra->node);
+}
+
+static void lower(struct limits *l, struct limit *limit, const struct bf_limit *whole)
+{
+	forget_extra(limit);
+	if (limit->open)
+		configure(l, limit);
+	bf_log(BF_LOG_INFO, "override_ended", "owner=%s owner_id=%s limit_id=%s",
+	       bf_owner_name(whole->owner), bf_log_quote(limit->of->texts + limit->owner_id),
+	       bf_log_quote(limit->of->texts + limit->limit_id));
+}
+
+int64_t limits_lower(struct limits *l)
+{
+	int64_t next_ms = INT64_MAX;
+	struct bf_list *it, *next;
+
+	BF_LIST_FOREACH_SAFE(it, next, &l->raised)
+	{
+		const struct limit_extra *extra = BF_CONTAINER_OF(it, struct limit_extra, node);
+		const struct bf_limit whole = limit_whole(extra->limit);
+		int64_t left_ms = whole.extra_end_ms - limits_now_ms(l, &whole);
+
+		if (left_ms <= 0)
+			lower(l, extra->limit, &whole);
+		else
+			next_ms = BF_MIN(next_ms, left_ms);
+	}
+	return next_ms;
 }
 
 void limits_open(struct limits *l, struct limit *limit)
@@ -139,6 +190,7 @@ static void come(struct limits *l, struct limit *limit)
 {
 	limits_table_add(&l->table, limit);
 	count(l, limit, true);
+	watch_extra(l, limit);
 	l->missed_until_ns = INT64_MAX;
 	if (claim(l, limit))
 		return;
@@ -169,6 +221,8 @@ static void take_over(struct limits *l, struct limit *limit, struct limit *old)
 	limit->place = old->place;
 	limit->open = old->open;
 	limit->doubled = old->doubled;
+	forget_extra(old);
+	watch_extra(l, limit);
 	enter_state(lists[old->state], limit, (enum limit_state)old->state);
 	bf_list_remove(&old->node);
 	limits_table_replace(&l->table, limit, old);
@@ -189,6 +243,7 @@ void limits_retire(struct limits *l, struct limit *limit)
 
 static void go(struct limits *l, struct limit *limit)
 {
+	forget_extra(limit);
 	count(l, limit, false);
 	l->crowded -= limit->state == LIMIT_UNPLACED;
 	/* Nobody ever found it. */

@@ -109,7 +109,7 @@ static void tell_numbers(const struct limits *l, const struct limit *at,
 	/* Below 0 only between the row and the end of what was more than reserved: not hidden, as
 	 * used + held is what the limiter counts. */
 	out->held = value - out->used;
-	out->left = BF_MAX(limit->max - BF_MAX(value, out->used), 0);
+	out->left = BF_MAX(out->max - BF_MAX(value, out->used), 0);
 	if (!limit->endless) {
 		out->start_ms = bf_window_start_ms(&limit->window, window);
 		out->end_ms = bf_limit_window_end_ms(limit, window);
@@ -120,6 +120,8 @@ static void tell(const struct limits *l, const struct limit *at, const struct bf
 		 const struct shm_wall *wall, struct bf_msg_limit *out)
 {
 	int64_t length_ms = bf_limit_length_ms(limit);
+	int64_t now_ms = shm_wall_ms(wall, bf_boot_ns(), length_ms);
+	int64_t max = bf_limit_max_at(limit, now_ms);
 
 	*out = (struct bf_msg_limit){
 	    .owner = bf_slice_from(bf_owner_name(limit->owner)),
@@ -132,11 +134,14 @@ static void tell(const struct limits *l, const struct limit *at, const struct bf
 	    .limit_id = row_text_cut(limit->limit_id, BF_LIMITS_MAX_TEXT),
 	    .quantity = bf_slice_from(bf_quantity_name(limit->quantity)),
 	    .window = row_text_cut(limit->reset, 32),
-	    .max = limit->max,
+	    .max = max,
+	    .extra = max - limit->max,
+	    .extra_end_ms =
+		max > limit->max && limit->extra_end_ms < INT64_MAX ? limit->extra_end_ms : 0,
 	    .frozen = !limit->endless && shm_wall_frozen(wall, length_ms),
 	    .placed = at->open,
 	};
-	tell_numbers(l, at, limit, shm_wall_ms(wall, bf_boot_ns(), length_ms), out);
+	tell_numbers(l, at, limit, now_ms, out);
 }
 
 /* The next behind *io_number that is asked for; false: none among those that are looked at. */

@@ -17,6 +17,7 @@
 #include "shm/metrics.h"
 #include "shm/slot.h"
 #include "writerd/control.h"
+#include "writerd/limits_reset.h"
 #include "writerd/paths.h"
 #include "writerd/priority.h"
 #include "writerd/reader.h"
@@ -34,6 +35,7 @@
 #define OTHERS_MARGIN_MS 300000
 
 #define MIGRATE_PAUSE_MS 2000 /* after a failure */
+#define LOWER_LOOK_MS    3000 /* longer than until the next look, once a second */
 
 enum path_slot {
 	PATH_STATE,
@@ -125,6 +127,16 @@ static void on_changes(void *owner, const struct registry_step *steps, uint32_t 
 	limits_settle(&w->limits);
 }
 
+/* As on_changes(): what its asker saw the end of is forgiven too. */
+static int on_reset(void *owner, struct limits_reset *reset)
+{
+	struct bf_child *child = owner;
+	struct writerd *w = child->daemon;
+
+	turn_flush(&w->turn);
+	return (int)limits_reset(&w->limits, reset);
+}
+
 static void on_loaded(void *owner)
 {
 	struct bf_child *child = owner;
@@ -140,6 +152,27 @@ static void on_cancelled(struct bf_child *child, uint16_t asker, uint32_t reques
 	changes_cancel(&w->changes, asker, request);
 }
 
+/* What an override gave ends within a millisecond or two: who is in the next window must not spend
+ * by the last one's maximum. */
+static void lower(struct bf_child *child)
+{
+	struct writerd *w = child->daemon;
+	int64_t next_ms = limits_lower(&w->limits);
+
+	ev_timer_stop(child->loop, &w->lower);
+	if (next_ms > LOWER_LOOK_MS)
+		return;
+	ev_timer_set(&w->lower, (double)next_ms / 1000.0, 0.0);
+	ev_timer_start(child->loop, &w->lower);
+}
+
+static void on_lower(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	(void)loop;
+	(void)revents;
+	lower(timer->data);
+}
+
 static void on_second(struct bf_child *child)
 {
 	struct writerd *w = child->daemon;
@@ -148,6 +181,7 @@ static void on_second(struct bf_child *child)
 		migrate(child);
 	turn_second(&w->turn);
 	limits_second(&w->limits);
+	lower(child);
 	registry_second(&w->registry);
 	prices_second(&w->prices);
 	if (w->ready_limit_ms && bf_mono_ms() >= w->ready_limit_ms)
@@ -257,6 +291,7 @@ static void start_registry(struct bf_child *child)
 			       .proc_slot = child->proc_slot,
 			       .on_changes = on_changes,
 			       .on_loaded = on_loaded,
+			       .on_reset = on_reset,
 			       .on_published = on_published,
 			       .owner = child};
 	changes_init(&w->changes, child, r);
@@ -294,6 +329,8 @@ static int writerd_start(struct bf_child *child, struct bf_err *err)
 	w->turn.sweep.owner = child;
 	w->turn.limits = &w->limits;
 	w->turn.intake.fold = w->turn.sweep.fold = &w->limits.fold;
+	ev_timer_init(&w->lower, on_lower, 0.0, 0.0);
+	w->lower.data = child;
 	child->on_second = on_second;
 	sqlite_pace_alive(beat_alive, child);
 	bf_log(BF_LOG_INFO, "writerd_started", "store=%s node_id=%s memory_bytes=%zu",
@@ -314,6 +351,7 @@ static void writerd_stop(struct bf_child *child)
 	if (left)
 		bf_log(BF_LOG_WARN, "rows_left", "rows=%llu effect=%s", (unsigned long long)left,
 		       bf_log_quote("they stay in the segment for the next writerd"));
+	ev_timer_stop(child->loop, &w->lower);
 	limits_done(&w->limits);
 	prices_done(&w->prices);
 	changes_done(&w->changes);

@@ -22,6 +22,8 @@ struct registry_step {
 	struct entity *old; /* NULL: there was none */
 };
 
+struct limits_reset;
+
 struct registry {
 	const struct bf_config *config;
 	const char *path; /* NULL: there is no config store */
@@ -48,6 +50,8 @@ struct registry {
 	void (*on_changes)(void *owner, const struct registry_step *steps, uint32_t count);
 	/* All entities were loaded, perhaps anew, and are about to be published. May be NULL. */
 	void (*on_loaded)(void *owner);
+	/* Forgives what was used: limits_reset(), whose verdict it returns. NULL: nobody can. */
+	int (*on_reset)(void *owner, struct limits_reset *reset);
 	/* See publish.h. */
 	void (*on_published)(void *owner, int code, const char *why);
 	void *owner;

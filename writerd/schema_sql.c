@@ -118,6 +118,10 @@ static const struct schema_step logs_steps[] = {
     {8, "watched meters",
      "ALTER TABLE meter_totals ADD COLUMN missed INTEGER NOT NULL DEFAULT 0;"
      "CREATE TABLE meter_watched (identity INTEGER PRIMARY KEY);"},
+    /* Of a total, what somebody forgave, and how often. */
+    {9, "resets",
+     "ALTER TABLE meter_totals ADD COLUMN forgiven INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE meter_totals ADD COLUMN resets INTEGER NOT NULL DEFAULT 0;"},
 };
 
 static const struct schema_step config_steps[] = {

@@ -15,6 +15,7 @@
 
 #include "common/base/err.h"
 #include "common/govern/plan.h"
+#include "shm/meter.h"
 #include "writerd/row.h"
 
 struct store;
@@ -24,10 +25,31 @@ struct store_expired {
 	unsigned rows, totals;
 };
 
-/* What the rows of a window charged a meter; of that, what the meter itself never counted. */
+/*
+ * What the rows of a window charged a meter; of that, what the meter itself never counted. Forgiven
+ * is what had been settled when somebody last reset the usage, resets how often that was: sums of
+ * rows stay what they are, and what is used is the rest of them.
+ */
 struct store_total {
-	int64_t settled, missed;
+	int64_t settled, missed, forgiven;
+	int64_t resets;
 };
+
+static inline int64_t store_total_used(const struct store_total *t)
+{
+	return t->settled > t->forgiven ? t->settled - t->forgiven : 0;
+}
+
+/* As the meter is told: below 0 by what it counted itself and was forgiven. */
+static inline int64_t store_total_missed(const struct store_total *t)
+{
+	return t->missed - t->forgiven;
+}
+
+static inline uint64_t store_total_resets(const struct store_total *t)
+{
+	return (uint64_t)t->resets & SHM_METER_RESETS_MAX;
+}
 
 struct store_ops {
 	bool keeps_nothing; /* rows are not counted as written */

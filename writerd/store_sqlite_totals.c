@@ -9,13 +9,17 @@
 /* Sums stop where the meters' do. What was missed is taken back when a new meter begins with all of
  * it. */
 static const char *const statement_text[TOTALS_STATEMENTS] = {
-    [TOTALS_ADD] = ("INSERT INTO meter_totals (identity, window, settled, missed, created_at)"
-		    " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (identity, window) DO UPDATE SET"
+    [TOTALS_ADD] = ("INSERT INTO meter_totals (identity, window, settled, missed, forgiven, resets,"
+		    " created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+		    " ON CONFLICT (identity, window) DO UPDATE SET"
 		    " settled = min(settled + excluded.settled, 2305843009213693952),"
-		    " missed = max(0, min(missed + excluded.missed, 2305843009213693952))"
-		    " RETURNING settled, missed"),
-    [TOTALS_NEWEST] = ("SELECT window, settled, missed FROM meter_totals WHERE identity = ?1"
-		       " AND window BETWEEN ?2 AND ?3 ORDER BY window DESC LIMIT 1"),
+		    " missed = max(0, min(missed + excluded.missed, 2305843009213693952)),"
+		    " forgiven = max(0, min(forgiven + excluded.forgiven, 2305843009213693952)),"
+		    " resets = resets + excluded.resets"
+		    " RETURNING settled, missed, forgiven, resets"),
+    [TOTALS_NEWEST] = ("SELECT window, settled, missed, forgiven, resets FROM meter_totals"
+		       " WHERE identity = ?1 AND window BETWEEN ?2 AND ?3"
+		       " ORDER BY window DESC LIMIT 1"),
     [TOTALS_IS_WATCHED] = "SELECT identity FROM meter_watched WHERE identity = ?1",
     [TOTALS_WATCH] = "INSERT INTO meter_watched (identity) VALUES (?1) ON CONFLICT DO NOTHING",
     [TOTALS_LIST] = "SELECT identity FROM meter_watched",
@@ -70,15 +74,16 @@ static int first_row(sqlite3_stmt *st, int64_t *ret_numbers, int count)
 int totals_add(struct totals *t, uint64_t identity, int64_t window, const struct store_total *more,
 	       const char *created_at, struct store_total *ret_now)
 {
-	const int64_t numbers[] = {(int64_t)identity, window, more->settled, more->missed};
-	sqlite3_stmt *st = bound(t, TOTALS_ADD, numbers, 4);
-	int64_t now[2] = {0, 0};
-	int r = sqlite3_bind_text(st, 5, created_at, -1, SQLITE_STATIC);
+	const int64_t numbers[] = {(int64_t)identity, window,         more->settled,
+				   more->missed,      more->forgiven, more->resets};
+	sqlite3_stmt *st = bound(t, TOTALS_ADD, numbers, 6);
+	int64_t now[4] = {0};
+	int r = sqlite3_bind_text(st, 7, created_at, -1, SQLITE_STATIC);
 
 	if (r != SQLITE_OK)
 		return r;
-	r = first_row(st, now, 2);
-	*ret_now = (struct store_total){.settled = now[0], .missed = now[1]};
+	r = first_row(st, now, 4);
+	*ret_now = (struct store_total){now[0], now[1], now[2], now[3]};
 	return r;
 }
 
@@ -86,11 +91,11 @@ int totals_newest(struct totals *t, uint64_t identity, int64_t least, int64_t mo
 		  int64_t *ret_window, struct store_total *ret_total)
 {
 	const int64_t numbers[] = {(int64_t)identity, least, most};
-	int64_t found[3] = {0, 0, 0};
-	int r = first_row(bound(t, TOTALS_NEWEST, numbers, 3), found, 3);
+	int64_t found[5] = {0};
+	int r = first_row(bound(t, TOTALS_NEWEST, numbers, 3), found, 5);
 
 	*ret_window = found[0];
-	*ret_total = (struct store_total){.settled = found[1], .missed = found[2]};
+	*ret_total = (struct store_total){found[1], found[2], found[3], found[4]};
 	return r;
 }
 

@@ -145,6 +145,20 @@ int64_t bf_limit_window_end_ms(const struct bf_limit *limit, int64_t window)
 	return limit->endless ? INT64_MAX : bf_window_start_ms(&limit->window, window + 1);
 }
 
+int64_t bf_limit_max_at(const struct bf_limit *limit, int64_t wall_ms)
+{
+	return limit->max + (wall_ms < limit->extra_end_ms ? limit->extra : 0);
+}
+
+int64_t bf_limit_extra_windows(const struct bf_limit *limit, int64_t wall_ms)
+{
+	int64_t end_ms = limit->extra_end_ms;
+
+	if (limit->extra == 0 || end_ms == INT64_MAX || wall_ms >= end_ms)
+		return 0;
+	return bf_limit_window(limit, end_ms - 1) - bf_limit_window(limit, wall_ms) + 1;
+}
+
 int64_t bf_limit_ends_ms(const struct bf_limit *limit, int64_t wall_ms)
 {
 	return bf_limit_window_end_ms(limit, bf_limit_window(limit, wall_ms));

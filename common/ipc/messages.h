@@ -170,6 +170,8 @@ struct bf_msg_limit {
 	int64_t held;             /* reserved, or not yet in a row */
 	int64_t max;
 	int64_t left;             /* max without used and held, at least 0 */
+	int64_t extra;            /* of max, by an override */
+	int64_t extra_end_ms;     /* when that ends; 0: when somebody ends it */
 	int64_t start_ms, end_ms; /* of the window, UTC; 0: it has none */
 	bool frozen;              /* its windows go on by an old time */
 	bool placed;              /* false: no meter, so nothing is admitted */

@@ -12,6 +12,8 @@
 #include "common/schema/config_prices.h"
 #include "common/schema/field.h"
 
+#define BF_BUDGET_MAX_NUSD (INT64_C(2000000000) * 1000000000) /* with an override */
+
 /* What its owner may spend in a window. Amounts are nano-dollars. */
 struct bf_conf_budget {
 	struct bf_slice id;
@@ -20,8 +22,27 @@ struct bf_conf_budget {
 	bool calendar_aligned;          /* here or at the key */
 	uint64_t quarter_start_month;   /* reset_config.quarter_start_month; 1: January */
 	struct bf_slice last_reset; /* RFC 3339; where rolling windows are anchored; empty: 1970 */
+	/* More than max_limit for a time, 0: none. It ends at override_until_ms, or with so many
+	 * windows from that of override_anchor_ms on; with neither when somebody ends it. */
+	int64_t override_amount_nusd;
+	uint64_t override_cycles; /* override_cycles_total */
+	int64_t override_anchor_ms, override_until_ms;
 	/* Owner: one of them in governance.budgets; all empty after loading. */
 	struct bf_slice virtual_key_id, team_id, customer_id, provider_config_id, model_config_id;
+};
+
+enum bf_override_mode {
+	BF_OVERRIDE_CYCLES,
+	BF_OVERRIDE_FOREVER,
+	BF_OVERRIDE_UNTIL,
+};
+
+/* What a client asks for. */
+struct bf_conf_override {
+	int64_t amount_nusd;
+	int32_t mode; /* enum bf_override_mode */
+	uint64_t cycles;
+	int64_t until_ms;
 };
 
 /* Up to three limits with windows of their own; 0: no such limit. */

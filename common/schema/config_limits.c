@@ -5,9 +5,8 @@
 #include "common/schema/config_owners.h"
 
 #define COUNT_MAX    INT64_C(1000000000000000000) /* below 2^61, what a meter holds */
-#define DOLLARS_MAX  INT64_C(2000000000)
-#define NUSD         INT64_C(1000000000)
 #define DURATION_MAX 64
+#define CYCLES_MAX   10000
 
 static const struct bf_field reset_config_fields[] = {
     {.name = "quarter_start_month",
@@ -46,7 +45,7 @@ static const struct bf_field budget_fields[] = {
      BF_FIELD(bf_conf_budget, max_limit_nusd),
      .decimals = 9,
      .min = 0,
-     .max = DOLLARS_MAX * NUSD,
+     .max = BF_BUDGET_MAX_NUSD,
      .flags = BF_REQUIRED,
      .audience = FOR_PROXYD_WRITERD,
      .doc = "Dollars that may be spent in a window."},
@@ -80,6 +79,36 @@ static const struct bf_field budget_fields[] = {
      .audience = FOR_PROXYD_WRITERD,
      .doc = "A moment at which a window began, as 2026-11-21T10:00:00Z, for windows that do not "
 	    "follow the calendar; absent: the beginning of 1970."},
+    {.name = "override_amount",
+     .type = BF_T_DECIMAL,
+     BF_FIELD(bf_conf_budget, override_amount_nusd),
+     .decimals = 9,
+     .dflt = "0",
+     .min = 0,
+     .max = BF_BUDGET_MAX_NUSD,
+     .audience = FOR_PROXYD_WRITERD,
+     .doc = "Dollars beyond max_limit, for a time. The API sets and ends it with "
+	    "/budgets/{budget_id}/override of its owner; another change leaves it as it is unless "
+	    "it gives another amount than 0."},
+    {.name = "override_cycles_total",
+     .type = BF_T_UINT,
+     BF_FIELD(bf_conf_budget, override_cycles),
+     .dflt = "0",
+     .min = 0,
+     .max = CYCLES_MAX,
+     .audience = FOR_PROXYD_WRITERD,
+     .doc = "Windows in which the override holds, from that of override_anchor_reset on; 0: it "
+	    "does not end with a window."},
+    {.name = "override_anchor_reset",
+     .type = BF_T_TIME,
+     BF_FIELD(bf_conf_budget, override_anchor_ms),
+     .audience = FOR_PROXYD_WRITERD,
+     .doc = "A moment in the first of these windows."},
+    {.name = "override_until",
+     .type = BF_T_TIME,
+     BF_FIELD(bf_conf_budget, override_until_ms),
+     .audience = FOR_PROXYD_WRITERD,
+     .doc = "In place of windows: the moment at which the override ends."},
     BUDGET_OWNER(virtual_key_id, "The id of the virtual key that it limits."),
     BUDGET_OWNER(team_id, "The id of the team that it limits."),
     BUDGET_OWNER(customer_id, "The id of the customer that it limits."),
@@ -93,7 +122,46 @@ const struct bf_table bf_budget_table = {
     .name = "governance.budgets",
     .size = sizeof(struct bf_conf_budget),
     BF_ROWS(budget_fields),
+    .check = bf_budget_check,
     .doc = "What may be spent in a window.",
+};
+
+static const char *const override_modes[] = {"cycles", "forever", "until", NULL};
+
+static const struct bf_field override_fields[] = {
+    {.name = "amount",
+     .type = BF_T_DECIMAL,
+     BF_FIELD(bf_conf_override, amount_nusd),
+     .decimals = 9,
+     .min = 1,
+     .max = BF_BUDGET_MAX_NUSD,
+     .flags = BF_REQUIRED,
+     .doc = "Dollars beyond max_limit."},
+    {.name = "mode",
+     .type = BF_T_ENUM,
+     BF_FIELD(bf_conf_override, mode),
+     .choices = override_modes,
+     .dflt = "cycles",
+     .doc = "cycles: it ends with a window; until: at a moment; forever: when it is deleted."},
+    {.name = "cycles",
+     .type = BF_T_UINT,
+     BF_FIELD(bf_conf_override, cycles),
+     .dflt = "0",
+     .min = 0,
+     .max = CYCLES_MAX,
+     .doc = "How many windows it holds, the present one too; needed for mode cycles alone."},
+    {.name = "until",
+     .type = BF_T_TIME,
+     BF_FIELD(bf_conf_override, until_ms),
+     .doc = "When it ends, such as 2027-01-01T00:00:00Z; needed for mode until alone."},
+};
+
+const struct bf_table bf_override_table = {
+    .name = "override",
+    .size = sizeof(struct bf_conf_override),
+    BF_ROWS(override_fields),
+    .check = bf_override_check,
+    .doc = "More than a budget has, for a time.",
 };
 
 #define LIMIT_MAX(what, member, text)                                                         \

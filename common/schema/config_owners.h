@@ -12,6 +12,7 @@
 #define BF_NAME_MAX 128
 
 extern const struct bf_table bf_budget_table;
+extern const struct bf_table bf_override_table; /* of no file: what the API is asked for */
 extern const struct bf_table bf_rate_limit_table;
 extern const struct bf_table bf_inline_rate_limit_table;
 extern const struct bf_table bf_virtual_key_table;

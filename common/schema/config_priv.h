@@ -125,6 +125,8 @@ void bf_id_derive(struct bf_whole *w, struct bf_slice from, struct bf_slice *ret
 void bf_whole_is_full(struct bf_whole *w);
 
 /* The checks of entries of the governance block. */
+int bf_budget_check(const void *object, struct bf_err *err);
+int bf_override_check(const void *object, struct bf_err *err);
 int bf_rate_limit_check(const void *object, struct bf_err *err);
 /* One that stands at its owner needs no id. */
 int bf_inline_rate_limit_check(const void *object, struct bf_err *err);

@@ -4,6 +4,7 @@
  */
 #include "common/schema/entity_priv.h"
 
+#include "common/base/macros.h"
 #include "common/base/window.h"
 
 struct bf_conf_owner *entity_own(const struct bf_table *table, void *object)
@@ -55,6 +56,19 @@ static bool has_id(const struct bf_array *budgets, struct bf_slice id)
 	return false;
 }
 
+/* Who changes a budget's maximum need not know that somebody raised it. */
+static void keep_override(const struct bf_conf_budget *old, struct bf_conf_budget *budget)
+{
+	if (budget->override_amount_nusd)
+		return;
+	/* Both together are what a meter can hold. */
+	budget->override_amount_nusd =
+	    BF_MIN(old->override_amount_nusd, BF_BUDGET_MAX_NUSD - budget->max_limit_nusd);
+	budget->override_cycles = old->override_cycles;
+	budget->override_anchor_ms = old->override_anchor_ms;
+	budget->override_until_ms = old->override_until_ms;
+}
+
 static void keep_budgets(const struct bf_conf_owner *before, struct bf_array *budgets,
 			 const struct bf_array *others)
 {
@@ -66,6 +80,9 @@ static void keep_budgets(const struct bf_conf_owner *before, struct bf_array *bu
 			if (same_window(items[i].reset_duration, old[k].reset_duration) &&
 			    !has_id(budgets, old[k].id) && !has_id(others, old[k].id))
 				items[i].id = old[k].id;
+		for (uint32_t k = 0; k < before->budgets.count; k++)
+			if (bf_slice_eq(items[i].id, old[k].id))
+				keep_override(&old[k], &items[i]);
 	}
 }
 

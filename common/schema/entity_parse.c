@@ -12,9 +12,19 @@
 
 /* Answers show these, so clients send them back. */
 #define USAGE(what) what "current_usage", what "held", what "window_start", what "window_end"
-static const char *const shown[] = {
-    "version",     "created_at", "updated_at",    "value_hint",      "from_file",
-    "quarantined", USAGE(""),    USAGE("token_"), USAGE("request_"), USAGE("concurrent_")};
+static const char *const shown[] = {"version",
+				    "created_at",
+				    "updated_at",
+				    "value_hint",
+				    "from_file",
+				    "quarantined",
+				    USAGE(""),
+				    USAGE("token_"),
+				    USAGE("request_"),
+				    USAGE("concurrent_"),
+				    "effective_max_limit",
+				    "override_cycles_remaining",
+				    "override_ends_at"};
 #undef USAGE
 /* Of a rate limit, behind "token_" and the like. */
 static const char *const shown_ends[] = {"_current_usage", "_held", "_window_start", "_window_end"};

@@ -79,6 +79,41 @@ int bf_inline_rate_limit_check(const void *object, struct bf_err *err)
 	return 0;
 }
 
+int bf_budget_check(const void *object, struct bf_err *err)
+{
+	const struct bf_conf_budget *b = object;
+
+	if (b->override_amount_nusd > BF_BUDGET_MAX_NUSD - b->max_limit_nusd)
+		return bf_err_set(
+		    err, BF_E_RANGE,
+		    "override_amount and max_limit are more than 2000000000 together: "
+		    "lower one of them");
+	if (b->override_cycles && b->override_until_ms)
+		return bf_err_set(err, BF_E_STATE,
+				  "has override_cycles_total and override_until: keep one of them");
+	if (b->override_cycles && b->override_anchor_ms == 0)
+		return bf_err_set(err, BF_E_MISSING,
+				  "override_cycles_total needs override_anchor_reset: add a moment "
+				  "in the first window that it holds");
+	return 0;
+}
+
+int bf_override_check(const void *object, struct bf_err *err)
+{
+	const struct bf_conf_override *o = object;
+	bool cycles = o->mode == BF_OVERRIDE_CYCLES, until = o->mode == BF_OVERRIDE_UNTIL;
+
+	if (cycles != (o->cycles != 0))
+		return bf_err_set(err, cycles ? BF_E_MISSING : BF_E_STATE,
+				  cycles ? "cycles: is required for mode cycles: give at least 1"
+					 : "cycles: is for mode cycles: remove it");
+	if (until != (o->until_ms != 0))
+		return bf_err_set(err, until ? BF_E_MISSING : BF_E_STATE,
+				  until ? "until: is required for mode until: give a moment"
+					: "until: is for mode until: remove it");
+	return 0;
+}
+
 int bf_rate_limit_check(const void *object, struct bf_err *err)
 {
 	const struct bf_conf_rate_limit *l = object;

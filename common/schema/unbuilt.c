@@ -16,10 +16,7 @@
 
 #define BUDGET(at)                                                     \
 	{at ".current_usage", BF_UNBUILT_TUNING, "0"},                 \
-	{at ".override_amount", BF_UNBUILT_TUNING, "0"},               \
-	{at ".override_cycles_remaining", BF_UNBUILT_TUNING, "0"},     \
-	{at ".override_cycles_total", BF_UNBUILT_TUNING, "0"},         \
-	{at ".override_anchor_reset", BF_UNBUILT_TUNING, NULL}
+	{at ".override_cycles_remaining", BF_UNBUILT_TUNING, "0"}
 
 #define OWNER(at)                                                      \
 	BUDGET(at ".budgets"),                                         \

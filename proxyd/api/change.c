@@ -100,8 +100,11 @@ void api_change(struct exchange *x)
 	int r;
 
 	if (!request_parameters(x, op, &values) || !request_id(x, "id", &change.id) ||
-	    !request_id(x, "key_id", &change.sub_id) || !read_body(x, &values, &change))
+	    !request_id(x, op->parts ? "key_id" : "budget_id", &change.sub_id) ||
+	    !read_body(x, &values, &change))
 		return;
+	if (op->action == BF_ENTITY_RESET_USAGE)
+		change.sub_id = api_text(&values, "limit_id");
 	if (op->only)
 		change.id = bf_slice_from(op->only);
 	r = asks ? ask_change(asks, x, &change, api_answered) : BF_E_STATE;

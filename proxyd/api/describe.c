@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "common/schema/config_owners.h"
 #include "common/snapshot/entity.h"
 #include "proxyd/api/openapi.h"
 #include "proxyd/api/openapi_schema.h"
@@ -46,9 +47,9 @@ static int write_body(struct bf_buf *out, const struct api_operation *op)
 	if (op->body == API_BODY_KEYS)
 		return bf_buf_printf(out,
 				     "\nBody: `key_ids`, a list of 1 to 256, and `enabled`.\n");
-	if (op->body != API_BODY_NEW)
+	if (op->body != API_BODY_NEW && op->body != API_BODY_OVERRIDE)
 		return 0;
-	table = api_def_of(op)->table;
+	table = op->body == API_BODY_NEW ? api_def_of(op)->table : &bf_override_table;
 	r = bf_buf_printf(out, "\nBody:\n\n");
 	for (uint16_t i = 0; r == 0 && i < table->field_count; i++) {
 		const struct bf_field *f = &table->fields[i];

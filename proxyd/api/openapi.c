@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/codec/json_writer.h"
+#include "common/schema/config_owners.h"
 #include "common/snapshot/entity.h"
 #include "proxyd/api/openapi_schema.h"
 #include "proxyd/api/operations.h"
@@ -145,6 +146,8 @@ static const char *body_schema(const struct api_operation *op, const char **ret_
 		return "ids";
 	case API_BODY_KEYS:
 		return "keys_batch";
+	case API_BODY_OVERRIDE:
+		return "budget_override";
 	case API_NO_BODY:
 		break;
 	}
@@ -382,6 +385,9 @@ static void write_schemas(struct bf_json_writer *w)
 		if (bf_entity_part(type))
 			write_forms(w, bf_entity_part(type));
 	}
+	open_object(w, "budget_override");
+	openapi_schema(w, &bf_override_table, OPENAPI_NEW);
+	bf_jw_end_object(w);
 	write_simple(w, "version",
 		     "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":"
 		     "{\"expected_version\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":"

@@ -52,6 +52,12 @@
 	}
 
 static const struct api_parameter change_parameters[] = {VERSION, END};
+static const struct api_parameter reset_parameters[] = {
+    VERSION,
+    TEXT("limit_id", ID_MAX,
+	 "Of one of its budgets, or of its rate limit; all of them when it is absent."),
+    END,
+};
 static const struct api_parameter show_parameters[] = {MEMORY, END};
 static const struct api_parameter page_parameters[] = {PAGE, END};
 /* Bifrost's clients ask for all of them, and know no pages here. */
@@ -219,6 +225,41 @@ static const struct api_parameter explain_parameters[] = {
 		    .parameters = change_parameters, .type = (kind), .action = BF_ENTITY_ROTATE,  \
 		    .body = API_BODY_VERSION, .answer = API_ANSWER_CHANGED, .http_status = 200    \
 	}
+/* Of what may own limits. */
+#define OPS_USAGE(things, kind, label, what)                                                     \
+	{ROUTE(POST, things "/{id}/reset-usage", api_change),                                    \
+	 .id = "reset_usage_of_" label,                                                          \
+	 .tag = (what),                                                                          \
+	 .summary = "Forgive what was used of the limits of one of the " what ".",               \
+	 .doc = "What the rows of the present windows charged counts no more; what runs stays "  \
+		"reserved and is charged when it ends. Nothing else changes: rows, windows and " \
+		"the version of the entity stay as they are. With a logs store only.",           \
+	 .parameters = reset_parameters,                                                         \
+	 .type = (kind),                                                                         \
+	 .action = BF_ENTITY_RESET_USAGE,                                                        \
+	 .body = API_BODY_VERSION,                                                               \
+	 .answer = API_ANSWER_OBJECT,                                                            \
+	 .http_status = 200},                                                                    \
+	    {ROUTE(PUT, things "/{id}/budgets/{budget_id}/override", api_change),                \
+	     .id = "raise_budget_of_" label,                                                     \
+	     .tag = (what),                                                                      \
+	     .summary = "Raise a budget of one of the " what " for a time.",                     \
+	     .doc = "In place of an override that there is. It ends by itself, by the clock of " \
+		    "the budget's windows.",                                                     \
+	     .parameters = change_parameters,                                                    \
+	     .type = (kind),                                                                     \
+	     .action = BF_ENTITY_BUDGET_OVERRIDE,                                                \
+	     .body = API_BODY_OVERRIDE,                                                          \
+	     .answer = API_ANSWER_OBJECT,                                                        \
+	     .http_status = 200},                                                                \
+	{                                                                                        \
+		ROUTE(DELETE, things "/{id}/budgets/{budget_id}/override", api_change),          \
+		    .id = "end_raise_of_" label, .tag = (what),                                  \
+		    .summary = "End the override of a budget of one of the " what ".",           \
+		    .parameters = change_parameters, .type = (kind),                             \
+		    .action = BF_ENTITY_BUDGET_OVERRIDE, .body = API_BODY_VERSION,               \
+		    .answer = API_ANSWER_OBJECT, .http_status = 200                              \
+	}
 #define OPS(things, kind, label, what, params)                                            \
 	OP_LIST(things, kind, label, what, params), OP_CREATE(things, kind, label, what), \
 	    OP_SHOW(things, kind, label, what), OP_UPDATE(things, kind, label, what),     \
@@ -240,10 +281,14 @@ const struct api_operation api_operations[] = {
     OP_ROTATE("governance/virtual-keys", BF_ENTITY_VIRTUAL_KEY, "virtual_key", "virtual keys"),
     OPS("governance/virtual-keys", BF_ENTITY_VIRTUAL_KEY, "virtual_key", "virtual keys",
 	page_of_keys),
+    OPS_USAGE("governance/virtual-keys", BF_ENTITY_VIRTUAL_KEY, "virtual_key", "virtual keys"),
     OPS("governance/teams", BF_ENTITY_TEAM, "team", "teams", page_of_teams),
+    OPS_USAGE("governance/teams", BF_ENTITY_TEAM, "team", "teams"),
     OPS("governance/customers", BF_ENTITY_CUSTOMER, "customer", "customers", page_parameters),
+    OPS_USAGE("governance/customers", BF_ENTITY_CUSTOMER, "customer", "customers"),
     OPS("governance/model-configs", BF_ENTITY_MODEL_CONFIG, "model_config", "model configs",
 	page_of_models),
+    OPS_USAGE("governance/model-configs", BF_ENTITY_MODEL_CONFIG, "model_config", "model configs"),
     OP_LIST("governance/providers", BF_ENTITY_PROVIDER_LIMITS, "provider_limits",
 	    "limits of providers", page_parameters),
     OP_SHOW("governance/providers", BF_ENTITY_PROVIDER_LIMITS, "provider_limits",
@@ -251,6 +296,8 @@ const struct api_operation api_operations[] = {
     OP_UPDATE("governance/providers", BF_ENTITY_PROVIDER_LIMITS, "provider_limits",
 	      "limits of providers"),
     OP_DELETE("governance/providers", BF_ENTITY_PROVIDER_LIMITS, "provider_limits",
+	      "limits of providers"),
+    OPS_USAGE("governance/providers", BF_ENTITY_PROVIDER_LIMITS, "provider_limits",
 	      "limits of providers"),
     OPS("governance/pricing-overrides", BF_ENTITY_PRICING_OVERRIDE, "pricing_override",
 	"pricing overrides", page_of_models),

@@ -24,7 +24,8 @@ enum api_body {
 	API_BODY_VERSION, /* nothing but expected_version, and not even that */
 	API_BODY_LOGIN,
 	API_BODY_IDS,
-	API_BODY_KEYS, /* keys of a provider, and what they shall be */
+	API_BODY_KEYS,     /* keys of a provider, and what they shall be */
+	API_BODY_OVERRIDE, /* of a budget */
 };
 
 /* What an answer holds. */

@@ -375,7 +375,8 @@ def to_older_schema(path, megabytes):
         for column in ("team_id", "team_name", "customer_id", "customer_name"):
             db.execute(f"ALTER TABLE logs DROP COLUMN {column}")
         db.execute("CREATE INDEX logs_timestamp_provider_status ON logs (timestamp, provider, status)")
-        db.execute("ALTER TABLE meter_totals DROP COLUMN missed")
+        for column in ("missed", "forgiven", "resets"):
+            db.execute(f"ALTER TABLE meter_totals DROP COLUMN {column}")
         db.execute("DROP TABLE meter_watched")
         db.execute("DELETE FROM schema_migrations WHERE version > 6")
         db.execute("UPDATE logs SET input_history = zeroblob(? * 1048576) WHERE inc_number = 1", (megabytes,))
@@ -399,7 +400,7 @@ def test_an_older_store_is_brought_up_to_date(gateway, megabytes):
     assert agree(gw)["requests"] == before["requests"] + 1
     assert len(gw.events("store_old")) == len(gw.events("store_migrated")) == (1 if megabytes else 0)
     with database(gw) as db:
-        assert db.execute("SELECT max(version) FROM schema_migrations").fetchone() == (8,)
+        assert db.execute("SELECT max(version) FROM schema_migrations").fetchone() == (9,)
     assert gw.request(path="/api/logs?team_ids=none")[2]["pagination"]["total_count"] == 0
 
 

@@ -97,6 +97,32 @@ static void test_json(void **state)
 				      "\"owner_name\":\"openai\",\"virtual_key_id\":\"vk-2\""));
 }
 
+static void raised_pages(struct fake *f)
+{
+	static struct bf_msg_limit for_a_time, for_ever;
+
+	for_a_time = for_ever = money;
+	for_a_time.extra = for_ever.extra = 500000000;
+	for_a_time.extra_end_ms = 1700092800000;
+	asked_count = 0;
+	fake_greet(f);
+	answer(f, &for_a_time, 64, 0);
+	answer(f, &for_ever, 0, 0);
+	fake_expect_end(f);
+}
+
+static void test_override(void **state)
+{
+	struct fake *f = *state;
+
+	fake_start(f, raised_pages);
+	assert_int_equal(fake_ctl(f, "limits", NULL, NULL, NULL), CTL_OK);
+	fake_join(f);
+	assert_true(fake_says(f->out, "left $0.499999993  override $0.500000000 until "
+				      "2023-11-16T00:00:00Z  window 1d"));
+	assert_true(fake_says(f->out, "override $0.500000000 until it is deleted  window 1d"));
+}
+
 static void one_page(struct fake *f)
 {
 	asked_count = 0;
@@ -220,8 +246,8 @@ static void test_accept_clock(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    WITH_FAKE(test_pages),       WITH_FAKE(test_json),         WITH_FAKE(test_filters),
-	    WITH_FAKE(test_odd_answers), WITH_FAKE(test_accept_clock),
+	    WITH_FAKE(test_override), WITH_FAKE(test_pages),       WITH_FAKE(test_json),
+	    WITH_FAKE(test_filters),  WITH_FAKE(test_odd_answers), WITH_FAKE(test_accept_clock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,6 +126,45 @@ static void a_key(void **state)
 	lacks("\"budget\":");
 }
 
+static bool raised(void *ctx, struct bf_slice owner_id, struct bf_slice limit_id,
+		   enum bf_quantity quantity, struct entity_usage *ret_usage)
+{
+	(void)owner_id;
+	(void)limit_id;
+	*ret_usage = *(const struct entity_usage *)ctx;
+	return quantity == BF_QUANTITY_NUSD;
+}
+
+static void an_override(void **state)
+{
+	struct entity_usage u = {
+	    .extra = 500000000, .extra_windows = 2, .extra_end_ms = 1763721600000};
+	const struct entity_usages usages = {.of = raised, .ctx = &u};
+
+	(void)state;
+	budget.override_amount_nusd = 500000000;
+	budget.override_cycles = 3;
+	budget.override_anchor_ms = 1763721000000;
+	write_key(&usages, NULL, 0);
+	has("\"override_amount\":0.5,\"override_cycles_total\":3,\"override_anchor_reset\":"
+	    "\"2025-11-21T10:30:00");
+	has("\"effective_max_limit\":3,\"override_cycles_remaining\":2,\"override_ends_at\":"
+	    "\"2025-11-21T10:40:00");
+	/* It is over. */
+	u.extra = u.extra_windows = 0;
+	write_key(&usages, NULL, 0);
+	has("\"effective_max_limit\":2.5,\"override_cycles_remaining\":0,");
+	/* One without an end. */
+	u = (struct entity_usage){.extra = 500000000, .extra_end_ms = INT64_MAX};
+	budget.override_cycles = 0;
+	write_key(&usages, NULL, 0);
+	has("\"effective_max_limit\":3,\"current_usage\"");
+	budget.override_amount_nusd = budget.override_anchor_ms = 0;
+	write_key(&usages, NULL, 0);
+	has("\"override_amount\":0,\"override_cycles_total\":0,\"override_anchor_reset\":null,"
+	    "\"override_until\":null,\"current_usage\"");
+}
+
 static void without_usage(void **state)
 {
 	(void)state;
@@ -187,6 +226,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(a_key),
+	    TEST(an_override),
 	    TEST(without_usage),
 	    TEST(a_value_is_shown_once),
 	    TEST(a_password_is_not_shown),

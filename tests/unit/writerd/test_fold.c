@@ -238,7 +238,7 @@ static void sums_of_many(void **state)
 			const struct fold_sum *s = &fold.sums[i];
 			uint64_t m = shm_meter_identity(&c.seg, s->meter) - 1000;
 
-			assert_int_equal(s->more.settled, wanted[m][s->epoch]);
+			assert_int_equal(s->more.used, wanted[m][s->epoch]);
 			wanted[m][s->epoch] = 0;
 		}
 		for (uint32_t m = 0; m < 32; m++) {

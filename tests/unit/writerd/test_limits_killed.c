@@ -1,6 +1,6 @@
 /* writerd is killed before or after any step in which a limit that is given back begins, and in
  * which a row is given to it: the next one finds the same sums, and no row counts twice. */
-#include "tests/unit/writerd/limits_bed.h"
+#include "tests/unit/writerd/limits_spent.h"
 
 #include <sys/wait.h>
 
@@ -61,6 +61,10 @@ KILLABLE_VOID(shm_meter_set_settled,
 KILLABLE_VOID(shm_meter_set_missed,
 	      (struct shm_segment * seg, uint32_t m, uint32_t epoch, int64_t sum),
 	      (seg, m, epoch, sum))
+
+KILLABLE_VOID(shm_meter_set_resets,
+	      (struct shm_segment * seg, uint32_t m, uint32_t epoch, uint64_t count),
+	      (seg, m, epoch, count))
 
 /* One charged by its own meter; one of a time without the limit. A meter's own value: nobody
  * reserves in this test. */
@@ -197,6 +201,70 @@ static void by_changes_after_its_place_was_given_back(void **state)
 	killed_at_every_step(false, give_back_live);
 }
 
+/* ---- resets */
+
+static void forgive_one(struct limits *l)
+{
+	struct bf_config one = config_of(1);
+	int64_t sum;
+
+	start(l, &one, store);
+	if (forgive(l, "", &sum) != LIMITS_RESET_DONE)
+		_exit(1);
+}
+
+/* 600 were used and 300 are held: the former are forgiven, all of them, or not. */
+static bool is_forgiven(const struct limits *l)
+{
+	bool is = used_money(l) == 0;
+
+	assert_int_equal(used_money(l), is ? 0 : 600);
+	assert_int_equal(counted_money(l), is ? 300 : 900);
+	assert_int_equal(info_of(meter_of(l, "vk-1", BF_QUANTITY_TOKENS)).settled, is ? 0 : 600);
+	assert_int_equal(counted(meter_of(l, "vk-1", BF_QUANTITY_TOKENS)), is ? 300 : 900);
+	return is;
+}
+
+static void while_usage_is_reset(void **state)
+{
+	struct bf_config one = config_of(1);
+	bool killed = true, forgiven = false;
+	struct taken running;
+	struct limits l;
+	int64_t sum;
+	long steps;
+
+	(void)state;
+	for (steps = 1; killed; steps++) {
+		void *nothing = NULL;
+
+		start(&l, &one, store);
+		spender_enter();
+		assert_true(spend(&l, 1, 600));
+		assert_true(take(&l, 2, 300, &running));
+		limits_done(&l);
+		store->ops->close(store);
+		killed = killed_after(steps, forgive_one);
+		store = crafted_store(&c);
+		/* Every writerd finds the same. */
+		for (int times = 0; times < 2; times++) {
+			start(&l, &one, store);
+			assert_true(is_forgiven(&l) || !forgiven);
+			forgiven = is_forgiven(&l);
+			if (times == 0)
+				limits_done(&l);
+		}
+		assert_true(killed || forgiven);
+		assert_int_equal(forgive(&l, "", &sum), LIMITS_RESET_DONE);
+		assert_int_equal(sum, forgiven ? 0 : 1200);
+		assert_true(is_forgiven(&l));
+		limits_done(&l);
+		(void)teardown(&nothing);
+		(void)setup(&nothing);
+	}
+	assert_true(steps > 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -204,6 +272,7 @@ int main(void)
 	    LIMITS_TEST(after_its_place_was_given_back),
 	    LIMITS_TEST(by_changes_while_its_meter_lives),
 	    LIMITS_TEST(by_changes_after_its_place_was_given_back),
+	    LIMITS_TEST(while_usage_is_reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,8 +42,8 @@ static void commit(void)
 
 static struct store_total add(uint64_t identity, int64_t window, int64_t settled, int64_t missed)
 {
-	const struct store_total more = {settled, missed};
-	struct store_total now = {-1, -1};
+	const struct store_total more = {.settled = settled, .missed = missed};
+	struct store_total now = {.settled = -1};
 	struct bf_err err = {0};
 
 	begin();
@@ -67,6 +67,31 @@ static void both_sums_are_bounded(void **state)
 	now = add(UINT64_MAX, -7, SHM_METER_LIMIT_MAX, SHM_METER_LIMIT_MAX);
 	assert_int_equal(now.settled, SHM_METER_LIMIT_MAX);
 	assert_int_equal(now.missed, SHM_METER_LIMIT_MAX);
+}
+
+static void what_was_forgiven_stands_beside_the_sums(void **state)
+{
+	const struct store_total more = {.forgiven = 20, .resets = 1};
+	struct store_total now = add(5, 2, 30, 10);
+	struct bf_err err = {0};
+	int64_t window;
+
+	(void)state;
+	assert_int_equal(store_total_used(&now), 30);
+	begin();
+	assert_int_equal(store->ops->add_total(store, 5, 2, &more, &now, &err), 0);
+	commit();
+	assert_int_equal(now.settled, 30);
+	assert_int_equal(store_total_used(&now), 10);
+	assert_int_equal(store_total_missed(&now), -10);
+	(void)add(5, 2, 7, 0);
+	assert_int_equal(store->ops->newest_total(store, 5, 0, 9, &window, &now, &err), 1);
+	assert_int_equal(store_total_used(&now), 17);
+	assert_int_equal(now.resets, 1);
+	/* One of before: nothing was forgiven. */
+	now = add(6, 2, 3, 1);
+	assert_int_equal(now.forgiven, 0);
+	assert_int_equal(now.resets, 0);
 }
 
 static void the_newest_of_a_range(void **state)
@@ -146,6 +171,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TOTALS_TEST(both_sums_are_bounded),
+	    TOTALS_TEST(what_was_forgiven_stands_beside_the_sums),
 	    TOTALS_TEST(the_newest_of_a_range),
 	    TOTALS_TEST(only_some_stay_watched),
 	    TOTALS_TEST(what_is_not_committed_is_not_watched),

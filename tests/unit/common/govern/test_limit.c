@@ -177,6 +177,29 @@ static void ends_and_lengths(void **state)
 	assert_true(bf_limit_length_ms(&endless) == INT64_MAX);
 }
 
+static void what_an_override_adds(void **state)
+{
+	struct bf_limit limit =
+	    limit_of(BF_QUANTITY_NUSD, (struct bf_window){.kind = BF_WINDOW_DAY});
+	int64_t day = bf_limit_window(&limit, NOW_MS);
+
+	(void)state;
+	limit.max = 100;
+	assert_int_equal(bf_limit_max_at(&limit, NOW_MS), 100);
+	assert_int_equal(bf_limit_extra_windows(&limit, NOW_MS), 0);
+	limit.extra = 40;
+	limit.extra_end_ms = bf_limit_window_end_ms(&limit, day + 2);
+	assert_int_equal(bf_limit_max_at(&limit, NOW_MS), 140);
+	assert_int_equal(bf_limit_extra_windows(&limit, NOW_MS), 3);
+	assert_int_equal(bf_limit_extra_windows(&limit, NOW_MS + 2 * DAY_MS), 1);
+	assert_int_equal(bf_limit_max_at(&limit, limit.extra_end_ms - 1), 140);
+	assert_int_equal(bf_limit_max_at(&limit, limit.extra_end_ms), 100);
+	assert_int_equal(bf_limit_extra_windows(&limit, limit.extra_end_ms), 0);
+	limit.extra_end_ms = INT64_MAX;
+	assert_int_equal(bf_limit_max_at(&limit, NOW_MS + 1000 * DAY_MS), 140);
+	assert_int_equal(bf_limit_extra_windows(&limit, NOW_MS), 0);
+}
+
 static void names(void **state)
 {
 	(void)state;
@@ -196,6 +219,7 @@ int main(void)
 	    cmocka_unit_test(epochs),
 	    cmocka_unit_test(what_a_meter_counts),
 	    cmocka_unit_test(ends_and_lengths),
+	    cmocka_unit_test(what_an_override_adds),
 	    cmocka_unit_test(names),
 	};
 

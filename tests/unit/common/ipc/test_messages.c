@@ -319,8 +319,8 @@ static void test_the_longest_messages_fit(void **state BF_UNUSED)
 		const struct bf_slice name = {text, BF_LIMITS_MAX_TEXT}, word = {text, 32};
 
 		rows[i] = (struct bf_msg_limit){
-		    word,      name,      name,      name,      name,      name,
-		    name,      name,      word,      word,      INT64_MAX, INT64_MAX,
+		    word,      name,      name,      name,      name,      name,      name,
+		    name,      word,      word,      INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX,
 		    INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, true,      true};
 	}
 	for (size_t i = 0; i < BF_STATUS_MAX_ITEMS; i++)

@@ -195,9 +195,49 @@ static void made_ids_are_their_own(void **state)
 	bed_done(&b);
 }
 
+#define RAISED(more)                                                                     \
+	"governance:\n  virtual_keys: [{name: a, value: sk-a, budgets: [{max_limit: 1, " \
+	"reset_duration: 1d, " more "}]}]\n  pricing_overrides: [{name: p, pattern: m, " \
+	"pricing_patch: {input_cost_per_token: 1, output_cost_per_token: 1}}]\n" MOCK
+
+/* From the day of the anchor on, so many days. */
+static void budgets_that_are_raised(void **state)
+{
+	static const struct {
+		const char *text, *part;
+	} bad[] = {
+	    {RAISED("override_amount: 1, override_cycles_total: 2"), "needs override_anchor_reset"},
+	    {RAISED("override_amount: 1, override_cycles_total: 2, override_anchor_reset: "
+		    "2026-11-21T10:00:00Z, override_until: 2026-11-21T10:00:00Z"),
+	     "keep one of them"},
+	    {RAISED("override_amount: 2000000000"), "more than 2000000000 together"},
+	    {RAISED("override_amount: -1"), "override_amount"},
+	};
+	struct bf_plan plan;
+	struct load_bed b;
+
+	(void)state;
+	assert_string_equal(bed_load(&b, RAISED("override_amount: 0.5, override_cycles_total: 2, "
+						"override_anchor_reset: 2026-11-21T10:00:00Z")),
+			    "");
+	assert_int_equal(bf_plan_make(&plan, &b.config, &b.arena, NULL), 0);
+	assert_int_equal(plan.limits[0].max, 1000000000);
+	assert_int_equal(plan.limits[0].extra, 500000000);
+	assert_int_equal(plan.limits[0].extra_end_ms, INT64_C(1795392000000));
+	bed_done(&b);
+	for (size_t i = 0; i < BF_ARRAY_LEN(bad); i++) {
+		const char *told = bed_load(&b, bad[i].text);
+
+		if (!strstr(told, bad[i].part))
+			fail_msg("%s is not in %s", bad[i].part, told);
+		bed_done(&b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(budgets_that_are_raised),
 	    cmocka_unit_test(a_good_one),
 	    cmocka_unit_test(who_sees_it),
 	    cmocka_unit_test(made_ids_stay),

@@ -172,6 +172,31 @@ static void what_is_asked_for(void **state)
 	}
 }
 
+/* Usage and budgets: a limit of the owner is named by the path, or by a parameter. */
+static void parts_that_are_named(void **state)
+{
+	(void)state;
+	changes("POST " KEYS "/k/reset-usage", "", "");
+	assert_int_equal(change.action, BF_ENTITY_RESET_USAGE);
+	assert_true(bf_slice_is(change.id, "k") && change.sub_id.len == 0 && !change.is_sub);
+	changes("POST " KEYS "/k/reset-usage?limit_id=r%2F1&expected_version=4", "", "{}");
+	assert_true(bf_slice_is(change.sub_id, "r/1") && change.body.len == 0);
+	assert_int_equal(change.expected_version, 4);
+	changes("POST /api/governance/providers/openai/reset-usage", "", "");
+	assert_int_equal(change.type, BF_ENTITY_PROVIDER_LIMITS);
+	changes("PUT " KEYS "/k/budgets/b%2F1/override", "", "{\"amount\":1}");
+	assert_int_equal(change.action, BF_ENTITY_BUDGET_OVERRIDE);
+	assert_true(bf_slice_is(change.id, "k") && bf_slice_is(change.sub_id, "b/1"));
+	assert_true(bf_slice_is(change.body, "{\"amount\":1}") && !change.is_sub);
+	changes("DELETE /api/governance/teams/t/budgets/b/override", "", "");
+	assert_int_equal(change.action, BF_ENTITY_BUDGET_OVERRIDE);
+	assert_int_equal(change.type, BF_ENTITY_TEAM);
+	assert_true(bf_slice_is(change.sub_id, "b") && change.body.len == 0);
+	refused("POST " KEYS "/k/reset-usage", "", "{\"a\":1}", "400", "nothing else");
+	refused("PUT " KEYS "/k/budgets/b/override", "", "", "400", "is empty");
+	refused("GET " KEYS "/k/budgets/b/override", "", "", "405", "");
+}
+
 /* The version is this worker's to read, wherever it stands. */
 static void expected_versions(void **state)
 {
@@ -422,6 +447,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(prices_are_asked_for),
 	    TEST(what_is_asked_for),
+	    TEST(parts_that_are_named),
 	    TEST(expected_versions),
 	    TEST(what_is_refused_before),
 	    TEST(a_body_of_the_largest_size),
