@@ -144,11 +144,13 @@ def test_restart_under_load_fails_no_request(gateway):
     with ThreadPoolExecutor(4) as pool:
         for _ in range(4):
             pool.submit(load)
-        with gw.control() as c:
-            for turn in range(3):
-                for name in ["proxyd.0", "proxyd.1", "writerd", "reader"]:
-                    c.ask(control.RESTART, {"name": name})
-        stop.append(True)
+        try:
+            with gw.control() as c:
+                for turn in range(3):
+                    for name in ["proxyd.0", "proxyd.1", "writerd", "reader"]:
+                        c.ask(control.RESTART, {"name": name})
+        finally:
+            stop.append(True)
     assert not failed and len(done) > 20
 
 
