@@ -10,8 +10,10 @@
 #include "common/proc/contract.h"
 #include "proxyd/gate/govern.h"
 
-/* So long a worker that starts waits for what is in force: others serve meanwhile. */
-#define CATCH_UP_S 1.
+/* So long a worker that starts waits for what is in force: others serve meanwhile, or nobody can yet
+ * and clients are better off in the queue of its listener. Then it serves as it is, with 503, so
+ * that whoever asks for its health is answered. */
+#define CATCH_UP_S 2.
 
 static void on_adopt(struct bf_child *child, struct bf_frame *f, const void *message)
 {
@@ -95,7 +97,7 @@ static void on_catch_up(struct ev_loop *loop, ev_timer *timer, int revents)
 
 	(void)loop;
 	(void)revents;
-	if (d->late || !bf_snapshot_is_behind(&d->snapshots, shm_generation(&d->seg))) {
+	if (d->late || bf_snapshot_now(&d->snapshots, shm_generation(&d->seg))) {
 		serve(d);
 		return;
 	}

@@ -25,8 +25,7 @@ struct proxyd {
 
 extern const struct bf_child_handler control_handlers[];
 
-/* All is open: serves, and says READY, once it has what is in force, or in the next turn of the
- * loop when it is told of nothing. */
+/* All is open: serves, and says READY, once it has what is in force, or after a while without. */
 void control_begin(struct proxyd *d);
 void control_done(struct proxyd *d);
 
