@@ -68,7 +68,7 @@ def test_state_folder_that_the_user_cannot_write(gateway, tmp_path):
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
 def test_children_become_the_user(gateway):
     gw = gateway(workers=1, args=["--user", "nobody"])
-    for folder in [gw.folder, *gw.folder.parents[:3]]:
+    for folder in [gw.folder, *gw.folder.parents]:
         if str(folder).startswith("/tmp/"):
             folder.chmod(0o755)
     gw.start()
