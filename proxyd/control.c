@@ -10,9 +10,9 @@
 #include "common/proc/contract.h"
 #include "proxyd/gate/govern.h"
 
-/* So long a worker that starts waits for what is in force: others serve meanwhile, or nobody can yet
- * and clients are better off in the queue of its listener. Then it serves as it is, with 503, so
- * that whoever asks for its health is answered. */
+/* So long a worker that starts waits for what is in force: others serve meanwhile, or nobody can
+ * yet and clients are better off in the queue of its listener. Then it serves as it is, with 503,
+ * so that whoever asks for its health is answered. */
 #define CATCH_UP_S 2.
 
 static void on_adopt(struct bf_child *child, struct bf_frame *f, const void *message)
