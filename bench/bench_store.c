@@ -12,7 +12,7 @@
 #include "common/base/clock.h"
 #include "common/base/macros.h"
 #include "common/base/rand.h"
-#include "writerd/store_sqlite.h"
+#include "writerd/store/store_sqlite.h"
 
 #define ROUND_NS   INT64_C(1500000000)
 #define BATCH_MAX  2048u

@@ -7,7 +7,7 @@
 #include "common/ipc/messages.h"
 #include "common/log/log.h"
 #include "shm/usage.h"
-#include "writerd/store_sqlite_config.h"
+#include "writerd/store/store_sqlite_config.h"
 #include "writerd/writerd.h"
 
 static void on_proc_dead(struct bf_child *child, struct bf_frame *f, const void *message)

@@ -8,11 +8,11 @@
 #include "common/base/rand.h"
 #include "common/proc/child.h"
 #include "shm/segment.h"
-#include "writerd/changes.h"
-#include "writerd/limits.h"
-#include "writerd/prices.h"
-#include "writerd/registry.h"
-#include "writerd/turn.h"
+#include "writerd/change/changes.h"
+#include "writerd/change/prices.h"
+#include "writerd/change/registry.h"
+#include "writerd/limits/limits.h"
+#include "writerd/usage/turn.h"
 
 struct writerd {
 	struct shm_segment seg;

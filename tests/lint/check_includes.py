@@ -22,7 +22,16 @@ ROOMS = {
     "supervisor": ["common/", "shm/"],
     "clusterd": ["common/", "shm/"],
     "discoveryd": ["common/", "shm/"],
-    "writerd": ["common/", "shm/"],
+    # The write path: a record becomes a row, the row is stored, what it charged goes to its meters. A change becomes
+    # entities, these a snapshot. Both stand over the same store.
+    "writerd/entity": ["common/", "shm/"],
+    "writerd/row": ["common/", "shm/", "writerd/entity/"],
+    "writerd/store": ["common/", "shm/", "writerd/entity/", "writerd/row/", "writerd/priority.h"],
+    "writerd/limits": ["common/", "shm/", "writerd/entity/", "writerd/row/", "writerd/store/"],
+    "writerd/usage": ["common/", "shm/", "writerd/row/", "writerd/store/", "writerd/limits/", "writerd/priority.h"],
+    "writerd/change": ["common/", "shm/", "writerd/entity/", "writerd/store/", "writerd/limits/"],
+    "writerd/reader": ["common/", "shm/", "writerd/entity/", "writerd/row/", "writerd/store/", "writerd/paths.h", "writerd/priority.h"],
+    "writerd": ["common/", "shm/", "writerd/"],
     "ctl": ["common/", "shm/"],
     # The request path: data flows front -> gate -> provider -> record over the ground floor.
     "proxyd/front": ["common/", "shm/", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/head_field.h", "proxyd/head_scan.h",
@@ -44,7 +53,7 @@ LIBRARY_HOME = {
     "yaml.h": ["common/schema/"],
     "msgpack.h": ["common/codec/mp"],
     "msgpack/": ["common/codec/mp"],
-    "sqlite3.h": ["writerd/store_sqlite", "tests/", "bench/"],
+    "sqlite3.h": ["writerd/store/store_sqlite", "tests/", "bench/"],
     "llhttp.h": ["proxyd/front/http1", "proxyd/provider/"],
     "stdatomic.h": ["shm/", "tests/torture/", "tests/unit/shm/", "bench/"],
     "openssl/": ["tests/support/wire/link", "common/crypt/", "common/net/tls", "common/schema/", "tests/unit/common/net/test_tls"],

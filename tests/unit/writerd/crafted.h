@@ -24,7 +24,7 @@
 #include "shm/segment.h"
 #include "shm/slot.h"
 #include "shm/usage.h"
-#include "writerd/store_sqlite.h"
+#include "writerd/store/store_sqlite.h"
 
 struct crafted {
 	int fd;

@@ -17,7 +17,7 @@
 #include "common/proc/fds.h"
 #include "common/schema/load.h"
 #include "common/snapshot/snapshot.h"
-#include "writerd/changes.h"
+#include "writerd/change/changes.h"
 
 enum bed_mood {
 	BED_TAKES,

@@ -8,9 +8,9 @@
 #include "shm/health.h"
 #include "shm/metrics.h"
 #include "shm/wall.h"
-#include "writerd/entity_make.h"
-#include "writerd/limits.h"
-#include "writerd/store_null.h"
+#include "writerd/entity/entity_make.h"
+#include "writerd/limits/limits.h"
+#include "writerd/store/store_null.h"
 
 #define HOUR_NS (INT64_C(3600) * 1000000000)
 

@@ -5,7 +5,7 @@
 #include "tests/unit/writerd/limits_bed.h"
 
 #include "shm/inflight.h"
-#include "writerd/limits_reset.h"
+#include "writerd/limits/limits_reset.h"
 
 static struct shm_meter_writer spender;
 

@@ -5,7 +5,7 @@
 
 #include "common/govern/plan.h"
 #include "shm/meter.h"
-#include "writerd/fold.h"
+#include "writerd/store/fold.h"
 
 /* An open meter whose identity is the number, in window `epoch`. */
 static inline uint32_t metered_open(struct crafted *c, uint64_t identity, enum bf_quantity quantity,

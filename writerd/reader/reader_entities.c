@@ -1,0 +1,471 @@
+/*
+ * Looks at what is in force. Called by reader.c for each question. A page costs a walk over its
+ * type: what is passed by is told by its record alone wherever that is enough. Must never show a
+ * secret.
+ */
+#include "writerd/reader/reader_entities.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/codec/problem.h"
+#include "writerd/reader/entity_usage.h"
+
+#define LOOK_ARENA_BYTES (64u << 20)
+
+struct look {
+	const struct bf_snapshot *s;
+	const struct bf_msg_entity_query *q;
+	struct bf_arena *arena; /* of one entity */
+	struct bf_json_writer w;
+	struct entity_meters meters;
+	uint64_t passed, count; /* those that match; those that were written */
+};
+
+/* ---- refusals */
+
+static int refuse(struct bf_buf *out, struct entities_answer *a, int http_status, const char *type,
+		  const char *text)
+{
+	a->http_status = http_status;
+	return bf_problem_write(&(struct bf_problem){.http_status = http_status,
+						     .type = type,
+						     .message = bf_slice_from(text)},
+				out);
+}
+
+/* ---- what matches */
+
+static bool holds(struct bf_slice text, struct bf_slice piece)
+{
+	for (size_t i = 0; i + piece.len <= text.len; i++) {
+		if (strncasecmp(text.ptr + i, piece.ptr, piece.len) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_called(const struct bf_entity *e, const struct bf_msg_entity_query *q)
+{
+	return q->search.len == 0 || holds(e->id, q->search) || holds(e->name, q->search);
+}
+
+static bool is_key_called(const struct bf_msg_entity_query *q,
+			  const struct bf_conf_provider_key *key)
+{
+	return q->search.len == 0 || holds(key->id, q->search) || holds(key->name, q->search);
+}
+
+/* Not asked for, or the same. */
+static bool is(struct bf_slice wanted, struct bf_slice found)
+{
+	return wanted.len == 0 || bf_slice_eq(wanted, found);
+}
+
+static bool key_matches(const struct bf_conf_virtual_key *key, const struct bf_msg_entity_query *q)
+{
+	const struct bf_conf_provider_config *configs = key->provider_configs.items;
+
+	if (!is(q->team_id, key->team_id) || !is(q->customer_id, key->customer_id))
+		return false;
+	for (uint32_t i = 0; q->provider.len && i < key->provider_configs.count; i++) {
+		if (bf_slice_eq(configs[i].provider, q->provider))
+			return true;
+	}
+	return q->provider.len == 0;
+}
+
+static bool object_matches(uint32_t type, const void *object, const struct bf_msg_entity_query *q)
+{
+	const struct bf_conf_model_config *model = object;
+	const struct bf_conf_pricing_override *price = object;
+
+	switch (type) {
+	case BF_ENTITY_VIRTUAL_KEY:
+		return key_matches(object, q);
+	case BF_ENTITY_TEAM:
+		return is(q->customer_id, ((const struct bf_conf_team *)object)->customer_id);
+	case BF_ENTITY_MODEL_CONFIG:
+		return is(q->virtual_key_id, model->scope_id) && is(q->provider, model->provider);
+	case BF_ENTITY_PRICING_OVERRIDE:
+		return is(q->virtual_key_id, price->virtual_key_id) &&
+		       is(q->provider, price->provider_id);
+	default:
+		return true;
+	}
+}
+
+static bool has_filters(const struct bf_msg_entity_query *q)
+{
+	return q->team_id.len || q->customer_id.len || q->virtual_key_id.len || q->provider.len;
+}
+
+/* ---- one */
+
+/* In the arena; NULL: no memory, or a body that cannot be read. */
+static void *object_of(struct look *l, const struct bf_entity *e)
+{
+	const struct bf_entity_def *def = bf_entity_def(e->type);
+	void *object = bf_arena_alloc(l->arena, def->table->size);
+
+	if (object && bf_entity_decode(e, object, l->arena, NULL) < 0)
+		return NULL;
+	return object;
+}
+
+static int write_one(struct look *l, const struct bf_entity *e, const void *object)
+{
+	int r = entity_meters_of(&l->meters, l->s, e->type, object, l->arena);
+
+	if (r == 0)
+		entity_json(&l->w, bf_entity_def(e->type), e, object, &l->meters.usages);
+	return r;
+}
+
+static int look_one(struct look *l, struct bf_buf *out, struct entities_answer *a)
+{
+	struct bf_entity e;
+	void *object;
+	int r;
+
+	if (!bf_snapshot_find(l->s, (uint32_t)l->q->type, l->q->id, &e))
+		return refuse(out, a, 404, "not_found", "nothing of this type has this id");
+	object = object_of(l, &e);
+	if (!object)
+		return -ENOMEM;
+	a->version = e.version;
+	bf_jw_object(&l->w);
+	bf_jw_key(&l->w, bf_entity_def(e.type)->name);
+	r = write_one(l, &e, object);
+	bf_jw_end_object(&l->w);
+	return r;
+}
+
+/* What its holder may know. */
+static int look_quota(struct look *l, struct bf_buf *out, struct entities_answer *a)
+{
+	struct bf_conf_virtual_key *key;
+	struct bf_entity e;
+	int r;
+
+	if (l->q->secret.len != BF_ENTITY_SECRET_LEN ||
+	    !bf_snapshot_find_secret(l->s, BF_ENTITY_VIRTUAL_KEY, (const uint8_t *)l->q->secret.ptr,
+				     &e))
+		return refuse(out, a, 401, "virtual_key_not_found",
+			      "this virtual key does not exist");
+	key = object_of(l, &e);
+	r = key ? entity_meters_of(&l->meters, l->s, e.type, key, l->arena) : -ENOMEM;
+	if (r < 0)
+		return r;
+	bf_jw_object(&l->w);
+	bf_jw_key(&l->w, "virtual_key_name");
+	bf_jw_string(&l->w, key->own.name);
+	entity_quota_json(&l->w, key, &l->meters.usages);
+	bf_jw_end_object(&l->w);
+	return 0;
+}
+
+/* ---- pages */
+
+static bool in_page(const struct look *l)
+{
+	return l->passed > l->q->offset && l->count < l->q->limit;
+}
+
+static int list_entity(struct look *l, const struct bf_entity *e)
+{
+	void *object = NULL;
+
+	if (!is_called(e, l->q))
+		return 0;
+	if (has_filters(l->q)) {
+		object = object_of(l, e);
+		if (!object || !object_matches(e->type, object, l->q))
+			return 0;
+	}
+	l->passed++;
+	if (!in_page(l))
+		return 0;
+	if (!object)
+		object = object_of(l, e);
+	if (!object)
+		return -ENOMEM;
+	l->count++;
+	return write_one(l, e, object);
+}
+
+static int list_type(struct look *l, uint32_t type,
+		     int (*list)(struct look *l, const struct bf_entity *e))
+{
+	struct bf_snapshot_cursor cursor = {0};
+	struct bf_entity e;
+	int r = 0;
+
+	while (r == 0 && l->w.error == 0 && bf_snapshot_next(l->s, type, &cursor, &e)) {
+		r = list(l, &e);
+		bf_arena_reset(l->arena);
+	}
+	return r;
+}
+
+/* ---- limits of all owners */
+
+/* Whether an owner's limits are asked for. */
+static bool is_owner_asked(const struct look *l, uint32_t type, struct bf_slice id)
+{
+	const struct bf_msg_entity_query *q = l->q;
+
+	if (!has_filters(q))
+		return true;
+	return (type == BF_ENTITY_VIRTUAL_KEY && q->virtual_key_id.len &&
+		bf_slice_eq(q->virtual_key_id, id)) ||
+	       (type == BF_ENTITY_TEAM && q->team_id.len && bf_slice_eq(q->team_id, id)) ||
+	       (type == BF_ENTITY_CUSTOMER && q->customer_id.len &&
+		bf_slice_eq(q->customer_id, id));
+}
+
+static bool limit_is_called(const struct look *l, struct bf_slice id, struct bf_slice name)
+{
+	return l->q->search.len == 0 || holds(id, l->q->search) || holds(name, l->q->search);
+}
+
+/* The next limit: is it one of the page? */
+static bool counts(struct look *l, struct bf_slice id, struct bf_slice owner_name)
+{
+	if (!limit_is_called(l, id, owner_name))
+		return false;
+	l->passed++;
+	if (!in_page(l))
+		return false;
+	l->count++;
+	return true;
+}
+
+static void list_own(struct look *l, const char *kind, const struct bf_conf_owner *own)
+{
+	const struct bf_conf_budget *budgets = own->budgets.items;
+	const struct bf_conf_rate_limit *rate = own->rate_limit.items;
+	bool of_rates = l->q->type == BF_ENTITY_RATE_LIMIT;
+
+	for (uint32_t i = 0; !of_rates && i < own->budgets.count; i++) {
+		if (counts(l, budgets[i].id, own->name))
+			entity_budget_json(&l->w, &budgets[i], kind, own, &l->meters.usages);
+	}
+	if (of_rates && own->rate_limit.count && counts(l, rate->id, own->name))
+		entity_rate_limit_json(&l->w, rate, kind, own, &l->meters.usages);
+}
+
+static int list_limits_of(struct look *l, const struct bf_entity *e)
+{
+	struct bf_conf_virtual_key *key;
+	struct bf_conf_provider_config *configs;
+	void *object;
+	int r;
+
+	if (!is_owner_asked(l, e->type, e->id))
+		return 0;
+	object = object_of(l, e);
+	if (!object)
+		return -ENOMEM;
+	r = entity_meters_of(&l->meters, l->s, e->type, object, l->arena);
+	if (r < 0)
+		return r;
+	if (e->type == BF_ENTITY_MODEL_CONFIG)
+		((struct bf_conf_model_config *)object)->own.name = e->name;
+	list_own(l, bf_entity_def(e->type)->name, object);
+	if (e->type != BF_ENTITY_VIRTUAL_KEY)
+		return 0;
+	key = object;
+	configs = key->provider_configs.items;
+	for (uint32_t i = 0; i < key->provider_configs.count; i++) {
+		configs[i].own.name = configs[i].provider;
+		list_own(l, "provider_config", &configs[i].own);
+	}
+	return 0;
+}
+
+/* One that stands by itself limits whoever names it. */
+static int list_rate_limit(struct look *l, const struct bf_entity *e)
+{
+	const struct bf_conf_rate_limit *rate;
+	const struct bf_slice nobody = {NULL, 0};
+
+	if (has_filters(l->q))
+		return 0;
+	rate = object_of(l, e);
+	if (!rate)
+		return -ENOMEM;
+	if (counts(l, rate->id, nobody))
+		entity_rate_limit_json(&l->w, rate, NULL, NULL, NULL);
+	return 0;
+}
+
+static int list_limits(struct look *l)
+{
+	static const uint32_t owners[] = {BF_ENTITY_CUSTOMER, BF_ENTITY_TEAM, BF_ENTITY_VIRTUAL_KEY,
+					  BF_ENTITY_MODEL_CONFIG, BF_ENTITY_PROVIDER_LIMITS};
+	int r = 0;
+
+	if (l->q->type == BF_ENTITY_RATE_LIMIT)
+		r = list_type(l, BF_ENTITY_RATE_LIMIT, list_rate_limit);
+	for (size_t i = 0; r == 0 && i < sizeof(owners) / sizeof(owners[0]); i++)
+		r = list_type(l, owners[i], list_limits_of);
+	return r;
+}
+
+/* ---- keys of providers */
+
+static void write_key(struct look *l, const struct bf_conf_provider *provider,
+		      const struct bf_conf_provider_key *key)
+{
+	if (!is_key_called(l->q, key))
+		return;
+	l->passed++;
+	if (!in_page(l))
+		return;
+	l->count++;
+	entity_part_json_of(&l->w, bf_entity_part(BF_ENTITY_PROVIDER), key, "provider",
+			    provider->name);
+}
+
+static int list_keys_of(struct look *l, const struct bf_entity *e)
+{
+	const struct bf_conf_provider *provider = object_of(l, e);
+	const struct bf_conf_provider_key *keys = provider ? provider->keys.items : NULL;
+
+	for (uint32_t i = 0; provider && i < provider->keys.count; i++)
+		write_key(l, provider, &keys[i]);
+	return provider ? 0 : -ENOMEM;
+}
+
+/* A page of what is not there would look as if it had none. */
+static bool names_nobody(const struct look *l)
+{
+	struct bf_entity e;
+
+	return l->q->is_sub && l->q->id.len &&
+	       !bf_snapshot_find(l->s, (uint32_t)l->q->type, l->q->id, &e);
+}
+
+/* Of one provider, or of all. */
+static int list_keys(struct look *l)
+{
+	struct bf_entity e;
+
+	if (l->q->id.len == 0)
+		return list_type(l, BF_ENTITY_PROVIDER, list_keys_of);
+	return bf_snapshot_find(l->s, BF_ENTITY_PROVIDER, l->q->id, &e) ? list_keys_of(l, &e) : 0;
+}
+
+static int look_key(struct look *l, struct bf_buf *out, struct entities_answer *a)
+{
+	const struct bf_conf_provider *provider = NULL;
+	const struct bf_conf_provider_key *keys;
+	struct bf_entity e;
+
+	if (bf_snapshot_find(l->s, BF_ENTITY_PROVIDER, l->q->id, &e))
+		provider = object_of(l, &e);
+	keys = provider ? provider->keys.items : NULL;
+	for (uint32_t i = 0; provider && i < provider->keys.count; i++) {
+		if (!bf_slice_eq(keys[i].id, l->q->sub_id))
+			continue;
+		a->version = e.version;
+		bf_jw_object(&l->w);
+		bf_jw_key(&l->w, "key");
+		entity_part_json(&l->w, bf_entity_part(BF_ENTITY_PROVIDER), &keys[i]);
+		bf_jw_end_object(&l->w);
+		return 0;
+	}
+	return refuse(out, a, 404, "not_found", "no provider of this name has a key with this id");
+}
+
+static int list_parts(struct look *l)
+{
+	return l->q->type == BF_ENTITY_PROVIDER ? list_keys(l) : list_limits(l);
+}
+
+static const char *plural_of(const struct bf_msg_entity_query *q)
+{
+	const struct bf_entity_def *def = q->is_sub ? bf_entity_part((uint32_t)q->type) : NULL;
+
+	if (!def)
+		def = bf_entity_def((uint32_t)q->type);
+	return def ? def->plural : "budgets";
+}
+
+static void write_number(struct look *l, const char *key, uint64_t n)
+{
+	bf_jw_key(&l->w, key);
+	bf_jw_u64(&l->w, n);
+}
+
+static int look_page(struct look *l)
+{
+	int r;
+
+	bf_jw_object(&l->w);
+	bf_jw_key(&l->w, plural_of(l->q));
+	bf_jw_array(&l->w);
+	r = l->q->is_sub ? list_parts(l) : list_type(l, (uint32_t)l->q->type, list_entity);
+	bf_jw_end_array(&l->w);
+	write_number(l, "count", l->count);
+	write_number(l, "total_count", l->passed);
+	/* What Bifrost calls it here. */
+	if (l->q->type == BF_ENTITY_PROVIDER)
+		write_number(l, "total", l->passed);
+	write_number(l, "limit", l->q->limit);
+	write_number(l, "offset", l->q->offset);
+	bf_jw_end_object(&l->w);
+	return r;
+}
+
+/* ---- the question */
+
+/* Types whose entities the API shows. */
+static bool is_type(const struct bf_msg_entity_query *q)
+{
+	if (q->is_sub)
+		return q->type == 0 || q->type == BF_ENTITY_RATE_LIMIT ||
+		       q->type == BF_ENTITY_PROVIDER;
+	return q->type < BF_ENTITY_TYPE_MAX && bf_entity_def((uint32_t)q->type);
+}
+
+static int look(struct look *l, struct bf_buf *out, struct entities_answer *a)
+{
+	int r;
+
+	if (l->q->secret.len)
+		r = look_quota(l, out, a);
+	else if (l->q->sub_id.len)
+		r = look_key(l, out, a);
+	else if (l->q->id.len && !l->q->is_sub)
+		r = look_one(l, out, a);
+	else if (names_nobody(l))
+		r = refuse(out, a, 404, "not_found", "there is no provider of this name");
+	else
+		r = look_page(l);
+	return r == 0 && a->http_status == 200 ? bf_jw_finish(&l->w) : r;
+}
+
+int entities_look(const struct bf_snapshot *s, const struct shm_segment *seg,
+		  const struct bf_msg_entity_query *q, struct bf_buf *out,
+		  struct entities_answer *ret_answer)
+{
+	struct bf_arena arena;
+	struct look l = {.s = s, .q = q, .arena = &arena};
+	int r;
+
+	*ret_answer = (struct entities_answer){.http_status = 200};
+	if (!s)
+		return refuse(out, ret_answer, 503, "governance_not_loaded",
+			      "nothing is in force yet: try again");
+	if (!is_type(q))
+		return refuse(out, ret_answer, 404, "not_found", "there is no such type");
+	bf_arena_init_nodump(&arena, LOOK_ARENA_BYTES);
+	bf_jw_init(&l.w, out);
+	entity_meters_init(&l.meters, seg);
+	r = look(&l, out, ret_answer);
+	bf_arena_done(&arena);
+	return r;
+}

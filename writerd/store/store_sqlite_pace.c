@@ -1,0 +1,75 @@
+/*
+ * Breaths in SQLite's work. Called when a connection is opened; between them SQLite calls us back,
+ * from inside statements and commits. Must only ever yield, and say that we live: an error from
+ * here would end a transaction that is in order.
+ */
+#include "writerd/store/store_sqlite_pace.h"
+
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/macros.h"
+#include "writerd/priority.h"
+
+/* Each about 0.15 ms of work: less often, and who waits for the core waits as long; more often, and
+ * changing processes costs more than it gives. */
+#define STEPS_BETWEEN_YIELDS  3000 /* of SQLite's virtual machine: some two dozen rows */
+#define ALIVE_EVERY_MS        500
+#define WRITES_BETWEEN_YIELDS 4 /* pages: a commit of 512 rows writes some eighty */
+
+static struct {
+	void (*call)(void *owner);
+	void *owner;
+	int64_t called_ms;
+} alive;
+
+void sqlite_pace_alive(void (*call)(void *owner), void *owner)
+{
+	alive.call = call;
+	alive.owner = owner;
+	alive.called_ms = bf_mono_ms();
+}
+
+static int on_progress(void *unused)
+{
+	int64_t now;
+
+	(void)unused;
+	priority_yield();
+	if (!alive.call)
+		return 0;
+	now = bf_mono_ms();
+	if (now - alive.called_ms < ALIVE_EVERY_MS)
+		return 0;
+	alive.called_ms = now;
+	alive.call(alive.owner);
+	return 0;
+}
+
+/* Before the write, so that its errno is what SQLite finds. */
+static ssize_t yield_and_write(int fd, const void *bytes, size_t n, off_t at)
+{
+	static unsigned writes;
+
+	if (++writes % WRITES_BETWEEN_YIELDS == 0)
+		priority_yield();
+	return pwrite(fd, bytes, n, at);
+}
+
+void sqlite_pace_commits(void)
+{
+	/* Which one is in use depends on how the library was built. */
+	static const char *const names[] = {"pwrite", "pwrite64"};
+	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+
+	for (size_t i = 0; vfs && vfs->iVersion >= 3 && i < BF_ARRAY_LEN(names); i++) {
+		if (vfs->xGetSystemCall(vfs, names[i]))
+			(void)vfs->xSetSystemCall(vfs, names[i],
+						  (sqlite3_syscall_ptr)yield_and_write);
+	}
+}
+
+void sqlite_pace_statements(sqlite3 *db)
+{
+	sqlite3_progress_handler(db, STEPS_BETWEEN_YIELDS, on_progress, NULL);
+}
