@@ -132,9 +132,9 @@ def test_a_key_is_rotated_under_load(gateway, fake):  # noqa: F811
             ask(gw, "PUT", f"{PROVIDERS}/live/keys/{key['id']}", {"value": f"{OTHER}-{n}"})
             begun = len(up.requests)
             time.sleep(0.1)
-            # Who begins behind the answer never meets the one before; who was admitted before it may still send it.
-            late = [r["headers"]["authorization"] for r in up.requests[begun + 8:]]
-            assert set(late) <= {f"Bearer {OTHER}-{n}"}
+            # Who begins behind the answer never meets the one before; each client may have begun one before it.
+            sent = [r["headers"]["authorization"] for r in up.requests[begun:]]
+            assert sum(value != f"Bearer {OTHER}-{n}" for value in sent) <= len(load.threads)
     assert set(load.seen) == {200}
 
 
