@@ -2,6 +2,7 @@
  * The input as the query string of /api/governance/explain, asked of a worker with keys, limits and
  * prices: one answer, that is JSON and names no key's value, and not a meter moved.
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,20 +128,44 @@ static void open_house(void)
 
 static unsigned answers;
 
+static int hex(char c)
+{
+	const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | 0x20) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+/* Who asks may hear again what he said. */
+static bool is_said(struct bf_slice query)
+{
+	static char text[32768];
+	size_t len = 0;
+
+	for (size_t i = 0; i < query.len; i++, len++) {
+		bool coded = query.ptr[i] == '%' && query.len - i > 2 &&
+			     hex(query.ptr[i + 1]) >= 0 && hex(query.ptr[i + 2]) >= 0;
+		text[len] = query.ptr[i];
+		if (coded) {
+			text[len] = (char)(hex(query.ptr[i + 1]) << 4 | hex(query.ptr[i + 2]));
+			i += 2;
+		}
+	}
+	return memmem(text, len, SECRET, sizeof(SECRET) - 1) != NULL;
+}
+
 static void check_answer(struct exchange *x, int http_status, struct bf_slice type,
 			 struct bf_slice body)
 {
 	struct bf_json_tape tape;
 	struct bf_arena arena;
 
-	(void)x;
 	(void)type;
 	answers++;
 	bf_arena_init(&arena, 8 << 20);
 	if (http_status != 200 && http_status != 400 && http_status != 404)
 		abort();
 	if (bf_json_parse(&tape, body, &arena, &bf_json_default_limits, NULL) < 0 ||
-	    memmem(body.ptr, body.len, SECRET, sizeof(SECRET) - 1))
+	    (memmem(body.ptr, body.len, SECRET, sizeof(SECRET) - 1) && !is_said(x->query)))
 		abort();
 	bf_arena_done(&arena);
 }

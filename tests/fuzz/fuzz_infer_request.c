@@ -91,12 +91,18 @@ static void look_at_targets(const struct world *w, const struct exchange *x, str
 	}
 }
 
+/* What stands in schemas is the provider's to check. */
 static void parse(struct exchange *x, struct bf_slice text, struct bf_json_tape *ret_tape)
 {
+	static const struct bf_slice unread[] = {BF_SLICE_INIT("tools"),
+						 BF_SLICE_INIT("functions"),
+						 BF_SLICE_INIT("response_format"),
+						 {NULL, 0}};
+	struct bf_json_limits limits = bf_json_default_limits;
 	struct bf_arena *arena = &x->worker->tape_arena;
 
-	if (arena->used_bytes != 0 ||
-	    bf_json_parse(ret_tape, text, arena, &bf_json_default_limits, NULL) < 0)
+	limits.skimmed = unread;
+	if (arena->used_bytes != 0 || bf_json_parse(ret_tape, text, arena, &limits, NULL) < 0)
 		abort();
 }
 
