@@ -59,6 +59,12 @@ def alive(pid):
         return False
 
 
+def began(pid):
+    """When it did, in ticks since the machine's start; None: it is gone. Numbers of processes come again."""
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+
+
 def children_of(pid):
     """Pids of the living direct children, from /proc."""
     found = []
@@ -108,7 +114,7 @@ class Gateway:
         self.env |= {"BIFROST_STATE_DIR": str(self.state), "BIFROST_RUNTIME_DIR": str(self.runtime)}
         for key, value in (env or {}).items():
             self.env.pop(key, None) if value is None else self.env.update({key: value})
-        self.process, self.told, self.seen = None, [], set()
+        self.process, self.told, self.seen = None, [], {}  # seen: when each process of ours began
         self.login = {}  # headers of who may read the numbers, where not everybody may
         self.canaries, self.said, self.said_bytes, self.is_closed = canary.Canaries(), {}, 0, False
         self.canaries.add_config(self.config if text is None else {}, self.env)
@@ -124,7 +130,7 @@ class Gateway:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([BUILD / "bifrost", "-c", self.file, *self.args], env=env, stderr=log,
                                             stdout=log, stdin=subprocess.DEVNULL, cwd=self.folder)
-        self.seen.add(self.process.pid)
+        self.see([self.process.pid])
         return self
 
     def start(self, timeout=PATIENCE_S):
@@ -164,7 +170,7 @@ class Gateway:
 
     def remember(self):
         if self.process and self.process.poll() is None:
-            self.seen.update(children_of(self.process.pid))
+            self.see(children_of(self.process.pid))
 
     def close(self):
         """Leaves no process and no folder behind."""
@@ -215,11 +221,12 @@ class Gateway:
             found += self.canaries.hits(place, b"\0".join(parts))
         return found
 
-    @staticmethod
-    def is_ours(pid):
-        with contextlib.suppress(OSError):
-            return alive(pid) and "bifrost" in Path(f"/proc/{pid}/cmdline").read_text()
-        return False
+    def see(self, pids):
+        self.seen.update((pid, began(pid)) for pid in pids)
+
+    def is_ours(self, pid):
+        """It still runs, and is not another one that has its number now."""
+        return alive(pid) and began(pid) == self.seen.get(pid)
 
     # ---- looking at it
 
@@ -240,7 +247,7 @@ class Gateway:
         """{"proxyd.0": {state, pid, ...}} as the supervisor tells it."""
         with self.control() as c:
             found = {body["name"]: body for _, body in c.ask(control.CHILDREN_GET) if body}
-        self.seen.update(child["pid"] for child in found.values() if child.get("pid"))
+        self.see(child["pid"] for child in found.values() if child.get("pid"))
         return found
 
     def pids(self):
