@@ -257,10 +257,14 @@ static int open_stores(struct bf_child *child, struct bf_err *err)
 					NULL);
 	if (w->store_path)
 		r = store_sqlite_open(w->store_path, w->node_id, &w->store, err);
-	/* A lock ends: rows wait in the segment meanwhile, as for a store that fails later. */
-	if ((r == BF_E_TIMEOUT || r == -EAGAIN) && w->store) {
+	/* A lock ends, a disk gets room: rows wait in the segment meanwhile, as for a store that
+	 * fails later. */
+	if (w->store && (r == -EAGAIN || store_sqlite_heals(r))) {
 		w->store_is_old = r == -EAGAIN;
-		bf_log(BF_LOG_WARN, w->store_is_old ? "store_old" : "store_locked",
+		bf_log(BF_LOG_WARN,
+		       r == -EAGAIN        ? "store_old"
+		       : r == BF_E_TIMEOUT ? "store_locked"
+					   : "store_not_open",
 		       "reason=%s effect=%s", bf_log_quote(err->text),
 		       bf_log_quote("rows wait in the segment and it is tried again"));
 		r = 0;

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import threading
 import time
 
@@ -106,6 +107,49 @@ def test_nothing_that_was_answered_is_lost_when_writerd_is_killed(gateway):
         assert status in (200, 404)
         assert status == 404 or answer["virtual_key"]["version"] == 1
     assert ask(gw, "GET", f"{KEYS}?limit=1")["total_count"] >= len(answered)
+
+
+def fill(path):
+    """What is left of its disk, to the last byte."""
+    with open(path, "wb", buffering=0) as file:
+        size = 1 << 20
+        while size:
+            try:
+                file.write(b"x" * size)
+            except OSError:
+                size //= 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small tmpfs needs root")
+def test_a_start_with_a_full_disk(gateway):
+    """No encryption_key, so no copy: store and file are in force as they are, and stored when there is room."""
+    keys = [{"id": f"k{n}", "name": f"k{n}", "value": f"the-value-of-k{n}"} for n in range(3)]
+    gw = gateway(workers=1, config={"governance": {"virtual_keys": keys[:2]}})
+    gw.state.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=700", "bifrost-test", gw.state], check=False).returncode:
+        pytest.skip("no right to mount")
+    try:
+        gw.start()
+        ask(gw, "DELETE", f"{KEYS}/k1")
+        made = ask(gw, "POST", KEYS, {"name": "mine"}, 201)["virtual_key"]
+        assert gw.stop() == 0
+        fill(gw.state / "fill")
+        gw.config["governance"]["virtual_keys"] = keys
+        gw.file.write_text(json.dumps(gw.config))
+        gw.start()
+        values = [*(key["value"] for key in keys), made["value"]]
+        assert [chat(gw, value) for value in values] == [200, 401, 200, 200]
+        refused = gw.request("POST", KEYS, {"name": "b"})
+        assert refused[0] == 503 and "disk" in json.dumps(refused[2])
+        wait_for("health", lambda: "the config store cannot be used" in json.dumps(gw.request()[2]))
+        assert "store and file, not stored" in gw.ctl("status")
+        (gw.state / "fill").unlink()
+        wait_for("the store", lambda: gw.request("POST", KEYS, {"name": "b"})[0] == 201, every=0.5)
+        assert [chat(gw, value) for value in values] == [200, 401, 200, 200]
+        wait_for("health", lambda: gw.request()[2]["status"] == "ok", every=0.5)
+        assert gw.stop() == 0
+    finally:
+        subprocess.run(["umount", "-l", gw.state], check=True)
 
 
 @pytest.mark.parametrize("sealed", [True, False])

@@ -163,7 +163,7 @@ static void on_done(void *owner, int code, const char *why)
 		       bf_log_quote("what was in force stays, and it is tried again"));
 	if (code < 0)
 		r->retry_at_ms = bf_mono_ms() + RETRY_MS;
-	else if (!r->from_copy)
+	else if (r->stopgap == REGISTRY_STORED)
 		last_good_changed(&r->last_good);
 	if (r->on_published)
 		r->on_published(r->owner, code, why);
@@ -189,12 +189,18 @@ static void publish_loaded(struct registry *r)
 	publish_now(&r->publish);
 }
 
-/* The first time only: later there is something, or there was no copy either. */
-static void load_copy(struct registry *r)
+/* The first time only: later there is something, or there was no copy either. What the store has
+ * is newer than the copy. */
+static void make_do(struct registry *r)
 {
 	struct bf_err err = {0};
 
-	if (registry_load_copy(r, &err) == 0) {
+	if (registry_load_unstored(r, &err) == 0) {
+		bf_log(BF_LOG_WARN, "entities_not_stored", "entities=%u effect=%s",
+		       entities_total(r->t),
+		       bf_log_quote("what the store and the file say is in force"));
+		publish_loaded(r);
+	} else if (registry_load_copy(r, &err) == 0) {
 		bf_log(BF_LOG_WARN, "last_snapshot_loaded", "entities=%u", entities_total(r->t));
 		publish_loaded(r);
 	} else {
@@ -221,7 +227,7 @@ static void load(struct registry *r)
 		bf_log(BF_LOG_ERROR, "config_store_unusable", "reason=%s effect=%s",
 		       bf_log_quote(err.text),
 		       bf_log_quote("nothing can be changed, and it is tried again"));
-		load_copy(r);
+		make_do(r);
 	}
 	r->trouble = err;
 	r->retry_at_ms = bf_mono_ms() + RETRY_MS;
@@ -317,6 +323,12 @@ void registry_status(const struct registry *r, struct bf_array *items, struct bf
 		      !r->path          ? "off"
 		      : r->trouble.code ? r->trouble.text
 					: "ok");
+	if (r->trouble.code)
+		bf_status_add(items, arena, "entities_from", "%s",
+			      !r->t                               ? "nowhere"
+			      : r->stopgap == REGISTRY_NOT_STORED ? "store and file, not stored"
+			      : r->stopgap == REGISTRY_COPY       ? "the last copy"
+								  : "store");
 	bf_status_add(items, arena, "snapshot", "%s",
 		      publish_is_in_force(&r->publish) ? "in force" : "not in force");
 	bf_status_add(items, arena, "overlay_records", "%u", publish_overlay_records(&r->publish));

@@ -22,6 +22,13 @@ struct registry_step {
 	struct entity *old; /* NULL: there was none */
 };
 
+/* What there is, while the store is no use. */
+enum registry_stopgap {
+	REGISTRY_STORED,     /* it is in the store, or there is no config store */
+	REGISTRY_NOT_STORED, /* the store's and, in memory alone, the file's */
+	REGISTRY_COPY,       /* the last copy's */
+};
+
 struct limits_reset;
 
 struct registry {
@@ -37,7 +44,7 @@ struct registry {
 	int64_t retry_at_ms;        /* monotonic; 0: nothing to be tried again */
 	struct publish publish;
 	struct last_good last_good;
-	bool from_copy;              /* what there is was read of the last copy */
+	enum registry_stopgap stopgap;
 	struct registry_step *steps; /* of the group that is under way */
 	uint32_t step_count, step_room;
 	uint32_t unreadable; /* rows of the store that are left out */

@@ -60,10 +60,8 @@ static int take_row(void *ctx, const struct bf_entity *e, uint64_t hlc, const ui
 static int read_store(struct registry *r, struct entities *t, struct bf_err *err)
 {
 	struct loading l = {.t = t};
-	int code = entity_store_prune(r->store, bf_wall_ms() - FORGET_MS, err);
+	int code;
 
-	if (code < 0)
-		return code;
 	bf_arena_init_nodump(&l.arena, 16 << 20);
 	code = entity_store_load(r->store, take_row, &l, err);
 	r->unreadable = l.unreadable;
@@ -237,17 +235,42 @@ static void make_keys(struct registry *r)
 		entity_plain_file_key(&r->maker);
 }
 
-static int open_store(struct registry *r, struct bf_err *err)
+static int open_store(struct registry *r, struct entities *t, struct bf_err *err)
 {
+	int code;
+
 	if (!r->path) {
 		bf_rand_bytes(r->maker.pepper, sizeof(r->maker.pepper));
+		make_keys(r);
 		return 0;
 	}
-	return entity_store_open(r->path, r->config->encryption_key, &r->store, r->maker.pepper,
-				 err);
+	code =
+	    entity_store_open(r->path, r->config->encryption_key, &r->store, r->maker.pepper, err);
+	if (code == 0)
+		code = entity_store_prune(r->store, bf_wall_ms() - FORGET_MS, err);
+	if (code == 0)
+		code = read_store(r, t, err);
+	if (code == 0)
+		make_keys(r);
+	return code;
 }
 
-int registry_load(struct registry *r, struct bf_err *err)
+/* Behind this there is no store, so that what the file says is taken into memory alone. */
+static int look_into_store(struct registry *r, struct entities *t, struct bf_err *err)
+{
+	int code =
+	    entity_store_look(r->path, r->config->encryption_key, &r->store, r->maker.pepper, err);
+
+	if (code == 0)
+		code = read_store(r, t, err);
+	if (code == 0)
+		make_keys(r);
+	entity_store_close(r->store);
+	r->store = NULL;
+	return code;
+}
+
+static int load(struct registry *r, bool stored, struct bf_err *err)
 {
 	struct entity_maker maker = r->maker;
 	struct entities *before = r->t, *t = NULL;
@@ -255,11 +278,8 @@ int registry_load(struct registry *r, struct bf_err *err)
 
 	if (code < 0)
 		return bf_err_sys(err, code, "entities");
-	code = open_store(r, err);
-	if (code == 0 && r->store)
-		code = read_store(r, t, err);
+	code = stored ? open_store(r, t, err) : look_into_store(r, t, err);
 	if (code == 0) {
-		make_keys(r);
 		r->t = t;
 		code = take_file(r, err);
 	}
@@ -275,9 +295,19 @@ int registry_load(struct registry *r, struct bf_err *err)
 	}
 	publish_begin(&r->publish, t, r->maker.pepper);
 	entities_close(before);
-	r->from_copy = false;
+	r->stopgap = stored ? REGISTRY_STORED : REGISTRY_NOT_STORED;
 	registry_review(r);
 	return 0;
+}
+
+int registry_load(struct registry *r, struct bf_err *err)
+{
+	return load(r, true, err);
+}
+
+int registry_load_unstored(struct registry *r, struct bf_err *err)
+{
+	return load(r, false, err);
 }
 
 int registry_load_copy(struct registry *r, struct bf_err *err)
@@ -295,7 +325,7 @@ int registry_load_copy(struct registry *r, struct bf_err *err)
 	publish_begin(&r->publish, t, r->maker.pepper);
 	entities_close(r->t);
 	r->t = t;
-	r->from_copy = true;
+	r->stopgap = REGISTRY_COPY;
 	registry_review(r);
 	return 0;
 }

@@ -9,6 +9,10 @@
  */
 int registry_load(struct registry *r, struct bf_err *err);
 
+/* The same of a store that can be read and not written: what the file says is in memory alone, and
+ * nothing can be changed. */
+int registry_load_unstored(struct registry *r, struct bf_err *err);
+
 /* The same of the last copy: nothing of the file is taken over, and nothing can be changed. */
 int registry_load_copy(struct registry *r, struct bf_err *err);
 

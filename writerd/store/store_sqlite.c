@@ -419,6 +419,11 @@ static void sqlite_close(struct store *base)
 	free(s);
 }
 
+bool store_sqlite_heals(int code)
+{
+	return code == BF_E_TIMEOUT || code == BF_E_FULL || code == -EIO;
+}
+
 int store_sqlite_open(const char *path, const char *node_id, struct store **ret_store,
 		      struct bf_err *err)
 {
@@ -450,7 +455,7 @@ int store_sqlite_open(const char *path, const char *node_id, struct store **ret_
 	s->base.ops = &ops;
 	(void)strncpy(s->node_id, node_id, sizeof(s->node_id) - 1);
 	r = open_db(s, true, err);
-	if (r < 0 && r != BF_E_TIMEOUT && r != -EAGAIN) {
+	if (r < 0 && r != -EAGAIN && !store_sqlite_heals(r)) {
 		sqlite_close(&s->base);
 		return r;
 	}

@@ -40,7 +40,7 @@ static const struct problem problems[] = {
     {SQLITE_NOTADB, BF_E_CORRUPT, "move the file away or restore it; a new one is made"},
     {SQLITE_BUSY, BF_E_TIMEOUT, "another program holds its lock: end that program's transaction"},
     {SQLITE_LOCKED, BF_E_TIMEOUT, "another program holds its lock: end that program's transaction"},
-    {SQLITE_IOERR, -EIO, "look at the disk and the kernel log"},
+    {SQLITE_IOERR, -EIO, "look at the disk (is it full?) and the kernel log"},
     {SQLITE_NOMEM, -ENOMEM, "give the service more memory"},
 };
 
@@ -304,6 +304,43 @@ static int open_as(const char *path, const struct schema *schema, bool quickly, 
 		r = set_wal(db, schema, path, err);
 	if (r == 0)
 		r = migrate(db, schema, path, err);
+	if (r < 0) {
+		sqlite_db_close(&db);
+		return r;
+	}
+	*ret_db = db;
+	return 0;
+}
+
+/* The index of the log is in memory then, and not in a file that a full disk has no room for. */
+static int look(sqlite3 *db, const char *path, const struct schema *schema, struct bf_err *err)
+{
+	int64_t version = 0;
+	int r = sqlite_db_exec(db, "PRAGMA locking_mode = EXCLUSIVE", schema, path, err);
+
+	if (r == 0)
+		r = configure(db, schema, path, err);
+	if (r == 0)
+		r = read_version(db, schema, path, &version, err);
+	if (r == 0 && version != (int64_t)schema->count)
+		r = bf_err_set(
+		    err, BF_E_VERSION,
+		    "%s: %s: has schema version %lld of %zu, and cannot be brought up to "
+		    "date while nothing can be written",
+		    schema->store, path, (long long)version, schema->count);
+	return r;
+}
+
+int sqlite_db_look(const char *path, const struct schema *schema, sqlite3 **ret_db,
+		   struct bf_err *err)
+{
+	sqlite3 *db = NULL;
+	int r = 0;
+
+	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
+		r = sqlite_db_err(db, schema, path, err);
+	if (r == 0)
+		r = look(db, path, schema, err);
 	if (r < 0) {
 		sqlite_db_close(&db);
 		return r;

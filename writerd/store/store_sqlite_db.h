@@ -22,6 +22,14 @@ int sqlite_db_open(const char *path, const struct schema *schema, sqlite3 **ret_
 int sqlite_db_open_quickly(const char *path, const struct schema *schema, sqlite3 **ret_db,
 			   struct bf_err *err);
 
+/*
+ * What is there, for looking alone where nothing can be written because the disk is full. Nothing
+ * is made or migrated: BF_E_VERSION of an older schema, too. Nobody else can open it until it is
+ * closed.
+ */
+int sqlite_db_look(const char *path, const struct schema *schema, sqlite3 **ret_db,
+		   struct bf_err *err);
+
 /* Closes and clears; accepts NULL. */
 void sqlite_db_close(sqlite3 **db);
 

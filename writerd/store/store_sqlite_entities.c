@@ -166,27 +166,60 @@ static int prepare_put(struct entity_store *s, struct bf_err *err)
 		       &s->put, err);
 }
 
-int entity_store_open(const char *path, struct bf_slice encryption_key,
-		      struct entity_store **ret_store, uint8_t ret_pepper[32], struct bf_err *err)
+static struct entity_store *make(const char *path, struct bf_slice encryption_key,
+				 struct bf_err *err)
 {
 	struct entity_store *s = calloc(1, sizeof(*s));
-	int r;
 
 	if (s)
 		s->path = strdup(path);
 	if (!s || !s->path) {
 		free(s);
-		return bf_err_sys(err, -ENOMEM, "config_store");
+		(void)bf_err_sys(err, -ENOMEM, "config_store");
+		return NULL;
 	}
 	bf_buf_init_nodump(&s->scratch, BF_ENTITY_BODY_MAX + BF_SEAL_OVERHEAD);
 	s->has_key = encryption_key.len > 0;
 	if (s->has_key)
 		bf_seal_key(encryption_key, "bifrost store", s->key);
+	return s;
+}
+
+int entity_store_open(const char *path, struct bf_slice encryption_key,
+		      struct entity_store **ret_store, uint8_t ret_pepper[32], struct bf_err *err)
+{
+	struct entity_store *s = make(path, encryption_key, err);
+	int r;
+
+	if (!s)
+		return -ENOMEM;
 	r = sqlite_db_open(path, &schema_config, &s->db, err);
 	if (r == 0)
 		r = settle_pepper(s, ret_pepper, err);
 	if (r == 0)
 		r = prepare_put(s, err);
+	if (r < 0) {
+		entity_store_close(s);
+		return r;
+	}
+	*ret_store = s;
+	return 0;
+}
+
+int entity_store_look(const char *path, struct bf_slice encryption_key,
+		      struct entity_store **ret_store, uint8_t ret_pepper[32], struct bf_err *err)
+{
+	struct entity_store *s = make(path, encryption_key, err);
+	bool sealed = false;
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	r = sqlite_db_look(path, &schema_config, &s->db, err);
+	if (r == 0)
+		r = read_pepper(s, ret_pepper, &sealed, err);
+	if (r == 0)
+		r = bf_err_set(err, BF_E_MISSING, "config_store: %s: has no pepper yet", path);
 	if (r < 0) {
 		entity_store_close(s);
 		return r;

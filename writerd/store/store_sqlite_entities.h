@@ -18,6 +18,10 @@ struct entity_store;
  */
 int entity_store_open(const char *path, struct bf_slice encryption_key,
 		      struct entity_store **ret_store, uint8_t ret_pepper[32], struct bf_err *err);
+/* As it is, where nothing can be written: it is for entity_store_load() alone, and to be closed at
+ * once. Of one that was never whole: BF_E_MISSING, or as above. */
+int entity_store_look(const char *path, struct bf_slice encryption_key,
+		      struct entity_store **ret_store, uint8_t ret_pepper[32], struct bf_err *err);
 void entity_store_close(struct entity_store *s); /* accepts NULL */
 
 /* Can secrets be kept? */

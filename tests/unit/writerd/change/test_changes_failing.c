@@ -2,6 +2,8 @@
  * later rests on it. */
 #include "tests/unit/writerd/entities_bed.h"
 
+#include "common/base/clock.h"
+
 #define TEAM   BF_ENTITY_TEAM
 #define CREATE BF_ENTITY_CREATE
 
@@ -81,9 +83,7 @@ static void a_group_is_stored_whole_or_not_at_all(void **state)
 	bed_close(&b);
 }
 
-/* ---- groups at random, of which the store refuses some */
-
-#define IDS 6
+/* ---- a start whose store takes nothing */
 
 static void sql(const char *text)
 {
@@ -94,6 +94,53 @@ static void sql(const char *text)
 		fail_msg("%s: %s", text, sqlite3_errmsg(db));
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
+
+static void try_again(void)
+{
+	b.r.retry_at_ms = bf_mono_ms();
+	registry_second(&b.r);
+	bed_settle(&b);
+}
+
+/* Nothing seals, so there is no copy: what store and file say is in force all the same, and what
+ * the API took away stays away. */
+static void what_the_file_says_needs_no_room_on_the_disk(void **state)
+{
+	static const char before[] =
+	    PLAIN "governance: {teams: [{id: t, name: a}, {id: gone, name: b}]}\n";
+	static const char now[] = PLAIN
+	    "governance: {teams: [{id: t, name: z}, {id: gone, name: b}, {id: n, name: c}]}\n";
+	struct bf_entity e;
+
+	(void)state;
+	bed_open(&b, before);
+	bed_ask_well(&b, BF_ENTITY_DELETE, TEAM, "gone", "");
+	bed_ask_well(&b, CREATE, TEAM, "mine", "{\"name\":\"m\"}");
+	sql("CREATE TRIGGER no BEFORE INSERT ON entities BEGIN SELECT RAISE(ROLLBACK, 'no'); END");
+	bed_again(&b, now);
+	for (int tries = 0; tries < 2; tries++) {
+		assert_true(bed_finds(&b, TEAM, "t", &e) && bf_slice_is(e.name, "z"));
+		assert_true(bed_finds(&b, TEAM, "n", NULL));
+		assert_true(bed_finds(&b, TEAM, "mine", NULL));
+		assert_false(bed_finds(&b, TEAM, "gone", NULL));
+		bed_ask_badly(&b, CREATE, TEAM, "o", "{\"name\":\"o\"}", 503,
+			      "config_store_unusable");
+		try_again();
+	}
+	sql("DROP TRIGGER no");
+	try_again();
+	assert_null(registry_refusal(&b.r));
+	bed_ask_well(&b, CREATE, TEAM, "o", "{\"name\":\"o\"}");
+	bed_again(&b, now);
+	assert_true(bed_finds(&b, TEAM, "n", NULL));
+	assert_false(bed_finds(&b, TEAM, "gone", NULL));
+	assert_int_equal(entities_live(b.r.t, TEAM, BF_SLICE_LIT("t"))->e.version, 2);
+	bed_close(&b);
+}
+
+/* ---- groups at random, of which the store refuses some */
+
+#define IDS 6
 
 /* One statement of a group, or all of it. */
 static void let_fail(int id, int how)
@@ -185,6 +232,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(an_answer_that_never_comes_leaves_nothing_behind),
 	    cmocka_unit_test(a_group_is_stored_whole_or_not_at_all),
+	    cmocka_unit_test(what_the_file_says_needs_no_room_on_the_disk),
 	    cmocka_unit_test(what_fails_at_random_leaves_nothing),
 	};
 

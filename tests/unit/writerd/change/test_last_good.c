@@ -111,7 +111,7 @@ static void a_store_that_comes_back_is_another_table(void **state)
 	write_file(b.path, "this is no database, whatever it may be", 39);
 	bed_configure(&b, with_more);
 	bed_start(&b);
-	assert_true(b.r.from_copy);
+	assert_int_equal(b.r.stopgap, REGISTRY_COPY);
 	assert_int_equal(b.r.quarantined, 1);
 	assert_int_equal(rename(aside, b.path), 0);
 	b.r.retry_at_ms = bf_mono_ms();
