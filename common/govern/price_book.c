@@ -222,9 +222,8 @@ static const struct bf_conf_sheet_price *priced_entry(const struct bf_price_inde
 	return e;
 }
 
-/* What was fetched counts; where it does not tell the whole price, what the file has. */
-static const struct bf_conf_price *sheet_price(const struct bf_price_book *book,
-					       const struct bf_price_query *q)
+const struct bf_conf_sheet_price *bf_price_entry(const struct bf_price_book *book,
+						 const struct bf_price_query *q)
 {
 	const struct bf_conf_sheet_price *fetched = priced_entry(&book->fetched, q);
 	const struct bf_conf_sheet_price *e = fetched;
@@ -233,7 +232,7 @@ static const struct bf_conf_price *sheet_price(const struct bf_price_book *book,
 		e = priced_entry(&book->of_file, q);
 	if (fetched && (!e || !has_price(e)))
 		e = fetched;
-	return e ? &e->price : NULL;
+	return e;
 }
 
 /* ---- what the file says over it */
@@ -349,8 +348,8 @@ const struct bf_conf_price *bf_price_found_whole(const struct bf_price_found *fo
 bool bf_price_find(const struct bf_price_book *book, const struct bf_price_query *query,
 		   struct bf_price_found *ret_found)
 {
-	const struct bf_price_found found = {sheet_price(book, query),
-					     override_of(book->conf, query)};
+	const struct bf_conf_sheet_price *e = bf_price_entry(book, query);
+	const struct bf_price_found found = {e ? &e->price : NULL, override_of(book->conf, query)};
 	struct bf_conf_price room;
 	const struct bf_conf_price *price = bf_price_found_whole(&found, &room);
 

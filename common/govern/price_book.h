@@ -75,6 +75,11 @@ int bf_price_book_open(struct bf_price_book *ret_book, const struct bf_config *c
 bool bf_price_find(const struct bf_price_book *book, const struct bf_price_query *query,
 		   struct bf_price_found *ret_found);
 
+/* The entry whose price that is, overrides aside; what was fetched counts, and where it does not
+ * tell the whole price, what the file has. NULL: no sheet has one. */
+const struct bf_conf_sheet_price *bf_price_entry(const struct bf_price_book *book,
+						 const struct bf_price_query *query);
+
 /* The price itself: of one of them, or both together in *room. */
 const struct bf_conf_price *bf_price_found_whole(const struct bf_price_found *found,
 						 struct bf_conf_price *room);

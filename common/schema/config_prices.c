@@ -218,6 +218,46 @@ const struct bf_table bf_pricing_override_table = {
 
 /* ---- the sheet: on its way only */
 
+/* Places in a number that is stored: new ones at the end, 32 at most. */
+const char *const bf_model_abilities[] = {
+    "supports_assistant_prefill",
+    "supports_audio_input",
+    "supports_audio_output",
+    "supports_computer_use",
+    "supports_function_calling",
+    "supports_native_streaming",
+    "supports_parallel_function_calling",
+    "supports_pdf_input",
+    "supports_prompt_caching",
+    "supports_reasoning",
+    "supports_response_schema",
+    "supports_system_messages",
+    "supports_tool_choice",
+    "supports_url_context",
+    "supports_video_input",
+    "supports_vision",
+    "supports_web_search",
+    NULL,
+};
+
+#define FACT(key, most)                                                              \
+	{                                                                            \
+		.name = #key, .type = BF_T_UINT, BF_FIELD(bf_conf_model_facts, key), \
+		.max = (most), .dflt = "0", .audience = BF_FOR_PROXYD                \
+	}
+static const struct bf_field facts_fields[] = {
+    FACT(context_length, BF_MODEL_TOKENS_MAX),
+    FACT(max_input_tokens, BF_MODEL_TOKENS_MAX),
+    FACT(max_output_tokens, BF_MODEL_TOKENS_MAX),
+    FACT(supports, UINT32_MAX),
+};
+
+static const struct bf_table facts_table = {
+    .name = "framework.pricing.sheet.entries.facts",
+    .size = sizeof(struct bf_conf_model_facts),
+    BF_ROWS(facts_fields),
+};
+
 static const struct bf_field sheet_price_fields[] = {
     {.name = "key",
      .type = BF_T_STRING,
@@ -245,6 +285,11 @@ static const struct bf_field sheet_price_fields[] = {
      .type = BF_T_OBJECT,
      BF_FIELD(bf_conf_sheet_price, price),
      .sub = &bf_price_fields_table,
+     .audience = BF_FOR_PROXYD},
+    {.name = "facts",
+     .type = BF_T_OBJECT,
+     BF_FIELD(bf_conf_sheet_price, facts),
+     .sub = &facts_table,
      .audience = BF_FOR_PROXYD},
 };
 

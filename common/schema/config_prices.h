@@ -54,6 +54,17 @@ enum bf_price_mode {
 	BF_PRICE_MODES,
 };
 
+#define BF_MODEL_TOKENS_MAX INT64_C(1000000000)
+
+/* What a sheet tells of a model beside its price; nothing is decided by it. 0: it does not say. */
+struct bf_conf_model_facts {
+	uint64_t context_length, max_input_tokens, max_output_tokens;
+	uint64_t supports; /* a bit for each of bf_model_abilities */
+};
+
+/* What sheets call it when a model can do something, such as "supports_vision"; ended by NULL. */
+extern const char *const bf_model_abilities[];
+
 /* An entry of the price sheet. */
 struct bf_conf_sheet_price {
 	struct bf_slice key;        /* "provider/model", or the model alone */
@@ -61,6 +72,7 @@ struct bf_conf_sheet_price {
 	struct bf_slice base_model; /* its price counts where this one has none; empty: none */
 	int32_t mode;               /* enum bf_price_mode */
 	struct bf_conf_price price;
+	struct bf_conf_model_facts facts;
 };
 
 #define BF_PRICE_PATTERN_MAX 256 /* bytes */

@@ -5,18 +5,21 @@
 #include "common/schema/price_pack.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "common/base/macros.h"
 
-#define VALUES   (sizeof(struct bf_conf_price) / sizeof(int64_t))
+#define PRICES   (sizeof(struct bf_conf_price) / sizeof(int64_t))
+#define FACTS    (sizeof(struct bf_conf_model_facts) / sizeof(uint64_t))
+#define VALUES   (PRICES + FACTS)
 #define TEXT_MAX 256u
 
 static const char magic[4] = {'B', 'F', 'P', '1'};
 
 struct piece_head {
 	char magic[4];
-	uint32_t values; /* of a price: another number is another build's */
+	uint32_t values; /* of an entry: another number is another build's */
 	uint32_t count;
 	uint32_t bytes; /* of all of it */
 };
@@ -29,7 +32,15 @@ struct record {
 	uint16_t zero;
 };
 _Static_assert(VALUES <= 64, "a bit each");
+_Static_assert(offsetof(struct bf_conf_model_facts, supports) == (FACTS - 1) * sizeof(uint64_t),
+	       "it is the last one");
 _Static_assert(sizeof(struct record) == 24 && sizeof(struct piece_head) == 16, "no holes");
+
+/* Of facts, which come behind the prices, 0 is what is not given. */
+static int64_t not_given(size_t value)
+{
+	return value < PRICES ? BF_PRICE_NOT_GIVEN : 0;
+}
 
 /* ---- writing */
 
@@ -39,9 +50,10 @@ static size_t record_bytes(const struct bf_conf_sheet_price *e, int64_t values[V
 	size_t bytes = sizeof(struct record) + e->key.len + e->provider.len + e->base_model.len;
 
 	memcpy(values, &e->price, sizeof(e->price));
+	memcpy(values + PRICES, &e->facts, sizeof(e->facts));
 	*ret_given = 0;
 	for (size_t i = 0; i < VALUES; i++) {
-		if (values[i] == BF_PRICE_NOT_GIVEN)
+		if (values[i] == not_given(i))
 			continue;
 		*ret_given |= UINT64_C(1) << i;
 		bytes += sizeof(values[i]);
@@ -148,6 +160,9 @@ static int64_t most_of(size_t value)
 	static int64_t most[VALUES];
 
 	if (most[0] == 0) {
+		for (size_t i = PRICES; i < VALUES; i++)
+			most[i] = BF_MODEL_TOKENS_MAX;
+		most[VALUES - 1] = UINT32_MAX;
 		for (uint16_t i = 0; i < bf_price_fields_table.field_count; i++) {
 			const struct bf_field *f = &bf_price_fields_table.fields[i];
 
@@ -157,21 +172,22 @@ static int64_t most_of(size_t value)
 	return most[value];
 }
 
-static bool take_price(struct bytes *b, uint64_t given, struct bf_conf_price *ret_price)
+static bool take_values(struct bytes *b, uint64_t given, struct bf_conf_sheet_price *ret)
 {
 	int64_t values[VALUES];
 
 	if (given >> VALUES)
 		return false;
 	for (size_t i = 0; i < VALUES; i++) {
-		values[i] = BF_PRICE_NOT_GIVEN;
+		values[i] = not_given(i);
 		if (!(given >> i & 1))
 			continue;
 		if (!take(b, &values[i], sizeof(values[i])) || values[i] < 0 ||
 		    values[i] > most_of(i))
 			return false;
 	}
-	memcpy(ret_price, values, sizeof(values));
+	memcpy(&ret->price, values, sizeof(ret->price));
+	memcpy(&ret->facts, values + PRICES, sizeof(ret->facts));
 	return true;
 }
 
@@ -182,7 +198,7 @@ static bool take_entry(struct bytes *b, struct bf_conf_sheet_price *ret)
 	if (!take(b, &r, sizeof(r)) || r.mode >= BF_PRICE_MODES || r.key == 0 || r.zero != 0)
 		return false;
 	ret->mode = (int32_t)r.mode;
-	return take_price(b, r.given, &ret->price) && take_text(b, r.key, &ret->key) &&
+	return take_values(b, r.given, ret) && take_text(b, r.key, &ret->key) &&
 	       take_text(b, r.provider, &ret->provider) &&
 	       take_text(b, r.base_model, &ret->base_model);
 }

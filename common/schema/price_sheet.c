@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/base/macros.h"
+#include "common/base/num.h"
 #include "common/codec/json_tape.h"
 #include "common/schema/decimal.h"
 #include "common/schema/value.h"
@@ -260,6 +261,36 @@ static int read_prices(const struct sheet *s, const struct entry *e, struct bf_c
 	return r;
 }
 
+/* ---- what else it tells of a model */
+
+/* A number that cannot be used is as one that is not there: nothing is paid by it. */
+static uint64_t read_fact(const struct sheet *s, const struct entry *e, const char *member)
+{
+	uint32_t i = bf_json_member(&s->tape, e->object, member);
+	uint64_t value;
+
+	if (i == BF_JSON_NONE || s->tape.tokens[i].type != BF_JSON_NUMBER ||
+	    bf_parse_u64(bf_json_raw(&s->tape, i), &value) < 0)
+		return 0;
+	return value <= BF_MODEL_TOKENS_MAX ? value : 0;
+}
+
+static void read_facts(const struct sheet *s, const struct entry *e,
+		       struct bf_conf_model_facts *ret_facts)
+{
+	*ret_facts = (struct bf_conf_model_facts){
+	    .context_length = read_fact(s, e, "context_length"),
+	    .max_input_tokens = read_fact(s, e, "max_input_tokens"),
+	    .max_output_tokens = read_fact(s, e, "max_output_tokens"),
+	};
+	for (unsigned i = 0; bf_model_abilities[i]; i++) {
+		uint32_t at = bf_json_member(&s->tape, e->object, bf_model_abilities[i]);
+
+		if (at != BF_JSON_NONE && s->tape.tokens[at].type == BF_JSON_TRUE)
+			ret_facts->supports |= UINT64_C(1) << i;
+	}
+}
+
 /* ---- entries */
 
 /* Is the model paid for by tokens of text? */
@@ -305,6 +336,7 @@ static int read_entry(const struct sheet *s, const struct entry *e, struct bf_co
 	if (r < 0 || !mode_of(mode, &ret->mode))
 		return r;
 	r = read_names(s, e, ret);
+	read_facts(s, e, &ret->facts);
 	if (r == 0)
 		r = read_prices(s, e, &ret->price);
 	return r < 0 ? r : says_price(ret);

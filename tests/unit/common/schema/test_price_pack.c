@@ -29,6 +29,7 @@ static void same(const struct bf_conf_sheet_price *a, const struct bf_conf_sheet
 	assert_true(bf_slice_eq(a->base_model, b->base_model));
 	assert_int_equal(a->mode, b->mode);
 	assert_memory_equal(&a->price, &b->price, sizeof(a->price));
+	assert_memory_equal(&a->facts, &b->facts, sizeof(a->facts));
 }
 
 /* Three that differ in what they have. */
@@ -45,6 +46,9 @@ static uint32_t make(struct bf_conf_sheet_price items[3])
 
 		*(int64_t *)(void *)((char *)&items[2].price + f->offset) = f->max;
 	}
+	items[0].facts.max_output_tokens = 16384;
+	items[2].facts =
+	    (struct bf_conf_model_facts){BF_MODEL_TOKENS_MAX, 1, BF_MODEL_TOKENS_MAX, UINT32_MAX};
 	return 3;
 }
 
@@ -122,6 +126,7 @@ static void many_pieces(void **state BF_UNUSED)
 		    (struct bf_slice){names[i], 256};
 		memset(&items[i].price, 0, sizeof(items[i].price));
 		items[i].price.search_pusd = i;
+		items[i].facts = (struct bf_conf_model_facts){1, 2, 3, 4};
 	}
 	bf_arena_init(&arena, 64 << 20);
 	pack(items, N, &out);

@@ -78,6 +78,28 @@ static void an_entry(void **state)
 			 BF_PRICE_NOT_GIVEN);
 }
 
+static void facts(void **state)
+{
+	(void)state;
+	read_ok("{\"openai/gpt\": {\"mode\": \"chat\", \"base_model\": \"g\", \"max_tokens\": 7,\n"
+		"\"context_length\": 1000000000, \"max_input_tokens\": 128000,\n"
+		"\"max_output_tokens\": 16384, \"supports_vision\": true,\n"
+		"\"supports_assistant_prefill\": true, \"supports_reasoning\": false,\n"
+		"\"supports_x\": true},\n"
+		"\"odd\": {\"base_model\": \"g\", \"context_length\": 1000000001,\n"
+		"\"max_input_tokens\": \"7\", \"max_output_tokens\": -1, \"supports_vision\": 1}}");
+	assert_int_equal(at(0)->facts.context_length, 1000000000);
+	assert_int_equal(at(0)->facts.max_input_tokens, 128000);
+	assert_int_equal(at(0)->facts.max_output_tokens, 16384);
+	assert_int_equal(__builtin_popcountll(at(0)->facts.supports), 2);
+	assert_string_equal(bf_model_abilities[__builtin_ctzll(at(0)->facts.supports)],
+			    "supports_assistant_prefill");
+	/* What cannot be used is as if it were not there: prices do not hang on it. */
+	assert_int_equal(at(1)->facts.context_length | at(1)->facts.max_input_tokens |
+			     at(1)->facts.max_output_tokens | at(1)->facts.supports,
+			 0);
+}
+
 #define COSTS "\"input_cost_per_token\":1e-6,\"output_cost_per_token\":2e-6"
 
 static void names(void **state)
@@ -313,15 +335,11 @@ static void the_sheet_of_the_house(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(an_entry),
-	    TEST(names),
-	    TEST(what_is_skipped),
-	    TEST(numbers),
-	    TEST(what_is_refused),
-	    TEST(only_so_many),
-	    TEST(zeros_of_who_does_not_know),
-	    TEST(without_memory),
-	    TEST(the_sheet_of_the_house),
+	    TEST(an_entry),       TEST(facts),
+	    TEST(names),          TEST(what_is_skipped),
+	    TEST(numbers),        TEST(what_is_refused),
+	    TEST(only_so_many),   TEST(zeros_of_who_does_not_know),
+	    TEST(without_memory), TEST(the_sheet_of_the_house),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
