@@ -56,23 +56,62 @@ static bool has_id(const struct bf_array *budgets, struct bf_slice id)
 	return false;
 }
 
-/* Who changes a budget's maximum need not know that somebody raised it. */
-static void keep_override(const struct bf_conf_budget *old, struct bf_conf_budget *budget)
+/* A budget, and whose it is: windows may follow the calendar because the owner says so. */
+struct budget_of {
+	const struct bf_conf_owner *own;
+	struct bf_conf_budget *budget;
+};
+
+static bool is_aligned(const struct budget_of *b)
 {
-	if (budget->override_amount_nusd)
-		return;
-	/* Both together are what a meter can hold. */
-	budget->override_amount_nusd =
-	    BF_MIN(old->override_amount_nusd, BF_BUDGET_MAX_NUSD - budget->max_limit_nusd);
-	budget->override_cycles = old->override_cycles;
-	budget->override_anchor_ms = old->override_anchor_ms;
-	budget->override_until_ms = old->override_until_ms;
+	return b->budget->calendar_aligned || b->own->calendar_aligned;
 }
 
-static void keep_budgets(const struct bf_conf_owner *before, struct bf_array *budgets,
-			 const struct bf_array *others)
+/* Do they begin and end at the same moments? */
+static bool same_windows(const struct budget_of *a, const struct budget_of *b)
 {
-	const struct bf_conf_budget *old = before->budgets.items;
+	return same_window(a->budget->reset_duration, b->budget->reset_duration) &&
+	       is_aligned(a) == is_aligned(b) &&
+	       a->budget->quarter_start_month == b->budget->quarter_start_month &&
+	       bf_slice_eq(a->budget->last_reset, b->budget->last_reset);
+}
+
+/* Counted in other windows an override would hold for longer, and one that is over hold again. */
+static void end_with_windows(const struct budget_of *before, const struct budget_of *now)
+{
+	struct bf_conf_budget *budget = now->budget;
+
+	if (budget->override_cycles == 0 ||
+	    budget->override_anchor_ms != before->budget->override_anchor_ms ||
+	    same_windows(before, now))
+		return;
+	budget->override_amount_nusd = 0;
+	budget->override_cycles = 0;
+	budget->override_anchor_ms = 0;
+}
+
+/* Who changes a budget's maximum need not know that somebody raised it. */
+static void keep_override(const struct budget_of *before, const struct budget_of *now)
+{
+	const struct bf_conf_budget *old = before->budget;
+	struct bf_conf_budget *budget = now->budget;
+
+	if (budget->override_amount_nusd == 0) {
+		/* Both together are what a meter can hold. */
+		budget->override_amount_nusd =
+		    BF_MIN(old->override_amount_nusd, BF_BUDGET_MAX_NUSD - budget->max_limit_nusd);
+		budget->override_cycles = old->override_cycles;
+		budget->override_anchor_ms = old->override_anchor_ms;
+		budget->override_until_ms = old->override_until_ms;
+	}
+	end_with_windows(before, now);
+}
+
+/* Another id is another budget. */
+static void keep_budgets(const struct bf_conf_owner *before, const struct bf_conf_owner *own,
+			 struct bf_array *budgets, const struct bf_array *others)
+{
+	struct bf_conf_budget *old = before->budgets.items;
 	struct bf_conf_budget *items = budgets->items;
 
 	for (uint32_t i = 0; i < budgets->count; i++) {
@@ -82,7 +121,8 @@ static void keep_budgets(const struct bf_conf_owner *before, struct bf_array *bu
 				items[i].id = old[k].id;
 		for (uint32_t k = 0; k < before->budgets.count; k++)
 			if (bf_slice_eq(items[i].id, old[k].id))
-				keep_override(&old[k], &items[i]);
+				keep_override(&(struct budget_of){before, &old[k]},
+					      &(struct budget_of){own, &items[i]});
 	}
 }
 
@@ -91,8 +131,8 @@ static void keep_own(const struct bf_conf_owner *before, struct bf_conf_owner *o
 	struct bf_conf_rate_limit *rate = own->rate_limit.items;
 	const struct bf_conf_rate_limit *old = before->rate_limit.items;
 
-	keep_budgets(before, &own->budgets, &own->budget);
-	keep_budgets(before, &own->budget, &own->budgets);
+	keep_budgets(before, own, &own->budgets, &own->budget);
+	keep_budgets(before, own, &own->budget, &own->budgets);
 	if (own->rate_limit.count && before->rate_limit.count && rate->id.len == 0)
 		rate->id = old->id;
 }

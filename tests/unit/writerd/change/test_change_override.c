@@ -3,6 +3,8 @@
 #include "tests/unit/writerd/entities_bed.h"
 
 #include "common/base/clock.h"
+#include "common/base/macros.h"
+#include "common/codec/json_writer.h"
 #include "shm/wall.h"
 
 #define VK       BF_ENTITY_VIRTUAL_KEY
@@ -54,6 +56,24 @@ static void has(const char *part)
 {
 	if (!strstr(b.json, part))
 		fail_msg("%s is not in %s", part, b.json);
+}
+
+static char whole[512];
+
+/* As JSON has it; until the next call. */
+static const char *time_text(int64_t ms)
+{
+	static char text[64];
+	struct bf_json_writer w;
+	struct bf_buf out;
+
+	bf_buf_init(&out, 64);
+	bf_jw_init(&w, &out);
+	bf_time_write_json(ms, &w);
+	assert_int_equal(bf_jw_finish(&w), 0);
+	(void)snprintf(text, sizeof(text), "%.*s", BF_SLICE_FMT(bf_buf_slice(&out)));
+	bf_buf_done(&out);
+	return text;
 }
 
 /* As it is in force. */
@@ -139,6 +159,43 @@ static void other_changes_leave_it(void **state)
 	assert_int_equal(budget(false)->override_anchor_ms, INT64_C(1767225600000));
 }
 
+/* So many windows of another length, or that begin elsewhere, would be another time. */
+static void other_windows_end_it(void **state)
+{
+	static const char *const bodies[] = {
+	    "{\"budgets\":[{\"id\":\"b\",\"max_limit\":1.5,\"reset_duration\":\"1M\"}]}",
+	    "{\"budgets\":[{\"id\":\"b\",\"max_limit\":1.5,\"reset_duration\":\"1d\","
+	    "\"last_reset\":\"2026-01-01T06:00:00Z\"}]}",
+	    "{\"calendar_aligned\":true}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BF_ARRAY_LEN(bodies); i++) {
+		assert_int_equal(ask(VK, "k", "b", "{\"amount\":1,\"cycles\":3}", 0), 200);
+		bed_ask_well(&b, UPDATE, VK, "k", bodies[i]);
+		assert_int_equal(budget(false)->override_amount_nusd, 0);
+		assert_int_equal(budget(false)->override_cycles, 0);
+		assert_int_equal(budget(false)->override_anchor_ms, 0);
+	}
+	/* Also where a client sends back what it was shown. */
+	assert_int_equal(ask(VK, "k", "b", "{\"amount\":1,\"cycles\":3}", 0), 200);
+	(void)snprintf(whole, sizeof(whole),
+		       "{\"budgets\":[{\"id\":\"b\",\"max_limit\":1.5,\"reset_duration\":\"1Y\","
+		       "\"override_amount\":1,\"override_cycles_total\":3,"
+		       "\"override_anchor_reset\":%s}]}",
+		       time_text(budget(false)->override_anchor_ms));
+	bed_ask_well(&b, UPDATE, VK, "k", whole);
+	assert_int_equal(budget(false)->override_amount_nusd, 0);
+	/* What ends at a moment of its own is not of the windows. */
+	assert_int_equal(ask(VK, "k", "b",
+			     "{\"amount\":1,\"mode\":\"until\",\"until\":\"2099-01-01T00:00:00Z\"}",
+			     0),
+			 200);
+	bed_ask_well(&b, UPDATE, VK, "k", bodies[0]);
+	assert_int_equal(budget(false)->override_amount_nusd, 1000000000);
+	assert_int_equal(budget(false)->override_until_ms, INT64_C(4070908800000));
+}
+
 static void what_is_refused(void **state)
 {
 	static const struct {
@@ -182,9 +239,8 @@ static void what_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    BED_TEST(raised_and_ended),
-	    BED_TEST(until_a_moment),
-	    BED_TEST(other_changes_leave_it),
+	    BED_TEST(raised_and_ended),       BED_TEST(until_a_moment),
+	    BED_TEST(other_changes_leave_it), BED_TEST(other_windows_end_it),
 	    BED_TEST(what_is_refused),
 	};
 
