@@ -156,6 +156,7 @@ void bf_config_complete(struct bf_config *config, const struct bf_node *root,
 		return;
 	bf_networks_settle(&w);
 	bf_governance_settle(&w);
+	bf_sizes_check(&w);
 	check_workers(&w);
 	check_bodies(&w);
 	check_paths(&w);

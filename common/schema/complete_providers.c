@@ -127,12 +127,12 @@ static void check_size(struct bf_whole *w, const struct bf_conf_provider *p,
 {
 	struct bf_buf bytes;
 
-	bf_buf_init_nodump(&bytes, BF_PROVIDER_BYTES_MAX);
+	bf_buf_init_nodump(&bytes, BF_ENTITY_BYTES_MAX);
 	if (bf_table_encode_mp_sparse(&bf_provider_table, p, &bytes) < 0)
 		bf_diag(w->diags, BF_DIAG_ERROR, bf_node_pos(node),
 			"providers.%.*s: takes more than %u KiB with its keys, their lists of "
 			"models and its certificates: give it fewer",
-			BF_SLICE_FMT(p->name), BF_PROVIDER_BYTES_MAX >> 10);
+			BF_SLICE_FMT(p->name), BF_ENTITY_BYTES_MAX >> 10);
 	bf_buf_done(&bytes);
 }
 

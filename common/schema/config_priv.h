@@ -8,7 +8,7 @@
 #define BF_PROVIDERS_MAX      64
 #define BF_PROVIDER_KEYS_MAX  256
 #define BF_PROVIDER_NAME_MAX  64
-#define BF_PROVIDER_BYTES_MAX (1u << 20) /* of one, with its keys: what an entity may have */
+#define BF_ENTITY_BYTES_MAX   (1u << 20) /* of one entry, as it is kept: a provider with its keys */
 #define BF_LISTEN_MAX         64
 #define BF_WORKERS_MAX        32
 #define BF_LISTENERS_MAX      512 /* addresses x workers: every worker inherits all of them */
@@ -90,6 +90,8 @@ bool bf_is_given(const struct bf_node *entry, const char *member);
 struct bf_pos bf_pos_of(const struct bf_node *entry, const char *member);
 /* Can a plan be made of it? Owners were collected and are complete. */
 void bf_limits_check(struct bf_whole *w);
+/* Does each entry fit where it is to be kept? Only when it has none. */
+void bf_sizes_check(struct bf_whole *w);
 /* That, and what has no effect. Only when it has none. */
 void bf_governance_settle(struct bf_whole *w);
 

@@ -152,7 +152,7 @@ static struct bf_slice text_at(const void *object, uint32_t offset)
 	return *(const struct bf_slice *)(const void *)((const char *)object + offset);
 }
 
-_Static_assert(BF_PROVIDER_BYTES_MAX <= BF_ENTITY_BODY_MAX, "what a file may hold fits");
+_Static_assert(BF_ENTITY_BYTES_MAX <= BF_ENTITY_BODY_MAX, "what a file may hold fits");
 
 #define OBJECT_MAX 1024u
 

@@ -215,7 +215,9 @@ void change_put(struct change *c, int http_status, const char *what)
 		c->value = *slot;
 	if (entity_make(&c->r->maker, (uint32_t)c->ask->type, c->object, c->before, c->arena, &x) <
 	    0) {
-		(void)change_no(c, 413, "too_large", "it does not fit: give it fewer entries");
+		(void)change_no(c, 413, "too_large",
+				"it takes more than %u KiB as it is kept: give it fewer entries",
+				BF_ENTITY_BODY_MAX >> 10);
 		return;
 	}
 	if (!keeps_bound(c, x, &err)) {

@@ -210,6 +210,41 @@ static void a_provider_that_is_too_large(void **state)
 	bed_mentions(yaml, "providers.groq: takes more than 1024 KiB with its keys");
 }
 
+/* A key that lists so many thousand models of 200 letters. */
+static const char *large_key(int lists)
+{
+	static char yaml[2u << 20];
+	size_t n = (size_t)snprintf(yaml, sizeof(yaml), "providers:\n  mock: {}\n");
+
+	for (int i = 0; i < lists; i++)
+		n += (size_t)snprintf(yaml + n, sizeof(yaml) - n,
+				      "  p%d: {network_config: {base_url: 'http://127.0.0.1:1'}}\n",
+				      i);
+	n += (size_t)snprintf(yaml + n, sizeof(yaml) - n,
+			      "governance:\n  virtual_keys:\n"
+			      "    - {name: small, value: sk-small}\n"
+			      "    - name: ops\n      value: sk-ops\n      provider_configs:\n");
+	for (int list = 0; list < lists; list++) {
+		n += (size_t)snprintf(yaml + n, sizeof(yaml) - n,
+				      "        - {provider: p%d, allowed_models: [", list);
+		for (int i = 0; i < 1000; i++)
+			n += (size_t)snprintf(yaml + n, sizeof(yaml) - n, "m%0199d,", i);
+		n += (size_t)snprintf(yaml + n, sizeof(yaml) - n, "m]}\n");
+	}
+	return yaml;
+}
+
+/* Anything that is kept by itself has the same bound. */
+static void an_entry_that_is_too_large(void **state)
+{
+	(void)state;
+	bed_accepts(large_key(5));
+	bed_says(
+	    large_key(6),
+	    "x.yaml:12:7: error: governance.virtual_keys[1]: takes more than 1024 KiB with all "
+	    "its lists: give them fewer entries, or share them out among several\n");
+}
+
 static void empty_models_are_ambiguous(void **state)
 {
 	(void)state;
@@ -318,6 +353,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(listen_addresses),
 	    cmocka_unit_test(a_provider_that_is_too_large),
+	    cmocka_unit_test(an_entry_that_is_too_large),
 	    cmocka_unit_test(at_least_one_provider),
 	    cmocka_unit_test(provider_needs),
 	    cmocka_unit_test(limits_below_the_workers),

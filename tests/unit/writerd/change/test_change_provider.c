@@ -274,6 +274,29 @@ static void what_is_accepted_of_clients(void **state)
 	assert_int_equal(e.version, 3);
 }
 
+/* What an entity may have has a bound, however it was gathered. */
+static void keys_that_do_not_fit(void **state)
+{
+	static char json[60000];
+	unsigned status = 201;
+	int keys = 0;
+
+	(void)state;
+	for (; status == 201 && keys < 30; keys++) {
+		size_t n = (size_t)snprintf(json, sizeof(json),
+					    "{\"name\":\"k%d\",\"value\":\"sk-%d\",\"models\":[",
+					    keys, keys);
+
+		for (int i = 0; i < 200; i++)
+			n += (size_t)snprintf(json + n, sizeof(json) - n, "\"m%0239d\",", i);
+		(void)snprintf(json + n, sizeof(json) - n, "\"m\"]}");
+		status = ask_key(CREATE, "live", NULL, json);
+	}
+	assert_int_equal(status, 400);
+	assert_non_null(strstr(b.json, "takes more than 1024 KiB with its keys"));
+	assert_int_equal(provider("live")->keys.count, keys);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,6 +308,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(what_could_not_be_served_is_refused, open_bed,
 					    close_bed),
 	    cmocka_unit_test_setup_teardown(who_is_named_does_not_go, open_bed, close_bed),
+	    cmocka_unit_test_setup_teardown(keys_that_do_not_fit, open_bed, close_bed),
 	    cmocka_unit_test_setup_teardown(what_is_accepted_of_clients, open_bed, close_bed),
 	};
 
