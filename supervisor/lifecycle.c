@@ -263,6 +263,7 @@ static void on_child_ready(void *owner, struct child *child)
 	snapshots_ready(&s->snapshots, child);
 	if (BF_ENDPOINT_ROLE(child->endpoint) == BF_ROLE_WRITERD)
 		tell_config(s);
+	watch_child_ready(&s->watch);
 	supervisor_tell_status(s);
 	settle(s);
 }

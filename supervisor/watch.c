@@ -96,6 +96,11 @@ static void look_at_seats(const struct watch *w, int64_t now)
 	set_health(w, SHM_H_NO_PROC_SLOT, no_slot);
 }
 
+void watch_child_ready(const struct watch *w)
+{
+	look_at_seats(w, bf_mono_ms());
+}
+
 static uint32_t queued_frames(const struct watch *w)
 {
 	struct bf_list *it, *next;

@@ -37,5 +37,8 @@ struct watch {
 void watch_start(struct watch *w, struct crew *crew, struct admin *admin, struct router *router);
 void watch_stop(struct watch *w);
 
+/* A child became ready: whoever is told so must not find the health of a moment ago. */
+void watch_child_ready(const struct watch *w);
+
 /* Milliseconds since the last heartbeat; 0 before the first one is due. */
 int64_t watch_heartbeat_age_ms(const struct child *child, int64_t now_ms);

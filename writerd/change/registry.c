@@ -151,10 +151,17 @@ int registry_commit(struct registry *r, struct bf_err *err)
 
 /* ---- publishing */
 
+static void show_force(const struct registry *r)
+{
+	shm_health_set(r->seg, r->proc_slot, SHM_H_NOT_IN_FORCE, !publish_is_in_force(&r->publish));
+}
+
 static void on_done(void *owner, int code, const char *why)
 {
 	struct registry *r = owner;
 
+	/* At once: our READY follows, and whoever hears of it may look. */
+	show_force(r);
 	shm_metric_add(r->seg, r->proc_slot, code == 0 ? SHM_M_FLIPS : SHM_M_FLIPS_REFUSED, 1);
 	if (code == 0)
 		shm_histogram_observe(r->seg, r->proc_slot, SHM_H_FLIP, r->publish.flip_ms * 1000);
@@ -296,7 +303,7 @@ static void show(const struct registry *r)
 	shm_health_set(r->seg, r->proc_slot, SHM_H_ENTITIES_QUARANTINED, r->quarantined > 0);
 	shm_health_set(r->seg, r->proc_slot, SHM_H_ENTITIES_UNREADABLE, r->unreadable > 0);
 	shm_health_set(r->seg, r->proc_slot, SHM_H_CONFIG_STORE_UNUSABLE, r->trouble.code != 0);
-	shm_health_set(r->seg, r->proc_slot, SHM_H_NOT_IN_FORCE, !publish_is_in_force(&r->publish));
+	show_force(r);
 }
 
 void registry_second(struct registry *r)

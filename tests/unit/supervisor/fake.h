@@ -105,6 +105,8 @@ static inline void fake_obey(const struct bf_frame *f, const char *how)
 
 	(void)snprintf(text, sizeof(text), "%s", bf_msg_def(f->type)->name);
 	fake_note(text);
+	if (f->type == BF_MSG_HELLO && strcmp(how, "late") == 0)
+		(void)usleep(2300000);
 	if (f->type == BF_MSG_HELLO && strcmp(how, "mute") != 0)
 		fake_say(BF_MSG_READY);
 	if (f->type == BF_MSG_HELLO && strcmp(how, "twice") == 0)

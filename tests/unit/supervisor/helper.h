@@ -58,6 +58,7 @@ static inline void helper_misbehave(struct bf_slice word, struct helper_words *h
 	} else if (bf_slice_is(word, "warn")) {
 		h->bundle.diagnostics = BF_SLICE_LIT("f:1:1: warning: odd\n");
 	} else if (bf_slice_is(word, "hang")) {
+		(void)!write(STDERR_FILENO, "it hangs\n", 9);
 		(void)pause();
 	} else if (bf_slice_is(word, "empty")) {
 		_exit(9);

@@ -15,6 +15,7 @@
 
 #include "common/base/clock.h"
 #include "helper.h"
+#include "shm/health.h"
 #include "supervisor/supervisor.h"
 
 static char home[64], file[96], runtime[96];
@@ -332,19 +333,39 @@ static void test_stop_while_reading(void **state)
 	(void)state;
 	put_words("hang");
 	launch();
-	(void)usleep(300000);
+	until_log("it hangs");
 	(void)kill(pid, SIGTERM);
 	assert_int_equal(wait_exit(), BF_EXIT_FAILED);
 	assert_true(log_has("stopped before"));
 }
 
+/* One child came so late that it was missed. */
+static void test_ready_means_in_health(void **state)
+{
+	struct bf_err err = {0};
+	struct shm_segment seg;
+	char path[128];
+	int fd;
+
+	(void)state;
+	start("proxyd=late");
+	(void)snprintf(path, sizeof(path), "%s/segment", runtime);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(shm_segment_attach(fd, true, NULL, &seg, &err), 0);
+	assert_int_equal(shm_health_all(&seg) >> SHM_H_CHILD_MISSING & 1, 0);
+	shm_segment_detach(&seg);
+	(void)close(fd);
+}
+
 static void test_three_signals(void **state)
 {
+	static const char *const heard[] = {"event=stopping ", "times=2", "times=3"};
+
 	(void)state;
 	start("proxyd=deaf");
 	for (int i = 0; i < 3; i++) {
 		(void)kill(pid, SIGINT);
-		(void)usleep(200000);
+		until_log(heard[i]);
 	}
 	assert_int_equal(wait_exit(), 0);
 	assert_true(log_has("third time"));
@@ -453,6 +474,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test_setup_teardown(test_reloads, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_starts_that_fail, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_stop_while_reading, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_ready_means_in_health, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_three_signals, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_second_supervisor, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_killed_and_taken_over, setup, teardown),

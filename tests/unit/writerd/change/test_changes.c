@@ -2,6 +2,8 @@
  * process finds; groups, stores that fail, flips that are refused. */
 #include "tests/unit/writerd/entities_bed.h"
 
+#include "shm/health.h"
+
 #define VK       BF_ENTITY_VIRTUAL_KEY
 #define TEAM     BF_ENTITY_TEAM
 #define CUSTOMER BF_ENTITY_CUSTOMER
@@ -342,6 +344,23 @@ static void a_refused_flip_is_told_and_tried_again(void **state)
 	bed_close(&b);
 }
 
+/* Not a second later: who hears that all are ready finds a node in health. */
+static void health_is_good_as_soon_as_it_is_in_force(void **state)
+{
+	const uint64_t bit = UINT64_C(1) << SHM_H_NOT_IN_FORCE;
+
+	(void)state;
+	bed_open(&b, PLAIN);
+	bed_stop(&b);
+	b.mood = BED_SILENT;
+	bed_start(&b);
+	registry_second(&b.r);
+	assert_int_equal(shm_health_all(&b.c.seg) & bit, bit);
+	publish_answered(&b.r.publish, b.r.publish.request, true);
+	assert_int_equal(shm_health_all(&b.c.seg) & bit, 0);
+	bed_close(&b);
+}
+
 static void a_store_that_fails_changes_nothing(void **state)
 {
 	sqlite3 *other = NULL;
@@ -462,6 +481,7 @@ int main(void)
 	    cmocka_unit_test(those_that_wait_become_one_group),
 	    cmocka_unit_test(too_many_that_wait_are_told),
 	    cmocka_unit_test(a_refused_flip_is_told_and_tried_again),
+	    cmocka_unit_test(health_is_good_as_soon_as_it_is_in_force),
 	    cmocka_unit_test(a_store_that_fails_changes_nothing),
 	    cmocka_unit_test(the_stores_truth_is_in_force_after_a_death),
 	    cmocka_unit_test(a_large_overlay_becomes_a_new_base),
