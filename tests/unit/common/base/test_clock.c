@@ -66,7 +66,9 @@ static void test_coarse_time_follows(void **state)
 	for (int i = 0; i < 1000; i++) {
 		int64_t before = bf_mono_ms(), coarse = bf_mono_coarse_ms();
 		assert_true(coarse <= bf_mono_ms());
-		assert_true(coarse >= before - 50);
+		/* A tick later, or when the host lets the processor tick again. */
+		while (bf_mono_coarse_ms() < before)
+			assert_true(bf_mono_ms() < before + 20000);
 	}
 }
 
@@ -81,7 +83,8 @@ static void test_a_turn_stands_still(void **state)
 	assert_int_equal(nanosleep(&t, NULL), 0);
 	assert_int_equal(bf_mono_coarse_ms(), begun);
 	bf_clock_turn_end();
-	assert_true(bf_mono_coarse_ms() > begun);
+	while (bf_mono_coarse_ms() <= begun)
+		assert_true(bf_mono_ms() < begun + 20000);
 }
 
 int main(void)

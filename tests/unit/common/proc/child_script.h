@@ -8,7 +8,6 @@
 
 #include "common/proc/child.h"
 
-#define GONE_LIMIT_MS  2000
 #define SCRIPT_LAYOUT  7
 #define CHILD_ENDPOINT BF_ENDPOINT(BF_ROLE_PROXYD, 2)
 #define SUPERVISOR     BF_ENDPOINT(BF_ROLE_SUPERVISOR, 0)
@@ -51,8 +50,10 @@ void script_ask_status(struct script *s, struct bf_arena *arena, struct bf_msg_s
 void script_expect(struct script *s, uint16_t type);
 void script_expect_exit(struct script *s, int code);
 
+/* Returns once stop() runs. */
+void script_expect_stop(const struct script *s);
 /* 's' stop() ran, 'o' it ran as an orphan, '-' it did not. */
 char script_note_of_stop(const struct script *s);
 
-/* Closes the channel, sees the child go within GONE_LIMIT_MS, and returns its wait status. */
+/* Closes the channel, sees the child go by itself, and returns its wait status. */
 int script_orphan(struct script *s);

@@ -17,6 +17,8 @@
 #include "tests/support/forked.h"
 #include "tests/unit/common/proc/child_script.h"
 
+_Static_assert(BF_ORPHAN_LIMIT_MS < 2000, "within two seconds");
+
 static void an_orphan_leaves_in_order(void **state)
 {
 	struct script s;
@@ -110,7 +112,7 @@ static void an_orphan_that_hangs_in_stop_is_killed(void **state)
 	/* and one that was told to stop, with the supervisor dying meanwhile */
 	script_start_ready(&s, "stop_hangs");
 	script_send_plain(&s, BF_MSG_STOP);
-	sleep_ms(200);
+	script_expect_stop(&s);
 	assert_int_equal(script_note_of_stop(&s), 's');
 	assert_true(died_of(script_orphan(&s), SIGKILL));
 	script_finish(&s);

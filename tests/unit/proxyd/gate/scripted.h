@@ -40,7 +40,8 @@ enum {
 /* What the upstream does with the attempts, in order: statuses, or the above. */
 static const int *script;
 static unsigned retry_after_s;
-static char asked[512]; /* "provider/key " of each attempt */
+static int64_t attempt_ms; /* that each attempt takes, where the clock is the test's */
+static char asked[512];    /* "provider/key " of each attempt */
 static struct exchange *held;
 static unsigned cancelled;
 static struct harness h;
@@ -158,6 +159,7 @@ static inline void fake_start(struct provider *p, struct exchange *x)
 		       BF_SLICE_FMT(x->key ? x->key->name : BF_SLICE_LIT("-")));
 	x->call_cancel = on_cancel;
 	x->call_resume = on_resume;
+	harness_tick(attempt_ms);
 	act(x, *script++);
 }
 

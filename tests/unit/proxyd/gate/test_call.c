@@ -186,16 +186,18 @@ static void the_deadline_ends_it(void **state)
 
 	(void)state;
 	house(1000, 1);
+	harness_clock(true);
+	attempt_ms = 10;
 	confs[0].network_config.total_timeout_ms = 30;
-	int64_t before = bf_mono_ms();
 	int steps[64] = {NETWORK};
 	int fd = ask(steps, "", false, FALLBACKS);
 	has("HTTP/1.1 502 Bad Gateway\r\n");
-	assert_true(bf_mono_ms() - before < 2000);
 	/* A fallback begins while there is time, and ends with it. */
 	size_t n = leave(fd, row, 3);
+	attempt_ms = 0;
+	harness_clock(false);
 	assert_in_range(n, 1, 3);
-	assert_true(row[0].attempts > 1 && row[0].attempts < 64);
+	assert_in_range(row[0].attempts, 2, 3);
 }
 
 static void a_dead_worker_names_the_key_it_was_with(void **state)
