@@ -41,8 +41,7 @@ static uint64_t hash_of(enum book_name by, struct bf_slice provider, struct bf_s
 	return h ^ h >> 29;
 }
 
-/* Without its provider. */
-static struct bf_slice model_of(const struct bf_conf_sheet_price *e)
+struct bf_slice bf_price_entry_model(const struct bf_conf_sheet_price *e)
 {
 	struct bf_slice key = e->key;
 	size_t skip = e->provider.len + 1;
@@ -57,7 +56,7 @@ static struct bf_slice name_by(const struct bf_conf_sheet_price *e, enum book_na
 {
 	if (by == BOOK_BASE_MODEL)
 		return e->base_model;
-	return by == BOOK_KEY ? e->key : model_of(e);
+	return by == BOOK_KEY ? e->key : bf_price_entry_model(e);
 }
 
 static void book_put(struct bf_price_index *book, uint32_t entry, enum book_name by)
@@ -79,7 +78,7 @@ int bf_price_index_make(struct bf_price_index *ret_index, const struct bf_array 
 {
 	uint32_t size = 8;
 
-	*ret_index = (struct bf_price_index){.entries = entries->items};
+	*ret_index = (struct bf_price_index){.entries = entries->items, .count = entries->count};
 	if (entries->count == 0)
 		return 0;
 	/* Three names each, half of the slots free. */

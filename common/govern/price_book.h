@@ -19,7 +19,7 @@ struct bf_price_slot {
 struct bf_price_index {
 	const struct bf_conf_sheet_price *entries;
 	struct bf_price_slot *slots; /* a power of two; NULL: it has no entries */
-	uint32_t mask;
+	uint32_t mask, count;        /* of slots; of entries */
 };
 
 struct bf_price_book {
@@ -79,6 +79,9 @@ bool bf_price_find(const struct bf_price_book *book, const struct bf_price_query
  * tell the whole price, what the file has. NULL: no sheet has one. */
 const struct bf_conf_sheet_price *bf_price_entry(const struct bf_price_book *book,
 						 const struct bf_price_query *query);
+
+/* What an entry is of, without its provider. */
+struct bf_slice bf_price_entry_model(const struct bf_conf_sheet_price *e);
 
 /* The price itself: of one of them, or both together in *room. */
 const struct bf_conf_price *bf_price_found_whole(const struct bf_price_found *found,

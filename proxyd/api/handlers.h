@@ -15,6 +15,9 @@ void api_logout(struct exchange *x);
 void api_is_auth_enabled(struct exchange *x);
 
 void api_models(struct exchange *x);
+void api_model_details(struct exchange *x);
+void api_model_parameters(struct exchange *x);
+void api_base_models(struct exchange *x);
 void api_version(struct exchange *x);
 void api_config(struct exchange *x);
 void api_openapi(struct exchange *x);

@@ -9,7 +9,6 @@
 #include "proxyd/api/openapi.h"
 #include "proxyd/api/refuse.h"
 #include "proxyd/api/request.h"
-#include "proxyd/gate/models.h"
 
 /* Some of it a worker has of its own slice, the rest of what is in force. */
 #define CLIENT_SIDE (BF_FOR_PROXYD | BF_FOR_WRITERD)
@@ -31,20 +30,6 @@ static bool begin(struct exchange *x)
 
 	bf_buf_clear(&x->worker->text);
 	return request_parameters(x, api_operation_of(x), &values);
-}
-
-void api_models(struct exchange *x)
-{
-	struct models_filter filter;
-	struct api_values values;
-
-	if (!request_parameters(x, api_operation_of(x), &values))
-		return;
-	filter = (struct models_filter){.provider = api_text(&values, "provider"),
-					.piece = api_text(&values, "query"),
-					.from = api_number(&values, "offset"),
-					.size = api_number(&values, "limit")};
-	models_list(x, &filter);
 }
 
 void api_version(struct exchange *x)

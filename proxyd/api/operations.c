@@ -7,162 +7,11 @@
 
 #include "proxyd/api/api.h"
 #include "proxyd/api/handlers.h"
+#include "proxyd/api/queries.h"
 #include "proxyd/gate/explain.h"
 #include "proxyd/gate/logs.h"
 
-#define PAGE_DEFAULT 50
-#define KEYS_DOC     "Names and ids are those of one key among the keys of all providers."
-#define ID_MAX       128
-#define SEARCH_MAX   256
-
-#define VERSION                                                                                  \
-	{                                                                                        \
-		.name = "expected_version",                                                      \
-		.doc = "Refuse with 409 unless the entity has this version; also as the header " \
-		       "If-Match, or as a member of the body.",                                  \
-		.kind = API_NUMBER, .min = 1, .max = INT64_MAX                                   \
-	}
-#define TEXT(label, most, text)                                                 \
-	{                                                                       \
-		.name = (label), .doc = (text), .kind = API_TEXT, .max = (most) \
-	}
-#define PAGE_OF(usual)                                                                       \
-	{.name = "limit",                                                                    \
-	 .doc = "Entities of a page.",                                                       \
-	 .kind = API_NUMBER,                                                                 \
-	 .min = 1,                                                                           \
-	 .max = BF_ENTITY_PAGE_MAX,                                                          \
-	 .dflt = (usual)},                                                                   \
-	    {.name = "offset",                                                               \
-	     .doc = "Entities before the page.",                                             \
-	     .kind = API_NUMBER,                                                             \
-	     .max = INT64_MAX},                                                              \
-	    TEXT("search", SEARCH_MAX, "A piece of the id or of the name, in either case."), \
-	    MEMORY
-#define PAGE PAGE_OF(PAGE_DEFAULT)
-#define MEMORY                                                                               \
-	{                                                                                    \
-		.name = "from_memory",                                                       \
-		.doc = "Taken for compatibility: what is shown is always what is in force.", \
-		.kind = API_FLAG                                                             \
-	}
-#define END                  \
-	{                    \
-		.name = NULL \
-	}
-
-static const struct api_parameter change_parameters[] = {VERSION, END};
-static const struct api_parameter reset_parameters[] = {
-    VERSION,
-    TEXT("limit_id", ID_MAX,
-	 "Of one of its budgets, or of its rate limit; all of them when it is absent."),
-    END,
-};
-static const struct api_parameter show_parameters[] = {MEMORY, END};
-static const struct api_parameter page_parameters[] = {PAGE, END};
-/* Bifrost's clients ask for all of them, and know no pages here. */
-static const struct api_parameter page_of_providers[] = {PAGE_OF(BF_ENTITY_PAGE_MAX), END};
-static const struct api_parameter page_of_keys[] = {
-    PAGE,
-    TEXT("team_id", ID_MAX, "Those of this team."),
-    TEXT("customer_id", ID_MAX, "Those of this customer, not through a team."),
-    TEXT("provider", ID_MAX, "Those that have a provider config for this provider."),
-    END,
-};
-static const struct api_parameter page_of_teams[] = {
-    PAGE,
-    TEXT("customer_id", ID_MAX, "Those of this customer."),
-    END,
-};
-static const struct api_parameter page_of_models[] = {
-    PAGE,
-    TEXT("virtual_key_id", ID_MAX, "Those of this virtual key alone."),
-    TEXT("provider", ID_MAX, "Those that name this provider."),
-    END,
-};
-static const struct api_parameter page_of_limits[] = {
-    PAGE,
-    TEXT("virtual_key_id", ID_MAX, "Those of this virtual key and its provider configs."),
-    TEXT("team_id", ID_MAX, "Those of this team."),
-    TEXT("customer_id", ID_MAX, "Those of this customer."),
-    END,
-};
-/* What gate/logs_query.c and gate/explain.c read; said here for the documents. */
-#define LOGS_FILTERS                                                                            \
-	TEXT("providers", 4096, "Names, separated by commas."),                                 \
-	    TEXT("models", 4096, "Names, separated by commas."),                                \
-	    TEXT("status", 256, "success, error or processing, separated by commas."),          \
-	    TEXT("stop_reasons", 4096, "Names, separated by commas."),                          \
-	    TEXT("error_types", 4096, "Names, separated by commas."),                           \
-	    TEXT("objects", 4096, "Names, separated by commas."),                               \
-	    TEXT("selected_key_ids", 4096, "Ids, separated by commas."),                        \
-	    TEXT("virtual_key_ids", 4096, "Ids, separated by commas."),                         \
-	    TEXT("team_ids", 4096, "Ids, separated by commas."),                                \
-	    TEXT("customer_ids", 4096, "Ids, separated by commas."),                            \
-	    TEXT("request_id", 256, "What the client called its request."),                     \
-	    TEXT("parent_request_id", 256, "Of the request that they belong to."),              \
-	    TEXT("content_search", 256, "A piece of the prompt or of the answer."),             \
-	    TEXT("start_time", 64, "RFC 3339, or seconds or milliseconds since 1970."),         \
-	    TEXT("end_time", 64, "RFC 3339, or seconds or milliseconds since 1970."),           \
-	    TEXT("period", 32, "In place of start_time: 15m, 24h or 7d until now."),            \
-	    TEXT("min_latency", 32, "Milliseconds."), TEXT("max_latency", 32, "Milliseconds."), \
-	    TEXT("min_tokens", 32, "Tokens of prompt and answer."),                             \
-	    TEXT("max_tokens", 32, "Tokens of prompt and answer."),                             \
-	    TEXT("min_cost", 32, "Dollars."), TEXT("max_cost", 32, "Dollars.")
-static const struct api_parameter logs_parameters[] = {
-    LOGS_FILTERS,
-    {.name = "limit",
-     .doc = "Rows of a page.",
-     .kind = API_NUMBER,
-     .min = 1,
-     .max = BF_ENTITY_PAGE_MAX,
-     .dflt = PAGE_DEFAULT},
-    {.name = "offset", .doc = "Rows before the page.", .kind = API_NUMBER, .max = INT64_MAX},
-    TEXT("sort_by", 16, "timestamp, latency, tokens or cost."),
-    TEXT("order", 8, "desc or asc."),
-    END,
-};
-static const struct api_parameter stats_parameters[] = {LOGS_FILTERS, END};
-static const struct api_parameter models_parameters[] = {
-    TEXT("provider", ID_MAX, "Those of this provider."),
-    TEXT("query", SEARCH_MAX, "A piece of the name, in either case."),
-    {.name = "limit",
-     .doc = "Models of a page; all of them when it is left out.",
-     .kind = API_NUMBER,
-     .min = 1,
-     .max = BF_ENTITY_PAGE_MAX},
-    {.name = "offset", .doc = "Models before the page.", .kind = API_NUMBER, .max = INT64_MAX},
-    END,
-};
-static const struct api_parameter sync_parameters[] = {
-    {.name = "accept_smaller",
-     .doc = "Also a sheet that has lost more than half of its models.",
-     .kind = API_FLAG},
-    END,
-};
-static const struct api_parameter explain_parameters[] = {
-    TEXT("virtual_key_id", ID_MAX,
-	 "Whose request it would be; neither this nor the name: nobody's."),
-    TEXT("virtual_key_name", ID_MAX, "The same by name."),
-    {.name = "model",
-     .doc = "As a request would name it.",
-     .kind = API_TEXT,
-     .max = 256,
-     .required = true},
-    TEXT("object", 32,
-	 "chat.completion, text.completion, embedding or response; the first of them else."),
-    {.name = "prompt_tokens",
-     .doc = "Of the request.",
-     .kind = API_NUMBER,
-     .max = INT64_MAX,
-     .dflt = 1},
-    {.name = "max_tokens",
-     .doc = "Of the answer.",
-     .kind = API_NUMBER,
-     .max = INT64_MAX,
-     .dflt = 1},
-    END,
-};
+#define KEYS_DOC "Names and ids are those of one key among the keys of all providers."
 
 #define ROUTE(m, p, fn)                                       \
 	.route = {.method = EXCHANGE_##m,                     \
@@ -191,7 +40,7 @@ static const struct api_parameter explain_parameters[] = {
 	{                                                                                       \
 		ROUTE(GET, things "/{id}", api_look),                                           \
 		    .id = "show_" label, .tag = (what), .summary = "Show one of the " what ".", \
-		    .parameters = show_parameters, .type = (kind), .answer = API_ANSWER_ENTITY, \
+		    .parameters = query_show, .type = (kind), .answer = API_ANSWER_ENTITY,      \
 		    .http_status = 200                                                          \
 	}
 #define OP_UPDATE(things, kind, label, what)                                                       \
@@ -202,17 +51,17 @@ static const struct api_parameter explain_parameters[] = {
 		    .doc = "Members that the body lacks stay as they are. budgets that are given " \
 			   "replace all that there were; an empty object in place of budgets or "  \
 			   "rate_limit removes them.",                                             \
-		    .parameters = change_parameters, .type = (kind), .action = BF_ENTITY_UPDATE,   \
+		    .parameters = query_change, .type = (kind), .action = BF_ENTITY_UPDATE,        \
 		    .body = API_BODY_PARTS, .answer = API_ANSWER_CHANGED, .http_status = 200       \
 	}
-#define OP_DELETE(things, kind, label, what)                                                     \
-	{                                                                                        \
-		ROUTE(DELETE, things "/{id}", api_change),                                       \
-		    .id = "delete_" label, .tag = (what),                                        \
-		    .summary = "Delete one of the " what ".",                                    \
-		    .doc = "Refused with 409 while another entity names it.",                    \
-		    .parameters = change_parameters, .type = (kind), .action = BF_ENTITY_DELETE, \
-		    .body = API_BODY_VERSION, .answer = API_ANSWER_MESSAGE, .http_status = 200   \
+#define OP_DELETE(things, kind, label, what)                                                   \
+	{                                                                                      \
+		ROUTE(DELETE, things "/{id}", api_change),                                     \
+		    .id = "delete_" label, .tag = (what),                                      \
+		    .summary = "Delete one of the " what ".",                                  \
+		    .doc = "Refused with 409 while another entity names it.",                  \
+		    .parameters = query_change, .type = (kind), .action = BF_ENTITY_DELETE,    \
+		    .body = API_BODY_VERSION, .answer = API_ANSWER_MESSAGE, .http_status = 200 \
 	}
 #define OP_ROTATE(things, kind, label, what)                                                      \
 	{                                                                                         \
@@ -222,7 +71,7 @@ static const struct api_parameter explain_parameters[] = {
 		    .doc =                                                                        \
 			"It is shown in the answer and never again; the old one is unknown from " \
 			"then on.",                                                               \
-		    .parameters = change_parameters, .type = (kind), .action = BF_ENTITY_ROTATE,  \
+		    .parameters = query_change, .type = (kind), .action = BF_ENTITY_ROTATE,       \
 		    .body = API_BODY_VERSION, .answer = API_ANSWER_CHANGED, .http_status = 200    \
 	}
 /* Of what may own limits. */
@@ -234,7 +83,7 @@ static const struct api_parameter explain_parameters[] = {
 	 .doc = "What the rows of the present windows charged counts no more; what runs stays "  \
 		"reserved and is charged when it ends. Nothing else changes: rows, windows and " \
 		"the version of the entity stay as they are. With a logs store only.",           \
-	 .parameters = reset_parameters,                                                         \
+	 .parameters = query_reset,                                                              \
 	 .type = (kind),                                                                         \
 	 .action = BF_ENTITY_RESET_USAGE,                                                        \
 	 .body = API_BODY_VERSION,                                                               \
@@ -246,7 +95,7 @@ static const struct api_parameter explain_parameters[] = {
 	     .summary = "Raise a budget of one of the " what " for a time.",                     \
 	     .doc = "In place of an override that there is. It ends by itself, by the clock of " \
 		    "the budget's windows.",                                                     \
-	     .parameters = change_parameters,                                                    \
+	     .parameters = query_change,                                                         \
 	     .type = (kind),                                                                     \
 	     .action = BF_ENTITY_BUDGET_OVERRIDE,                                                \
 	     .body = API_BODY_OVERRIDE,                                                          \
@@ -256,7 +105,7 @@ static const struct api_parameter explain_parameters[] = {
 		ROUTE(DELETE, things "/{id}/budgets/{budget_id}/override", api_change),          \
 		    .id = "end_raise_of_" label, .tag = (what),                                  \
 		    .summary = "End the override of a budget of one of the " what ".",           \
-		    .parameters = change_parameters, .type = (kind),                             \
+		    .parameters = query_change, .type = (kind),                                  \
 		    .action = BF_ENTITY_BUDGET_OVERRIDE, .body = API_BODY_VERSION,               \
 		    .answer = API_ANSWER_OBJECT, .http_status = 200                              \
 	}
@@ -280,17 +129,17 @@ const struct api_operation api_operations[] = {
      .answer = API_ANSWER_OBJECT, .http_status = 200},
     OP_ROTATE("governance/virtual-keys", BF_ENTITY_VIRTUAL_KEY, "virtual_key", "virtual keys"),
     OPS("governance/virtual-keys", BF_ENTITY_VIRTUAL_KEY, "virtual_key", "virtual keys",
-	page_of_keys),
+	query_page_of_keys),
     OPS_USAGE("governance/virtual-keys", BF_ENTITY_VIRTUAL_KEY, "virtual_key", "virtual keys"),
-    OPS("governance/teams", BF_ENTITY_TEAM, "team", "teams", page_of_teams),
+    OPS("governance/teams", BF_ENTITY_TEAM, "team", "teams", query_page_of_teams),
     OPS_USAGE("governance/teams", BF_ENTITY_TEAM, "team", "teams"),
-    OPS("governance/customers", BF_ENTITY_CUSTOMER, "customer", "customers", page_parameters),
+    OPS("governance/customers", BF_ENTITY_CUSTOMER, "customer", "customers", query_page),
     OPS_USAGE("governance/customers", BF_ENTITY_CUSTOMER, "customer", "customers"),
     OPS("governance/model-configs", BF_ENTITY_MODEL_CONFIG, "model_config", "model configs",
-	page_of_models),
+	query_page_of_models),
     OPS_USAGE("governance/model-configs", BF_ENTITY_MODEL_CONFIG, "model_config", "model configs"),
     OP_LIST("governance/providers", BF_ENTITY_PROVIDER_LIMITS, "provider_limits",
-	    "limits of providers", page_parameters),
+	    "limits of providers", query_page),
     OP_SHOW("governance/providers", BF_ENTITY_PROVIDER_LIMITS, "provider_limits",
 	    "limits of providers"),
     OP_UPDATE("governance/providers", BF_ENTITY_PROVIDER_LIMITS, "provider_limits",
@@ -300,36 +149,36 @@ const struct api_operation api_operations[] = {
     OPS_USAGE("governance/providers", BF_ENTITY_PROVIDER_LIMITS, "provider_limits",
 	      "limits of providers"),
     OPS("governance/pricing-overrides", BF_ENTITY_PRICING_OVERRIDE, "pricing_override",
-	"pricing overrides", page_of_models),
+	"pricing overrides", query_page_of_models),
     {ROUTE(GET, "providers/{id}/keys", api_look), .id = "list_keys_of_provider", .tag = "providers",
      .summary = "List the keys of a provider, without their values.",
-     .parameters = page_of_providers, .type = BF_ENTITY_PROVIDER, .parts = true, .plural = "keys",
-     .answer = API_ANSWER_PAGE, .http_status = 200},
+     .parameters = query_page_of_providers, .type = BF_ENTITY_PROVIDER, .parts = true,
+     .plural = "keys", .answer = API_ANSWER_PAGE, .http_status = 200},
     {ROUTE(POST, "providers/{id}/keys", api_change), .id = "create_key_of_provider",
      .tag = "providers", .summary = "Give a provider another key.", .doc = KEYS_DOC,
      .type = BF_ENTITY_PROVIDER, .action = BF_ENTITY_CREATE, .parts = true, .body = API_BODY_NEW,
      .answer = API_ANSWER_CHANGED, .http_status = 201},
     {ROUTE(POST, "providers/{id}/keys/batch", api_change), .id = "update_keys_of_provider",
      .tag = "providers", .summary = "Use several keys of a provider, or stop using them.",
-     .doc = "All of them or, when the provider has no such key, none.",
-     .parameters = change_parameters, .type = BF_ENTITY_PROVIDER, .action = BF_ENTITY_UPDATE,
-     .parts = true, .body = API_BODY_KEYS, .answer = API_ANSWER_OBJECT, .http_status = 200},
+     .doc = "All of them or, when the provider has no such key, none.", .parameters = query_change,
+     .type = BF_ENTITY_PROVIDER, .action = BF_ENTITY_UPDATE, .parts = true, .body = API_BODY_KEYS,
+     .answer = API_ANSWER_OBJECT, .http_status = 200},
     {ROUTE(GET, "providers/{id}/keys/{key_id}", api_look), .id = "show_key_of_provider",
      .tag = "providers", .summary = "Show a key of a provider, without its value.",
-     .parameters = show_parameters, .type = BF_ENTITY_PROVIDER, .parts = true,
+     .parameters = query_show, .type = BF_ENTITY_PROVIDER, .parts = true,
      .answer = API_ANSWER_ENTITY, .http_status = 200},
     {ROUTE(PUT, "providers/{id}/keys/{key_id}", api_change), .id = "update_key_of_provider",
      .tag = "providers", .summary = "Change a key of a provider.",
      .doc = "Members that the body lacks stay as they are; a value in the form in which answers "
 	    "show it is that which there is. " KEYS_DOC,
-     .parameters = change_parameters, .type = BF_ENTITY_PROVIDER, .action = BF_ENTITY_UPDATE,
+     .parameters = query_change, .type = BF_ENTITY_PROVIDER, .action = BF_ENTITY_UPDATE,
      .parts = true, .body = API_BODY_PARTS, .answer = API_ANSWER_CHANGED, .http_status = 200},
     {ROUTE(DELETE, "providers/{id}/keys/{key_id}", api_change), .id = "delete_key_of_provider",
      .tag = "providers", .summary = "Take a key from a provider.",
-     .doc = "Requests that began with it end with it.", .parameters = change_parameters,
+     .doc = "Requests that began with it end with it.", .parameters = query_change,
      .type = BF_ENTITY_PROVIDER, .action = BF_ENTITY_DELETE, .parts = true,
      .body = API_BODY_VERSION, .answer = API_ANSWER_MESSAGE, .http_status = 200},
-    OP_LIST("providers", BF_ENTITY_PROVIDER, "provider", "providers", page_of_providers),
+    OP_LIST("providers", BF_ENTITY_PROVIDER, "provider", "providers", query_page_of_providers),
     OP_CREATE("providers", BF_ENTITY_PROVIDER, "provider", "providers"),
     OP_SHOW("providers", BF_ENTITY_PROVIDER, "provider", "providers"),
     {ROUTE(PUT, "providers/{id}", api_change), .id = "update_provider", .tag = "providers",
@@ -338,54 +187,69 @@ const struct api_operation api_operations[] = {
 	    "there were; one that is known by its id or name keeps its value when none is given. "
 	    "New requests meet the change at once, those that run keep what they began with, so "
 	    "that both together may exceed concurrency_and_buffer_size until they end.",
-     .parameters = change_parameters, .type = BF_ENTITY_PROVIDER, .action = BF_ENTITY_UPDATE,
+     .parameters = query_change, .type = BF_ENTITY_PROVIDER, .action = BF_ENTITY_UPDATE,
      .body = API_BODY_PARTS, .answer = API_ANSWER_CHANGED, .http_status = 200},
     OP_DELETE("providers", BF_ENTITY_PROVIDER, "provider", "providers"),
     {ROUTE(GET, "keys", api_look), .id = "list_keys", .tag = "providers",
      .summary = "List the keys of all providers, without their values.",
-     .parameters = page_of_providers, .type = BF_ENTITY_PROVIDER, .parts = true, .plural = "keys",
-     .answer = API_ANSWER_PAGE, .http_status = 200},
+     .parameters = query_page_of_providers, .type = BF_ENTITY_PROVIDER, .parts = true,
+     .plural = "keys", .answer = API_ANSWER_PAGE, .http_status = 200},
     {ROUTE(GET, "models", api_models), .id = "list_models", .tag = "providers",
-     .summary = "List the models that keys of providers name.", .parameters = models_parameters,
+     .summary = "List the models that keys of providers name.", .parameters = query_models,
      .answer = API_ANSWER_OBJECT, .http_status = 200},
+    {ROUTE(GET, "models/details", api_model_details), .id = "list_model_details",
+     .tag = "providers",
+     .summary = "List the models that keys of providers name, with what price sheets tell of them.",
+     .doc =
+	 "Lengths in tokens, prices in dollars for a token; overridden_pricing has those that an "
+	 "override for everybody or for the provider changes.",
+     .parameters = query_details, .answer = API_ANSWER_OBJECT, .http_status = 200},
+    {ROUTE(GET, "models/parameters", api_model_parameters), .id = "show_model_parameters",
+     .tag = "providers", .summary = "Show what the price sheet tells of a model.",
+     .doc = "Its lengths, what it can do, and all its prices as the sheet has them, without "
+	    "overrides.",
+     .parameters = query_one_model, .answer = API_ANSWER_OBJECT, .http_status = 200},
+    {ROUTE(GET, "models/base", api_base_models), .id = "list_base_models", .tag = "providers",
+     .summary = "List the base models that price sheets name, each once, by name.",
+     .parameters = query_base, .answer = API_ANSWER_OBJECT, .http_status = 200},
     {ROUTE(POST, "pricing/force-sync", api_price_sync), .id = "sync_prices", .tag = "prices",
      .summary = "Fetch the price sheet of framework.pricing.pricing_url now.",
      .doc =
 	 "Answers 200 when it is in force, or has not changed; 202 when that takes longer than 8 "
 	 "s; 502 when it could not be fetched or was refused: then prices stay as they are.",
-     .parameters = sync_parameters, .body = API_BODY_VERSION, .answer = API_ANSWER_MESSAGE,
+     .parameters = query_sync, .body = API_BODY_VERSION, .answer = API_ANSWER_MESSAGE,
      .http_status = 200},
     {ROUTE(GET, "governance/rate-limits", api_look), .id = "list_rate_limits", .tag = "limits",
      .summary = "List rate limits, those that stand at their owners too.",
-     .parameters = page_of_limits, .type = BF_ENTITY_RATE_LIMIT, .parts = true,
+     .parameters = query_page_of_limits, .type = BF_ENTITY_RATE_LIMIT, .parts = true,
      .plural = "rate_limits", .answer = API_ANSWER_PAGE, .http_status = 200},
     {ROUTE(GET, "governance/budgets", api_look), .id = "list_budgets", .tag = "limits",
-     .summary = "List budgets of all owners.", .parameters = page_of_limits, .parts = true,
+     .summary = "List budgets of all owners.", .parameters = query_page_of_limits, .parts = true,
      .plural = "budgets", .answer = API_ANSWER_PAGE, .http_status = 200},
     {ROUTE(GET, "governance/explain", explain_answer), .id = "explain", .tag = "limits",
      .summary = "Say what would become of a request, and why.",
-     .doc = "Nothing is sent, reserved or counted.", .parameters = explain_parameters,
+     .doc = "Nothing is sent, reserved or counted.", .parameters = query_explain,
      .answer = API_ANSWER_OBJECT, .http_status = 200},
     {ROUTE(GET, "logs", logs_list), .id = "list_logs", .tag = "logs",
-     .summary = "Search the rows of requests.", .parameters = logs_parameters,
+     .summary = "Search the rows of requests.", .parameters = query_logs,
      .answer = API_ANSWER_OBJECT, .http_status = 200},
     {ROUTE(GET, "logs/stats", logs_stats), .id = "show_log_stats", .tag = "logs",
-     .summary = "Show the sums of the rows of a search.", .parameters = stats_parameters,
+     .summary = "Show the sums of the rows of a search.", .parameters = query_stats,
      .answer = API_ANSWER_OBJECT, .http_status = 200},
     {ROUTE(GET, "logs/{id}", logs_show), .id = "show_log", .tag = "logs",
      .summary = "Show one row with its content.",
      .doc = "By the row's id, or by what the client called its request.",
      .answer = API_ANSWER_OBJECT, .http_status = 200},
-    OPS("api-keys", BF_ENTITY_API_KEY, "api_key", "API keys", page_parameters),
+    OPS("api-keys", BF_ENTITY_API_KEY, "api_key", "API keys", query_page),
     OP_ROTATE("api-keys", BF_ENTITY_API_KEY, "api_key", "API keys"),
     {ROUTE(GET, "auth-config", api_look), .id = "show_auth_config", .tag = "sessions",
      .summary = "Show who may log in.", .doc = "404 while there is no such configuration.",
-     .parameters = show_parameters, .type = BF_ENTITY_AUTH_CONFIG, .only = BF_AUTH_CONFIG_ID,
+     .parameters = query_show, .type = BF_ENTITY_AUTH_CONFIG, .only = BF_AUTH_CONFIG_ID,
      .answer = API_ANSWER_ENTITY, .http_status = 200},
     {ROUTE(PUT, "auth-config", api_change), .id = "update_auth_config", .tag = "sessions",
      .summary = "Say who may log in.",
      .doc = "Members that the body lacks stay as they are. Every change ends all sessions.",
-     .parameters = change_parameters, .type = BF_ENTITY_AUTH_CONFIG, .only = BF_AUTH_CONFIG_ID,
+     .parameters = query_change, .type = BF_ENTITY_AUTH_CONFIG, .only = BF_AUTH_CONFIG_ID,
      .action = BF_ENTITY_UPDATE, .body = API_BODY_PARTS, .answer = API_ANSWER_CHANGED,
      .http_status = 200},
     {ROUTE(POST, "session/login", api_login), .id = "login", .tag = "sessions",
@@ -409,7 +273,7 @@ const struct api_operation api_operations[] = {
      .summary = "Change what is accepted from clients.",
      .doc = "Members that the body lacks stay as they are; the rest of the configuration stands in "
 	    "the file.",
-     .parameters = change_parameters, .type = BF_ENTITY_CLIENT_CONFIG, .action = BF_ENTITY_UPDATE,
+     .parameters = query_change, .type = BF_ENTITY_CLIENT_CONFIG, .action = BF_ENTITY_UPDATE,
      .member = "client_config", .body = API_BODY_PARTS, .answer = API_ANSWER_CHANGED,
      .http_status = 200},
     {ROUTE(GET, "version", api_version), .id = "show_version", .tag = "node",

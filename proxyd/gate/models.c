@@ -12,13 +12,12 @@
 #include "proxyd/gate/decide.h"
 #include "proxyd/gate/error.h"
 #include "proxyd/gate/govern.h"
+#include "proxyd/gate/models_priv.h"
 #include "proxyd/gate/query.h"
 #include "proxyd/provider/provider.h"
 #include "proxyd/worker.h"
 
 #define MODELS_PAGE_MAX 1000u
-/* A list that grows beyond this is cut and names its next page, asked for or not. */
-#define MODELS_TEXT_ENOUGH (WORKER_TEXT_MAX - 64u * 1024)
 
 struct models_page {
 	struct bf_slice provider; /* empty: all */
@@ -123,7 +122,7 @@ static uint64_t models_write_page(struct bf_json_writer *j, const struct exchang
 	return 0;
 }
 
-static void models_send(struct exchange *x, struct bf_json_writer *j)
+void models_send(struct exchange *x, struct bf_json_writer *j)
 {
 	if (bf_jw_finish(j) < 0) {
 		gate_refuse(x, 503, "out_of_memory", "no memory for the answer");
@@ -156,72 +155,6 @@ void models_answer(struct exchange *x)
 		bf_jw_key(&j, "next_page_token");
 		bf_jw_cstr(&j, token);
 	}
-	bf_jw_end_object(&j);
-	models_send(x, &j);
-}
-
-/* ---- the list of the management API */
-
-static bool models_holds(struct bf_slice name, struct bf_slice piece)
-{
-	for (size_t i = 0; i + piece.len <= name.len; i++) {
-		if (bf_slice_starts_nocase((struct bf_slice){name.ptr + i, name.len - i}, piece))
-			return true;
-	}
-	return false;
-}
-
-static bool models_match(const struct catalog_entry *entry, const struct models_filter *f)
-{
-	return (f->provider.len == 0 || bf_slice_eq(f->provider, entry->provider->name)) &&
-	       models_holds(entry->model, f->piece);
-}
-
-static bool models_in_page(const struct bf_json_writer *j, const struct models_filter *f,
-			   uint64_t number)
-{
-	return number >= f->from && (f->size == 0 || number - f->from < f->size) &&
-	       bf_buf_len(j->out) <= MODELS_TEXT_ENOUGH;
-}
-
-/* Returns how many match. */
-static uint64_t models_write_matching(struct bf_json_writer *j, const struct catalog *c,
-				      const struct models_filter *f)
-{
-	uint64_t total = 0;
-
-	for (uint32_t i = 0; i < c->count; i++) {
-		const struct catalog_entry *entry = &c->entries[i];
-
-		if (!models_match(entry, f))
-			continue;
-		if (models_in_page(j, f, total)) {
-			bf_jw_object(j);
-			bf_jw_key(j, "name");
-			bf_jw_string(j, entry->model);
-			bf_jw_key(j, "provider");
-			bf_jw_string(j, entry->provider->name);
-			bf_jw_end_object(j);
-		}
-		total++;
-	}
-	return total;
-}
-
-void models_list(struct exchange *x, const struct models_filter *filter)
-{
-	struct bf_json_writer j;
-	uint64_t total;
-
-	bf_buf_clear(&x->worker->text);
-	bf_jw_init(&j, &x->worker->text);
-	bf_jw_object(&j);
-	bf_jw_key(&j, "models");
-	bf_jw_array(&j);
-	total = models_write_matching(&j, &x->worker->providers->catalog, filter);
-	bf_jw_end_array(&j);
-	bf_jw_key(&j, "total");
-	bf_jw_u64(&j, total);
 	bf_jw_end_object(&j);
 	models_send(x, &j);
 }

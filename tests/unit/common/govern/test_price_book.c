@@ -318,6 +318,31 @@ static void base_models(void **state)
 	assert_int_equal(chat("p", "circle"), -1);
 }
 
+/* The entry whose price counts is also the one that tells what else there is. */
+static void the_entry_itself(void **state)
+{
+	struct bf_conf_sheet_price entries[] = {
+	    {.key = TEXT("p/vendor/m"),
+	     .provider = TEXT("P"),
+	     .mode = BF_PRICE_CHAT,
+	     .price = IN(1),
+	     .facts.max_output_tokens = 5},
+	    {.key = TEXT("alone"), .provider = TEXT("p"), .mode = BF_PRICE_CHAT, .price = IN(2)},
+	};
+	struct bf_price_query q = {.provider = TEXT("p"), .model = TEXT("vendor/M")};
+
+	(void)state;
+	conf.pricing.sheet.entries = (struct bf_array)LIST(entries);
+	open_with(NULL, 0);
+	assert_int_equal(book.of_file.count, 2);
+	assert_int_equal(book.fetched.count, 0);
+	assert_ptr_equal(bf_price_entry(&book, &q), &entries[0]);
+	assert_true(bf_slice_is(bf_price_entry_model(&entries[0]), "vendor/m"));
+	assert_true(bf_slice_is(bf_price_entry_model(&entries[1]), "alone"));
+	q.mode = BF_PRICE_EMBEDDING;
+	assert_null(bf_price_entry(&book, &q));
+}
+
 static void a_large_sheet(void **state)
 {
 	enum {
@@ -391,6 +416,7 @@ int main(void)
 	    TEST(names_of_the_sheet),
 	    TEST(modes),
 	    TEST(base_models),
+	    TEST(the_entry_itself),
 	    TEST(a_large_sheet),
 	    TEST(wildcards),
 	};

@@ -79,28 +79,6 @@ static void each_model_is_listed_once(void **state)
 	harness_close(&h);
 }
 
-#define NAMED(name) "{\"name\":\"" name "\",\"provider\":\"mock\"}"
-
-/* What the management API shows is what was asked for, and nothing is passed over. */
-static void those_of_the_management_api(void **state)
-{
-	struct harness h;
-
-	(void)state;
-	harness_open(&h, two_keys);
-	expect(&h, "/api/models", OK,
-	       "{\"models\":[" NAMED("m1") "," NAMED("a/b c") "," NAMED("m3") "," NAMED(
-		   "echo") "],\"total\":4}");
-	expect(&h, "/api/models?provider=mock&query=M&limit=1&offset=1", OK,
-	       "{\"models\":[" NAMED("m3") "],\"total\":2}");
-	expect(&h, "/api/models?query=%2Fb%20c", OK, "[" NAMED("a/b c") "],\"total\":1}");
-	expect(&h, "/api/models?offset=9", OK, "{\"models\":[],\"total\":4}");
-	expect(&h, "/api/models?provider=other", OK, "{\"models\":[],\"total\":0}");
-	expect(&h, "/api/models?limit=0", "HTTP/1.1 400 ", "limit");
-	expect(&h, "/api/models?keys=a", "HTTP/1.1 400 ", "no such parameter");
-	harness_close(&h);
-}
-
 static void pages(void **state)
 {
 	struct harness h;
@@ -234,7 +212,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(each_model_is_listed_once),
-	    cmocka_unit_test(those_of_the_management_api),
 	    cmocka_unit_test(pages),
 	    cmocka_unit_test(one_model),
 	    cmocka_unit_test(what_a_key_may_not_ask_is_not_shown),

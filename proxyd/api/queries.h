@@ -1,0 +1,22 @@
+/* What may stand behind the '?' of an operation, by kinds of operations. */
+#pragma once
+
+#include "proxyd/api/parameters.h"
+
+extern const struct api_parameter query_change[];
+extern const struct api_parameter query_reset[];
+extern const struct api_parameter query_show[];
+extern const struct api_parameter query_page[];
+extern const struct api_parameter query_page_of_providers[];
+extern const struct api_parameter query_page_of_keys[];
+extern const struct api_parameter query_page_of_teams[];
+extern const struct api_parameter query_page_of_models[];
+extern const struct api_parameter query_page_of_limits[];
+extern const struct api_parameter query_logs[];
+extern const struct api_parameter query_stats[];
+extern const struct api_parameter query_models[];
+extern const struct api_parameter query_details[];
+extern const struct api_parameter query_base[];
+extern const struct api_parameter query_one_model[];
+extern const struct api_parameter query_sync[];
+extern const struct api_parameter query_explain[];
