@@ -283,7 +283,7 @@ static int start_limits(struct bf_child *child, struct bf_err *err)
 			    child->proc_slot, err);
 }
 
-static void start_registry(struct bf_child *child)
+static int start_registry(struct bf_child *child, struct bf_err *err)
 {
 	struct writerd *w = child->daemon;
 	struct registry *r = &w->registry;
@@ -300,7 +300,7 @@ static void start_registry(struct bf_child *child)
 			       .owner = child};
 	changes_init(&w->changes, child, r);
 	prices_init(&w->prices, child, r);
-	registry_start(r, child->loop, &child->channel, child->endpoint);
+	return registry_start(r, child->loop, &child->channel, child->endpoint, err);
 }
 
 static int writerd_start(struct bf_child *child, struct bf_err *err)
@@ -326,7 +326,12 @@ static int writerd_start(struct bf_child *child, struct bf_err *err)
 	/* Limits follow what the registry loads. */
 	if (start_limits(child, err) < 0)
 		return err->code;
-	start_registry(child);
+	if (start_registry(child, err) < 0) {
+		bf_log(BF_LOG_ERROR, "file_refused", "reason=%s effect=%s", bf_log_quote(err->text),
+		       bf_log_quote("nothing of it was taken over"));
+		bf_child_leave(child, BF_EXIT_CONFIG);
+		return 0;
+	}
 	turn_start(&w->turn, child->loop, &w->seg, w->store, child->proc_slot, child->doorbell_fd,
 		   w->store_path != NULL, c->logs_store.retention_days);
 	w->turn.sweep.on_freed = control_slot_freed;

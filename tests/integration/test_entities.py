@@ -70,6 +70,26 @@ def test_the_file_and_the_api_do_not_undo_each_other(gateway):
     assert chat(gw, made["value"]) == 200
 
 
+def test_a_file_with_too_many_limits_beside_the_apis(gateway):
+    """Every request would meet more than can be decided at once: the reload is refused, and what was in force stays."""
+    def budgets(count):
+        return [{"max_limit": 1, "reset_duration": f"{n + 1}h"} for n in range(count)]
+
+    gw = gateway(workers=1, config={"governance": {"providers": [{"name": "mock", "budgets": budgets(15)}]}}).start()
+    ask(gw, "POST", "/api/governance/model-configs", {"model_name": "gpt", "budgets": budgets(25)}, 201)
+    file = gw.file.read_text()
+    gw.config["governance"]["providers"][0]["budgets"] = budgets(16)
+    gw.file.write_text(json.dumps(gw.config))
+    refused = gw.ctl("reload", check=False)
+    assert refused.returncode != 0 and "writerd" in refused.stderr + refused.stdout
+    assert "meets 41 limits, and at most 40 can be decided at once: remove some of" in gw.events("file_refused")[0]
+    made = wait_for("writerd", lambda: gw.request("POST", KEYS, {"name": "ops"})[2].get("virtual_key"))
+    assert chat(gw, made["value"]) == 403  # it is known, and mock/m has no price
+    gw.file.write_text(file)
+    gw.ctl("reload")
+    wait_for("health", lambda: gw.request()[2]["status"] == "ok")
+
+
 def change_until(gw, stop, books):
     """Creates keys one after the other; books: id -> value when it was answered, None when nobody knows."""
     number = 0

@@ -15,15 +15,15 @@
 
 struct exact {
 	const struct entities *t;
-	const struct entity *x, *key;
-	const struct entity *team; /* NULL: none */
+	const struct entity *x; /* takes the place of the one with its id; NULL: nobody does */
+	const struct entity *key, *team; /* NULL: none */
 	struct bf_snapshot_builder *builder;
 	struct bf_err *err;
 };
 
 static bool is_x(const struct exact *m, const struct entity *e)
 {
-	return e->e.type == m->x->e.type && bf_slice_eq(e->e.id, m->x->e.id);
+	return m->x && e->e.type == m->x->e.type && bf_slice_eq(e->e.id, m->x->e.id);
 }
 
 static bool is_met(const struct exact *m, const struct entity *e)
@@ -32,13 +32,14 @@ static bool is_met(const struct exact *m, const struct entity *e)
 
 	switch ((enum bf_entity_type)e->e.type) {
 	case BF_ENTITY_VIRTUAL_KEY:
-		return bf_slice_eq(e->e.id, m->key->e.id);
+		return m->key && bf_slice_eq(e->e.id, m->key->e.id);
 	case BF_ENTITY_TEAM:
-		return entity_names(m->key, self);
+		return m->key && entity_names(m->key, self);
 	case BF_ENTITY_CUSTOMER:
-		return entity_names(m->key, self) || (m->team && entity_names(m->team, self));
+		return m->key &&
+		       (entity_names(m->key, self) || (m->team && entity_names(m->team, self)));
 	case BF_ENTITY_MODEL_CONFIG:
-		return e->e.scope.len == 0 || bf_slice_eq(e->e.scope, m->key->e.id);
+		return e->e.scope.len == 0 || (m->key && bf_slice_eq(e->e.scope, m->key->e.id));
 	case BF_ENTITY_RATE_LIMIT:
 	case BF_ENTITY_PROVIDER_LIMITS:
 		return true;
@@ -58,7 +59,7 @@ static bool is_met(const struct exact *m, const struct entity *e)
 
 static int add_all(struct exact *m)
 {
-	int r = bf_snapshot_builder_add(m->builder, &m->x->e, m->err);
+	int r = m->x ? bf_snapshot_builder_add(m->builder, &m->x->e, m->err) : 0;
 
 	for (uint32_t type = 1; type < BF_ENTITY_TYPE_MAX && r == 0; type++)
 		for (const struct entity *e = entities_next(m->t, type, NULL); e && r == 0;
@@ -156,6 +157,27 @@ static const struct entity *team_of(const struct exact *m)
 			return e;
 	}
 	return NULL;
+}
+
+int change_exact_everybody(const struct entities *t, struct bf_arena *arena, struct bf_err *err)
+{
+	struct exact m = {.t = t, .err = err};
+	struct bf_snapshot_blob *blob = NULL;
+	struct bf_config config;
+	struct bf_plan plan;
+	int r = build(&m, &blob);
+
+	if (r == 0) {
+		const struct bf_snapshot s = {blob, NULL};
+
+		r = bf_snapshot_common_config(&s, arena, &config, err);
+	}
+	if (r == 0) {
+		config.version = 2;
+		r = bf_plan_make(&plan, &config, arena, err);
+	}
+	bf_snapshot_unmap(blob);
+	return r;
 }
 
 int change_exact(const struct entities *t, const struct entity *x, struct bf_arena *arena,

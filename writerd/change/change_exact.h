@@ -12,3 +12,5 @@
  * BF_E_LIMIT and other codes with err: what is too much, and whose. */
 int change_exact(const struct entities *t, const struct entity *x, struct bf_arena *arena,
 		 struct bf_err *err);
+/* The same of what every request meets, with and without a key. */
+int change_exact_everybody(const struct entities *t, struct bf_arena *arena, struct bf_err *err);

@@ -217,19 +217,24 @@ static void make_do(struct registry *r)
 	}
 }
 
-static void load(struct registry *r)
+static int load(struct registry *r, struct bf_err *ret_err)
 {
 	struct bf_err err = {0};
+	int code = registry_load(r, &err);
 
-	if (registry_load(r, &err) == 0) {
+	*ret_err = err;
+	if (code == 0) {
 		if (r->trouble.code)
 			bf_log(BF_LOG_INFO, "config_store_usable", "path=%s",
 			       bf_log_quote(r->path));
 		r->trouble = (struct bf_err){0};
 		r->retry_at_ms = 0;
 		publish_loaded(r);
-		return;
+		return 0;
 	}
+	/* That is the file's fault: whoever gave it to us takes it back, or mends it. */
+	if (code == BF_E_LIMIT && r->trouble.code == 0)
+		return code;
 	if (r->trouble.code == 0) {
 		bf_log(BF_LOG_ERROR, "config_store_unusable", "reason=%s effect=%s",
 		       bf_log_quote(err.text),
@@ -238,10 +243,11 @@ static void load(struct registry *r)
 	}
 	r->trouble = err;
 	r->retry_at_ms = bf_mono_ms() + RETRY_MS;
+	return 0;
 }
 
-void registry_start(struct registry *r, struct ev_loop *loop, struct bf_channel *channel,
-		    uint16_t endpoint)
+int registry_start(struct registry *r, struct ev_loop *loop, struct bf_channel *channel,
+		   uint16_t endpoint, struct bf_err *err)
 {
 	static struct publish_events events;
 
@@ -249,7 +255,7 @@ void registry_start(struct registry *r, struct ev_loop *loop, struct bf_channel 
 	events.owner = r;
 	publish_init(&r->publish, loop, channel, endpoint, &events);
 	last_good_init(&r->last_good, loop, r->state_dir, r->config->encryption_key);
-	load(r);
+	return load(r, err);
 }
 
 void registry_done(struct registry *r)
@@ -308,6 +314,8 @@ static void show(const struct registry *r)
 
 void registry_second(struct registry *r)
 {
+	struct bf_err err;
+
 	show(r);
 	if (!publish_is_busy(&r->publish))
 		last_good_second(&r->last_good, r->publish.base_fd, r->publish.overlay_fd);
@@ -315,7 +323,7 @@ void registry_second(struct registry *r)
 		return;
 	r->retry_at_ms = 0;
 	if (r->trouble.code)
-		load(r);
+		(void)load(r, &err);
 	else if (!publish_is_busy(&r->publish))
 		publish_now(&r->publish);
 }

@@ -66,10 +66,12 @@ struct registry {
 
 /*
  * Loads what there is and begins to publish it. A store that cannot be used is told of and tried
- * again, whatever is wrong with it; meanwhile the last copy counts, if there is one.
+ * again, whatever is wrong with it; meanwhile the last copy counts, if there is one. 0, or
+ * BF_E_LIMIT with err: the file has too many limits beside the store's. Nothing was changed then,
+ * and only registry_done() may follow.
  */
-void registry_start(struct registry *r, struct ev_loop *loop, struct bf_channel *channel,
-		    uint16_t endpoint);
+int registry_start(struct registry *r, struct ev_loop *loop, struct bf_channel *channel,
+		   uint16_t endpoint, struct bf_err *err);
 void registry_done(struct registry *r);
 
 /* Once a second: tries again what failed; gauges and health. */

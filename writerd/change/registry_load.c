@@ -14,9 +14,12 @@
 #include "common/base/macros.h"
 #include "common/base/rand.h"
 #include "common/crypt/seal.h"
+#include "common/govern/plan.h"
 #include "common/log/log.h"
+#include "writerd/change/change_exact.h"
 #include "writerd/change/import.h"
 #include "writerd/change/prices.h"
+#include "writerd/entity/entity_bound.h"
 
 #define ARENA_BYTES ((size_t)1 << 30)
 #define FORGET_MS   (INT64_C(31) * 24 * 3600 * 1000) /* a session lives 30 days */
@@ -71,6 +74,39 @@ static int read_store(struct registry *r, struct entities *t, struct bf_err *err
 
 /* ---- the file */
 
+/* What every request meets, no worker could take beyond that: nothing could come into force any
+ * more. The bound first: it costs no plan. */
+static int everybody_fits(const struct registry *r, struct bf_err *err)
+{
+	struct bf_arena arena;
+	int code;
+
+	if (entity_bound_everybody(r->t) <= BF_PLAN_LIMITS_PER_REQUEST)
+		return 0;
+	bf_arena_init(&arena, ARENA_BYTES);
+	code = change_exact_everybody(r->t, &arena, err);
+	bf_arena_done(&arena);
+	return code;
+}
+
+static int put_all(struct registry *r, struct import *import, struct bf_err *err)
+{
+	struct bf_err too_many = {0}, none = {0};
+	bool fitted = import->count == 0 || everybody_fits(r, &none) == 0;
+	int code = 0;
+
+	for (uint32_t i = 0; i < import->count && code == 0; i++) {
+		code = registry_put(r, import->changes[i], err);
+		import->changes[i] = NULL;
+	}
+	/* Where it was too much already, the file is no worse. */
+	if (code == 0 && fitted && everybody_fits(r, &too_many) == BF_E_LIMIT)
+		code = bf_err_set(err, BF_E_LIMIT,
+				  "the configuration file, with what the management API made: %s",
+				  too_many.text);
+	return code;
+}
+
 static int take_file(struct registry *r, struct bf_err *err)
 {
 	struct import import;
@@ -82,10 +118,7 @@ static int take_file(struct registry *r, struct bf_err *err)
 	if (code == 0)
 		code = registry_begin(r, err);
 	if (code == 0) {
-		for (uint32_t i = 0; i < import.count && code == 0; i++) {
-			code = registry_put(r, import.changes[i], err);
-			import.changes[i] = NULL;
-		}
+		code = put_all(r, &import, err);
 		if (code < 0)
 			registry_rollback(r);
 		else

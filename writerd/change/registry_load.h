@@ -5,7 +5,8 @@
 
 /*
  * A new table from the store and the file, reviewed; publishing begins with it. 0; else err says
- * why it could not be, and the table of before (NULL: there is none) stays.
+ * why it could not be, and the table of before (NULL: there is none) stays. BF_E_LIMIT: with the
+ * file, a request would meet too many limits of everybody's.
  */
 int registry_load(struct registry *r, struct bf_err *err);
 

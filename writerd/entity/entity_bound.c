@@ -226,6 +226,13 @@ static const struct entity *key_of(const struct looking *l)
 	return NULL;
 }
 
+static uint32_t everybodys(struct looking *l)
+{
+	const struct bf_slice any = {NULL, 0};
+
+	return most_of(l, BF_ENTITY_PROVIDER_LIMITS, 0) + most_of_models(l, SCOPE_EVERYBODY, any);
+}
+
 static struct sums sums_of(struct looking *l)
 {
 	const struct bf_slice any = {NULL, 0};
@@ -233,8 +240,7 @@ static struct sums sums_of(struct looking *l)
 	uint64_t self = entity_key(l->x->e.type, l->x->e.id);
 	bool is_team = l->x->e.type == BF_ENTITY_TEAM;
 	bool is_customer = l->x->e.type == BF_ENTITY_CUSTOMER;
-	struct sums s = {.everybody = most_of(l, BF_ENTITY_PROVIDER_LIMITS, 0) +
-				      most_of_models(l, SCOPE_EVERYBODY, any)};
+	struct sums s = {.everybody = everybodys(l)};
 
 	if (key) {
 		s.key = key->limits;
@@ -291,4 +297,12 @@ int entity_bound(const struct entities *t, const struct entity *x, struct bf_err
 			  "models, %u of a team, %u of a customer: remove some",
 			  sum, BF_PLAN_LIMITS_PER_REQUEST, s.everybody, s.key, s.models, s.team,
 			  s.customer);
+}
+
+uint32_t entity_bound_everybody(const struct entities *t)
+{
+	static const struct entity nobody;
+	struct looking l = {.t = t, .x = &nobody};
+
+	return everybodys(&l);
 }

@@ -16,3 +16,5 @@ void entity_count_limits(struct entity *x, const void *object);
  * might meet, and whose they are.
  */
 int entity_bound(const struct entities *t, const struct entity *x, struct bf_err *err);
+/* How many of providers and of models of everybody a request might meet. */
+uint32_t entity_bound_everybody(const struct entities *t);

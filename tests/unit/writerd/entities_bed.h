@@ -36,6 +36,7 @@ struct bed {
 	struct bf_arena arena;
 	struct bf_config config;
 	struct registry r;
+	struct bf_err start_err; /* of registry_start() */
 	struct changes changes;
 	enum bed_mood mood;
 	/* What was given last, and what is in force. */
@@ -227,7 +228,8 @@ static inline void bed_start(struct bed *b)
 				 .on_published = bed_on_published,
 				 .owner = b};
 	changes_init(&b->changes, &b->child, &b->r);
-	registry_start(&b->r, b->loop, &b->child.channel, b->child.endpoint);
+	b->start_err = (struct bf_err){0};
+	(void)registry_start(&b->r, b->loop, &b->child.channel, b->child.endpoint, &b->start_err);
 	bed_settle(b);
 }
 

@@ -320,6 +320,59 @@ static void a_password_that_is_not_kept_has_a_version_of_its_own(void **state)
 	bed_close(&b);
 }
 
+/* Of the provider that everybody asks. */
+static const char *with_budgets(int count)
+{
+	static char yaml[4096];
+	size_t n = (size_t)snprintf(yaml, sizeof(yaml),
+				    MOCK "governance:\n  teams: [{id: t, name: n%d}]\n  providers: "
+					 "[{name: mock, budgets: [",
+				    count);
+
+	for (int i = 1; i <= count; i++)
+		n += (size_t)snprintf(yaml + n, sizeof(yaml) - n,
+				      "{max_limit: 1, reset_duration: %dh},", i);
+	(void)snprintf(yaml + n, sizeof(yaml) - n, "]}]\n");
+	return yaml;
+}
+
+/* No worker could take what every request would meet: the file is refused whole. */
+static void a_file_with_too_many_limits_beside_the_apis(void **state)
+{
+	static char json[4096];
+	size_t n = (size_t)snprintf(json, sizeof(json), "{\"model_name\":\"gpt\",\"budgets\":[");
+	uint64_t version;
+
+	(void)state;
+	for (int i = 1; i <= 25; i++)
+		n += (size_t)snprintf(json + n, sizeof(json) - n,
+				      "%s{\"max_limit\":1,\"reset_duration\":\"%dh\"}",
+				      i > 1 ? "," : "", i);
+	(void)snprintf(json + n, sizeof(json) - n, "]}");
+	bed_open(&b, with_budgets(15));
+	bed_ask_well(&b, BF_ENTITY_CREATE, BF_ENTITY_MODEL_CONFIG, "m", json);
+	version = version_of(BF_ENTITY_PROVIDER_LIMITS, "mock");
+	bed_again(&b, with_budgets(16));
+	assert_int_equal(b.start_err.code, BF_E_LIMIT);
+	assert_non_null(strstr(b.start_err.text,
+			       "meets 41 limits, and at most 40 can be decided at once: remove "
+			       "some of"));
+	/* Nothing of it was taken over, and nothing is lost. */
+	bed_again(&b, with_budgets(15));
+	assert_int_equal(b.start_err.code, 0);
+	assert_true(version_of(BF_ENTITY_PROVIDER_LIMITS, "mock") == version);
+	assert_int_equal(version_of(TEAM, "t"), 1);
+	assert_int_equal(version_of(BF_ENTITY_MODEL_CONFIG, "m"), 1);
+	bed_ask_badly(&b, BF_ENTITY_UPDATE, BF_ENTITY_PROVIDER_LIMITS, "mock",
+		      "{\"rate_limit\":{\"concurrent_max_limit\":1}}", 400,
+		      "at most 40 can be decided at once");
+	bed_ask_well(&b, BF_ENTITY_DELETE, BF_ENTITY_MODEL_CONFIG, "m", "");
+	bed_again(&b, with_budgets(16));
+	assert_int_equal(b.start_err.code, 0);
+	assert_int_equal(version_of(TEAM, "t"), 2);
+	bed_close(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,6 +388,7 @@ int main(void)
 	    cmocka_unit_test(what_was_deleted_does_not_come_back_with_a_key),
 	    cmocka_unit_test(what_cannot_be_read_is_told),
 	    cmocka_unit_test(without_a_store_the_file_is_all),
+	    cmocka_unit_test(a_file_with_too_many_limits_beside_the_apis),
 	    cmocka_unit_test(a_password_that_is_not_kept_has_a_version_of_its_own),
 	};
 
