@@ -76,7 +76,8 @@ static void work(unsigned p, bool shared)
 	shm_meter_enter(&w, &seg, p);
 	for (unsigned k = 0; k < METERS; k++) {
 		uint32_t m = shared ? k : p * METERS + k;
-		wants[k] = (struct shm_meter_want){m, shm_meter_config(&seg, m), 9, 5};
+		wants[k] = (struct shm_meter_want){
+		    .meter = m, .config = shm_meter_config(&seg, m), .epoch = 9, .amount = 5};
 	}
 	run->ready++;
 	while (!run->go)
@@ -168,7 +169,8 @@ static void measure_look(void)
 	unsigned which, ok = 0;
 
 	for (unsigned k = 0; k < METERS; k++)
-		wants[k] = (struct shm_meter_want){k, shm_meter_config(&seg, k), 9, 5};
+		wants[k] = (struct shm_meter_want){
+		    .meter = k, .config = shm_meter_config(&seg, k), .epoch = 9, .amount = 5};
 	start = bf_mono_ns();
 	for (uint32_t i = 0; i < ASKED; i++)
 		ok += shm_meter_look(&seg, wants, METERS, &which, room) == SHM_METER_OK;

@@ -27,7 +27,8 @@ void meter_adjust(struct shm_meter_writer *w, uint32_t i, uint32_t k, uint32_t n
 					   i,
 					   k,
 					   n,
-					   0};
+					   0,
+					   SHM_METER_LIMIT_MAX};
 		if (o.entry->delta != 0)
 			(void)meter_op(w, &o);
 		meter_step(w, METER_ADJUST, i, k + 1, n);
@@ -72,24 +73,38 @@ static const enum shm_meter_verdict verdicts[] = {
     [METER_OP_AHEAD] = SHM_METER_BUSY,
 };
 
+/* Number k of a reservation (wants) or an extension (most, or as the meters say). */
+static struct meter_op reservation(const struct shm_meter_writer *w, uint32_t i, uint32_t k,
+				   uint32_t n, const struct shm_meter_want *wants,
+				   const int64_t *most)
+{
+	struct shm_meter_entry *x = &meter_entry_at(w, i)->meters[k];
+	struct meter_op o = {.meter = meter_at(w->seg, meter_of(x)),
+			     .entry = x,
+			     .phase = wants ? METER_RESERVE : METER_EXTEND,
+			     .i = i,
+			     .k = k,
+			     .n = n,
+			     .most = most ? most[k] : SHM_METER_LIMIT_MAX};
+
+	if (wants) {
+		o.now_epoch = wants[k].epoch;
+		o.most = meter_most(&wants[k]);
+	}
+	return o;
+}
+
 /* Reserves meters 0 .. n - 1 of entry i, for the first time or on top; undoes all at the first no.
  */
 static enum shm_meter_verdict reserve_all(struct shm_meter_writer *w, uint32_t i,
-					  enum meter_phase phase,
-					  const struct shm_meter_want *wants, uint32_t n,
-					  unsigned *ret_which)
+					  const struct shm_meter_want *wants, const int64_t *most,
+					  uint32_t n, unsigned *ret_which)
 {
-	struct shm_inflight_entry *e = meter_entry_at(w, i);
+	enum meter_phase phase = wants ? METER_RESERVE : METER_EXTEND;
 
 	meter_step(w, phase, i, 0, n);
 	for (uint32_t k = 0; k < n; k++) {
-		const struct meter_op o = {meter_at(w->seg, meter_of(&e->meters[k])),
-					   &e->meters[k],
-					   phase,
-					   i,
-					   k,
-					   n,
-					   wants ? wants[k].epoch : 0};
+		const struct meter_op o = reservation(w, i, k, n, wants, most);
 		bool nothing = phase == METER_EXTEND && o.entry->delta == 0;
 		enum meter_result r = nothing ? METER_OP_DROPPED : meter_op(w, &o);
 		if (r != METER_OP_DONE && r != METER_OP_DROPPED) {
@@ -126,7 +141,7 @@ enum shm_meter_verdict shm_meter_admit(struct shm_meter_writer *w, int entry,
 	}
 	/* mo: release, pairs with shm_meter_collect() */
 	atomic_store_explicit(&e->meter_count, n, memory_order_release);
-	v = reserve_all(w, i, METER_RESERVE, wants, n, ret_which);
+	v = reserve_all(w, i, wants, NULL, n, ret_which);
 	if (v != SHM_METER_OK)
 		return v;
 	set_state(e, SHM_METER_HELD);
@@ -136,7 +151,7 @@ enum shm_meter_verdict shm_meter_admit(struct shm_meter_writer *w, int entry,
 }
 
 enum shm_meter_verdict shm_meter_extend(struct shm_meter_writer *w, int entry, const int64_t *more,
-					unsigned *ret_which)
+					const int64_t *most, unsigned *ret_which)
 {
 	uint32_t i = (uint32_t)entry;
 	struct shm_inflight_entry *e = meter_entry_at(w, i);
@@ -149,7 +164,7 @@ enum shm_meter_verdict shm_meter_extend(struct shm_meter_writer *w, int entry, c
 		e->meters[k].delta = more[k];
 		e->meters[k].target = e->meters[k].amount + more[k];
 	}
-	v = reserve_all(w, i, METER_EXTEND, NULL, n, ret_which);
+	v = reserve_all(w, i, NULL, most, n, ret_which);
 	if (v == SHM_METER_OK)
 		meter_extended(w, i, n);
 	return v;

@@ -28,6 +28,10 @@ struct shm_meter_want {
 	uint32_t config; /* shm_meter_config() when the key was resolved */
 	uint32_t epoch;  /* of the window now */
 	int64_t amount;  /* 0 .. SHM_METER_AMOUNT_MAX */
+	/* The caller knows that the limit is no more than most, though the meter may still say so:
+	 * it was raised for a time that is over. */
+	bool lowered;
+	int64_t most;
 };
 
 enum shm_meter_verdict {
@@ -67,9 +71,10 @@ void shm_meter_enter(struct shm_meter_writer *w, struct shm_segment *seg, uint32
 enum shm_meter_verdict shm_meter_admit(struct shm_meter_writer *w, int entry,
 				       const struct shm_meter_want *wants, unsigned n,
 				       unsigned *ret_which);
-/* In mid-stream: more of each want, all or nothing. more[i] >= 0. */
+/* In mid-stream: more of each want, all or nothing. more[i] >= 0. most[i]: the limit is no more
+ * than that, whatever the meter says; NULL: as the meters say. */
 enum shm_meter_verdict shm_meter_extend(struct shm_meter_writer *w, int entry, const int64_t *more,
-					unsigned *ret_which);
+					const int64_t *most, unsigned *ret_which);
 /*
  * Says what a request really used, in two steps so that its row can be written in between: closing
  * stores it in the entry, from where a sweep would take it for row and meters alike; close applies

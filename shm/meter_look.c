@@ -16,7 +16,7 @@ static enum meter_result look_once(const struct shm_meter *meter, const struct s
 	if (!shm_load128_whole(&meter->word, &word))
 		return METER_OP_BUSY;
 	epoch = meter_epoch_later(meter_hi_epoch(word.hi), want->epoch);
-	r = meter_room(meter, want->config, epoch, ret_room);
+	r = meter_room(meter, want->config, meter_most(want), epoch, ret_room);
 	if (r != METER_OP_DONE)
 		return r;
 	if (epoch == meter_hi_epoch(word.hi))

@@ -93,7 +93,7 @@ static bool side_word(const struct shm_u128 *word, uint32_t epoch, int64_t *ret_
 	return true;
 }
 
-enum meter_result meter_room(const struct shm_meter *m, uint32_t want, uint32_t epoch,
+enum meter_result meter_room(const struct shm_meter *m, uint32_t want, int64_t most, uint32_t epoch,
 			     int64_t *ret_room)
 {
 	int64_t remote = 0, allowance = 0, missed = 0, limit;
@@ -107,6 +107,7 @@ enum meter_result meter_room(const struct shm_meter *m, uint32_t want, uint32_t 
 		return METER_OP_BUSY; /* an extension: owner and period are those of the epoch */
 	/* mo: acquire, before the second look at config */
 	limit = atomic_load_explicit(&m->limit, memory_order_acquire);
+	limit = most < limit ? most : limit;
 	if (!side_word(&m->remote, epoch, &remote))
 		return METER_OP_BUSY;
 	/* mo: acquire, pairs with shm_meter_set_missed(): the word that it speaks of */
@@ -147,7 +148,7 @@ static enum meter_result reserve_from(struct shm_meter_writer *w, const struct m
 	uint32_t epoch = meter_epoch_later(meter_hi_epoch(from.hi), o->now_epoch);
 	int64_t value = epoch == meter_hi_epoch(from.hi) ? (int64_t)from.lo : 0;
 	int64_t left = 0;
-	enum meter_result r = meter_room(o->meter, o->entry->config, epoch, &left);
+	enum meter_result r = meter_room(o->meter, o->entry->config, o->most, epoch, &left);
 
 	if (r != METER_OP_DONE)
 		return r;
@@ -174,7 +175,7 @@ static enum meter_result adjust_from(const struct shm_meter_writer *w, const str
 	if (meter_hi_epoch(from.hi) != epoch)
 		return METER_OP_DROPPED;
 	if (o->phase == METER_EXTEND) {
-		r = meter_room(o->meter, METER_ANY_CONFIG, epoch, &left);
+		r = meter_room(o->meter, METER_ANY_CONFIG, o->most, epoch, &left);
 		if (r != METER_OP_DONE)
 			return r;
 		if (delta > left - (int64_t)from.lo)

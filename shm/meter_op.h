@@ -33,6 +33,7 @@ struct meter_op {
 	enum meter_phase phase;
 	uint32_t i, k, n;
 	uint32_t now_epoch; /* METER_RESERVE only */
+	int64_t most;       /* the limit is no more than that; METER_ADJUST asks for none */
 };
 
 static inline struct shm_meter *meter_at(const struct shm_segment *seg, uint32_t m)
@@ -90,10 +91,15 @@ void meter_note_done(const struct shm_meter_writer *w);
 
 #define METER_ANY_CONFIG 1u /* odd: no version that a want may name */
 
-/* What a window may hold besides what other nodes used of it, and what it missed; DONE, STALE or
- * BUSY. */
-enum meter_result meter_room(const struct shm_meter *m, uint32_t config, uint32_t epoch,
-			     int64_t *ret_room);
+/* What a window may hold besides what other nodes used of it, and what it missed, if its limit is
+ * no more than most; DONE, STALE or BUSY. */
+enum meter_result meter_room(const struct shm_meter *m, uint32_t config, int64_t most,
+			     uint32_t epoch, int64_t *ret_room);
+
+static inline int64_t meter_most(const struct shm_meter_want *want)
+{
+	return want->lowered ? want->most : SHM_METER_LIMIT_MAX;
+}
 /* writerd: the same value, or a new window with this one, under a tag of nobody: whoever decided on
  * the word as it was loses its swap. */
 void meter_touch(struct shm_segment *seg, uint32_t m, bool restart, uint32_t epoch, int64_t value);

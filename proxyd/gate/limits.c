@@ -30,6 +30,11 @@ int64_t limits_now_ms(const struct limits_now *now, const struct bf_limit *limit
 	return shm_wall_ms(&now->wall, now->boot_ns, bf_limit_length_ms(limit));
 }
 
+int64_t limits_most(const struct bf_limit *limit, int64_t now_ms)
+{
+	return limit->extra && now_ms >= limit->extra_end_ms ? limit->max : SHM_METER_LIMIT_MAX;
+}
+
 /* ---- how much */
 
 /* Of a limit, as far as this worker knows: a reload may have changed the one of its plan. */
@@ -37,7 +42,7 @@ static int64_t maximum_of(const struct bf_limit *limit)
 {
 	const struct place *place = place_of(limit);
 
-	return place->meter != SHM_METER_NOWHERE ? place->max : limit->max;
+	return place->meter != SHM_METER_NOWHERE ? BF_MIN(place->max, place->most) : limit->max;
 }
 
 uint64_t limits_output_within(const struct exchange *x, int64_t nusd)
@@ -207,9 +212,7 @@ int64_t limits_ends_in_ms(const struct bf_limit *limit, const struct limits_now 
 static struct limits_left limits_left_of(const struct bf_limit *limit, int64_t room,
 					 const struct limits_now *now)
 {
-	const struct place *place = place_of(limit);
-
-	return (struct limits_left){limit, place->max, room, limits_ends_in_ms(limit, now)};
+	return (struct limits_left){limit, maximum_of(limit), room, limits_ends_in_ms(limit, now)};
 }
 
 /* The lines of all requests and tokens limits: of each quantity the one with the least left. */
@@ -301,8 +304,13 @@ static bool limits_want(const struct exchange *x, const struct bf_limit *limit,
 		limits_resolve(x->worker->seg, limit, place);
 	if (ms >= place->until_ms || ms < place->since_ms)
 		limits_turn(x->worker->seg, limit, ms, place);
-	*ret_want = (struct shm_meter_want){place->meter, place->config, place->epoch,
-					    amount_of(x, limit->quantity)};
+	place->most = limits_most(limit, ms);
+	*ret_want = (struct shm_meter_want){.meter = place->meter,
+					    .config = place->config,
+					    .epoch = place->epoch,
+					    .amount = amount_of(x, limit->quantity),
+					    .lowered = true,
+					    .most = place->most};
 	return place->meter != SHM_METER_NOWHERE;
 }
 

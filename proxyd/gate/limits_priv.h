@@ -14,6 +14,10 @@ struct limits_now {
 struct limits_now limits_now_of(const struct exchange *x);
 int64_t limits_now_ms(const struct limits_now *now, const struct bf_limit *limit);
 
+/* The most that a limit gives, whatever its meter says: where a budget was raised until now,
+ * writerd may not have been there to take that back. */
+int64_t limits_most(const struct bf_limit *limit, int64_t now_ms);
+
 /* Until the window ends that its meter counts. */
 int64_t limits_ends_in_ms(const struct bf_limit *limit, const struct limits_now *now);
 

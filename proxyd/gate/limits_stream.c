@@ -4,12 +4,30 @@
  */
 #include "proxyd/gate/limits_priv.h"
 
+/* Of each of its limits, NULL: as the meters say. */
+static const int64_t *stream_most(const struct exchange *x, int64_t most[SHM_METERS_PER_REQUEST])
+{
+	struct limits_now now = {.boot_ns = 0};
+
+	for (uint32_t k = 0; k < x->limits.count; k++) {
+		const struct bf_limit *limit = x->limits.items[k];
+
+		most[k] = SHM_METER_LIMIT_MAX;
+		if (limit->extra == 0)
+			continue;
+		if (now.boot_ns == 0)
+			now = limits_now_of(x);
+		most[k] = limits_most(limit, limits_now_ms(&now, limit));
+	}
+	return now.boot_ns ? most : NULL;
+}
+
 /* Reserves more output for all limits, or nothing. */
 static enum shm_meter_verdict stream_extend(struct exchange *x, uint64_t more, unsigned *ret_which)
 {
 	struct exchange_spend *s = &x->spend;
 	int64_t nusd = exentity_bound_nusd(x, s->prompt_tokens, s->output_tokens + more);
-	int64_t amounts[SHM_METERS_PER_REQUEST];
+	int64_t amounts[SHM_METERS_PER_REQUEST], most[SHM_METERS_PER_REQUEST];
 	enum shm_meter_verdict v;
 
 	for (uint32_t k = 0; k < x->limits.count; k++) {
@@ -21,7 +39,8 @@ static enum shm_meter_verdict stream_extend(struct exchange *x, uint64_t more, u
 		else if (quantity == BF_QUANTITY_NUSD)
 			amounts[k] = nusd - s->nusd;
 	}
-	v = shm_meter_extend(&x->worker->meters, x->inflight, amounts, ret_which);
+	v = shm_meter_extend(&x->worker->meters, x->inflight, amounts, stream_most(x, most),
+			     ret_which);
 	if (v == SHM_METER_OK) {
 		s->output_tokens += more;
 		s->nusd = nusd;

@@ -10,7 +10,8 @@ struct place {
 	uint32_t meter; /* SHM_METER_NOWHERE: to be looked up */
 	uint32_t config;
 	uint32_t epoch;
-	int64_t max;                /* as it was configured: a plan may be older */
+	int64_t max;  /* as it was configured: a plan may be older */
+	int64_t most; /* no more than that when it was last asked, see limits_most() */
 	int64_t since_ms, until_ms; /* between them the epoch holds: clocks may be turned back */
 	int64_t ends_ms; /* of the window that the meter counts, which may be a later one then */
 };

@@ -68,9 +68,12 @@ static void try_admit(struct work *o)
 	uint32_t now = shared->now;
 	int64_t tokens = (int64_t)torture_below(&o->random, 100);
 	const struct shm_meter_want wants[METERS] = {
-	    {TOKENS, shared->config[TOKENS], now / 10, tokens},
-	    {RUNNING, shared->config[RUNNING], 0, 1},
-	    {REQUESTS, shared->config[REQUESTS], now, 1}};
+	    {.meter = TOKENS,
+	     .config = shared->config[TOKENS],
+	     .epoch = now / 10,
+	     .amount = tokens},
+	    {.meter = RUNNING, .config = shared->config[RUNNING], .amount = 1},
+	    {.meter = REQUESTS, .config = shared->config[REQUESTS], .epoch = now, .amount = 1}};
 	struct shm_usage_record r;
 	unsigned which = 0;
 	int entry;
@@ -150,8 +153,7 @@ static bool given_out(uint32_t window)
 {
 	struct shm_meter_info info;
 
-	return shm_meter_read(&seg, REQUESTS, &info) && info.epoch == window &&
-	       info.value >= LIMIT;
+	return shm_meter_read(&seg, REQUESTS, &info) && info.epoch == window && info.value >= LIMIT;
 }
 
 /* Until everything is given out and as much again was refused: then the window turns. */

@@ -106,7 +106,7 @@ static void extend(struct side *s, int entry)
 
 	for (uint32_t k = 0; k < SHM_METERS_PER_REQUEST; k++)
 		more[k] = (int64_t)below(3);
-	if (shm_meter_extend(&s->w, entry, more, &which) == SHM_METER_OK)
+	if (shm_meter_extend(&s->w, entry, more, NULL, &which) == SHM_METER_OK)
 		extended++;
 }
 

@@ -181,7 +181,7 @@ static void extend(struct work *o, int entry)
 			  : quantity == SHM_METER_NUSD ? tokens * 2
 						       : 0;
 	}
-	if (shm_meter_extend(&o->w, entry, more, &which) == SHM_METER_OK)
+	if (shm_meter_extend(&o->w, entry, more, NULL, &which) == SHM_METER_OK)
 		shared->count.extended++;
 }
 

@@ -376,7 +376,7 @@ static void what_was_held_at_death_stays_charged(void **state)
 
 	open_meters(f, &w);
 	i = admitted(f, &w);
-	assert_int_equal(shm_meter_extend(&w, i, more, &which), SHM_METER_OK);
+	assert_int_equal(shm_meter_extend(&w, i, more, NULL, &which), SHM_METER_OK);
 	shm_slot_dead(&f->seg, f->p);
 	assert_int_equal(shm_inflight_sweep(&f->seg, f->p, 0, 5, &got), i);
 	charged(&got, 1, 75, 1000);

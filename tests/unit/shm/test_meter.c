@@ -27,7 +27,8 @@ static int meter_setup(void **state)
 
 static enum shm_meter_verdict admit(int entry, uint32_t m, uint32_t epoch, int64_t amount)
 {
-	const struct shm_meter_want want = {m, config, epoch, amount};
+	const struct shm_meter_want want = {
+	    .meter = m, .config = config, .epoch = epoch, .amount = amount};
 	unsigned which = 99;
 
 	return shm_meter_admit(&writer, entry, &want, 1, &which);
@@ -71,7 +72,8 @@ static void all_or_nothing(void **state)
 
 	for (uint32_t k = 0; k < SHM_METERS_PER_REQUEST; k++) {
 		uint32_t c = shm_meter_configure(&f->seg, 10 + k, k == 39 ? 4 : 10, false, true, 7);
-		wants[k] = (struct shm_meter_want){10 + k, c, 7, 5};
+		wants[k] =
+		    (struct shm_meter_want){.meter = 10 + k, .config = c, .epoch = 7, .amount = 5};
 	}
 	assert_int_equal(shm_meter_admit(&writer, 3, wants, 40, &which), SHM_METER_REFUSED);
 	assert_int_equal(which, 39);
@@ -191,7 +193,7 @@ static void what_was_missed_bounds_what_is_left(void **state)
 	shm_meter_set_missed(&f->seg, 1, 50, 60);
 	assert_int_equal(admit(0, 1, 50, 41), SHM_METER_REFUSED);
 	assert_int_equal(admit(0, 1, 50, 35), SHM_METER_OK);
-	assert_int_equal(shm_meter_extend(&writer, 0, &more, &which), SHM_METER_REFUSED);
+	assert_int_equal(shm_meter_extend(&writer, 0, &more, NULL, &which), SHM_METER_REFUSED);
 	assert_true(shm_meter_read(&f->seg, 1, &info));
 	assert_int_equal(info.value, 35);
 	assert_int_equal(shm_meter_counted(&info, 50), 95);
@@ -229,9 +231,9 @@ static void what_was_forgiven_is_to_be_had_again(void **state)
 	assert_int_equal(info.resets_epoch, 50);
 	assert_int_equal(admit(2, 1, 50, 71), SHM_METER_REFUSED);
 	assert_int_equal(admit(2, 1, 50, 66), SHM_METER_OK);
-	assert_int_equal(shm_meter_extend(&writer, 2, &more, &which), SHM_METER_REFUSED);
+	assert_int_equal(shm_meter_extend(&writer, 2, &more, NULL, &which), SHM_METER_REFUSED);
 	more = 4;
-	assert_int_equal(shm_meter_extend(&writer, 2, &more, &which), SHM_METER_OK);
+	assert_int_equal(shm_meter_extend(&writer, 2, &more, NULL, &which), SHM_METER_OK);
 	/* A configuration keeps it, and it ends with its window. */
 	config = shm_meter_configure(&f->seg, 1, 101, false, false, 0);
 	assert_int_equal(admit(3, 1, 50, 2), SHM_METER_REFUSED);
@@ -242,6 +244,30 @@ static void what_was_forgiven_is_to_be_had_again(void **state)
 	assert_int_equal(admit(5, 1, 51, 101), SHM_METER_OK);
 }
 
+/* Who knows that a limit was lowered need not wait until the meter says so. */
+static void a_lowered_limit_is_that_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct shm_meter_want want = {
+	    .meter = 1, .config = config, .epoch = 50, .amount = 60, .lowered = true, .most = 50};
+	int64_t more = 11, most = 50, room;
+	unsigned which;
+
+	assert_int_equal(shm_meter_look(&f->seg, &want, 1, &which, &room), SHM_METER_REFUSED);
+	assert_int_equal(room, 50);
+	assert_int_equal(shm_meter_admit(&writer, 0, &want, 1, &which), SHM_METER_REFUSED);
+	want.amount = 40;
+	assert_int_equal(shm_meter_admit(&writer, 0, &want, 1, &which), SHM_METER_OK);
+	assert_int_equal(shm_meter_extend(&writer, 0, &more, &most, &which), SHM_METER_REFUSED);
+	more = 10;
+	assert_int_equal(shm_meter_extend(&writer, 0, &more, &most, &which), SHM_METER_OK);
+	/* Nobody else's business, and never more than the meter says. */
+	assert_int_equal(admit(1, 1, 50, 50), SHM_METER_OK);
+	want.amount = 1;
+	want.most = 1000;
+	assert_int_equal(shm_meter_admit(&writer, 2, &want, 1, &which), SHM_METER_REFUSED);
+}
+
 static void a_reservation_grows_in_mid_stream(void **state)
 {
 	struct fixture *f = *state;
@@ -249,12 +275,12 @@ static void a_reservation_grows_in_mid_stream(void **state)
 	unsigned which;
 
 	assert_int_equal(admit(0, 1, 50, 60), SHM_METER_OK);
-	assert_int_equal(shm_meter_extend(&writer, 0, &more, &which), SHM_METER_OK);
+	assert_int_equal(shm_meter_extend(&writer, 0, &more, NULL, &which), SHM_METER_OK);
 	assert_int_equal(value_of(f, 1), 90);
-	assert_int_equal(shm_meter_extend(&writer, 0, &more, &which), SHM_METER_REFUSED);
+	assert_int_equal(shm_meter_extend(&writer, 0, &more, NULL, &which), SHM_METER_REFUSED);
 	assert_int_equal(value_of(f, 1), 90);
 	(void)shm_meter_configure(&f->seg, 1, 200, false, false, 0);
-	assert_int_equal(shm_meter_extend(&writer, 0, &more, &which), SHM_METER_OK);
+	assert_int_equal(shm_meter_extend(&writer, 0, &more, NULL, &which), SHM_METER_OK);
 	assert_int_equal(value_of(f, 1), 120);
 	settle(0, 7);
 	assert_int_equal(value_of(f, 1), 7);
@@ -368,8 +394,10 @@ static void play_admit(struct fixture *f, struct reference *r, int i, uint32_t n
 	for (uint32_t m = 0; m < PLAY_METERS; m++) {
 		if (next_random(s) % 3)
 			wants[n++] =
-			    (struct shm_meter_want){20 + m, shm_meter_config(&f->seg, 20 + m), now,
-						    (int64_t)(next_random(s) % 40)};
+			    (struct shm_meter_want){.meter = 20 + m,
+						    .config = shm_meter_config(&f->seg, 20 + m),
+						    .epoch = now,
+						    .amount = (int64_t)(next_random(s) % 40)};
 	}
 	bool fits = reference_fits(r, wants, n, 20);
 	enum shm_meter_verdict v = shm_meter_admit(&writer, i, wants, n, &which);
@@ -450,6 +478,7 @@ int main(void)
 	    METER_TEST(other_nodes_and_grants_bound_what_is_left),
 	    METER_TEST(what_was_missed_bounds_what_is_left),
 	    METER_TEST(what_was_forgiven_is_to_be_had_again),
+	    METER_TEST(a_lowered_limit_is_that_at_once),
 	    METER_TEST(a_reservation_grows_in_mid_stream),
 	    METER_TEST(charges_follow_the_state),
 	    METER_TEST(what_is_shown_is_what_was_folded),

@@ -177,7 +177,7 @@ static void the_next_owner_of_a_place_knows_nothing_of_the_last(void **state)
 	struct fixture *f = *state;
 	uint32_t m = open_meter(f, FAR | 8, 10), old = shm_meter_config(&f->seg, m), config;
 	struct shm_meter_info info;
-	struct shm_meter_want want = {m, old, 7, 1};
+	struct shm_meter_want want = {.meter = m, .config = old, .epoch = 7, .amount = 1};
 	unsigned which;
 
 	shm_meter_set_remote(&f->seg, m, 7, 9);

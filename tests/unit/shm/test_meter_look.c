@@ -15,7 +15,8 @@ static int look_setup(void **state)
 	for (uint32_t k = 0; k < 4; k++) {
 		uint32_t config =
 		    shm_meter_configure(&f->seg, 10 + k, 10 * (k + 1), false, true, 7);
-		wants[k] = (struct shm_meter_want){10 + k, config, 7, 5};
+		wants[k] = (struct shm_meter_want){
+		    .meter = 10 + k, .config = config, .epoch = 7, .amount = 5};
 	}
 	return r;
 }
@@ -66,7 +67,7 @@ static void room_follows_what_is_held(void **state)
 
 	shm_meter_enter(&w, &f->seg, f->p);
 	assert_int_equal(shm_meter_admit(&w, entry, wants, 4, &which), SHM_METER_OK);
-	assert_int_equal(shm_meter_extend(&w, entry, more, &which), SHM_METER_OK);
+	assert_int_equal(shm_meter_extend(&w, entry, more, NULL, &which), SHM_METER_OK);
 	assert_int_equal(look(f, &which, room), SHM_METER_REFUSED);
 	assert_int_equal(which, 0);
 	assert_int_equal(room[0], 0);

@@ -302,7 +302,7 @@ static void extend(struct play *p, int entry)
 			fits =
 			    p->l[i].value + missed_in(p, i, e->epoch[k]) + more[k] <= p->l[i].max;
 	}
-	assert_int_equal(shm_meter_extend(&p->w, entry, more, &which),
+	assert_int_equal(shm_meter_extend(&p->w, entry, more, NULL, &which),
 			 fits ? SHM_METER_OK : SHM_METER_REFUSED);
 	for (unsigned k = 0; fits && k < e->n; k++) {
 		e->amount[k] += more[k];

@@ -36,8 +36,10 @@ static inline bool take(const struct limits *l, uint32_t n, int64_t amount, stru
 
 		assert_true(m != SHM_METER_NOWHERE);
 		wants[k] =
-		    (struct shm_meter_want){m, shm_meter_config(&c.seg, m),
-					    epoch_of(limit_of(l, "vk-1", quantities[k])), amount};
+		    (struct shm_meter_want){.meter = m,
+					    .config = shm_meter_config(&c.seg, m),
+					    .epoch = epoch_of(limit_of(l, "vk-1", quantities[k])),
+					    .amount = amount};
 	}
 	ret->entry = shm_inflight_begin(&c.seg, own, &r);
 	assert_true(ret->entry >= 0);

@@ -10,6 +10,7 @@
 struct limits_of {
 	int64_t requests, tokens, concurrent; /* 0: none */
 	int64_t budget_nusd;                  /* 0: none */
+	int64_t raised_nusd, until_ms;        /* by so much, until that moment */
 };
 
 static struct bf_conf_rate_limit rate_limits[1];
@@ -23,7 +24,8 @@ static inline void place_meter(const struct bf_limit *limit)
 	uint32_t m;
 
 	assert_int_equal(shm_meter_place(&h.seg, limit->identity, &m, &is_new), 0);
-	(void)shm_meter_configure(&h.seg, m, limit->max, false, false, 0);
+	/* Whoever raised it is not there to take it back. */
+	(void)shm_meter_configure(&h.seg, m, limit->max + limit->extra, false, false, 0);
 	shm_meter_open(&h.seg, m, limit->identity, limit->quantity);
 }
 
@@ -49,6 +51,8 @@ static inline void govern_house(const struct limits_of *of)
 	budgets[0] = (struct bf_conf_budget){.id = BF_SLICE_LIT("b"),
 					     .max_limit_nusd = of->budget_nusd,
 					     .quarter_start_month = 1,
+					     .override_amount_nusd = of->raised_nusd,
+					     .override_until_ms = of->until_ms,
 					     .reset_duration = BF_SLICE_LIT("1h")};
 	virtual_keys[0] = (struct bf_conf_virtual_key){
 	    .own.id = BF_SLICE_LIT("vk-a"),
@@ -86,7 +90,22 @@ static inline void govern_house(const struct limits_of *of)
 static inline void governed(int64_t requests, int64_t tokens, int64_t concurrent,
 			    int64_t budget_nusd)
 {
-	const struct limits_of of = {requests, tokens, concurrent, budget_nusd};
+	const struct limits_of of = {.requests = requests,
+				     .tokens = tokens,
+				     .concurrent = concurrent,
+				     .budget_nusd = budget_nusd};
+
+	house(0, 1);
+	govern_house(&of);
+	place_meters();
+}
+
+/* With a budget that is raised until a moment, counted from now. */
+static inline void governed_raised(int64_t budget_nusd, int64_t raised_nusd, int64_t until_ms)
+{
+	const struct limits_of of = {.budget_nusd = budget_nusd,
+				     .raised_nusd = raised_nusd,
+				     .until_ms = bf_wall_ms() + until_ms};
 
 	house(0, 1);
 	govern_house(&of);

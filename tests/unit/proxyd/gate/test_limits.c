@@ -186,6 +186,26 @@ static void what_a_client_asks_for_must_be_there(void **state)
 	assert_int_equal(leave_governed(fd, rows, 8), 2);
 }
 
+/* What a budget was raised by is gone when its time is over, whether writerd is there or not. */
+static void a_raised_budget_ends_by_itself(void **state)
+{
+	int fd;
+
+	(void)state;
+	governed_raised(1000, 2000, 60000);
+	(void)ask(STEPS(200), KEY_A, false, ",\"max_tokens\":1000");
+	has(" 200 ");
+	(void)leave_governed(harness_client(&h), rows, 8);
+	governed_raised(1000, 2000, -1000);
+	(void)ask(STEPS(200), KEY_A, false, ",\"max_tokens\":1000");
+	has(" 402 ");
+	has("and the limit is $0.0000 per 1h: lower max_tokens");
+	assert_int_equal(counted(BF_QUANTITY_NUSD), 0);
+	fd = ask(STEPS(200), KEY_A, false, ",\"max_tokens\":100");
+	has(" 200 ");
+	assert_int_equal(leave_governed(fd, rows, 8), 1);
+}
+
 static void budgets_need_room_and_a_price(void **state)
 {
 	(void)state;
@@ -435,6 +455,7 @@ int main(void)
 	    cmocka_unit_test(tokens_are_settled_by_what_was_used),
 	    cmocka_unit_test(more_than_asked_is_charged_too),
 	    cmocka_unit_test(what_a_client_asks_for_must_be_there),
+	    cmocka_unit_test(a_raised_budget_ends_by_itself),
 	    cmocka_unit_test(budgets_need_room_and_a_price),
 	    cmocka_unit_test(a_cheaper_fallback_may_pass),
 	    cmocka_unit_test(the_first_refusal_is_told),

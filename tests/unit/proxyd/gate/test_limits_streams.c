@@ -68,6 +68,22 @@ static void a_used_up_limit_ends_a_stream(void **state)
 	assert_int_equal(rows[0].tokens_charged, 1010);
 }
 
+/* Nor does a stream get what its budget was raised by, when that is over. */
+static void a_stream_of_a_budget_that_was_raised(void **state)
+{
+	(void)state;
+	governed_raised(10000, 20000, -1000);
+	int fd = begin_stream("");
+	held->sink->on_usage(held, 20, 4000, 0);
+	assert_true(event());
+	assert_in_range(counted(BF_QUANTITY_NUSD), 9990, 10000);
+	held->sink->on_usage(held, 20, 5100, 0);
+	assert_false(event());
+	(void)harness_read(&h, fd, answer, sizeof(answer), "\r\n0\r\n\r\n", NULL);
+	has("budget_exceeded");
+	assert_int_equal(leave_governed(fd, rows, 8), 1);
+}
+
 /* An enlargement that is too much is asked for as what is left. */
 static void a_stream_may_use_its_limit_to_the_last(void **state)
 {
@@ -184,6 +200,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(streams_extend_and_settle),
 	    cmocka_unit_test(a_used_up_limit_ends_a_stream),
+	    cmocka_unit_test(a_stream_of_a_budget_that_was_raised),
 	    cmocka_unit_test(a_stream_may_use_its_limit_to_the_last),
 	    cmocka_unit_test(money_is_used_to_the_last_too),
 	    cmocka_unit_test(room_that_comes_late_is_taken),

@@ -230,7 +230,7 @@ static void craft(struct bed *b)
 	(void)begin(b, NOT_ADMITTED);
 	(void)hold(b, HELD);
 	entry = hold(b, EXTENDED);
-	assert_int_equal(shm_meter_extend(&b->w, entry, more, &which), SHM_METER_OK);
+	assert_int_equal(shm_meter_extend(&b->w, entry, more, NULL, &which), SHM_METER_OK);
 	say_used(b, hold(b, CLOSING));
 	say_used(b, hold(b, PUSHED));
 	push(b, PUSHED);
