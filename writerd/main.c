@@ -121,7 +121,7 @@ static void on_changes(void *owner, const struct registry_step *steps, uint32_t 
 	struct bf_child *child = owner;
 	struct writerd *w = child->daemon;
 
-	turn_flush(&w->turn);
+	(void)turn_flush(&w->turn);
 	for (uint32_t i = 0; i < count; i++)
 		limits_change(&w->limits, steps[i].now->e.type, steps[i].now->e.id);
 	limits_settle(&w->limits);
@@ -133,7 +133,11 @@ static int on_reset(void *owner, struct limits_reset *reset)
 	struct bf_child *child = owner;
 	struct writerd *w = child->daemon;
 
-	turn_flush(&w->turn);
+	if (!turn_flush(&w->turn)) {
+		(void)bf_err_set(&reset->err, BF_E_TIMEOUT,
+				 "logs_store: rows that wait could not be written yet: try again");
+		return LIMITS_RESET_FAILED;
+	}
 	return (int)limits_reset(&w->limits, reset);
 }
 

@@ -4,6 +4,7 @@
  */
 #include "writerd/usage/turn.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -19,6 +20,7 @@
 #define SAFETY_S        0.1
 #define DROPPED_SHOW_MS 60000
 #define HURRY_BATCHES   2 /* a quarter of a ring */
+#define FLUSH_TRIES     8 /* more than the rows need: rings take turns */
 
 static void look(const struct turn *t, struct batch_waiting *ret_waiting)
 {
@@ -215,28 +217,49 @@ void turn_poke(struct turn *t)
 	arm(t, 0);
 }
 
-static uint64_t rows_waiting(const struct turn *t)
+/* Of what waited in each ring, what still does: *io_left is at most that. */
+static uint64_t still_waiting(const struct turn *t, uint64_t io_left[SHM_PROC_SLOTS])
 {
 	uint64_t rows = 0;
 
-	for (uint32_t p = 0; p < SHM_PROC_SLOTS; p++)
-		if (intake_slot_held(t->seg, p))
-			rows += shm_usage_waiting(t->seg, p);
+	for (uint32_t p = 0; p < SHM_PROC_SLOTS; p++) {
+		uint64_t now = intake_slot_held(t->seg, p) ? shm_usage_waiting(t->seg, p) : 0;
+
+		io_left[p] = BF_MIN(io_left[p], now);
+		rows += io_left[p];
+	}
 	return rows;
 }
 
-void turn_flush(struct turn *t)
+/* Rings are emptied in their order: what is new stands behind what is old. */
+static void count_taken(const struct turn *t, uint64_t io_left[SHM_PROC_SLOTS])
 {
-	uint64_t waiting, goal, tries;
+	for (uint32_t i = 0; i < t->intake.part_count; i++) {
+		uint64_t *left = &io_left[t->intake.parts[i].p];
 
-	if (!t->loop || t->batch.state == BATCH_FAILING)
-		return;
-	waiting = rows_waiting(t);
+		*left -= BF_MIN(*left, (uint64_t)t->intake.parts[i].rows);
+	}
+}
+
+bool turn_flush(struct turn *t)
+{
+	uint64_t left[SHM_PROC_SLOTS], rows, tries;
+
+	if (!t->loop)
+		return true;
+	memset(left, 0xff, sizeof(left));
+	rows = still_waiting(t, left);
+	/* A store that fails is for the timer to try again. */
+	if (t->batch.state == BATCH_FAILING)
+		return rows == 0;
 	/* Living workers go on meanwhile: what they add now need not be in it. */
-	goal = t->rows_written + waiting;
-	for (tries = waiting / JOIN_MAX_RECORDS + 2; tries > 0; tries--)
-		if (t->rows_written >= goal || rows_waiting(t) == 0 || transact(t, false) <= 0)
+	for (tries = rows / JOIN_MAX_RECORDS + FLUSH_TRIES; rows > 0 && tries > 0; tries--) {
+		if (transact(t, false) <= 0)
 			break;
+		count_taken(t, left);
+		rows = still_waiting(t, left);
+	}
+	return rows == 0;
 }
 
 void turn_second(struct turn *t)

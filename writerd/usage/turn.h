@@ -43,9 +43,10 @@ void turn_poke(struct turn *t);
 
 /*
  * Writes what waits now, without waiting for more: what is asked of the store next knows every row
- * that was pushed before. As far as the store takes it; nothing before turn_start().
+ * that was pushed before. False: not all of it, because the store does not take it, or too much
+ * comes meanwhile; the rest is written as ever. Nothing waits before turn_start().
  */
-void turn_flush(struct turn *t);
+bool turn_flush(struct turn *t);
 
 /* Once a second: health bits that follow from the segment. */
 void turn_second(struct turn *t);

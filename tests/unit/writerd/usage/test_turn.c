@@ -22,13 +22,24 @@ static struct {
 	struct store *real;
 	bool refusing;
 	int mends;
+	uint32_t busy, busy_times, busy_rows; /* a worker that goes on meanwhile */
 } moody;
+
+static void go_on(void)
+{
+	if (moody.busy_times == 0)
+		return;
+	moody.busy_times--;
+	for (uint32_t n = 0; n < JOIN_MAX_RECORDS; n++)
+		crafted_push(&c, moody.busy, 100000 + moody.busy_rows++);
+}
 
 static int moody_begin(struct store *s, struct bf_err *err)
 {
 	(void)s;
 	if (moody.refusing)
 		return bf_err_set(err, BF_E_FULL, "logs_store: refused on purpose");
+	go_on();
 	return moody.real->ops->begin(moody.real, err);
 }
 
@@ -261,17 +272,30 @@ static void what_waits_is_written_at_once(void **state)
 	(void)state;
 	for (uint32_t n = 1; n <= 3000; n++)
 		crafted_push(&c, worker, n);
-	turn_flush(t);
+	assert_true(turn_flush(t));
 	assert_int_equal(crafted_number(&c, "SELECT count(*) FROM logs"), 3000);
-	turn_flush(t);
+	assert_true(turn_flush(t));
 	assert_int_equal(t->rows_written, 3000);
 	moody.refusing = true;
 	crafted_push(&c, worker, 3001);
-	turn_flush(t);
+	assert_false(turn_flush(t));
 	assert_int_equal(t->store_errors, 1);
-	turn_flush(t); /* that is for the timer to try again */
+	assert_false(turn_flush(t)); /* that is for the timer to try again */
 	assert_int_equal(t->store_errors, 1);
 	moody.refusing = false;
+}
+
+/* Many new ones of another worker are not those that waited. */
+static void what_waited_is_written_whoever_is_busy(void **state)
+{
+	(void)state;
+	moody.busy = crafted_worker(&c);
+	moody.busy_times = 2;
+	moody.busy_rows = 0;
+	for (uint32_t n = 1; n <= 2 * JOIN_MAX_RECORDS + 76; n++)
+		crafted_push(&c, worker, n);
+	assert_true(turn_flush(t));
+	assert_int_equal(shm_usage_waiting(&c.seg, worker), 0);
 }
 
 static void a_stop_empties_everything(void **state)
@@ -336,6 +360,7 @@ int main(void)
 	    TURN_TEST(a_refusing_store_is_shown_and_tried_again),
 	    TURN_TEST(a_slot_that_can_not_be_freed_costs_nothing),
 	    TURN_TEST(what_waits_is_written_at_once),
+	    TURN_TEST(what_waited_is_written_whoever_is_busy),
 	    TURN_TEST(a_stop_empties_everything),
 	    TURN_TEST(a_stop_with_a_refusing_store_leaves_rows_behind),
 	    TURN_TEST(health_follows_the_rings),
