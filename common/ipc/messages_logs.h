@@ -20,11 +20,31 @@ enum bf_logs_sort {
 
 #define BF_LOGS_ANY INT64_MIN /* a bound that was not given */
 
+/* What rows hold that a filter may name: places of bits. */
+enum bf_logs_facet {
+	BF_LOGS_PROVIDERS,
+	BF_LOGS_MODELS,
+	BF_LOGS_STATUS,
+	BF_LOGS_OBJECTS,
+	BF_LOGS_STOP_REASONS,
+	BF_LOGS_ERROR_TYPES,
+	BF_LOGS_SELECTED_KEYS,
+	BF_LOGS_VIRTUAL_KEYS,
+	BF_LOGS_TEAMS,
+	BF_LOGS_CUSTOMERS,
+	BF_LOGS_FACETS,
+};
+
+/* Names of enum bf_logs_facet, ended by NULL. */
+extern const char *const bf_logs_facets[];
+
 /* Which rows of the logs store: all conditions hold, and one of the values of each list. */
 struct bf_msg_logs_query {
 	/* Not empty: this row with its content, nothing else counts; the newest whose request_id it
 	 * is when no row has it as its id. */
 	struct bf_slice id;
+	/* Not 0: no rows but what they hold of these, up to limit of each; nothing else counts. */
+	uint64_t facets;
 	struct bf_array providers, models, status, stop_reasons, error_types, objects,
 	    selected_key_ids, virtual_key_ids, team_ids, customer_ids;
 	struct bf_slice parent_request_id; /* "": any */

@@ -124,9 +124,17 @@ static const struct bf_table error = TABLE("error", bf_msg_error, error_fields, 
 
 const char *const bf_logs_sorts[] = {"timestamp", "latency", "tokens", "cost", NULL};
 
+const char *const bf_logs_facets[] = {
+    "providers",   "models",        "status",       "objects", "stop_reasons",
+    "error_types", "selected_keys", "virtual_keys", "teams",   "customers",
+    NULL};
+_Static_assert(BF_ARRAY_LEN(bf_logs_facets) == BF_LOGS_FACETS + 1, "each has a name");
+
 static const struct bf_field logs_query_fields[] = {
     TEXT(bf_msg_logs_query, id, 128,
 	 "not empty: this row with its content, by its id or a client's, nothing else counts"),
+    FIELD(bf_msg_logs_query, facets, BF_T_UINT, 0, (1 << BF_LOGS_FACETS) - 1,
+	  "not 0: no rows but what they hold of these, a bit each"),
     VALUES(bf_msg_logs_query, providers, "any of these; none: all"),
     VALUES(bf_msg_logs_query, models, "any of these; none: all"),
     VALUES(bf_msg_logs_query, status, "any of these; none: all"),

@@ -14,6 +14,9 @@ void api_login(struct exchange *x);
 void api_logout(struct exchange *x);
 void api_is_auth_enabled(struct exchange *x);
 
+void api_logs_filterdata(struct exchange *x);
+void api_logs_dropped(struct exchange *x);
+
 void api_models(struct exchange *x);
 void api_model_details(struct exchange *x);
 void api_model_parameters(struct exchange *x);

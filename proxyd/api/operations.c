@@ -236,6 +236,16 @@ const struct api_operation api_operations[] = {
     {ROUTE(GET, "logs/stats", logs_stats), .id = "show_log_stats", .tag = "logs",
      .summary = "Show the sums of the rows of a search.", .parameters = query_stats,
      .answer = API_ANSWER_OBJECT, .http_status = 200},
+    {ROUTE(GET, "logs/filterdata", api_logs_filterdata), .id = "list_log_filters", .tag = "logs",
+     .summary = "List what the rows hold that filters may name.",
+     .doc = "Providers, models and status of the newest 100,000 rows, virtual keys, teams and "
+	    "customers of all, the rest of the newest 5,000; keys and owners with the name that "
+	    "they had last.",
+     .parameters = query_filterdata, .answer = API_ANSWER_OBJECT, .http_status = 200},
+    {ROUTE(GET, "logs/dropped", api_logs_dropped), .id = "show_dropped_logs", .tag = "logs",
+     .summary = "Say how many requests have a row without their bodies for want of room.",
+     .doc = "Since this node started; rows themselves are never dropped.",
+     .answer = API_ANSWER_OBJECT, .http_status = 200},
     {ROUTE(GET, "logs/{id}", logs_show), .id = "show_log", .tag = "logs",
      .summary = "Show one row with its content.",
      .doc = "By the row's id, or by what the client called its request.",

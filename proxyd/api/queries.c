@@ -5,6 +5,7 @@
 #include "proxyd/api/queries.h"
 
 #include "common/ipc/messages_entity.h"
+#include "common/ipc/messages_logs.h"
 #include "proxyd/gate/models.h"
 
 #define PAGE_DEFAULT 50
@@ -119,6 +120,16 @@ const struct api_parameter query_logs[] = {
     END,
 };
 const struct api_parameter query_stats[] = {LOGS_FILTERS, END};
+const struct api_parameter query_filterdata[] = {
+    TEXT("dimensions", 256, "Names of members of the answer, separated by commas; else all."),
+    {.name = "limit",
+     .doc = "Values of each.",
+     .kind = API_NUMBER,
+     .min = 1,
+     .max = BF_LOGS_MAX_LIMIT,
+     .dflt = BF_LOGS_MAX_LIMIT},
+    END,
+};
 #define MODELS_FILTERS                                       \
 	TEXT("provider", ID_MAX, "Those of this provider."), \
 	    TEXT("query", SEARCH_MAX, "A piece of the name, in either case.")

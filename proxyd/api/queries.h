@@ -14,6 +14,7 @@ extern const struct api_parameter query_page_of_models[];
 extern const struct api_parameter query_page_of_limits[];
 extern const struct api_parameter query_logs[];
 extern const struct api_parameter query_stats[];
+extern const struct api_parameter query_filterdata[];
 extern const struct api_parameter query_models[];
 extern const struct api_parameter query_details[];
 extern const struct api_parameter query_base[];

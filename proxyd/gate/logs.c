@@ -122,6 +122,17 @@ void logs_stats(struct exchange *x)
 	logs_ask(x, &q, logs_answered_stats);
 }
 
+void logs_facets(struct exchange *x, uint64_t facets, uint64_t limit)
+{
+	const struct bf_slice none = {NULL, 0};
+	struct bf_msg_logs_query q;
+
+	(void)logs_query_parse(none, bf_wall_ms(), &x->arena, &q, NULL);
+	q.facets = facets;
+	q.limit = limit;
+	logs_ask(x, &q, logs_answered);
+}
+
 void logs_show(struct exchange *x)
 {
 	struct bf_msg_logs_query q;

@@ -1,4 +1,4 @@
-/* GET /api/logs, /api/logs/stats and /api/logs/{id}: what the logs store holds, by way of the
+/* GET /api/logs, /api/logs/stats, /filterdata and /{id}: what the logs store holds, by way of the
  * reader process. The route table lets only clients of this machine in (gate/local.h). */
 #pragma once
 
@@ -7,3 +7,5 @@
 void logs_list(struct exchange *x);
 void logs_stats(struct exchange *x); /* of the rows that the same search would find */
 void logs_show(struct exchange *x);
+/* What rows hold of each of facets (bits of enum bf_logs_facet): the parameters were read. */
+void logs_facets(struct exchange *x, uint64_t facets, uint64_t limit);

@@ -461,3 +461,19 @@ def test_status_shows_the_reader(gw):
     status = json.loads(gw.ctl("--json", "status"))
     assert "reader" in {child["name"] for child in status["children"]}
     assert "reader" in gw.request()[2]["components"]
+
+
+def test_what_filters_may_name(gw):
+    for model in ("mock/b", "mock/a", "mock/a"):
+        gw.request("POST", "/v1/chat/completions", {"model": model, "messages": [{"role": "user", "content": "hi"}]})
+    wait_for("the rows", lambda: total(gw) == 3)
+    status, _, told = gw.request(path="/api/logs/filterdata")
+    assert status == 200 and set(told) == {"providers", "models", "status", "objects", "stop_reasons", "error_types", "selected_keys",
+                                           "virtual_keys", "teams", "customers"}
+    assert told["models"] == ["a", "b"] and told["providers"] == ["mock"] and told["status"] == ["success"]
+    assert gw.request(path="/api/logs/filterdata?dimensions=teams,models&limit=1")[2] == {"models": ["a"], "teams": []}
+    for wrong in ("dimensions=nothing", "dimensions=models,", "dimensions=", "limit=0", "limit=1001", "models=a"):
+        assert gw.request(path=f"/api/logs/filterdata?{wrong}")[0] == 400, wrong
+    fill(gw, 50000)
+    assert "m" in gw.request(path="/api/logs/filterdata", timeout=20)[2]["models"]
+    assert gw.request(path="/api/logs/dropped")[2] == {"dropped_requests": 0}

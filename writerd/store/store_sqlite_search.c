@@ -21,6 +21,7 @@
 #include "writerd/row/logs_json.h"
 #include "writerd/store/logs_sql.h"
 #include "writerd/store/store_sqlite_db.h"
+#include "writerd/store/store_sqlite_facets.h"
 
 #define STEPS_BETWEEN_LOOKS 2000 /* virtual machine steps; about 0.1 ms */
 #define ALIVE_EVERY_MS      500
@@ -369,7 +370,12 @@ static int answer(struct search *s, const struct bf_msg_logs_query *q, struct bf
 	if (r < 0)
 		return r;
 	bf_jw_init(&j, out);
-	r = q->id.len ? show_row(s, q->id, &j, err) : answer_list(s, q, &j, err);
+	if (q->id.len)
+		r = show_row(s, q->id, &j, err);
+	else if (q->facets)
+		r = facets_write(s->db, q->facets, q->limit, &j) < 0 ? failed(s, err) : 0;
+	else
+		r = answer_list(s, q, &j, err);
 	if (r == 0 && bf_jw_finish(&j) < 0)
 		r = write_error(&j, err);
 	/* Ends the view: a reader that kept it would keep the WAL from being emptied. */
