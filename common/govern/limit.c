@@ -35,6 +35,18 @@ static uint64_t hash_text(struct bf_slice text)
 	return bf_siphash(identity_key, text.ptr, text.len);
 }
 
+#define WORDS_MAX 8u
+
+/* The same on every machine. */
+static uint64_t hash_words(const uint64_t *words, size_t count)
+{
+	uint8_t bytes[WORDS_MAX * 8];
+
+	for (size_t i = 0; i < count * 8; i++)
+		bytes[i] = (uint8_t)(words[i / 8] >> (i % 8 * 8));
+	return bf_siphash(identity_key, bytes, count * 8);
+}
+
 uint64_t bf_limit_identity(const struct bf_limit *limit)
 {
 	const struct bf_window *w = &limit->window;
@@ -49,12 +61,20 @@ uint64_t bf_limit_identity(const struct bf_limit *limit)
 	    rolling ? (uint64_t)w->anchor_ms : 0,
 	    limit->endless ? 0 : first_month(w),
 	};
-	uint8_t bytes[sizeof(words)];
+	uint64_t identity = hash_words(words, BF_ARRAY_LEN(words));
 
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		bytes[i] = (uint8_t)(words[i / 8] >> (i % 8 * 8));
-	uint64_t identity = bf_siphash(identity_key, bytes, sizeof(bytes));
 	return identity < 2 ? identity + 2 : identity;
+}
+
+uint64_t bf_limit_about(const struct bf_limit *limit)
+{
+	const struct bf_limit_rows *rows = &limit->rows;
+	const uint64_t words[] = {hash_text(rows->virtual_key_id), hash_text(rows->team_id),
+				  hash_text(rows->customer_id), hash_text(rows->provider),
+				  hash_text(rows->model)};
+	uint64_t about = hash_words(words, BF_ARRAY_LEN(words));
+
+	return about ? about : 1;
 }
 
 /* ---- windows */

@@ -210,6 +210,8 @@ int bf_plan_check(const struct bf_config *config, struct bf_arena *arena,
  * (quarters, else 0). The results 0 and 1 are 2 and 3 instead: the segment needs these numbers.
  */
 uint64_t bf_limit_identity(const struct bf_limit *limit);
+/* Its rows as a number that stands in stores too; never 0. */
+uint64_t bf_limit_about(const struct bf_limit *limit);
 
 /* What may be used at a moment. */
 int64_t bf_limit_max_at(const struct bf_limit *limit, int64_t wall_ms);

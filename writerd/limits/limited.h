@@ -46,10 +46,9 @@ struct limit {
 	uint32_t reset, owner_id, owner_name, limit_id, provider, model; /* texts of the block */
 	uint8_t quantity, owner, state;
 	bool endless;
-	bool open;       /* others find its meter */
-	bool watched;    /* LIMIT_LEAVING: the store still says so */
-	bool doubled;    /* LIMIT_UNPLACED: another one has its identity */
-	bool other_rows; /* it is about others than those that the store knows to be counted */
+	bool open;    /* others find its meter */
+	bool watched; /* LIMIT_LEAVING: the store still says so */
+	bool doubled; /* LIMIT_UNPLACED: another one has its identity */
 };
 
 /* Of the rate limits that an entity names: when one of them changes, so does what it has. */

@@ -193,6 +193,21 @@ static struct store_total what_to_add(struct begin *b, const struct known *k, in
 				    .resets = k->resets - has->resets};
 }
 
+/* What it counted was of others: it begins anew with the sum of those that it is about now. As
+ * after a reset the meter is told, below 0 by what it counted itself. */
+static struct store_total what_it_becomes(struct begin *b, const struct known *k, int64_t sum)
+{
+	const struct store_total *has = &b->total;
+	int64_t own = b->limit->open ? BF_MAX(k->used - k->missed, 0) : 0;
+	int64_t settled = BF_MAX(sum, own), missed = b->limit->open ? settled - own : 0;
+
+	b->from_rows = true;
+	return (struct store_total){.settled = settled - has->settled,
+				    .missed = missed - has->missed,
+				    .forgiven = settled - sum - has->forgiven,
+				    .resets = k->resets + 1 - has->resets};
+}
+
 /* Within a transaction. */
 static int begin_one(const struct limits *l, struct begin *b, struct bf_err *err)
 {
@@ -200,24 +215,27 @@ static int begin_one(const struct limits *l, struct begin *b, struct bf_err *err
 	const struct store_ops *ops = l->store->ops;
 	struct store_total more;
 	struct known known;
+	uint64_t about = bf_limit_about(limit), was_about = 0;
 	int64_t sum = 0;
+	bool is_other;
 	int r, watched;
 
 	b->window = bf_limit_window(limit, limits_now_ms(l, limit));
 	if (limit->endless || !ops->add_total)
 		return 0;
-	watched = b->limit->other_rows ? 0 : ops->is_watched(l->store, limit->identity, err);
+	watched = ops->is_watched(l->store, limit->identity, &was_about, err);
 	r = watched < 0 ? watched : ask_store(l, limit, b, err);
 	if (r < 0)
 		return r;
 	known = shown(l, limit, b);
-	if (!watched)
+	is_other = watched && was_about && was_about != about;
+	if (!watched || is_other)
 		r = sum_rows(l, limit, b, &sum, err);
-	more = what_to_add(b, &known, sum);
+	more = is_other ? what_it_becomes(b, &known, sum) : what_to_add(b, &known, sum);
 	if (r == 0 && (!watched || more.settled || more.missed || more.forgiven || more.resets))
 		r = ops->add_total(l->store, limit->identity, b->window, &more, &b->total, err);
-	if (r == 0 && !watched)
-		r = ops->watch(l->store, limit->identity, err);
+	if (r == 0 && (!watched || was_about != about))
+		r = ops->watch(l->store, limit->identity, about, err);
 	return r;
 }
 
@@ -228,7 +246,7 @@ static void tell_living(const struct limits *l, const struct begin *b)
 	struct shm_meter_info info;
 
 	/* Nothing is known. */
-	if (b->total.settled == 0)
+	if (b->total.settled == 0 && b->total.resets == 0)
 		return;
 	if (!shm_meter_read(l->seg, m, &info))
 		info = (struct shm_meter_info){.settled = -1, .missed = INT64_MIN};
@@ -282,7 +300,6 @@ static void publish(struct limits *l, const struct begin *b)
 	}
 	bf_list_remove(&limit->node);
 	limit->state = LIMIT_BEGUN;
-	limit->other_rows = false;
 	log_begun(l, b);
 }
 

@@ -198,7 +198,7 @@ static void come(struct limits *l, struct limit *limit)
 	l->crowded++;
 }
 
-/* A model config may be about another model than before. */
+/* A model config may be about another model than before: limits_begin.c. */
 static bool same_rows(const struct limit *a, const struct limit *b)
 {
 	const struct bf_limit_rows x = limit_rows(a), y = limit_rows(b);
@@ -214,9 +214,8 @@ static void take_over(struct limits *l, struct limit *limit, struct limit *old)
 	struct bf_list *const lists[] = {
 	    [LIMIT_UNPLACED] = &l->unplaced, [LIMIT_PLACED] = &l->placed, [LIMIT_BEGUN] = NULL};
 
-	/* What was used of the others is to be asked, or it would begin with less. */
-	limit->other_rows = old->other_rows || !same_rows(limit, old);
-	if (limit->other_rows && old->state == LIMIT_BEGUN)
+	/* What was used of the others is to be asked. */
+	if (old->state == LIMIT_BEGUN && !same_rows(limit, old))
 		enter_state(&l->placed, old, LIMIT_PLACED);
 	limit->place = old->place;
 	limit->open = old->open;

@@ -122,6 +122,8 @@ static const struct schema_step logs_steps[] = {
     {9, "resets",
      "ALTER TABLE meter_totals ADD COLUMN forgiven INTEGER NOT NULL DEFAULT 0;"
      "ALTER TABLE meter_totals ADD COLUMN resets INTEGER NOT NULL DEFAULT 0;"},
+    /* Which rows a limit is about may change: 0 where that is not known. */
+    {10, "watched rows", "ALTER TABLE meter_watched ADD COLUMN about INTEGER NOT NULL DEFAULT 0;"},
 };
 
 static const struct schema_step config_steps[] = {

@@ -72,11 +72,13 @@ struct store_ops {
 			    int64_t *ret_window, struct store_total *ret_total, struct bf_err *err);
 	/*
 	 * Whose totals are whole: every row that was written since then has been added, because the
-	 * limits of who wrote it had this one. is_watched: 1 or 0. watch, unwatch and
-	 * unwatch_others (all but these, which ascend), between begin and commit.
+	 * limits of who wrote it had this one. about: which rows these are (bf_limit_about(); 0: a
+	 * store of before does not say). is_watched: 1 or 0. watch, unwatch and unwatch_others (all
+	 * but these, which ascend), between begin and commit.
 	 */
-	int (*is_watched)(struct store *s, uint64_t identity, struct bf_err *err);
-	int (*watch)(struct store *s, uint64_t identity, struct bf_err *err);
+	int (*is_watched)(struct store *s, uint64_t identity, uint64_t *ret_about,
+			  struct bf_err *err);
+	int (*watch)(struct store *s, uint64_t identity, uint64_t about, struct bf_err *err);
 	int (*unwatch)(struct store *s, uint64_t identity, struct bf_err *err);
 	int (*unwatch_others)(struct store *s, const uint64_t *identities, size_t count,
 			      struct bf_err *err);

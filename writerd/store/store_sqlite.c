@@ -319,18 +319,21 @@ static int sqlite_newest_total(struct store *base, uint64_t identity, int64_t le
 		    err);
 }
 
-static int sqlite_is_watched(struct store *base, uint64_t identity, struct bf_err *err)
+static int sqlite_is_watched(struct store *base, uint64_t identity, uint64_t *ret_about,
+			     struct bf_err *err)
 {
 	struct store_sqlite *s = of(base);
 
-	return s->db ? told(s, totals_is_watched(&s->totals, identity), err) : not_open(s, err);
+	if (!s->db)
+		return not_open(s, err);
+	return told(s, totals_is_watched(&s->totals, identity, ret_about), err);
 }
 
-static int sqlite_watch(struct store *base, uint64_t identity, struct bf_err *err)
+static int sqlite_watch(struct store *base, uint64_t identity, uint64_t about, struct bf_err *err)
 {
 	struct store_sqlite *s = of(base);
 
-	return told(s, totals_watch(&s->totals, identity), err);
+	return told(s, totals_watch(&s->totals, identity, about), err);
 }
 
 static int sqlite_unwatch(struct store *base, uint64_t identity, struct bf_err *err)

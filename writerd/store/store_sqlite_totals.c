@@ -20,8 +20,9 @@ static const char *const statement_text[TOTALS_STATEMENTS] = {
     [TOTALS_NEWEST] = ("SELECT window, settled, missed, forgiven, resets FROM meter_totals"
 		       " WHERE identity = ?1 AND window BETWEEN ?2 AND ?3"
 		       " ORDER BY window DESC LIMIT 1"),
-    [TOTALS_IS_WATCHED] = "SELECT identity FROM meter_watched WHERE identity = ?1",
-    [TOTALS_WATCH] = "INSERT INTO meter_watched (identity) VALUES (?1) ON CONFLICT DO NOTHING",
+    [TOTALS_IS_WATCHED] = "SELECT about FROM meter_watched WHERE identity = ?1",
+    [TOTALS_WATCH] = ("INSERT INTO meter_watched (identity, about) VALUES (?1, ?2)"
+		      " ON CONFLICT (identity) DO UPDATE SET about = excluded.about"),
     [TOTALS_LIST] = "SELECT identity FROM meter_watched",
     [TOTALS_UNWATCH] = "DELETE FROM meter_watched WHERE identity = ?1",
 };
@@ -99,18 +100,21 @@ int totals_newest(struct totals *t, uint64_t identity, int64_t least, int64_t mo
 	return r;
 }
 
-int totals_is_watched(struct totals *t, uint64_t identity)
+int totals_is_watched(struct totals *t, uint64_t identity, uint64_t *ret_about)
 {
 	const int64_t number = (int64_t)identity;
+	int64_t about = 0;
+	int r = first_row(bound(t, TOTALS_IS_WATCHED, &number, 1), &about, 1);
 
-	return first_row(bound(t, TOTALS_IS_WATCHED, &number, 1), NULL, 0);
+	*ret_about = (uint64_t)about;
+	return r;
 }
 
-int totals_watch(struct totals *t, uint64_t identity)
+int totals_watch(struct totals *t, uint64_t identity, uint64_t about)
 {
-	const int64_t number = (int64_t)identity;
+	const int64_t numbers[] = {(int64_t)identity, (int64_t)about};
 
-	return first_row(bound(t, TOTALS_WATCH, &number, 1), NULL, 0);
+	return first_row(bound(t, TOTALS_WATCH, numbers, 2), NULL, 0);
 }
 
 int totals_unwatch(struct totals *t, uint64_t identity)

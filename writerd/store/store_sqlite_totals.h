@@ -34,7 +34,7 @@ int totals_add(struct totals *t, uint64_t identity, int64_t window, const struct
 	       const char *created_at, struct store_total *ret_now);
 int totals_newest(struct totals *t, uint64_t identity, int64_t least, int64_t most,
 		  int64_t *ret_window, struct store_total *ret_total);
-int totals_is_watched(struct totals *t, uint64_t identity);
-int totals_watch(struct totals *t, uint64_t identity);
+int totals_is_watched(struct totals *t, uint64_t identity, uint64_t *ret_about);
+int totals_watch(struct totals *t, uint64_t identity, uint64_t about);
 int totals_unwatch(struct totals *t, uint64_t identity);
 int totals_unwatch_others(struct totals *t, const uint64_t *identities, size_t count);

@@ -87,6 +87,23 @@ static void what_an_identity_depends_on(void **state)
 	}
 }
 
+/* It stands in stores too. */
+static void what_it_is_about(void **state)
+{
+	struct bf_limit a = {.rows = {.provider = BF_SLICE_LIT("p"), .model = BF_SLICE_LIT("m")}};
+	struct bf_limit b = a;
+
+	(void)state;
+	b.owner_id = BF_SLICE_LIT("x");
+	assert_true(bf_limit_about(&a) == bf_limit_about(&b));
+	b.rows.model = BF_SLICE_LIT("n");
+	assert_true(bf_limit_about(&a) != bf_limit_about(&b));
+	b.rows = (struct bf_limit_rows){.provider = BF_SLICE_LIT("pm")};
+	assert_true(bf_limit_about(&a) != bf_limit_about(&b));
+	b.rows = (struct bf_limit_rows){.model = BF_SLICE_LIT("p"), .provider = BF_SLICE_LIT("m")};
+	assert_true(bf_limit_about(&a) != bf_limit_about(&b));
+}
+
 static void epochs(void **state)
 {
 	struct bf_window second = {.kind = BF_WINDOW_ROLLING, .length_ms = 1000};
@@ -214,13 +231,10 @@ static void names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(identities_for_ever),
-	    cmocka_unit_test(what_an_identity_depends_on),
-	    cmocka_unit_test(epochs),
-	    cmocka_unit_test(what_a_meter_counts),
-	    cmocka_unit_test(ends_and_lengths),
-	    cmocka_unit_test(what_an_override_adds),
-	    cmocka_unit_test(names),
+	    cmocka_unit_test(identities_for_ever),   cmocka_unit_test(what_an_identity_depends_on),
+	    cmocka_unit_test(what_it_is_about),      cmocka_unit_test(epochs),
+	    cmocka_unit_test(what_a_meter_counts),   cmocka_unit_test(ends_and_lengths),
+	    cmocka_unit_test(what_an_override_adds), cmocka_unit_test(names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,39 +111,83 @@ static void a_moved_window_keeps_what_was_used(void **state)
 	assert_int_equal(l.table.count, l.live + 2);
 }
 
-/* Its meter goes on, and has what was used of both. */
-static void another_model_brings_what_was_used_of_it(void **state)
+static struct bf_conf_model_config model_of(const char *name)
 {
-	struct bf_conf_budget budget = budgets[0];
-	struct bf_conf_model_config model = {.own.id = BF_SLICE_LIT("mc"),
+	return (struct bf_conf_model_config){.own.id = BF_SLICE_LIT("mc"),
 					     .own.rate_limit_id = BF_SLICE_LIT("r"),
-					     .own.budgets = {&budget, 1},
-					     .model_name = BF_SLICE_LIT("other")};
+					     .own.budgets = {budgets, 1},
+					     .model_name = bf_slice_from(name)};
+}
+
+static void becomes(const char *name)
+{
+	const struct bf_conf_model_config model = model_of(name);
+
+	change(BF_ENTITY_MODEL_CONFIG, &model, "mc");
+	limits_settle(&l);
+}
+
+/* Its meter goes on with the sum of the rows that it is about now. */
+static void of_another_model_it_knows_what_was_used(void **state)
+{
 	uint32_t m;
 
 	(void)state;
 	row_of_two(&l, false, ""); /* of the model "m" */
-	change(BF_ENTITY_MODEL_CONFIG, &model, "mc");
-	limits_settle(&l);
+	becomes("other");
 	m = meter_of(&l, "mc", BF_QUANTITY_TOKENS);
 	assert_int_equal(info_of(m).settled, 0);
-	model.model_name = BF_SLICE_LIT("m");
-	change(BF_ENTITY_MODEL_CONFIG, &model, "mc");
-	limits_settle(&l);
+	becomes("m");
 	assert_int_equal(meter_of(&l, "mc", BF_QUANTITY_TOKENS), m);
 	assert_int_equal(info_of(m).settled, 5);
 	assert_int_equal(counted(m), 5);
-	/* Of the next ones it is told, once; a total never falls. */
+	/* Of the next ones it is told, once. */
 	row_of_two(&l, false, "");
 	assert_int_equal(counted(m), 10);
 	limits_settle(&l);
 	assert_int_equal(info_of(m).settled, 10);
-	model.model_name = BF_SLICE_LIT("other");
-	change(BF_ENTITY_MODEL_CONFIG, &model, "mc");
-	limits_settle(&l);
+	becomes("other");
+	assert_int_equal(info_of(m).settled, 0);
+	assert_int_equal(counted(m), 0);
 	row_of_two(&l, false, "");
-	assert_int_equal(counted(m), 10);
+	assert_int_equal(counted(m), 0);
+	becomes("m");
+	assert_int_equal(info_of(m).settled, 15);
+	assert_int_equal(counted(m), 15);
 	assert_int_equal(watched(), 6);
+}
+
+/* A file that says it is read by another writerd, and so is what a killed one stored. */
+static void of_another_model_the_next_writerd_knows(void **state)
+{
+	struct bf_conf_model_config model = model_of("m");
+	struct bf_config config = config_of(1);
+	uint32_t m;
+
+	(void)state;
+	config.governance.model_configs = (struct bf_array){&model, 1};
+	row_of_two(&l, false, "");
+	becomes("m");
+	m = meter_of(&l, "mc", BF_QUANTITY_TOKENS);
+	assert_int_equal(counted(m), 5);
+	for (int round = 0; round < 2; round++) {
+		limits_done(&l);
+		model.model_name = BF_SLICE_LIT("other");
+		start(&l, &config, store);
+		assert_int_equal(info_of(m).settled, 0);
+		assert_int_equal(counted(m), 0);
+	}
+	/* One that died before it could tell the meter. */
+	limits_done(&l);
+	shm_meter_set_resets(&c.seg, m, info_of(m).epoch, 0);
+	shm_meter_set_settled(&c.seg, m, info_of(m).epoch, 77);
+	start(&l, &config, store);
+	assert_int_equal(info_of(m).settled, 0);
+	limits_done(&l);
+	model.model_name = BF_SLICE_LIT("m");
+	start(&l, &config, store);
+	assert_int_equal(info_of(m).settled, 5);
+	assert_int_equal(counted(m), 5);
 }
 
 static void what_goes_serves_those_who_knew_it(void **state)
@@ -300,7 +344,8 @@ int main(void)
 	    LIVE_TEST(another_maximum_is_told),
 	    LIVE_TEST(who_names_a_rate_limit_follows_it),
 	    LIVE_TEST(a_moved_window_keeps_what_was_used),
-	    LIVE_TEST(another_model_brings_what_was_used_of_it),
+	    LIVE_TEST(of_another_model_it_knows_what_was_used),
+	    LIVE_TEST(of_another_model_the_next_writerd_knows),
 	    LIVE_TEST(what_goes_serves_those_who_knew_it),
 	    LIVE_TEST(given_back_it_knows_what_was_spent),
 	    LIVE_TEST(there_and_back_in_one_group),

@@ -39,7 +39,8 @@ static void step(void)
 		step();                            \
 	}
 
-KILLABLE(int, totals_watch, (struct totals * t, uint64_t identity), (t, identity))
+KILLABLE(int, totals_watch, (struct totals * t, uint64_t identity, uint64_t about),
+	 (t, identity, about))
 KILLABLE(int, totals_unwatch, (struct totals * t, uint64_t identity), (t, identity))
 KILLABLE(int, totals_unwatch_others, (struct totals * t, const uint64_t *identities, size_t n),
 	 (t, identities, n))

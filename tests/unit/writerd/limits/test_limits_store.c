@@ -42,16 +42,17 @@ static int moody_newest(struct store *s, uint64_t identity, int64_t least, int64
 							ret_total, err);
 }
 
-static int moody_is_watched(struct store *s, uint64_t identity, struct bf_err *err)
+static int moody_is_watched(struct store *s, uint64_t identity, uint64_t *ret_about,
+			    struct bf_err *err)
 {
 	(void)s;
-	return store->ops->is_watched(store, identity, err);
+	return store->ops->is_watched(store, identity, ret_about, err);
 }
 
-static int moody_watch(struct store *s, uint64_t identity, struct bf_err *err)
+static int moody_watch(struct store *s, uint64_t identity, uint64_t about, struct bf_err *err)
 {
 	(void)s;
-	return store->ops->watch(store, identity, err);
+	return store->ops->watch(store, identity, about, err);
 }
 
 static int moody_unwatch(struct store *s, const uint64_t *identities, size_t count,

@@ -117,6 +117,7 @@ static void only_some_stay_watched(void **state)
 {
 	bool watched[NUMBERS] = {false};
 	uint64_t keep[NUMBERS], seed = 88172645463325252u;
+	uint64_t about = 0;
 	struct bf_err err = {0};
 
 	(void)state;
@@ -132,7 +133,7 @@ static void only_some_stay_watched(void **state)
 			seed ^= seed >> 7;
 			seed ^= seed << 17;
 			if (seed % 3 == 0) {
-				assert_int_equal(store->ops->watch(store, identity, &err), 0);
+				assert_int_equal(store->ops->watch(store, identity, 1, &err), 0);
 				watched[i] = true;
 			}
 		}
@@ -147,22 +148,29 @@ static void only_some_stay_watched(void **state)
 		assert_int_equal(store->ops->unwatch_others(store, keep, kept, &err), 0);
 		commit();
 		for (uint32_t i = 0; i < NUMBERS; i++)
-			assert_int_equal(
-			    store->ops->is_watched(store, i | (uint64_t)(i % 2) << 63, &err),
-			    watched[i]);
+			assert_int_equal(store->ops->is_watched(store, i | (uint64_t)(i % 2) << 63,
+								&about, &err),
+					 watched[i]);
 	}
 	assert_int_equal(crafted_number(&c, "SELECT count(*) FROM meter_watched"), 0);
 }
 
 static void what_is_not_committed_is_not_watched(void **state)
 {
+	uint64_t about = 0;
 	struct bf_err err = {0};
 
 	(void)state;
 	begin();
-	assert_int_equal(store->ops->watch(store, 5, &err), 0);
+	assert_int_equal(store->ops->watch(store, 5, 7, &err), 0);
 	store->ops->rollback(store);
-	assert_int_equal(store->ops->is_watched(store, 5, &err), 0);
+	assert_int_equal(store->ops->is_watched(store, 5, &about, &err), 0);
+	begin();
+	assert_int_equal(store->ops->watch(store, 5, 7, &err), 0);
+	assert_int_equal(store->ops->watch(store, 5, UINT64_MAX, &err), 0);
+	commit();
+	assert_int_equal(store->ops->is_watched(store, 5, &about, &err), 1);
+	assert_true(about == UINT64_MAX);
 }
 
 #define TOTALS_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
