@@ -244,6 +244,24 @@ static void forget_zeros(struct bf_conf_price *price)
 		price->request_pusd = BF_PRICE_NOT_GIVEN;
 }
 
+static void forget_repeat(int64_t usual_pusd, int64_t *pusd)
+{
+	if (usual_pusd > 0 && *pusd == usual_pusd)
+		*pusd = BF_PRICE_NOT_GIVEN;
+}
+
+/* Sound and thoughts that cost what text costs are text: its tiers, its steps and what somebody
+ * corrects of its price are theirs too. */
+static void forget_repeats(struct bf_conf_price *price)
+{
+	int64_t input = price->token_pusd[BF_PRICE_INPUT][BF_RATE_PLAIN];
+	int64_t output = price->token_pusd[BF_PRICE_OUTPUT][BF_RATE_PLAIN];
+
+	forget_repeat(input, &price->audio_input_pusd);
+	forget_repeat(output, &price->audio_output_pusd);
+	forget_repeat(output, &price->reasoning_pusd);
+}
+
 static int read_prices(const struct sheet *s, const struct entry *e, struct bf_conf_price *price)
 {
 	int r = bf_table_defaults(&bf_price_fields_table, price, s->arena);
@@ -258,6 +276,7 @@ static int read_prices(const struct sheet *s, const struct entry *e, struct bf_c
 			r = read_price(s, e, f, key + 1, price);
 	}
 	forget_zeros(price);
+	forget_repeats(price);
 	return r;
 }
 

@@ -84,6 +84,11 @@ def cost_nusd(sheet, request):
         value = rate(entry, field, tier, prompt + completion)
         return otherwise if value is None else value
 
+    def apart(field, text):
+        """Sound and thoughts; what only repeats the price of text goes with its tiers and steps."""
+        value = entry.get(field)
+        return price(text) if value is None or value == entry.get(text) else value
+
     read = min(request.get("cached", 0), prompt)
     written = min(request.get("written", 0), prompt - read)
     hour = min(request.get("written_1hr", 0), written)
@@ -98,9 +103,9 @@ def cost_nusd(sheet, request):
     spoken = min(request.get("spoken", 0), completion)
     thought = min(request.get("thought", 0), completion - spoken)
     said = price("output_cost_per_token")
-    dollars = ((prompt - read - written - heard) * plain + heard * entry.get("input_cost_per_audio_token", plain) + read * price("cache_read_input_token_cost", plain)
+    dollars = ((prompt - read - written - heard) * plain + heard * apart("input_cost_per_audio_token", "input_cost_per_token") + read * price("cache_read_input_token_cost", plain)
                + (written - hour) * put + hour * long
-               + (completion - spoken - thought) * said + spoken * entry.get("output_cost_per_audio_token", said)
-               + thought * entry.get("output_cost_per_reasoning_token", said) + request.get("searches", 0) * searches
+               + (completion - spoken - thought) * said + spoken * apart("output_cost_per_audio_token", "output_cost_per_token")
+               + thought * apart("output_cost_per_reasoning_token", "output_cost_per_token") + request.get("searches", 0) * searches
                + entry.get("cost_per_request", 0))
     return min(nearest(dollars, Fraction(1, 10**9)), MOST)

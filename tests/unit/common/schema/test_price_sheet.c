@@ -226,6 +226,21 @@ static void zeros_of_who_does_not_know(void **state)
 	assert_int_equal(sheet.skipped, 1);
 }
 
+/* Who fills in a form writes the price of text once more: in a hurry it is another one. */
+static void what_repeats_the_price_of_text(void **state)
+{
+	(void)state;
+	read_ok("{\"m\":{\"input_cost_per_token\":1e-6,\"output_cost_per_token\":2e-6,"
+		"\"output_cost_per_token_priority\":6e-6,\"input_cost_per_audio_token\":1e-6,"
+		"\"output_cost_per_audio_token\":2e-6,\"output_cost_per_reasoning_token\":2e-6}}");
+	assert_int_equal(at(0)->price.audio_input_pusd, BF_PRICE_NOT_GIVEN);
+	assert_int_equal(at(0)->price.audio_output_pusd, BF_PRICE_NOT_GIVEN);
+	assert_int_equal(at(0)->price.reasoning_pusd, BF_PRICE_NOT_GIVEN);
+	read_ok("{\"m\":{\"input_cost_per_token\":1e-6,\"output_cost_per_token\":2e-6,"
+		"\"output_cost_per_reasoning_token\":1e-6}}");
+	assert_int_equal(at(0)->price.reasoning_pusd, 1000000);
+}
+
 static void what_is_refused(void **state)
 {
 	static const struct {
@@ -335,11 +350,17 @@ static void the_sheet_of_the_house(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(an_entry),       TEST(facts),
-	    TEST(names),          TEST(what_is_skipped),
-	    TEST(numbers),        TEST(what_is_refused),
-	    TEST(only_so_many),   TEST(zeros_of_who_does_not_know),
-	    TEST(without_memory), TEST(the_sheet_of_the_house),
+	    TEST(an_entry),
+	    TEST(facts),
+	    TEST(names),
+	    TEST(what_is_skipped),
+	    TEST(numbers),
+	    TEST(what_is_refused),
+	    TEST(only_so_many),
+	    TEST(zeros_of_who_does_not_know),
+	    TEST(what_repeats_the_price_of_text),
+	    TEST(without_memory),
+	    TEST(the_sheet_of_the_house),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
