@@ -63,6 +63,7 @@ static const struct bf_field query_fields[] = {
     TEXT(bf_msg_entity_query, customer_id, ID_MAX, "empty: any"),
     TEXT(bf_msg_entity_query, virtual_key_id, ID_MAX, "empty: any"),
     TEXT(bf_msg_entity_query, provider, ID_MAX, "empty: any"),
+    TEXT(bf_msg_entity_query, scope, ID_MAX, "as its table names it; empty: any"),
     FIELD(bf_msg_entity_query, limit, BF_T_UINT, 1, BF_ENTITY_PAGE_MAX, "of one page"),
     UINT(bf_msg_entity_query, offset, "before the page"),
 };

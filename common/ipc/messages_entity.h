@@ -45,6 +45,7 @@ struct bf_msg_entity_query {
 	struct bf_slice secret; /* 32 bytes: the virtual key whose quota its holder asks for */
 	struct bf_slice search; /* a piece of id or name, letters of ASCII in either case */
 	struct bf_slice team_id, customer_id, virtual_key_id, provider;
+	struct bf_slice scope; /* of a model config; of a price its scope_kind */
 	uint64_t limit, offset;
 };
 

@@ -25,6 +25,34 @@ static void ask(struct exchange *x, const struct bf_msg_entity_query *q)
 		api_not_asked(x, r);
 }
 
+/* A parameter that has two names. False: both were given, and x is gone. */
+static bool either(struct exchange *x, const struct api_values *values, const char *one,
+		   const char *other, struct bf_slice *ret_text)
+{
+	struct bf_slice a = api_text(values, one), b = api_text(values, other);
+
+	*ret_text = a.len ? a : b;
+	if (a.len == 0 || b.len == 0)
+		return true;
+	api_refuse(x, 400, "invalid_request", bf_slice_from(other),
+		   "%s: is the same as %s: leave one of them out", other, one);
+	return false;
+}
+
+/* False: refused, and x is gone. */
+static bool read_page(struct exchange *x, const struct api_values *values,
+		      struct bf_msg_entity_query *q)
+{
+	q->limit = api_number(values, "limit");
+	q->offset = api_number(values, "offset");
+	q->search = api_text(values, "search");
+	q->team_id = api_text(values, "team_id");
+	q->customer_id = api_text(values, "customer_id");
+	return either(x, values, "virtual_key_id", "scope_id", &q->virtual_key_id) &&
+	       either(x, values, "provider", "provider_id", &q->provider) &&
+	       either(x, values, "scope", "scope_kind", &q->scope);
+}
+
 void api_look(struct exchange *x)
 {
 	const struct api_operation *op = api_operation_of(x);
@@ -36,16 +64,8 @@ void api_look(struct exchange *x)
 		return;
 	if (op->only)
 		q.id = bf_slice_from(op->only);
-	if (op->answer == API_ANSWER_PAGE) {
-		q.limit = api_number(&values, "limit");
-		q.offset = api_number(&values, "offset");
-		q.search = api_text(&values, "search");
-		q.team_id = api_text(&values, "team_id");
-		q.customer_id = api_text(&values, "customer_id");
-		q.virtual_key_id = api_text(&values, "virtual_key_id");
-		q.provider = api_text(&values, "provider");
-	}
-	ask(x, &q);
+	if (op->answer != API_ANSWER_PAGE || read_page(x, &values, &q))
+		ask(x, &q);
 }
 
 void api_quota(struct exchange *x)

@@ -149,7 +149,7 @@ const struct api_operation api_operations[] = {
     OPS_USAGE("governance/providers", BF_ENTITY_PROVIDER_LIMITS, "provider_limits",
 	      "limits of providers"),
     OPS("governance/pricing-overrides", BF_ENTITY_PRICING_OVERRIDE, "pricing_override",
-	"pricing overrides", query_page_of_models),
+	"pricing overrides", query_page_of_prices),
     {ROUTE(GET, "providers/{id}/keys", api_look), .id = "list_keys_of_provider", .tag = "providers",
      .summary = "List the keys of a provider, without their values.",
      .parameters = query_page_of_providers, .type = BF_ENTITY_PROVIDER, .parts = true,

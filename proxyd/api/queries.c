@@ -73,8 +73,18 @@ const struct api_parameter query_page_of_teams[] = {
 };
 const struct api_parameter query_page_of_models[] = {
     PAGE,
-    TEXT("virtual_key_id", ID_MAX, "Those of this virtual key alone."),
+    TEXT("scope", ID_MAX, "Those of this scope: global or virtual_key."),
+    TEXT("scope_id", ID_MAX, "Those of this virtual key alone."),
+    TEXT("virtual_key_id", ID_MAX, "The same, in place of scope_id."),
     TEXT("provider", ID_MAX, "Those that name this provider."),
+    END,
+};
+const struct api_parameter query_page_of_prices[] = {
+    PAGE,
+    TEXT("scope_kind", ID_MAX, "Those of this scope, such as global or provider."),
+    TEXT("virtual_key_id", ID_MAX, "Those of this virtual key alone."),
+    TEXT("provider_id", ID_MAX, "Those that name this provider."),
+    TEXT("provider", ID_MAX, "The same, in place of provider_id."),
     END,
 };
 const struct api_parameter query_page_of_limits[] = {

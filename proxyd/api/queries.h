@@ -11,6 +11,7 @@ extern const struct api_parameter query_page_of_providers[];
 extern const struct api_parameter query_page_of_keys[];
 extern const struct api_parameter query_page_of_teams[];
 extern const struct api_parameter query_page_of_models[];
+extern const struct api_parameter query_page_of_prices[];
 extern const struct api_parameter query_page_of_limits[];
 extern const struct api_parameter query_logs[];
 extern const struct api_parameter query_stats[];

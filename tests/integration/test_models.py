@@ -1,4 +1,5 @@
-"""What the management API tells of models: of the keys that providers have, and of price sheets, from a file and fetched."""
+"""What the management API tells of models: of the keys that providers have, of price sheets from a file and fetched, and which
+of what is configured for models a list shows."""
 
 import json
 
@@ -73,3 +74,28 @@ def test_only_those_who_log_in_are_told(gateway, tmp_path):
     for path in ("", "/details", "/base", "/parameters?model=gpt"):
         ask(gw, "GET", MODELS + path, status=401)
         ask(gw, "GET", MODELS + path, Authorization=basic())
+
+
+def test_lists_by_scope(gateway):
+    gw = gateway(workers=1, config=SEALED).start()
+    key = ask(gw, "POST", "/api/governance/virtual-keys", {"name": "k"}, 201)["virtual_key"]["id"]
+    configs, prices = "/api/governance/model-configs", "/api/governance/pricing-overrides"
+    for body in ({"model_name": "all"}, {"model_name": "own", "scope": "virtual_key", "scope_id": key}):
+        ask(gw, "POST", configs, body, 201)
+    patch = {"pricing_patch": {"input_cost_per_token": 1e-6}, "pattern": "m"}
+    ask(gw, "POST", prices, {"name": "all", **patch}, 201)
+    ask(gw, "POST", prices, {"name": "mock's", "scope_kind": "provider", "provider_id": "mock", **patch}, 201)
+
+    def listed(path, what, member, query):
+        page = ask(gw, "GET", f"{path}?{query}")
+        assert page["total_count"] == len(page[what])
+        return [x[member] for x in page[what]]
+
+    for query, found in (("scope=global", ["all"]), ("scope=virtual_key", ["own"]), (f"scope_id={key}", ["own"]),
+                         (f"scope=global&scope_id={key}", []), ("scope=team", []), (f"virtual_key_id={key}", ["own"])):
+        assert listed(configs, "model_configs", "model_name", query) == found, query
+    for query, found in (("scope_kind=global", ["all"]), ("scope_kind=provider", ["mock's"]), ("provider_id=mock", ["mock's"]),
+                         ("scope_kind=provider_key", [])):
+        assert listed(prices, "pricing_overrides", "name", query) == found, query
+    assert ask(gw, "GET", f"{configs}?scope_id=a&virtual_key_id=a", status=400)["error"]["param"] == "scope_id"
+    assert ask(gw, "GET", f"{prices}?provider_id=a&provider=a", status=400)["error"]["param"] == "provider_id"

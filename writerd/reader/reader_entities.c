@@ -76,6 +76,17 @@ static bool key_matches(const struct bf_conf_virtual_key *key, const struct bf_m
 	return q->provider.len == 0;
 }
 
+/* By the name that the table of an object has for the value of one of its members. */
+static bool is_named(struct bf_slice wanted, const struct bf_table *table, const char *member,
+		     int32_t value)
+{
+	for (uint16_t i = 0; wanted.len && i < table->field_count; i++) {
+		if (strcmp(table->fields[i].name, member) == 0)
+			return bf_slice_is(wanted, table->fields[i].choices[value]);
+	}
+	return wanted.len == 0;
+}
+
 static bool object_matches(uint32_t type, const void *object, const struct bf_msg_entity_query *q)
 {
 	const struct bf_conf_model_config *model = object;
@@ -87,10 +98,13 @@ static bool object_matches(uint32_t type, const void *object, const struct bf_ms
 	case BF_ENTITY_TEAM:
 		return is(q->customer_id, ((const struct bf_conf_team *)object)->customer_id);
 	case BF_ENTITY_MODEL_CONFIG:
-		return is(q->virtual_key_id, model->scope_id) && is(q->provider, model->provider);
+		return is(q->virtual_key_id, model->scope_id) && is(q->provider, model->provider) &&
+		       is_named(q->scope, bf_entity_def(type)->table, "scope", model->scope);
 	case BF_ENTITY_PRICING_OVERRIDE:
 		return is(q->virtual_key_id, price->virtual_key_id) &&
-		       is(q->provider, price->provider_id);
+		       is(q->provider, price->provider_id) &&
+		       is_named(q->scope, bf_entity_def(type)->table, "scope_kind",
+				price->scope_kind);
 	default:
 		return true;
 	}
@@ -98,7 +112,8 @@ static bool object_matches(uint32_t type, const void *object, const struct bf_ms
 
 static bool has_filters(const struct bf_msg_entity_query *q)
 {
-	return q->team_id.len || q->customer_id.len || q->virtual_key_id.len || q->provider.len;
+	return q->team_id.len || q->customer_id.len || q->virtual_key_id.len || q->provider.len ||
+	       q->scope.len;
 }
 
 /* ---- one */
