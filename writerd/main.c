@@ -35,7 +35,6 @@
 #define OTHERS_MARGIN_MS 300000
 
 #define MIGRATE_PAUSE_MS 2000 /* after a failure */
-#define LOWER_LOOK_MS    3000 /* longer than until the next look, once a second */
 
 enum path_slot {
 	PATH_STATE,
@@ -156,27 +155,6 @@ static void on_cancelled(struct bf_child *child, uint16_t asker, uint32_t reques
 	changes_cancel(&w->changes, asker, request);
 }
 
-/* What an override gave ends within a millisecond or two: who is in the next window must not spend
- * by the last one's maximum. */
-static void lower(struct bf_child *child)
-{
-	struct writerd *w = child->daemon;
-	int64_t next_ms = limits_lower(&w->limits);
-
-	ev_timer_stop(child->loop, &w->lower);
-	if (next_ms > LOWER_LOOK_MS)
-		return;
-	ev_timer_set(&w->lower, (double)next_ms / 1000.0, 0.0);
-	ev_timer_start(child->loop, &w->lower);
-}
-
-static void on_lower(struct ev_loop *loop, ev_timer *timer, int revents)
-{
-	(void)loop;
-	(void)revents;
-	lower(timer->data);
-}
-
 static void on_second(struct bf_child *child)
 {
 	struct writerd *w = child->daemon;
@@ -185,7 +163,6 @@ static void on_second(struct bf_child *child)
 		migrate(child);
 	turn_second(&w->turn);
 	limits_second(&w->limits);
-	lower(child);
 	registry_second(&w->registry);
 	prices_second(&w->prices);
 	if (w->ready_limit_ms && bf_mono_ms() >= w->ready_limit_ms)
@@ -342,8 +319,6 @@ static int writerd_start(struct bf_child *child, struct bf_err *err)
 	w->turn.sweep.owner = child;
 	w->turn.limits = &w->limits;
 	w->turn.intake.fold = w->turn.sweep.fold = &w->limits.fold;
-	ev_timer_init(&w->lower, on_lower, 0.0, 0.0);
-	w->lower.data = child;
 	child->on_second = on_second;
 	sqlite_pace_alive(beat_alive, child);
 	bf_log(BF_LOG_INFO, "writerd_started", "store=%s node_id=%s memory_bytes=%zu",
@@ -364,7 +339,6 @@ static void writerd_stop(struct bf_child *child)
 	if (left)
 		bf_log(BF_LOG_WARN, "rows_left", "rows=%llu effect=%s", (unsigned long long)left,
 		       bf_log_quote("they stay in the segment for the next writerd"));
-	ev_timer_stop(child->loop, &w->lower);
 	limits_done(&w->limits);
 	prices_done(&w->prices);
 	changes_done(&w->changes);

@@ -27,7 +27,6 @@ struct writerd {
 	struct registry registry;
 	struct changes changes;
 	struct prices prices;
-	ev_timer lower;         /* one shot: when the next override ends */
 	int64_t ready_limit_ms; /* monotonic: READY at the latest; 0: it was sent */
 	struct turn turn;
 };

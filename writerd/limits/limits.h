@@ -38,7 +38,7 @@ struct limits {
 	struct owners owners;      /* of rows that the store writes */
 	struct limits_table table;
 	struct bf_list unplaced, placed, leaving; /* by state */
-	struct bf_list raised; /* of struct limit_extra: overrides that have not ended */
+	struct bf_list raised; /* of struct limit_extra: overrides that will end by themselves */
 	uint32_t *by_place;    /* SHM_METERS: 1 + number of the limit; 0: no limit that is known */
 	struct fold fold;
 	struct bf_arena work; /* of one entity */
@@ -95,14 +95,11 @@ void limits_open(struct limits *l, struct limit *limit);
 /* Now, as windows of this limit know it: milliseconds since 1970. */
 int64_t limits_now_ms(const struct limits *l, const struct bf_limit *limit);
 
-/* Takes back what overrides gave whose time is over; milliseconds until the next one ends,
- * INT64_MAX: none does. */
-int64_t limits_lower(struct limits *l);
-
 /* What its tables take without any limit. */
 size_t limits_memory(void);
 
-/* Once a second: places what had none, gives old places back, keeps gauges and health true. */
+/* Once a second: places what had none, gives old places back, takes back what overrides gave that
+ * are over, keeps gauges and health true. */
 void limits_second(struct limits *l);
 
 /*

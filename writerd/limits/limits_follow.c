@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/base/clock.h"
 #include "common/base/macros.h"
 #include "common/log/log.h"
 
@@ -62,10 +63,10 @@ static void configure(struct limits *l, const struct limit *limit)
 		(void)shm_meter_configure(l->seg, limit->place, max, false, false, 0);
 }
 
-/* From here on its end is waited for. */
+/* From here on its end is waited for, if there will be one. */
 static void watch_extra(struct limits *l, struct limit *limit)
 {
-	if (limit->extra && max_now(l, limit) > limit->max)
+	if (limit->extra && limit->extra->end_ms < INT64_MAX && max_now(l, limit) > limit->max)
 		bf_list_append(&l->raised, &limit->extra->node);
 }
 
@@ -85,23 +86,20 @@ static void lower(struct limits *l, struct limit *limit, const struct bf_limit *
 	       bf_log_quote(limit->of->texts + limit->limit_id));
 }
 
-int64_t limits_lower(struct limits *l)
+void limits_lower(struct limits *l)
 {
-	int64_t next_ms = INT64_MAX;
+	const struct shm_wall wall = shm_wall_read(l->seg);
+	int64_t boot_ns = bf_boot_ns();
 	struct bf_list *it, *next;
 
 	BF_LIST_FOREACH_SAFE(it, next, &l->raised)
 	{
 		const struct limit_extra *extra = BF_CONTAINER_OF(it, struct limit_extra, node);
 		const struct bf_limit whole = limit_whole(extra->limit);
-		int64_t left_ms = whole.extra_end_ms - limits_now_ms(l, &whole);
 
-		if (left_ms <= 0)
+		if (shm_wall_ms(&wall, boot_ns, bf_limit_length_ms(&whole)) >= extra->end_ms)
 			lower(l, extra->limit, &whole);
-		else
-			next_ms = BF_MIN(next_ms, left_ms);
 	}
-	return next_ms;
 }
 
 void limits_open(struct limits *l, struct limit *limit)
