@@ -400,7 +400,7 @@ def test_an_older_store_is_brought_up_to_date(gateway, megabytes):
     assert agree(gw)["requests"] == before["requests"] + 1
     assert len(gw.events("store_old")) == len(gw.events("store_migrated")) == (1 if megabytes else 0)
     with database(gw) as db:
-        assert db.execute("SELECT max(version) FROM schema_migrations").fetchone() == (9,)
+        assert db.execute("SELECT max(version) FROM schema_migrations").fetchone() == (10,)
     assert gw.request(path="/api/logs?team_ids=none")[2]["pagination"]["total_count"] == 0
 
 

@@ -204,10 +204,10 @@ static void a_newer_schema_is_refused(void **state)
 
 	(void)state;
 	store->ops->close(store);
-	sql("INSERT INTO schema_migrations (version, name, applied_at) VALUES (10, 'future', '')");
+	sql("INSERT INTO schema_migrations (version, name, applied_at) VALUES (11, 'future', '')");
 	assert_int_equal(refused(&err), BF_E_VERSION);
-	assert_non_null(strstr(err.text, "schema version 10"));
-	sql("DELETE FROM schema_migrations WHERE version = 10");
+	assert_non_null(strstr(err.text, "schema version 11"));
+	sql("DELETE FROM schema_migrations WHERE version = 11");
 	store = open_store();
 	store->ops->close(store);
 }
@@ -230,7 +230,7 @@ static void migrations_run_once(void **state)
 	(void)state;
 	must_write(a, 1, 1, 1);
 	must_write(b, 2, 1, 1);
-	assert_string_equal(query("SELECT count(*) FROM schema_migrations"), "9");
+	assert_string_equal(query("SELECT count(*) FROM schema_migrations"), "10");
 	a->ops->close(a);
 	b->ops->close(b);
 }
