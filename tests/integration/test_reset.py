@@ -62,7 +62,9 @@ def test_what_was_used_is_forgiven(gateway):
     assert cost_of(gw, key["id"])["used"] == 1_500_000_000
     assert spend(gw, key["value"], 1) == [402]
     ask(gw, "POST", f"{path}/reset-usage")
+    agreed(gw)
     assert spend(gw, key["value"], 4) == [200] * 3 + [402]
+    agreed(gw)
     told = gw.events("usage_reset")[-1]
     assert "actor=\"local\"" in told and f'owner_id="{key["id"]}" limit_id="b" quantity=cost' in told
     assert told.endswith("forgiven=1.5"), told
