@@ -51,7 +51,8 @@ static inline bool take(const struct limits *l, uint32_t n, int64_t amount, stru
 	return true;
 }
 
-static inline void write_taken(struct limits *l, const struct taken *t, int64_t amount)
+/* named: of its meters. */
+static inline void write_named(struct limits *l, const struct taken *t, int64_t amount, int named)
 {
 	struct shm_usage_record r = crafted_record(t->n);
 	struct store_item item = {.record = &r};
@@ -63,12 +64,17 @@ static inline void write_taken(struct limits *l, const struct taken *t, int64_t 
 	r.started_wall_ns = wall_ns;
 	r.tokens_charged = (uint64_t)amount;
 	r.cost_nusd = amount;
-	for (int k = 0; k < 2; k++)
+	for (int k = 0; k < named; k++)
 		metered_charge(&r, t->meters[k], t->epochs[k]);
 	row_scratch_init(&scratch);
 	if (store_write(l->store, &item, 1, &scratch, &l->fold, &inserted, &err) < 0)
 		fail_msg("%s", err.text);
 	row_scratch_done(&scratch);
+}
+
+static inline void write_taken(struct limits *l, const struct taken *t, int64_t amount)
+{
+	write_named(l, t, amount, 2);
 }
 
 static inline void give(struct limits *l, const struct taken *t, int64_t amount)

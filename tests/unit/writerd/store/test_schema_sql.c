@@ -101,6 +101,32 @@ static void charges_of_before_are_counted(void **state)
 	}
 }
 
+/* What was used before anything could be forgiven is used, and nothing of it is. */
+static void totals_of_before_are_kept(void **state)
+{
+	(void)state;
+	for (unsigned version = 8; version < schema_logs.count; version++) {
+		struct store_total total;
+		struct store *store;
+		int64_t window;
+
+		make_row_of_version(version);
+		(void)crafted_number(&c, "INSERT INTO meter_totals (identity, window, settled,"
+					 " missed, created_at) VALUES (77, 5, 500, 20, '')");
+		(void)crafted_number(&c, "INSERT INTO meter_watched (identity) VALUES (77)");
+		store = crafted_store(&c);
+		assert_int_equal(store->ops->newest_total(store, 77, 0, 9, &window, &total, &err),
+				 1);
+		assert_int_equal(window, 5);
+		assert_int_equal(store_total_used(&total), 500);
+		assert_int_equal(store_total_missed(&total), 20);
+		assert_int_equal(store_total_resets(&total), 0);
+		assert_int_equal(crafted_number(&c, "SELECT count(*) FROM meter_watched"), 1);
+		store->ops->close(store);
+		assert_int_equal(unlink(c.path), 0);
+	}
+}
+
 static void versions_have_no_gaps(void **state)
 {
 	const struct schema *schemas[] = {&schema_logs, &schema_config};
@@ -117,6 +143,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(rows_of_older_versions_are_kept, setup, teardown),
 	    cmocka_unit_test_setup_teardown(charges_of_before_are_counted, setup, teardown),
+	    cmocka_unit_test_setup_teardown(totals_of_before_are_kept, setup, teardown),
 	    cmocka_unit_test(versions_have_no_gaps),
 	};
 
