@@ -346,11 +346,22 @@ void price_sync_second(struct price_sync *p)
 
 /* ---- messages */
 
+/* That a sheet may be smaller was said while writerd looked at one of which it was not: it is
+ * handed over anew. Whoever asked waits for that. */
+static bool is_accepted_since(const struct price_sync *p, int code)
+{
+	return code == BF_E_DENIED && p->accept_smaller && !p->told.accept_smaller;
+}
+
 void price_sync_answered(struct price_sync *p, uint32_t request, int code, struct bf_slice text)
 {
+	const struct bf_snapshot *s = bf_snapshot_held(p->snapshots, shm_generation(p->seg));
+
 	if (p->state != PRICE_SYNC_TOLD || request != p->request)
 		return;
-	if (code == 0)
+	if (s && is_accepted_since(p, code))
+		begin(p, s);
+	else if (code == 0)
 		succeed(p, p->told.models ? "the price sheet is in force"
 					  : "the price sheet has not changed");
 	else
