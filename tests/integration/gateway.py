@@ -250,6 +250,16 @@ class Gateway:
         self.see(child["pid"] for child in found.values() if child.get("pid"))
         return found
 
+    def pid_of(self, name):
+        """Of one that is there; the 0 of one that is not would be our own group to os.kill."""
+        return wait_for(f"a {name}", lambda: self.pids().get(name))
+
+    def steady(self, name):
+        """The pid of a child that was ready for a second: its successor starts at once, as after a failed start none does."""
+        wait_for(f"{name} to be ready", lambda: self.children().get(name, {}).get("state") == "ready")
+        time.sleep(1.1)
+        return self.pid_of(name)
+
     def pids(self):
         """Of those that serve; one that leaves after a reload is called NAME/old."""
         return {name: child["pid"] for name, child in self.children().items() if "/" not in name}

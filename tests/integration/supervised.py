@@ -18,6 +18,11 @@ def last_line(log):
     return log.strip().splitlines()[-1]
 
 
+def came_back_at_once(gw, name):
+    """Its last death was followed by a new process without a pause; how long that takes is the machine's business."""
+    return "in_ms=0 " in [line for line in gw.events("child_restart") if f"child={name} " in line][-1]
+
+
 def descriptors_of(pid):
     """{number: what it is}; a file may be closed while we look."""
     links = {}

@@ -162,7 +162,7 @@ def test_a_thousand_changes_under_load(gateway):
     took.sort()
     print(f"{len(took)} changes under load: live after P50 {took[len(took) // 2] * 1000:.1f} ms, "
           f"P99 {took[len(took) * 99 // 100] * 1000:.1f} ms, at most {took[-1] * 1000:.1f} ms")
-    assert took[-1] < 5, "a flip waits no longer than that for a worker"
+    assert gw.metric("bifrost_snapshot_kills_total") == 0, "a flip waited for a worker as long as it may"
     wait_for("all of them are counted",
              lambda: gw.request(path=KEYS + "?limit=1")[2]["total_count"] == len(took) + 1)
 
@@ -219,11 +219,8 @@ def test_a_kill_in_the_middle_of_changes_loses_none(gateway, everywhere, victim)
         for _ in range(kills):
             told = len(changes.told)
             wait_for("some changes", lambda told=told: len(changes.told) >= told + 3)
+            pid = gw.steady(victim)
             time.sleep(random.random() * 0.01)
-            # One that served for a second starts again at once.
-            time.sleep(1.1)
-            # 0: nobody is there, and it would be our own group.
-            pid = wait_for(victim, lambda: gw.pids().get(victim))
             os.kill(pid, signal.SIGKILL)
             wait_for("another one", lambda pid=pid: gw.pids().get(victim) not in (None, 0, pid))
             wait_for("it is ready", lambda: gw.children()[victim]["state"] == "ready")

@@ -157,7 +157,7 @@ def test_plain_http_on_the_tls_port(tls):
 
 def test_tls_handshakes_that_fail_or_stop(gateway, tmp_path):
     """Garbage is closed, silence is closed after header_timeout, both are counted; others are served all the while."""
-    tls = Tls(gateway, tmp_path, workers=1, config={"server": {"header_timeout": "1s"}})
+    tls = Tls(gateway, tmp_path, workers=1, config={"server": {"header_timeout": "3s"}})
     tls.gw.start()
     with socket.create_connection(("127.0.0.1", tls.gw.port), timeout=30) as garbage:
         garbage.sendall(b"\x16\x03\x01\x00\x05hello and more")

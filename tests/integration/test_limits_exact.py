@@ -226,7 +226,7 @@ def test_a_client_that_leaves_before_the_numbers(gateway, mockllm, each):  # noq
     mock = mockllm()
     gw = start(gateway, mock, {"tokens": (10**6, "1h"), "cost": (10**12, "1h")})
     body = json.dumps({"model": f"openai/{model}", "messages": [{"role": "user", "content": PROMPT}], "stream": True})
-    with socket.create_connection(("127.0.0.1", gw.port), timeout=2) as s, contextlib.suppress(TimeoutError):
+    with socket.create_connection(("127.0.0.1", gw.port), timeout=5) as s, contextlib.suppress(TimeoutError):
         s.sendall(f"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nx-bf-vk: {secret(0)}\r\n"
                   f"Content-Length: {len(body)}\r\n\r\n{body}".encode())
         text = b""

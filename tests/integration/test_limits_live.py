@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import threading
-import time
 
 import pytest
 from books import meters
@@ -99,9 +98,7 @@ def test_writerd_is_killed_while_limits_change(gateway):
     path = f"{KEYS}/{made['id']}"
     passed, most = 0, 1
     for most in range(2, 14):
-        # A child that was ready for a second starts again at once.
-        time.sleep(1.2)
-        writerd = wait_for("writerd", lambda: gw.pids().get("writerd"))
+        writerd = gw.steady("writerd")
         killer = threading.Timer(random.uniform(0, 0.03), os.kill, (writerd, signal.SIGKILL))
         killer.start()
         for rate in (None, requests(most)) if most % 3 == 0 else (requests(most),):

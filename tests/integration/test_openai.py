@@ -237,13 +237,16 @@ def test_an_early_error_to_a_large_body(pair):
     def early(sock):
         sock.recv(1000)
         sock.sendall(fo.plain(b'{"error":{"message":"too big"}}', 413, "application/json", "Connection: close"))
-        time.sleep(0.3)
+        answered.wait(20)
         sock.close()
+
+    answered = threading.Event()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         gw, _ = pair(network={"base_url": f"http://127.0.0.1:{listener.getsockname()[1]}"})
         threading.Thread(target=lambda: early(listener.accept()[0]), daemon=True).start()
         status, _, body = ask(gw, messages=[{"role": "user", "content": "x" * 8_000_000}])
+        answered.set()
     assert (status, body["error"]["message"]) == (413, "too big")
 
 

@@ -128,12 +128,12 @@ def test_a_client_that_leaves_ends_the_call(pair):
 
     def act(wire, _):
         wire.send(fo.SSE_HEAD + fo.chunked(*fo.events(usage=False)))
-        gone.append(wire.gone(10))
+        gone.append(wire.gone(20))
 
     up.on("m", act)
     with open_stream(gw) as s:
         s.recv(1000)
-    wait_for("the upstream sees it", lambda: gone, timeout=5)
+    wait_for("the upstream sees it", lambda: gone)
     assert gone == [True]
     row = rows(gw)[0]
     assert (row["client_gone"], row["estimated"]) == (1, 1)
@@ -168,11 +168,11 @@ def test_a_slow_client_slows_the_upstream(pair):
 
 def test_a_held_stream_goes_on(pair):
     """Nothing is lost or doubled when the client stops reading for a while."""
-    gw, up = pair(network={"stream_idle_timeout_in_seconds": 1})
+    gw, up = pair(network={"stream_idle_timeout_in_seconds": 3})
     words = [f"{i:06d}" + "y" * 4000 for i in range(5000)]
     up.on("m", lambda w, _: w.send(fo.stream(words)) or True)
     with open_stream(gw) as s:
-        time.sleep(2.5)  # longer than the idle timeout: the client is slow, not the upstream
+        time.sleep(4.5)  # longer than the idle timeout: the client is slow, not the upstream
         got = bytearray()
         while b"0\r\n\r\n" not in got[-16:]:
             more = s.recv(1 << 20)

@@ -12,26 +12,24 @@ from pathlib import Path
 import pytest
 
 from gateway import alive, children_of, wait_for
-from supervised import ROLES, descriptors_of, fake, is_sanitized  # noqa: F401
+from supervised import ROLES, came_back_at_once, descriptors_of, fake  # noqa: F401
 
 KILLS = int(os.environ.get("BIFROST_KILLS", "5"))
 
 
-def kill_and_wait(gw, name, limit=1.0):
+def kill_and_wait(gw, name):
     """SIGKILL of one child; returns after its successor is ready. The others keep their pids."""
     before = gw.pids()
-    killed = time.monotonic()
     os.kill(before[name], signal.SIGKILL)
 
     def replaced():
         child = gw.children()[name]
         return child["state"] == "ready" and child["pid"] != before[name] and child
 
-    child = wait_for(f"{name} to be replaced", replaced, timeout=30)
-    took = time.monotonic() - killed
+    child = wait_for(f"{name} to be replaced", replaced)
     after = gw.pids()
     assert {n: p for n, p in after.items() if n != name} == {n: p for n, p in before.items() if n != name}
-    assert took < limit * (5 if is_sanitized() else 1), f"{name} took {took:.2f} s"
+    assert came_back_at_once(gw, name)
     return child
 
 
@@ -103,13 +101,14 @@ def test_second_signal_shortens_a_stop(gateway):
         body = b'{"model":"mock/m","messages":[{"role":"user","content":"x"}]}'
         s.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
                   b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
-        time.sleep(0.5)
+        wait_for("the call", lambda: gw.metric("bifrost_requests_in_flight") == 1)
         gw.remember()
         gw.process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
+        wait_for("the drain", lambda: gw.events("drain_started"))
+        time.sleep(0.2)
         assert gw.process.poll() is None, "did not wait for the request"
         gw.process.send_signal(signal.SIGTERM)
-        assert gw.process.wait(20) == 0
+        assert gw.process.wait(60) == 0
 
 
 def test_interrupt_of_the_whole_group_is_an_ordered_stop(gateway):
@@ -118,18 +117,18 @@ def test_interrupt_of_the_whole_group_is_an_ordered_stop(gateway):
     # The supervisor last: from then on its children may be gone.
     for pid in [*set(gw.pids().values()) - {gw.pid}, gw.pid]:
         os.kill(pid, signal.SIGINT)
-    assert gw.process.wait(30) == 0
+    assert gw.process.wait(60) == 0
     assert len(gw.events("child_ended")) == 5
 
 
 def test_watchdog_and_status_are_told(gateway):
     gw = gateway(workers=1, env={"WATCHDOG_USEC": "400000"}).start()
-    gw.wait_told("WATCHDOG=1", 10)
-    gw.wait_told("STATUS=serving: 1 of 1 workers ready", 10)
+    gw.wait_told("WATCHDOG=1")
+    gw.wait_told("STATUS=serving: 1 of 1 workers ready")
     gw.process.send_signal(signal.SIGHUP)
-    gw.wait_told("RELOADING=1", 10)
+    gw.wait_told("RELOADING=1")
     gw.process.send_signal(signal.SIGTERM)
-    gw.wait_told("STOPPING=1", 10)
+    gw.wait_told("STOPPING=1")
 
 
 # ---------------------------------------------------------------- deaths
@@ -150,9 +149,8 @@ def test_the_only_worker_is_killed(gateway):
     """Whoever connects while none is there waits in the listener's queue for the next one."""
     gw = gateway(workers=1).start()
     for _ in range(3):
-        time.sleep(1.1)
-        os.kill(gw.pids()["proxyd.0"], signal.SIGKILL)
-        assert gw.request(timeout=10)[0] == 200
+        os.kill(gw.steady("proxyd.0"), signal.SIGKILL)
+        assert gw.request()[0] == 200
 
 
 def test_a_child_that_cannot_run_here_ends_the_start(gateway, fake):
@@ -166,7 +164,7 @@ def test_supervisor_killed(gateway):
     gw.chat("before")
     pids = list(gw.pids().values())
     gw.kill_supervisor()
-    wait_for("all children to leave", lambda: not any(map(alive, pids)), timeout=2 * (5 if is_sanitized() else 1))
+    wait_for("all children to leave", lambda: not any(map(alive, pids)))
     gw.start()
     assert "taken over" in gw.log()
     assert gw.request()[0] == 200
@@ -181,11 +179,11 @@ def test_start_right_after_a_kill(gateway):
 
 
 def test_stopped_child_is_told_and_killed(gateway):
-    gw = gateway(workers=2, config={"supervisor": {"stall_timeout": "12s"}}).start()
+    gw = gateway(workers=2, config={"supervisor": {"stall_timeout": "16s"}}).start()
     pid = gw.pids()["discoveryd"]
     os.kill(pid, signal.SIGSTOP)
-    wait_for("health to tell of it", lambda: "a child's heartbeat has stopped" in json.dumps(gw.request()[2]), timeout=25)
-    wait_for("it to be replaced", lambda: gw.pids()["discoveryd"] not in (0, pid), timeout=25)
+    wait_for("health to tell of it", lambda: "a child's heartbeat has stopped" in json.dumps(gw.request()[2]))
+    wait_for("it to be replaced", lambda: gw.pids()["discoveryd"] not in (0, pid))
     assert "heartbeat stopped" in gw.children()["discoveryd"]["last_exit"]
 
 
@@ -197,7 +195,7 @@ def test_one_worker_crash_loops_and_nobody_notices(gateway, fake):
 
     def ask(_):
         try:
-            return gw.request(timeout=5)[0]
+            return gw.request()[0]
         except OSError as error:
             failed.append(error)
 
@@ -213,8 +211,8 @@ def test_one_worker_crash_loops_and_nobody_notices(gateway, fake):
 
 
 def test_a_child_that_never_becomes_ready(gateway, fake):
-    gw = gateway(workers=2, config={"supervisor": {"ready_timeout": "1s"}}, env=fake("proxyd", "1", "never-ready")).start()
-    wait_for("the kill", lambda: any("did not become ready" in line for line in gw.events("child_killed")), timeout=20)
+    gw = gateway(workers=2, config={"supervisor": {"ready_timeout": "3s"}}, env=fake("proxyd", "1", "never-ready")).start()
+    wait_for("the kill", lambda: any("did not become ready" in line for line in gw.events("child_killed")))
     assert gw.request()[0] == 200
     assert "did not become ready" in gw.children()["proxyd.1"]["last_exit"]
 
@@ -225,7 +223,7 @@ def test_a_child_that_misbehaves(gateway, fake, how):
     """Costs that child its channel, and nothing more; it is replaced, and told in the status."""
     gw = gateway(workers=2, env=fake("proxyd", "1", how)).start()
     steady = {n: p for n, p in gw.pids().items() if n != "proxyd.1"}
-    wait_for("it to be replaced", lambda: gw.children()["proxyd.1"]["restarts"] >= 2, timeout=30)
+    wait_for("it to be replaced", lambda: gw.children()["proxyd.1"]["restarts"] >= 2)
     assert {n: p for n, p in gw.pids().items() if n != "proxyd.1"} == steady
     assert gw.children()["proxyd.1"]["last_exit"]
     assert gw.request()[0] == 200
@@ -239,5 +237,5 @@ def test_a_child_that_does_not_leave(gateway, fake):
     gw = gateway(workers=2, config={"supervisor": {"drain_timeout": "1s"}}, env=fake("proxyd", "1", "ignore-stop")).start()
     began = time.monotonic()
     assert gw.stop() == 0
-    assert 5 < time.monotonic() - began < 30
+    assert 5 < time.monotonic() - began
     assert [line for line in gw.events("child_killed") if "child=proxyd.1" in line]

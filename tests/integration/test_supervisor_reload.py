@@ -106,7 +106,7 @@ def test_nothing_leaks_over_reloads_and_restarts(gateway):
 
 def test_reload_whose_successor_fails_goes_back(gateway, fake):
     """Worker 0 is replaced, worker 1's successor never becomes ready: both end with the old configuration."""
-    gw = gateway(workers=2, config={"supervisor": {"ready_timeout": "2s"}}, env=fake("proxyd", "1", "ready-once")).start()
+    gw = gateway(workers=2, config={"supervisor": {"ready_timeout": "4s"}}, env=fake("proxyd", "1", "ready-once")).start()
     rewrite(gw, lambda c: c["server"].update(idle_timeout="33s"))
     with gw.control() as c:
         with pytest.raises(control.Refused) as refused:

@@ -131,13 +131,11 @@ def test_every_configuration_that_was_applied_is_noted(gateway):
 
 def test_writerd_killed_twenty_times_under_load(gateway):
     gw = gateway(workers=2).start()
-    pid = gw.pids()["writerd"]
     with Load(gw, pause=0.002) as load:
         for _ in range(20):
-            time.sleep(1.05)  # an earlier death is taken for a failed start, which waits ever longer
-            os.kill(pid, signal.SIGKILL)
-            old = pid
-            pid = wait_for("another writerd", lambda: (lambda p: p if p and p != old else None)(gw.pids().get("writerd")))
+            old = gw.steady("writerd")
+            os.kill(old, signal.SIGKILL)
+            wait_for("another writerd", lambda old=old: gw.pids().get("writerd") not in (None, 0, old))
     assert load.others == []
     assert load.answers > 100
     wait_for("all rows", lambda: rows(gw) == load.answers)
@@ -159,7 +157,7 @@ def test_a_killed_worker_leaves_one_row_for_each_request(gateway):
     for t in calls:
         t.start()
     wait_for("ten requests in flight", lambda: gw.metric("bifrost_requests_in_flight") == 10)
-    os.kill(gw.pids()["proxyd.0"], signal.SIGKILL)
+    os.kill(gw.pid_of("proxyd.0"), signal.SIGKILL)
     for t in calls:
         t.join()
     wait_for("their rows", lambda: rows(gw) == 10)
@@ -181,7 +179,7 @@ def test_nothing_is_lost_when_all_die_at_once(gateway):
     gw = gateway().start()
     with Load(gw) as load:
         wait_for("some answers", lambda: load.answers > 100)
-        os.kill(gw.pids()["writerd"], signal.SIGSTOP)
+        os.kill(gw.pid_of("writerd"), signal.SIGSTOP)
         wait_for("more answers", lambda: load.answers > 300)
         gw.kill_supervisor()
         load.over.set()
@@ -339,7 +337,7 @@ def test_a_waiting_writerd_does_not_wait_for_a_full_disk_to_stop(gateway):
         assert gw.chat()[0] == 200
         began = time.monotonic()
         assert gw.stop() == 0
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 40
     assert gw.events("rows_left")
     gw.start()
     wait_for("the row", lambda: rows(gw) == 1)
