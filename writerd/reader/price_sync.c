@@ -348,12 +348,12 @@ void price_sync_second(struct price_sync *p)
 
 /* That a sheet may be smaller was said while writerd looked at one of which it was not: it is
  * handed over anew. Whoever asked waits for that. */
-static bool is_accepted_since(const struct price_sync *p, int code)
+static bool is_accepted_since(const struct price_sync *p, int64_t code)
 {
 	return code == BF_E_DENIED && p->accept_smaller && !p->told.accept_smaller;
 }
 
-void price_sync_answered(struct price_sync *p, uint32_t request, int code, struct bf_slice text)
+void price_sync_answered(struct price_sync *p, uint32_t request, int64_t code, struct bf_slice text)
 {
 	const struct bf_snapshot *s = bf_snapshot_held(p->snapshots, shm_generation(p->seg));
 

@@ -62,7 +62,8 @@ void price_sync_ask(struct price_sync *p, const struct bf_frame *f,
 		    const struct bf_msg_price_sync *m);
 void price_sync_cancelled(struct price_sync *p, uint16_t asker, uint32_t request);
 /* writerd's answer; code 0: it is in force. */
-void price_sync_answered(struct price_sync *p, uint32_t request, int code, struct bf_slice text);
+void price_sync_answered(struct price_sync *p, uint32_t request, int64_t code,
+			 struct bf_slice text);
 void price_sync_status(const struct price_sync *p, struct bf_array *items, struct bf_arena *arena);
 
 /*

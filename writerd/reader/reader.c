@@ -347,7 +347,7 @@ static void on_error(struct bf_child *child, struct bf_frame *f, const void *mes
 	const struct bf_msg_error *m = message;
 	struct reader *r = child->daemon;
 
-	price_sync_answered(&r->prices, f->request, BF_E_STATE, m->text);
+	price_sync_answered(&r->prices, f->request, BF_MIN(m->code, -1), m->text);
 }
 
 static void on_cancelled(struct bf_child *child, uint16_t asker, uint32_t request)
