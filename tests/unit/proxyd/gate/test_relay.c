@@ -52,6 +52,7 @@ static int ask(struct harness *h, bool stream, const char *path)
 
 	called = NULL;
 	cancelled = 0;
+	harness_clock(true); /* ticks are counted from when the request came */
 	harness_open(h, NULL);
 	by_hand_providers(&h->w, &h->config.providers, &fake_ops);
 	int fd = harness_client(h);
@@ -93,6 +94,7 @@ static struct shm_usage_record finish(struct harness *h, int fd)
 	(void)close(fd);
 	harness_turns(h, 4);
 	harness_close(h);
+	harness_clock(false);
 	return rows[0];
 }
 
@@ -269,11 +271,9 @@ static void the_final_event_says_who_answered(void **state)
 	}
 }
 
-static int64_t ticks_from_ms;
-
 static void tick(struct harness *h, int64_t ms)
 {
-	called->on_tick(called, ticks_from_ms + ms);
+	called->on_tick(called, bf_mono_ms() + ms);
 	harness_turns(h, 1);
 }
 
@@ -287,7 +287,6 @@ static void heartbeats_on_a_silent_stream(void **state)
 	int fd = ask(&h, true, UNIFIED);
 
 	(void)state;
-	ticks_from_ms = bf_mono_ms();
 	h.config.server.heartbeat_interval_ms = 1000;
 	h.config.server.early_heartbeat_after_ms = 0;
 	tick(&h, 0);
@@ -328,9 +327,7 @@ static void early_heartbeats(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++) {
 		struct harness h;
-		harness_clock(true); /* it is told from when the request came */
-		ticks_from_ms = bf_mono_ms();
-		int fd = ask(&h, true, UNIFIED);
+			int fd = ask(&h, true, UNIFIED);
 		h.config.server.heartbeat_interval_ms = 0;
 		h.config.server.early_heartbeat_after_ms = 1000;
 		tick(&h, 500);
@@ -348,7 +345,6 @@ static void early_heartbeats(void **state)
 		assert_int_equal(shm_metric_of(&h.seg, h.slot, SHM_M_STREAMS_OPEN), 0);
 		struct shm_usage_record row = finish(&h, fd);
 		assert_int_equal(row.status, SHM_USAGE_ERROR);
-		harness_clock(false);
 	}
 }
 
