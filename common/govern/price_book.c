@@ -293,7 +293,8 @@ static bool is_of_model(const struct bf_conf_pricing_override *o, const struct b
 
 	if (o->match_type == BF_PRICE_EXACT)
 		return bf_slice_eq_nocase(bf_model_bare(o->pattern, q->provider), bare);
-	return wildcard_fits(o->pattern, q->model) || wildcard_fits(o->pattern, bare);
+	return wildcard_fits(o->pattern, bare) ||
+	       (bare.len != q->model.len && wildcard_fits(o->pattern, q->model));
 }
 
 /* How much of a wildcard's text stands before its first star. */

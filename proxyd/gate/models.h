@@ -10,7 +10,8 @@ void models_answer_one(struct exchange *x);
 
 /* ---- of the management API: x is in state GATE, the parameters were read */
 
-#define MODELS_DETAILS_MAX 100u /* of a page: each is looked for among all overrides */
+/* Of a page: each is looked for among all overrides, 5 ms with as many as there may be. */
+#define MODELS_DETAILS_MAX 100u
 
 struct models_filter {
 	struct bf_slice provider; /* empty: of all */

@@ -11,7 +11,7 @@
 #include "proxyd/gate/models_priv.h"
 #include "proxyd/provider/provider.h"
 
-/* Comparisons of names that `keys` may cost: about 5 ms. */
+/* Comparisons of names that `keys` may cost: about 2 ms. */
 #define COMPARED_MAX 250000u
 
 /* The provider of the entry at hand: those of one stand together. */
