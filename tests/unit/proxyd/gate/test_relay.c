@@ -327,7 +327,7 @@ static void early_heartbeats(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++) {
 		struct harness h;
-			int fd = ask(&h, true, UNIFIED);
+		int fd = ask(&h, true, UNIFIED);
 		h.config.server.heartbeat_interval_ms = 0;
 		h.config.server.early_heartbeat_after_ms = 1000;
 		tick(&h, 500);
