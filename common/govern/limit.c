@@ -167,7 +167,9 @@ int64_t bf_limit_window_end_ms(const struct bf_limit *limit, int64_t window)
 
 int64_t bf_limit_max_at(const struct bf_limit *limit, int64_t wall_ms)
 {
-	return limit->max + (wall_ms < limit->extra_end_ms ? limit->extra : 0);
+	bool holds = wall_ms >= limit->extra_begin_ms && wall_ms < limit->extra_end_ms;
+
+	return limit->max + (holds ? limit->extra : 0);
 }
 
 int64_t bf_limit_extra_windows(const struct bf_limit *limit, int64_t wall_ms)
@@ -176,6 +178,7 @@ int64_t bf_limit_extra_windows(const struct bf_limit *limit, int64_t wall_ms)
 
 	if (limit->extra == 0 || end_ms == INT64_MAX || wall_ms >= end_ms)
 		return 0;
+	wall_ms = BF_MAX(wall_ms, limit->extra_begin_ms);
 	return bf_limit_window(limit, end_ms - 1) - bf_limit_window(limit, wall_ms) + 1;
 }
 

@@ -52,8 +52,9 @@ struct bf_limit {
 	uint64_t identity; /* never 0 or 1; the same on every node and after every restart */
 	enum bf_quantity quantity;
 	int64_t max; /* 0 .. 2^61, with what follows too */
-	/* A budget's override: more than max until a moment, INT64_MAX: for ever; 0: none. */
-	int64_t extra, extra_end_ms;
+	/* A budget's override: more than max from a moment until another, INT64_MAX: for ever; 0:
+	 * none. */
+	int64_t extra, extra_begin_ms, extra_end_ms;
 	bool endless; /* no window: its epoch is always 0 */
 	struct bf_window
 	    window;            /* unless endless; a rolling one's anchor lies in 0 .. length - 1 */
@@ -215,7 +216,7 @@ uint64_t bf_limit_about(const struct bf_limit *limit);
 
 /* What may be used at a moment. */
 int64_t bf_limit_max_at(const struct bf_limit *limit, int64_t wall_ms);
-/* The windows that an override holds from that of a moment on; 0: none, or it has no end. */
+/* The windows that an override still holds, at a moment; 0: none, or it has no end. */
 int64_t bf_limit_extra_windows(const struct bf_limit *limit, int64_t wall_ms);
 
 /* The meter's epoch at a moment: 24 bits of the window's index; 0 when endless. */

@@ -123,17 +123,18 @@ static bool same_windows(const struct bf_limit *a, const struct bf_limit *b)
 
 #define LIMIT_MAX (INT64_C(1) << 61) /* of a meter */
 
-/* When its override ends. */
-static int64_t extra_end_ms(const struct bf_limit *limit, const struct bf_conf_budget *budget)
+/* When its override holds. */
+static void date_extra(struct bf_limit *limit, const struct bf_conf_budget *budget)
 {
-	if (budget->override_amount_nusd == 0)
-		return 0;
-	if (budget->override_until_ms)
-		return budget->override_until_ms;
+	int64_t first;
+
+	limit->extra_end_ms = budget->override_until_ms ? budget->override_until_ms : INT64_MAX;
 	if (budget->override_cycles == 0)
-		return INT64_MAX;
-	return bf_limit_window_end_ms(limit, bf_limit_window(limit, budget->override_anchor_ms) +
-						 (int64_t)budget->override_cycles - 1);
+		return;
+	first = bf_limit_window(limit, budget->override_anchor_ms);
+	limit->extra_begin_ms = bf_window_start_ms(&limit->window, first);
+	limit->extra_end_ms =
+	    bf_limit_window_end_ms(limit, first + (int64_t)budget->override_cycles - 1);
 }
 
 static int add_budget(struct plan_maker *m, const struct plan_owned *o,
@@ -152,7 +153,8 @@ static int add_budget(struct plan_maker *m, const struct plan_owned *o,
 	if (r < 0)
 		return r;
 	made.extra = BF_MIN(budget->override_amount_nusd, LIMIT_MAX - made.max);
-	made.extra_end_ms = extra_end_ms(&made, budget);
+	if (made.extra)
+		date_extra(&made, budget);
 	for (uint32_t i = own->rate_count; i < before; i++)
 		if (same_windows(&first[i], &made))
 			return bf_err_set(&m->err, BF_E_DUPLICATE,

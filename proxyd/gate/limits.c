@@ -32,7 +32,9 @@ int64_t limits_now_ms(const struct limits_now *now, const struct bf_limit *limit
 
 int64_t limits_most(const struct bf_limit *limit, int64_t now_ms)
 {
-	return limit->extra && now_ms >= limit->extra_end_ms ? limit->max : SHM_METER_LIMIT_MAX;
+	bool is_raised = !limit->extra || bf_limit_max_at(limit, now_ms) > limit->max;
+
+	return is_raised ? SHM_METER_LIMIT_MAX : limit->max;
 }
 
 /* ---- how much */

@@ -215,8 +215,10 @@ static void place_extras(const struct making *m, struct limited *of, struct limi
 
 		if (from->extra == 0)
 			continue;
-		*extra = (struct limit_extra){
-		    .limit = &of->limits[i], .amount = from->extra, .end_ms = from->extra_end_ms};
+		*extra = (struct limit_extra){.limit = &of->limits[i],
+					      .amount = from->extra,
+					      .begin_ms = from->extra_begin_ms,
+					      .end_ms = from->extra_end_ms};
 		bf_list_init(&extra->node);
 		of->limits[i].extra = extra++;
 	}
@@ -322,6 +324,7 @@ struct bf_limit limit_whole(const struct limit *limit)
 				 .quantity = (enum bf_quantity)limit->quantity,
 				 .max = limit->max,
 				 .extra = limit->extra ? limit->extra->amount : 0,
+				 .extra_begin_ms = limit->extra ? limit->extra->begin_ms : 0,
 				 .extra_end_ms = limit->extra ? limit->extra->end_ms : 0,
 				 .endless = limit->endless,
 				 .window = limit->window,

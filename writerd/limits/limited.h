@@ -29,7 +29,7 @@ struct limited;
 struct limit_extra {
 	struct bf_list node; /* limits.h, while it holds */
 	struct limit *limit;
-	int64_t amount, end_ms;
+	int64_t amount, begin_ms, end_ms;
 };
 
 /* A limit and its meter. */

@@ -285,6 +285,6 @@ void limits_second(struct limits *l)
 		limits_claim(l, CLAIM_AT_ONCE);
 	if (!is_ready(l))
 		try_again(l);
-	limits_lower(l);
+	limits_follow_extras(l);
 	look_after(l);
 }

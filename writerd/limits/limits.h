@@ -38,8 +38,9 @@ struct limits {
 	struct owners owners;      /* of rows that the store writes */
 	struct limits_table table;
 	struct bf_list unplaced, placed, leaving; /* by state */
-	struct bf_list raised; /* of struct limit_extra: overrides that will end by themselves */
-	uint32_t *by_place;    /* SHM_METERS: 1 + number of the limit; 0: no limit that is known */
+	struct bf_list
+	    raised; /* of struct limit_extra: overrides that will begin or end by themselves */
+	uint32_t *by_place; /* SHM_METERS: 1 + number of the limit; 0: no limit that is known */
 	struct fold fold;
 	struct bf_arena work; /* of one entity */
 	bool loaded;
@@ -98,8 +99,8 @@ int64_t limits_now_ms(const struct limits *l, const struct bf_limit *limit);
 /* What its tables take without any limit. */
 size_t limits_memory(void);
 
-/* Once a second: places what had none, gives old places back, takes back what overrides gave that
- * are over, keeps gauges and health true. */
+/* Once a second: places what had none, gives old places back, follows overrides as they begin
+ * and end, keeps gauges and health true. */
 void limits_second(struct limits *l);
 
 /*

@@ -63,10 +63,13 @@ static void configure(struct limits *l, const struct limit *limit)
 		(void)shm_meter_configure(l->seg, limit->place, max, false, false, 0);
 }
 
-/* From here on its end is waited for, if there will be one. */
+/* From here on its beginning and its end are waited for, if there will be any. */
 static void watch_extra(struct limits *l, struct limit *limit)
 {
-	if (limit->extra && limit->extra->end_ms < INT64_MAX && max_now(l, limit) > limit->max)
+	const struct bf_limit whole = limit_whole(limit);
+
+	if (limit->extra && whole.extra_end_ms < INT64_MAX &&
+	    limits_now_ms(l, &whole) < whole.extra_end_ms)
 		bf_list_append(&l->raised, &limit->extra->node);
 }
 
@@ -76,17 +79,15 @@ static void forget_extra(struct limit *limit)
 		bf_list_remove(&limit->extra->node);
 }
 
-static void lower(struct limits *l, struct limit *limit, const struct bf_limit *whole)
+static void end_extra(struct limit *limit, const struct bf_limit *whole)
 {
 	forget_extra(limit);
-	if (limit->open)
-		configure(l, limit);
 	bf_log(BF_LOG_INFO, "override_ended", "owner=%s owner_id=%s limit_id=%s",
 	       bf_owner_name(whole->owner), bf_log_quote(limit->of->texts + limit->owner_id),
 	       bf_log_quote(limit->of->texts + limit->limit_id));
 }
 
-void limits_lower(struct limits *l)
+void limits_follow_extras(struct limits *l)
 {
 	const struct shm_wall wall = shm_wall_read(l->seg);
 	int64_t boot_ns = bf_boot_ns();
@@ -94,11 +95,13 @@ void limits_lower(struct limits *l)
 
 	BF_LIST_FOREACH_SAFE(it, next, &l->raised)
 	{
-		const struct limit_extra *extra = BF_CONTAINER_OF(it, struct limit_extra, node);
-		const struct bf_limit whole = limit_whole(extra->limit);
+		struct limit *limit = BF_CONTAINER_OF(it, struct limit_extra, node)->limit;
+		const struct bf_limit whole = limit_whole(limit);
 
-		if (shm_wall_ms(&wall, boot_ns, bf_limit_length_ms(&whole)) >= extra->end_ms)
-			lower(l, extra->limit, &whole);
+		if (shm_wall_ms(&wall, boot_ns, bf_limit_length_ms(&whole)) >= whole.extra_end_ms)
+			end_extra(limit, &whole);
+		if (limit->open)
+			configure(l, limit);
 	}
 }
 

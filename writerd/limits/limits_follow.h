@@ -7,5 +7,6 @@
 void limits_claim(struct limits *l, uint32_t most);
 /* The meter is found by nobody from here on, and the limit is no more. */
 void limits_retire(struct limits *l, struct limit *limit);
-/* Takes back what overrides gave whose time is over. Workers did not give it from then on. */
-void limits_lower(struct limits *l);
+/* Gives what overrides give whose time has come, and takes back what is over. Workers do not wait
+ * for that to give no more. */
+void limits_follow_extras(struct limits *l);

@@ -212,6 +212,12 @@ static void what_an_override_adds(void **state)
 	assert_int_equal(bf_limit_max_at(&limit, limit.extra_end_ms - 1), 140);
 	assert_int_equal(bf_limit_max_at(&limit, limit.extra_end_ms), 100);
 	assert_int_equal(bf_limit_extra_windows(&limit, limit.extra_end_ms), 0);
+	/* One that is still to come. */
+	limit.extra_begin_ms = NOW_MS + DAY_MS;
+	assert_int_equal(bf_limit_max_at(&limit, NOW_MS), 100);
+	assert_int_equal(bf_limit_max_at(&limit, NOW_MS + DAY_MS), 140);
+	assert_int_equal(bf_limit_extra_windows(&limit, NOW_MS), 2);
+	limit.extra_begin_ms = 0;
 	limit.extra_end_ms = INT64_MAX;
 	assert_int_equal(bf_limit_max_at(&limit, NOW_MS + 1000 * DAY_MS), 140);
 	assert_int_equal(bf_limit_extra_windows(&limit, NOW_MS), 0);

@@ -68,6 +68,27 @@ static void for_two_windows(void **state)
 	assert_false(waits_for_an_end());
 }
 
+/* A file may say so. */
+static void one_that_is_still_to_come(void **state)
+{
+	(void)state;
+	budgets[0].override_amount_nusd = 2000;
+	budgets[0].override_cycles = 1;
+	budgets[0].override_anchor_ms = wall_ms() + HOUR_MS + 1000;
+	change(BF_ENTITY_VIRTUAL_KEY, &keys[0], "vk-1");
+	limits_settle(&l);
+	assert_int_equal(most(), 5000);
+	pass(HOUR_NS - 1000000);
+	assert_true(waits_for_an_end());
+	assert_int_equal(most(), 5000);
+	pass(1000000);
+	assert_true(waits_for_an_end());
+	assert_int_equal(most(), 7000);
+	pass(HOUR_NS);
+	assert_false(waits_for_an_end());
+	assert_int_equal(most(), 5000);
+}
+
 static void until_a_moment_or_for_ever(void **state)
 {
 	(void)state;
@@ -161,6 +182,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    RAISE_TEST(for_two_windows),
+	    RAISE_TEST(one_that_is_still_to_come),
 	    RAISE_TEST(until_a_moment_or_for_ever),
 	    RAISE_TEST(a_key_that_goes_meanwhile),
 	    RAISE_TEST(what_is_told_of_it),
