@@ -346,10 +346,12 @@ static const struct bf_field pricing_fields[] = {
      BF_FIELD(bf_conf_pricing, pricing_file),
      .max = 1024,
      .audience = BF_FOR_PROXYD,
-     .doc = "Price sheet: a JSON file that maps \"provider/model\" to prices as in "
-	    "governance.pricing_overrides.pricing_patch, or in the form that LiteLLM publishes. A "
-	    "relative path starts at the folder of this file. Read at the start and at a reload; "
-	    "absent: the sheet that is installed, which says of what date it is."},
+     .doc =
+	 "Price sheet: a JSON file that maps \"provider/model\" to prices as in "
+	 "governance.pricing_overrides.pricing_patch, or in the form that LiteLLM publishes; what "
+	 "it tells of lengths and abilities is shown by /api/models/details and /parameters. A "
+	 "relative path starts at the folder of this file. Read at the start and at a reload; "
+	 "absent: the sheet that is installed, which says of what date it is."},
     {.name = "pricing_url",
      .type = BF_T_STRING,
      BF_FIELD(bf_conf_pricing, pricing_url),
