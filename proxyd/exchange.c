@@ -161,7 +161,7 @@ int64_t exchange_cost_nusd(const struct exchange *x, uint64_t prompt, uint64_t c
 	return BF_MIN(nusd, SHM_METER_AMOUNT_MAX);
 }
 
-int64_t exentity_bound_nusd(const struct exchange *x, uint64_t prompt, uint64_t completion)
+int64_t exchange_bound_nusd(const struct exchange *x, uint64_t prompt, uint64_t completion)
 {
 	int64_t nusd = 0;
 

@@ -281,7 +281,7 @@ int exchange_add_body(struct exchange *x, const char *bytes, size_t len);
 int64_t exchange_cost_nusd(const struct exchange *x, uint64_t prompt, uint64_t completion,
 			   uint64_t cached);
 /* The most that so many tokens can cost there, which is what is reserved. */
-int64_t exentity_bound_nusd(const struct exchange *x, uint64_t prompt, uint64_t completion);
+int64_t exchange_bound_nusd(const struct exchange *x, uint64_t prompt, uint64_t completion);
 
 /* The one place that changes x->state; asserts that the step is legal. */
 void exchange_set_state(struct exchange *x, enum exchange_state next);

@@ -142,7 +142,7 @@ static bool explain_spend(const struct explain *e, struct explain_target *t, str
 		return false;
 	s->prompt_tokens = e->prompt_tokens;
 	s->output_tokens = e->max_tokens;
-	s->nusd = exentity_bound_nusd(x, s->prompt_tokens, s->output_tokens);
+	s->nusd = exchange_bound_nusd(x, s->prompt_tokens, s->output_tokens);
 	t->priced = s->price != NULL;
 	t->nusd = s->nusd;
 	if (!t->priced && x->limits.has_budget && t->verdict.http_status == 200 &&

@@ -55,7 +55,7 @@ uint64_t limits_output_within(const struct exchange *x, int64_t nusd)
 	while (low < high) {
 		uint64_t middle = high - (high - low) / 2;
 
-		if (exentity_bound_nusd(x, prompt, middle) <= nusd)
+		if (exchange_bound_nusd(x, prompt, middle) <= nusd)
 			low = middle;
 		else
 			high = middle - 1;
@@ -104,14 +104,14 @@ static void limits_estimate(struct exchange *x, const struct tariff_model *model
 
 	s->prompt_tokens = e.prompt_tokens;
 	s->output_tokens = e.output_tokens;
-	s->nusd = exentity_bound_nusd(x, s->prompt_tokens, s->output_tokens);
+	s->nusd = exchange_bound_nusd(x, s->prompt_tokens, s->output_tokens);
 	s->last = s->over = false;
 	for (uint32_t k = 0; !s->bounded && k < x->limits.count; k++)
 		output = BF_MIN(output, output_room(x, x->limits.items[k]));
 	if (output == s->output_tokens)
 		return;
 	s->output_tokens = output;
-	s->nusd = exentity_bound_nusd(x, s->prompt_tokens, output);
+	s->nusd = exchange_bound_nusd(x, s->prompt_tokens, output);
 }
 
 static int64_t amount_of(const struct exchange *x, enum bf_quantity quantity)

@@ -26,7 +26,7 @@ static const int64_t *stream_most(const struct exchange *x, int64_t most[SHM_MET
 static enum shm_meter_verdict stream_extend(struct exchange *x, uint64_t more, unsigned *ret_which)
 {
 	struct exchange_spend *s = &x->spend;
-	int64_t nusd = exentity_bound_nusd(x, s->prompt_tokens, s->output_tokens + more);
+	int64_t nusd = exchange_bound_nusd(x, s->prompt_tokens, s->output_tokens + more);
 	int64_t amounts[SHM_METERS_PER_REQUEST], most[SHM_METERS_PER_REQUEST];
 	enum shm_meter_verdict v;
 
