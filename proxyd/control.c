@@ -90,26 +90,19 @@ static void serve(struct proxyd *d)
 	bf_child_ready(d->child);
 }
 
-/* What the supervisor has to tell at the beginning it has told by now. */
 static void on_catch_up(struct ev_loop *loop, ev_timer *timer, int revents)
 {
-	struct proxyd *d = timer->data;
-
 	(void)loop;
 	(void)revents;
-	if (d->late || bf_snapshot_now(&d->snapshots, shm_generation(&d->seg))) {
-		serve(d);
-		return;
-	}
-	d->late = true;
-	ev_timer_set(timer, CATCH_UP_S, 0.);
-	ev_timer_start(loop, timer);
+	serve(timer->data);
 }
 
+/* on_snapshot() serves before, as soon as it can. */
 void control_begin(struct proxyd *d)
 {
-	ev_timer_init(&d->catch_up, on_catch_up, 0., 0.);
+	ev_timer_init(&d->catch_up, on_catch_up, CATCH_UP_S, 0.);
 	d->catch_up.data = d;
+	ev_now_update(d->worker.loop);
 	ev_timer_start(d->worker.loop, &d->catch_up);
 }
 

@@ -20,7 +20,6 @@ struct proxyd {
 	struct ask_table asks;
 	struct bf_snapshot_holder snapshots;
 	ev_timer catch_up; /* active: nobody is served yet */
-	bool late;         /* it was waited for */
 };
 
 extern const struct bf_child_handler control_handlers[];
