@@ -203,3 +203,10 @@ void bf_addr_bytes(const struct bf_addr *addr, uint8_t ret_bytes[16])
 		memcpy(ret_bytes, &sin6.sin6_addr, 16);
 	}
 }
+
+bool bf_addr_bytes_are_v4(const uint8_t bytes[16])
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	return memcmp(bytes, mapped, sizeof(mapped)) == 0;
+}

@@ -22,6 +22,8 @@ bool bf_addr_is_loopback(const struct bf_addr *addr);
 /* The address without its port as 16 bytes of IPv6, IPv4 as ::ffff:a.b.c.d; zero for another
  * family. */
 void bf_addr_bytes(const struct bf_addr *addr, uint8_t ret_bytes[16]);
+/* Such bytes: are they an IPv4 address, the last four? */
+bool bf_addr_bytes_are_v4(const uint8_t bytes[16]);
 
 /* A bare IPv4 or IPv6 address without brackets. BF_E_SYNTAX when it is none. */
 int bf_addr_from_ip(struct bf_slice ip, uint16_t port, struct bf_addr *ret_addr);

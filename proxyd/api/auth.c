@@ -16,6 +16,7 @@
 #include "common/codec/utf8.h"
 #include "common/crypt/seal.h"
 #include "common/log/log.h"
+#include "common/net/addr.h"
 #include "common/snapshot/snapshot.h"
 #include "proxyd/snapshot.h"
 
@@ -111,14 +112,13 @@ static enum auth_verdict named(struct auth_who *who)
 
 static void count_failure(struct exchange *x, const char *what)
 {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	bool is_v4 = memcmp(x->peer, mapped, sizeof(mapped)) == 0;
+	bool is_v4 = bf_addr_bytes_are_v4(x->peer);
 	char peer[INET6_ADDRSTRLEN] = "";
 
 	worker_count(x->worker, SHM_M_LOGIN_FAILURES);
 	/* As firewalls and those who feed them write it. */
-	(void)inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? x->peer + sizeof(mapped) : x->peer,
-			peer, sizeof(peer));
+	(void)inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? x->peer + 12 : x->peer, peer,
+			sizeof(peer));
 	bf_log(BF_LOG_WARN, "login_failed", "by=%s peer=%s", what, peer);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/base/macros.h"
+#include "common/net/addr.h"
 
 #define MINUTE_MS 60000
 
@@ -33,10 +34,8 @@ void throttle_open(struct throttle *t, uint32_t workers)
 /* Whoever has one address of an IPv6 network has 2^64 of them. */
 static void settle(const uint8_t address[16], uint8_t ret_settled[16])
 {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
 	memcpy(ret_settled, address, 16);
-	if (memcmp(address, mapped, sizeof(mapped)) != 0)
+	if (!bf_addr_bytes_are_v4(address))
 		memset(ret_settled + 8, 0, 8);
 }
 

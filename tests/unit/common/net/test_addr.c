@@ -167,6 +167,9 @@ static void test_bytes(void **state BF_UNUSED)
 	bytes_are("[2001:db8::9]:80", v6);
 	bf_addr_bytes(&a, bytes);
 	assert_memory_equal(bytes, none, 16);
+	assert_true(bf_addr_bytes_are_v4(v4));
+	assert_false(bf_addr_bytes_are_v4(v6));
+	assert_false(bf_addr_bytes_are_v4(none));
 }
 
 int main(void)
