@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "common/base/macros.h"
+#include "common/base/slice.h"
 
 enum bf_log_level {
 	BF_LOG_DEBUG,
@@ -48,3 +49,5 @@ void bf_log_tick(void);
 /* text as a double-quoted logfmt value, control bytes escaped; one of 4 rotating static buffers of
  * 1 KiB. */
 const char *bf_log_quote(const char *text);
+/* The same of text that no terminator ends. */
+const char *bf_log_quote_slice(struct bf_slice text);

@@ -73,3 +73,11 @@ const char *bf_log_quote(const char *text)
 	out[len] = '\0';
 	return out;
 }
+
+const char *bf_log_quote_slice(struct bf_slice text)
+{
+	char ended[QUOTE_SIZE];
+
+	(void)snprintf(ended, sizeof(ended), "%.*s", BF_SLICE_FMT(text));
+	return bf_log_quote(ended);
+}

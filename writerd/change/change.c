@@ -388,10 +388,8 @@ static void log_it(const struct change *c)
 
 	bf_log(BF_LOG_INFO, "entity_change",
 	       "action=%s type=%s id=%s actor=%s status=%d version=%llu",
-	       bf_entity_actions[c->ask->action], c->def->name,
-	       bf_log_quote(c->id.len ? c->id.ptr : ""),
-	       bf_log_quote(c->ask->actor.len ? c->ask->actor.ptr : ""), a->http_status,
-	       (unsigned long long)a->version);
+	       bf_entity_actions[c->ask->action], c->def->name, bf_log_quote_slice(c->id),
+	       bf_log_quote_slice(c->ask->actor), a->http_status, (unsigned long long)a->version);
 }
 
 static void act(struct change *c)

@@ -98,9 +98,8 @@ static void log_override(const struct change *c, const struct bf_conf_budget *bu
 
 	bf_log(BF_LOG_INFO, "budget_override",
 	       "actor=%s type=%s id=%s budget_id=%s amount=%s effective_max_limit=%s",
-	       bf_log_quote(bf_arena_printf(c->arena, "%.*s", BF_SLICE_FMT(c->ask->actor))),
-	       c->def->name, bf_log_quote(bf_arena_printf(c->arena, "%.*s", BF_SLICE_FMT(c->id))),
-	       bf_log_quote(bf_arena_printf(c->arena, "%.*s", BF_SLICE_FMT(budget->id))),
+	       bf_log_quote_slice(c->ask->actor), c->def->name, bf_log_quote_slice(c->id),
+	       bf_log_quote_slice(budget->id),
 	       bf_decimal_format(budget->override_amount_nusd, 9, amount),
 	       bf_decimal_format(budget->max_limit_nusd + budget->override_amount_nusd, 9, max));
 }

@@ -24,10 +24,8 @@ static void log_one(const struct change *c, const struct limits_forgiven *f)
 
 	bf_log(BF_LOG_INFO, "usage_reset",
 	       "actor=%s owner=%s owner_id=%s limit_id=%s quantity=%s window=%lld forgiven=%s",
-	       bf_log_quote(bf_arena_printf(c->arena, "%.*s", BF_SLICE_FMT(c->ask->actor))),
-	       bf_owner_name(f->limit.owner),
-	       bf_log_quote(bf_arena_printf(c->arena, "%.*s", BF_SLICE_FMT(f->limit.owner_id))),
-	       bf_log_quote(bf_arena_printf(c->arena, "%.*s", BF_SLICE_FMT(f->limit.limit_id))),
+	       bf_log_quote_slice(c->ask->actor), bf_owner_name(f->limit.owner),
+	       bf_log_quote_slice(f->limit.owner_id), bf_log_quote_slice(f->limit.limit_id),
 	       bf_quantity_name(f->limit.quantity), (long long)f->window, amount_text(f, amount));
 }
 

@@ -191,7 +191,7 @@ static void judge(struct registry *r, struct entity *x)
 		count_blocked(r, x);
 	if (bad && !was)
 		bf_log(BF_LOG_ERROR, "entity_blocked", "type=%s id=%s reason=%s",
-		       bf_entity_def(x->e.type)->name, bf_log_quote(x->e.id.ptr),
+		       bf_entity_def(x->e.type)->name, bf_log_quote_slice(x->e.id),
 		       bf_log_quote(doubled ? "another one has the same value"
 					    : "it names what does not exist"));
 	if (bad == was && doubled == x->doubled)

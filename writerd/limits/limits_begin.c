@@ -258,16 +258,9 @@ static void tell_living(const struct limits *l, const struct begin *b)
 		shm_meter_set_resets(l->seg, m, epoch, store_total_resets(&b->total));
 }
 
-static const char *text_of(struct bf_slice text, char out[BF_LIMITS_MAX_TEXT + 1])
-{
-	(void)snprintf(out, BF_LIMITS_MAX_TEXT + 1, "%.*s", BF_SLICE_FMT(text));
-	return out;
-}
-
 static void log_begun(struct limits *l, const struct begin *b)
 {
 	const struct bf_limit limit = limit_whole(b->limit);
-	char owner[BF_LIMITS_MAX_TEXT + 1], id[BF_LIMITS_MAX_TEXT + 1], w[BF_LIMITS_MAX_TEXT + 1];
 
 	if (!b->from_rows || l->begun_told > BEGUN_LINES_MAX)
 		return;
@@ -279,9 +272,9 @@ static void log_begun(struct limits *l, const struct begin *b)
 	}
 	bf_log(BF_LOG_INFO, "limit_begun",
 	       "owner=%s owner_id=%s limit_id=%s quantity=%s window=%s used=%lld",
-	       bf_owner_name(limit.owner), bf_log_quote(text_of(limit.owner_id, owner)),
-	       bf_log_quote(text_of(limit.limit_id, id)), bf_quantity_name(limit.quantity),
-	       bf_log_quote(text_of(limit.reset, w)), (long long)store_total_used(&b->total));
+	       bf_owner_name(limit.owner), bf_log_quote_slice(limit.owner_id),
+	       bf_log_quote_slice(limit.limit_id), bf_quantity_name(limit.quantity),
+	       bf_log_quote_slice(limit.reset), (long long)store_total_used(&b->total));
 }
 
 static void publish(struct limits *l, const struct begin *b)

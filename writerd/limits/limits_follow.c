@@ -271,7 +271,7 @@ static void tell_unplanned(struct limits *l, const struct entity *x, const struc
 {
 	if (l->unplanned++ < UNPLANNED_LINES_MAX)
 		bf_log(BF_LOG_ERROR, "limits_not_planned", "type=%s id=%s reason=%s effect=%s",
-		       bf_entity_def(x->e.type)->name, bf_log_quote(x->e.id.ptr),
+		       bf_entity_def(x->e.type)->name, bf_log_quote_slice(x->e.id),
 		       bf_log_quote(err->text),
 		       bf_log_quote("its limits have no meters: requests that meet them are "
 				    "refused"));

@@ -15,6 +15,8 @@ static void test_escapes(void **state)
 	(void)state;
 	assert_string_equal(bf_log_quote("plain text"), "\"plain text\"");
 	assert_string_equal(bf_log_quote(""), "\"\"");
+	assert_string_equal(bf_log_quote_slice((struct bf_slice){"a\"bc", 3}), "\"a\\\"b\"");
+	assert_string_equal(bf_log_quote_slice((struct bf_slice){NULL, 0}), "\"\"");
 	assert_string_equal(bf_log_quote(NULL), "\"\"");
 	assert_string_equal(bf_log_quote("a\"b\\c\nd\te"), "\"a\\\"b\\\\c\\nd\\te\"");
 	assert_string_equal(bf_log_quote("\r\x1b[0m\x7f\x01"), "\"\\x0d\\x1b[0m\\x7f\\x01\"");
