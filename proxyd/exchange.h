@@ -215,6 +215,7 @@ struct exchange {
 	int64_t deadline_mono_ms; /* of all attempts together; set at the first */
 	int64_t started_mono_ns, started_wall_ns;
 	int64_t row_mono_ns; /* the same of its row: a fallback's begins later */
+	const struct shm_usage_blame *refused_by; /* in the arena; NULL: no limit did */
 	bool admitted;
 	int inflight;                   /* entry in the in-flight table, -1: none */
 	struct shm_usage_record record; /* filled on the way, written once by record/ */

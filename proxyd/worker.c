@@ -5,6 +5,7 @@
 #include "proxyd/worker.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
@@ -36,6 +37,7 @@ void worker_init(struct worker *w, struct ev_loop *loop, struct shm_segment *seg
 void worker_done(struct worker *w)
 {
 	exchange_free_spares(w);
+	free(w->refused);
 	bf_buf_done(&w->text);
 	bf_arena_done(&w->tape_arena);
 }

@@ -24,6 +24,7 @@ struct exchange;
 struct governance;
 struct provider_net;
 struct provider_set;
+struct refused_rows;
 
 #define WORKER_ANSWER_MAX (16u << 20) /* largest plain answer of a provider */
 #define WORKER_TEXT_MAX   (1u << 20)  /* largest text made here: /metrics, errors */
@@ -71,6 +72,7 @@ struct worker {
 		struct shm_series_name name;
 		uint32_t method, series;
 	} last_series;
+	struct refused_rows *refused; /* of the record; NULL: there were none yet */
 	struct exchange *spares;
 	unsigned spare_count;
 };

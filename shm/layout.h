@@ -29,9 +29,9 @@
 #define SHM_INFLIGHT_WORDS (SHM_INFLIGHT_ENTRIES / 64u)
 
 #define SHM_SIZE(type, size) \
-	_Static_assert(sizeof(struct type) == (size), "layout 4: size of " #type)
+	_Static_assert(sizeof(struct type) == (size), "layout 5: size of " #type)
 #define SHM_AT(type, member, offset) \
-	_Static_assert(offsetof(struct type, member) == (offset), "layout 4: " #type "." #member)
+	_Static_assert(offsetof(struct type, member) == (offset), "layout 5: " #type "." #member)
 
 _Static_assert(sizeof(size_t) == 8, "the segment needs a 64-bit address space");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && sizeof(long long) == 8,

@@ -10,7 +10,7 @@
 
 #include "common/base/err.h"
 
-#define SHM_LAYOUT_VERSION 4u
+#define SHM_LAYOUT_VERSION 5u
 #define SHM_PROC_SLOTS     64u /* identities that may be held at once */
 
 struct shm_layout; /* shm/layout.h: only shm/ looks inside */

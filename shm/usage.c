@@ -66,6 +66,19 @@ int shm_usage_push(struct shm_segment *seg, uint32_t p, const struct shm_usage_r
 	return 0;
 }
 
+bool shm_usage_push_spare(struct shm_segment *seg, uint32_t p, uint64_t held,
+			  const struct shm_usage_record *r)
+{
+	struct shm_ring_view ring = shm_usage_ring_view(seg, p);
+	struct shm_ring_view over = shm_usage_overflow_view(seg, p);
+
+	if (!shm_ring_drained(&over) || shm_ring_room(&ring) <= SHM_USAGE_RING_RECORDS / 2 ||
+	    !shm_usage_keep(seg, p, held + 1))
+		return false;
+	shm_ring_push(&ring, r);
+	return true;
+}
+
 uint64_t shm_usage_room(const struct shm_segment *seg, uint32_t p)
 {
 	struct shm_ring_view ring = shm_usage_ring_view(seg, p);

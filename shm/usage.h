@@ -27,6 +27,7 @@ enum shm_usage_flag {
 	SHM_USAGE_HAS_CONTENT =
 	    1 << 5, /* bodies were put into the content ring under the same id */
 	SHM_USAGE_CONTENT_CUT = 1 << 6, /* one of them is not whole */
+	SHM_USAGE_REFUSED = 1 << 7,     /* before a provider was asked: nothing is charged */
 };
 
 enum shm_usage_status {
@@ -40,6 +41,20 @@ enum shm_usage_object {
 	SHM_OBJECT_COMPLETION = 2,
 	SHM_OBJECT_EMBEDDING = 3,
 	SHM_OBJECT_RESPONSES = 4,
+};
+
+/* Whose limit refused a request, and which. All zero: none did. */
+struct shm_usage_blame {
+	uint8_t owner;    /* enum bf_owner + 1; 0: nobody */
+	uint8_t quantity; /* enum bf_quantity of the limit, if it is named */
+	uint8_t reserved[6];
+	char owner_id[64];
+	char limit_id[64]; /* "": it was no limit */
+};
+
+struct shm_usage_refusal {
+	struct shm_usage_blame blame;
+	char text[184]; /* instead of error_text: owners have long names */
 };
 
 /* Text is not terminated when it fills its field; unused bytes are zero. */
@@ -65,10 +80,14 @@ struct shm_usage_record {
 	char error_type[32];
 	char error_text[120];
 	char key_id[48];
-	char stop_reason[24];    /* finish_reason or status, as the provider told it */
-	char request_id[128];    /* the client's x-request-id */
-	char parent_id[64];      /* of a fallback: the primary's id; else x-bf-parent-request-id */
-	char attempt_trail[320]; /* JSON: [["key name",status or "error type",milliseconds],...] */
+	char stop_reason[24]; /* finish_reason or status, as the provider told it */
+	char request_id[128]; /* the client's x-request-id */
+	char parent_id[64];   /* of a fallback: the primary's id; else x-bf-parent-request-id */
+	union {
+		/* JSON: [["key name",status or "error type",milliseconds],...] */
+		char attempt_trail[320];
+		struct shm_usage_refusal refusal; /* with SHM_USAGE_REFUSED */
+	};
 	/* What its meters were charged: each of them the number of its quantity. */
 	uint64_t tokens_charged; /* cost_nusd for money */
 	uint32_t requests_charged;
@@ -82,7 +101,7 @@ struct shm_usage_record {
 	uint32_t epochs[SHM_METERS_PER_REQUEST]; /* the window of each that was charged */
 	uint8_t reserved1[56];
 };
-_Static_assert(sizeof(struct shm_usage_record) == SHM_USAGE_RECORD_BYTES, "usage record, layout 4");
+_Static_assert(sizeof(struct shm_usage_record) == SHM_USAGE_RECORD_BYTES, "usage record, layout 5");
 _Static_assert(sizeof(((struct shm_usage_record *)0)->request_id) == 128,
 	       "as long as the longest that the front takes");
 
@@ -107,6 +126,12 @@ static inline int64_t shm_usage_charge(const struct shm_usage_record *r, uint32_
 /* Producer. 0 or BF_E_FULL when ring and overflow are full: the caller must not have admitted the
  * request then. */
 int shm_usage_push(struct shm_segment *seg, uint32_t p, const struct shm_usage_record *r);
+/*
+ * The same of a record that may be lost, beside held ones that may not: only while nothing
+ * overflows and half of the ring is free. False: it was left out.
+ */
+bool shm_usage_push_spare(struct shm_segment *seg, uint32_t p, uint64_t held,
+			  const struct shm_usage_record *r) BF_MUST_CHECK;
 /* Records that still fit, counting the overflow: admission keeps one for every request in flight.
  */
 uint64_t shm_usage_room(const struct shm_segment *seg, uint32_t p);

@@ -1,13 +1,12 @@
 /*
- * Tries of passwords. Called by the door before it compares one. A bucket is the moment at which it
- * will be full again: that alone says how much is in it. Must never need memory that a stranger can
- * make grow.
+ * Tries of passwords. Called by the door before it compares one. Must never need memory that a
+ * stranger can make grow.
  */
 #include "proxyd/api/throttle.h"
 
 #include <string.h>
 
-#include "common/base/macros.h"
+#include "common/base/bucket.h"
 #include "common/net/addr.h"
 
 #define MINUTE_MS 60000
@@ -89,30 +88,24 @@ static struct throttle_bucket *bucket_of(struct throttle *t, const uint8_t addre
 	return oldest;
 }
 
-/* How long until a try fits. */
-static int64_t lacks(const struct throttle_bucket *b, int64_t now_ms, int64_t step_ms,
-		     int64_t room_ms)
-{
-	return BF_MAX(b->full_ms - now_ms + step_ms - room_ms, 0);
-}
-
 int64_t throttle_take(struct throttle *t, const uint8_t address[16], int64_t now_ms)
 {
-	int64_t wait_ms, wait_all_ms = lacks(&t->all, now_ms, t->step_all_ms, t->room_all_ms);
+	int64_t wait_ms,
+	    wait_all_ms = bf_bucket_lacks(t->all.full_ms, now_ms, t->step_all_ms, t->room_all_ms);
 	struct throttle_bucket *b;
 	uint8_t settled[16];
 
 	settle(address, settled);
 	b = bucket_of(t, settled);
-	wait_ms = lacks(b, now_ms, t->step_address_ms, t->room_address_ms);
+	wait_ms = bf_bucket_lacks(b->full_ms, now_ms, t->step_address_ms, t->room_address_ms);
 	if (!is_known(t, settled, now_ms))
 		wait_ms = BF_MAX(wait_ms, wait_all_ms);
 	if (wait_ms > 0)
 		return wait_ms;
-	b->full_ms = BF_MAX(b->full_ms, now_ms) + t->step_address_ms;
+	b->full_ms = bf_bucket_less(b->full_ms, now_ms, t->step_address_ms);
 	t->of_all = wait_all_ms == 0;
 	if (t->of_all)
-		t->all.full_ms = BF_MAX(t->all.full_ms, now_ms) + t->step_all_ms;
+		t->all.full_ms = bf_bucket_less(t->all.full_ms, now_ms, t->step_all_ms);
 	return 0;
 }
 

@@ -21,6 +21,7 @@ static void admit_refuse(struct exchange *x, const struct limits_refusal *no)
 	call_aim(x, 0);
 	x->retry_after_s = no->retry_after_s;
 	x->answer_head = no->lines;
+	x->refused_by = no->blame.owner ? &no->blame : NULL;
 	gate_refuse(x, no->http_status, no->type, "%s", no->text);
 }
 

@@ -159,8 +159,10 @@ static void admit_refused(struct call *call)
 	} else {
 		call_aim(x, 0);
 		x->retry_after_s = no ? no->retry_after_s : ADMIT_RETRY_AFTER_S;
-		if (no)
+		if (no) {
 			x->spend.lines = no->lines;
+			x->refused_by = no->blame.owner ? &no->blame : NULL;
+		}
 	}
 	relay_end(x, &o);
 }

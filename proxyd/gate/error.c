@@ -11,6 +11,7 @@
 #include "common/codec/json_writer.h"
 #include "proxyd/gate/extra.h"
 #include "proxyd/gate/route.h"
+#include "proxyd/record/record.h"
 #include "proxyd/worker.h"
 
 static const char *error_openai_type(int http_status)
@@ -167,14 +168,16 @@ void gate_answer_error(struct exchange *x, int http_status, const char *type, co
 	x->out->answer(x, http_status, BF_SLICE_LIT("application/json"), bf_buf_slice(text));
 }
 
-void gate_count_refused(const struct exchange *x, int http_status, const char *type)
+void gate_refused(struct exchange *x, const struct exchange_outcome *why)
 {
 	const struct worker *w = x->worker;
 
 	if (!x->route || !x->route->object)
 		return;
 	worker_count(x->worker, SHM_M_REQUESTS_REFUSED);
-	shm_error_class_count(w->seg, w->proc_slot, bf_error_class_of(http_status, type, NULL));
+	shm_error_class_count(w->seg, w->proc_slot,
+			      bf_error_class_of(why->http_status, why->error_type, NULL));
+	record_refused(x, why);
 }
 
 void gate_refuse(struct exchange *x, int http_status, const char *type, const char *fmt, ...)
@@ -185,7 +188,8 @@ void gate_refuse(struct exchange *x, int http_status, const char *type, const ch
 	va_start(ap, fmt);
 	(void)vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
-	gate_count_refused(x, http_status, type);
+	gate_refused(x, &(struct exchange_outcome){
+			    .http_status = http_status, .error_type = type, .error_text = message});
 	exchange_set_state(x, EXCHANGE_DONE);
 	gate_answer_error(x, http_status, type, message);
 }

@@ -36,11 +36,11 @@ int error_relayed(struct exchange *x, int http_status);
 int error_add_extra(struct bf_buf *out, const struct exchange *x,
 		    const char *class_name) BF_MUST_CHECK;
 
-/* A request for a provider that has no row, because none was asked: it is counted all the same, by
- * its class. */
-void gate_count_refused(const struct exchange *x, int http_status, const char *type);
-/* Refuses an exchange that was not admitted: state becomes DONE, the answer leaves, it is counted.
- */
+/* A request for a provider that was refused before one was asked, and not by the management API: it
+ * is counted by its class, and has a row if its client is known. */
+void gate_refused(struct exchange *x, const struct exchange_outcome *why);
+/* Refuses an exchange that was not admitted: state becomes DONE, it is counted and recorded, the
+ * answer leaves. */
 void gate_refuse(struct exchange *x, int http_status, const char *type, const char *fmt, ...)
     BF_PRINTF(4, 5);
 

@@ -159,32 +159,33 @@ static enum limits_verdict limits_no_memory(struct exchange *x, struct limits_re
 			      "no memory for the limits of the call", no);
 }
 
-/* Whose budget it is, for people. */
-static const char *budget_owner(const struct exchange *x, char out[96])
+/* The first that wants a price. */
+static const struct bf_limit *budget_of(const struct exchange *x)
 {
 	const struct bf_limit *limit = x->limits.items[x->limits.count - 1];
 
 	for (uint32_t k = x->limits.count; k-- > 0 && limit->quantity != BF_QUANTITY_NUSD;)
 		limit = x->limits.items[k];
-	(void)snprintf(out, 96, "%s \"%.*s\"", limits_text_owner(limit),
-		       (int)BF_MIN(limit->owner_name.len, 64u), limit->owner_name.ptr);
-	return out;
+	return limit;
 }
 
 static enum limits_verdict limits_unpriced(struct exchange *x, struct limits_refusal *no)
 {
-	char owner[96];
+	const struct bf_limit *budget = budget_of(x);
 
 	worker_count(x->worker, SHM_M_LIMIT_UNPRICED);
 	x->worker->governance->unpriced_mono_ms = bf_mono_ms();
 	no->http_status = 403;
 	no->type = "model_unpriced";
 	no->of_target = true;
-	(void)snprintf(no->text, sizeof(no->text),
-		       "%s has a budget, and no price is known of model \"%.*s\" at provider "
-		       "\"%.*s\": add one to governance.pricing_overrides or to the price sheet",
-		       budget_owner(x, owner), (int)BF_MIN(x->model.len, 80u), x->model.ptr,
-		       (int)BF_MIN(x->provider.len, 32u), x->provider.ptr);
+	no->blame = limits_text_blame(budget);
+	(void)snprintf(
+	    no->text, sizeof(no->text),
+	    "%s \"%.*s\" has a budget, and no price is known of model \"%.*s\" at provider "
+	    "\"%.*s\": add one to governance.pricing_overrides or to the price sheet",
+	    limits_text_owner(budget), (int)BF_MIN(budget->owner_name.len, 64u),
+	    budget->owner_name.ptr, (int)BF_MIN(x->model.len, 80u), x->model.ptr,
+	    (int)BF_MIN(x->provider.len, 32u), x->provider.ptr);
 	return LIMITS_REFUSED;
 }
 

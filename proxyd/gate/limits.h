@@ -20,6 +20,7 @@ struct limits_refusal {
 	unsigned retry_after_s; /* 0: no such header */
 	bool of_target;         /* another model may be within the limits: fallbacks are asked */
 	struct bf_slice lines;
+	struct shm_usage_blame blame; /* all zero: no limit's */
 	char text[320];
 };
 

@@ -97,12 +97,29 @@ const char *limits_text_owner(const struct bf_limit *limit)
 	return names[limit->owner];
 }
 
+static void copy_id(char out[64], struct bf_slice id)
+{
+	if (id.len)
+		memcpy(out, id.ptr, BF_MIN(id.len, 64u));
+}
+
+struct shm_usage_blame limits_text_blame(const struct bf_limit *limit)
+{
+	struct shm_usage_blame blame = {.owner = (uint8_t)(limit->owner + 1),
+					.quantity = (uint8_t)limit->quantity};
+
+	copy_id(blame.owner_id, limit->owner_id);
+	copy_id(blame.limit_id, limit->limit_id);
+	return blame;
+}
+
 void limits_text_refusal(const struct bf_limit *limit, const struct limits_state *state,
 			 int64_t ends_in_ms, struct limits_refusal *no)
 {
 	bool amounts = limit->quantity == BF_QUANTITY_TOKENS || limit->quantity == BF_QUANTITY_NUSD;
 	size_t at;
 
+	no->blame = limits_text_blame(limit);
 	no->http_status = refusals[limit->quantity].http_status;
 	no->type = refusals[limit->quantity].type;
 	no->retry_after_s = state->amount > state->max ? 0 : limits_text_retry_s(limit, ends_in_ms);

@@ -15,6 +15,9 @@ struct limits_state {
 /* Kind of a limit's owner, as people say it: "virtual key". */
 const char *limits_text_owner(const struct bf_limit *limit);
 
+/* Whose it is and which, for the row of who was refused by it. */
+struct shm_usage_blame limits_text_blame(const struct bf_limit *limit);
+
 /*
  * "virtual key "x": ...": what was used of what, and what one more would take. What the limit can
  * never give is told as that: retry_after_s is 0.

@@ -144,7 +144,7 @@ static void relay_close(struct exchange *x, const struct exchange_outcome *outco
 	if (x->admitted)
 		record_close(x, outcome);
 	else if (!x->call->kept)
-		gate_count_refused(x, outcome->http_status, outcome->error_type);
+		gate_refused(x, outcome);
 }
 
 void relay_end(struct exchange *x, const struct exchange_outcome *outcome)

@@ -6,12 +6,15 @@
 
 #include <assert.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/error_class.h"
+#include "common/base/siphash.h"
 #include "common/govern/plan.h"
 #include "proxyd/record/charge.h"
+#include "proxyd/record/refused.h"
 #include "proxyd/worker.h"
 #include "shm/content.h"
 #include "shm/doorbell.h"
@@ -360,4 +363,72 @@ void record_close(struct exchange *x, const struct exchange_outcome *outcome)
 	}
 	w->inflight--;
 	record_gauge(w);
+}
+
+/* ---- what was never admitted */
+
+/* The key; where there is none the limit, for all who meet it. */
+static uint64_t record_who(const struct exchange *x)
+{
+	static const uint8_t nothing_secret[16];
+	const struct shm_usage_blame *b = x->refused_by;
+	struct bf_slice id;
+
+	if (x->virtual_key)
+		id = x->virtual_key->conf->own.id;
+	else
+		id = (struct bf_slice){b->limit_id, strnlen(b->limit_id, sizeof(b->limit_id))};
+	return bf_siphash(nothing_secret, id.ptr, id.len);
+}
+
+static bool record_may_refused(const struct exchange *x)
+{
+	struct worker *w = x->worker;
+
+	if (!w->client->enable_logging || (!x->virtual_key && !x->refused_by))
+		return false;
+	if (!w->refused)
+		w->refused = calloc(1, sizeof(*w->refused));
+	if (w->refused && refused_may_have_row(w->refused, record_who(x), bf_mono_ms()))
+		return true;
+	worker_count(w, SHM_M_REFUSED_LEFT_OUT);
+	return false;
+}
+
+static void record_fill_refused(struct exchange *x, const struct exchange_outcome *why)
+{
+	struct shm_usage_record *r = &x->record;
+	struct shm_usage_refusal *to = &r->refusal;
+
+	record_begin(x);
+	record_fill(x);
+	record_outcome(x, why);
+	r->object_type = (uint8_t)x->object;
+	r->flags |= SHM_USAGE_REFUSED;
+	r->attempts = 0;
+	if (x->refused_by) {
+		to->blame = *x->refused_by;
+	} else if (x->virtual_key && why->http_status == 403) {
+		to->blame.owner = BF_OWNER_VIRTUAL_KEY + 1;
+		memcpy(to->blame.owner_id, r->virtual_key_id, sizeof(to->blame.owner_id));
+	}
+	if (why->error_text)
+		record_text(to->text, sizeof(to->text), bf_slice_from(why->error_text));
+}
+
+void record_refused(struct exchange *x, const struct exchange_outcome *why)
+{
+	struct worker *w = x->worker;
+
+	assert(!x->admitted && x->inflight < 0);
+	if (!record_may_refused(x))
+		return;
+	if (x->first_id.bytes[6] == 0)
+		x->first_id = bf_uuid7(x->started_wall_ns / 1000000);
+	x->id = x->first_id;
+	record_fill_refused(x, why);
+	if (!shm_usage_push_spare(w->seg, w->proc_slot, w->inflight, &x->record))
+		worker_count(w, SHM_M_REFUSED_LEFT_OUT);
+	else if (w->doorbell_fd >= 0)
+		shm_doorbell_ring(w->seg, w->doorbell_fd);
 }

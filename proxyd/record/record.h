@@ -31,6 +31,12 @@ void record_progress(struct exchange *x, uint64_t prompt_tokens, uint64_t comple
 		     uint64_t cached_tokens);
 /* Should the bodies be kept for the log? */
 bool record_wants_content(const struct exchange *x);
+/*
+ * The row of a request that was never admitted, with x->refused_by: only of who is known, by a key
+ * or by the limit, and of each only so many. Nothing is charged, no body kept. Gives x an id if it
+ * has none.
+ */
+void record_refused(struct exchange *x, const struct exchange_outcome *why);
 /* Pushes bodies and row, frees the entry, wakes the writer. Asserts that it was opened and not
  * closed. */
 void record_close(struct exchange *x, const struct exchange_outcome *outcome);

@@ -4,7 +4,7 @@ compared with the rows by wrong_meters() of tests/integration/books.py.
 
 (1) A row of a living worker says what the provider's ledger says, exactly. (2) A request within a killed worker has exactly
 one row, marked crashed, and what its client saw <= what is charged <= what its provider gave. (3) No row without a request,
-none doubled, none missing; who was refused by a limit has none. (4) What a row is charged is what it says was used; one of a
+none doubled, none missing; who was refused may have one, which says so and charges nothing. (4) What a row is charged is what it says was used; one of a
 killed worker is charged at least that. (5) Meters are the sums of what their rows are charged, exactly.
 """
 
@@ -103,6 +103,21 @@ def was_stopped(row):
     return "worker_stopped" in (row["error_details"] or "")
 
 
+def is_refused(row):
+    """Before a provider was asked."""
+    return '"refused_by"' in (row["error_details"] or "")
+
+
+def of_refused(row, told, client):
+    charged = [row["charged_requests"], row["charged_tokens"], row["cost_nusd"]]
+    if told:
+        yield f"refused, but the provider saw it {len(told)} times"
+    if row["status"] != "error" or row["number_of_retries"] or tokens_of(row) != [0, 0] or any(charged):
+        yield f"refused with status {row['status']}, {row['number_of_retries']} retries, {tokens_of(row)} tokens, charged {charged}"
+    if client["tokens_seen"]:
+        yield f"refused, but its client saw {client['tokens_seen']} words"
+
+
 def of_living(row, told, client, key):
     attempts = row["number_of_retries"] + 1
     # Who left while an attempt was being made, client or worker, may have left before its bytes did.
@@ -151,15 +166,22 @@ def of_request(books, user, client):
             yield f"no row, but its client saw {client['status']}"
         return
     row = rows[0]
+    if is_refused(row):
+        yield from of_refused(row, told, client)
+    else:
+        yield from of_admitted(books, row, told, client)
+    if client["end"] == "done":
+        yield from of_whole(row, client)
+    if client["end"] == "garbled":
+        yield "its client saw words of somebody else, or not all"
+
+
+def of_admitted(books, row, told, client):
     yield from of_charges(row)
     if row["crashed"]:
         yield from of_crashed(row, told, client)
     else:
         yield from of_living(row, told, client, books.keys.get(row["selected_key_name"]))
-    if client["end"] == "done":
-        yield from of_whole(row, client)
-    if client["end"] == "garbled":
-        yield "its client saw words of somebody else, or not all"
 
 
 def judge(books):
@@ -178,6 +200,7 @@ def account(books):
         "attempts": sum(len(p) for p in books.provider.values()),
         "crashed": sum(r["crashed"] for r in rows),
         "crashed after words": sum(1 for r in rows if r["crashed"] and books.clients[r["request_id"]]["tokens_seen"]),
+        "refused": sum(is_refused(r) for r in rows),
         "truncated": sum(r["truncated"] for r in rows),
         "client gone": sum(r["client_gone"] for r in rows),
         "retried": sum(1 for r in rows if r["number_of_retries"]),

@@ -8,7 +8,7 @@ import time
 
 from books import agreed, governance, secret, wait_for_meters, wrong_meters
 from gateway import wait_for
-from oracle import Books, account, judge, was_stopped
+from oracle import REFUSED, Books, account, is_refused, judge, was_stopped
 
 SEED = int(os.environ.get("BIFROST_CHAOS_SEED", "1"))
 KEYS = {"first": "chaos-000001", "second": "chaos-000002", "third": "chaos-000003"}
@@ -85,9 +85,9 @@ def in_books(line, change):
 
 
 def part_of(told, seen, rows, count=500):
-    """The books of some of the requests, and of those whose worker was killed."""
-    crashed = {r["request_id"] for r in rows if r["crashed"]}
-    users = {c["user"] for c in seen[::len(seen) // count]} | crashed
+    """The books of some of the requests, and of those whose worker was killed or who were refused."""
+    rare = {r["request_id"] for r in rows if r["crashed"] or is_refused(r)}
+    users = {c["user"] for c in seen[::len(seen) // count]} | rare
     return [[line for line in lines if line[key] in users]
             for lines, key in ((told, "user"), (seen, "user"), (rows, "request_id"))]
 
@@ -120,6 +120,12 @@ def check_that_it_sees(told, seen, rows, keys):
     i = next((i for i, r in enumerate(rows) if r["crashed"]), None)
     if i is not None:
         must_fail(rows=[*rows[:i], *rows[i + 1:], in_books(rows[i], {"completion_tokens": 1 << 20})])
+    i = next(i for i, r in enumerate(rows) if is_refused(r))
+    must_fail(rows=[*rows, dict(rows[i])])
+    for change in ({"charged_requests": 1}, {"cost_nusd": 1}, {"completion_tokens": 1}, {"number_of_retries": 1}, {"status": "success"},
+                   {"http_status": 500}, {"error_details": "{}"}):
+        must_fail(rows=[*rows[:i], *rows[i + 1:], in_books(rows[i], change)])
+    must_fail(told=[*told, in_books(told[0], {"user": rows[i]["request_id"]})])
 
 
 def check_that_it_sees_meters(meters, rows, totals):
@@ -184,8 +190,9 @@ def check_books(gateway, mockllm, loadgen, seconds, share=1, supervisor=0.0):
     for user, what in wrong[:20]:
         print(user, what, books.clients.get(user), books.provider.get(user), books.rows.get(user), sep="\n  ")
     assert not wrong, f"{len(wrong)} mismatches, such as {wrong[:3]}"
-    refused = [u for u, c in books.clients.items() if u not in books.rows and c["end"] == "done"]
+    refused = [u for u, c in books.clients.items() if c["status"] in REFUSED and c["end"] == "done"]
     assert refused and all(u.startswith("tight") for u in refused), f"refused, though there was room: {refused[:3]}"
+    assert any(u in books.rows for u in refused), f"none of {len(refused)} refused requests has a row"
     hung = [u for u, c in books.clients.items() if c["end"] == "timeout" and not u.startswith("stall")]
     assert not hung, f"{len(hung)} requests hung, such as {hung[:3]}"
     assert len(rows) > 0.9 * len(seen) >= 400 * share * seconds

@@ -10,7 +10,13 @@
 #include "common/base/error_class.h"
 #include "common/base/macros.h"
 #include "common/codec/json_writer.h"
+#include "common/govern/plan.h"
 #include "shm/content.h"
+
+#define ERROR_WORDS sizeof(((struct shm_usage_refusal *)0)->text)
+
+_Static_assert(ERROR_WORDS >= sizeof(((struct shm_usage_record *)0)->error_text),
+	       "either text fits");
 
 void row_scratch_init(struct row_scratch *s)
 {
@@ -121,16 +127,50 @@ static int64_t not_negative(int64_t n)
 	return n < 0 ? 0 : n;
 }
 
+/* Whose limit, and which: as the limit is called in the API. */
+static void write_blame(struct bf_json_writer *w, const struct shm_usage_blame *blame)
+{
+	const char *quantity = bf_quantity_name((enum bf_quantity)blame->quantity);
+	char owner_id[sizeof(blame->owner_id) + 1], limit_id[sizeof(blame->limit_id) + 1];
+
+	bf_jw_key(w, "refused_by");
+	bf_jw_object(w);
+	if (blame->owner > 0 && blame->owner <= BF_OWNER_COUNT) {
+		copy_field(owner_id, blame->owner_id, sizeof(blame->owner_id));
+		bf_jw_key(w, "owner");
+		bf_jw_cstr(w, bf_owner_name((enum bf_owner)(blame->owner - 1)));
+		bf_jw_key(w, "owner_id");
+		bf_jw_cstr(w, owner_id);
+	}
+	copy_field(limit_id, blame->limit_id, sizeof(blame->limit_id));
+	if (limit_id[0] && quantity) {
+		bf_jw_key(w, "limit_id");
+		bf_jw_cstr(w, limit_id);
+		bf_jw_key(w, "quantity");
+		bf_jw_cstr(w, quantity);
+	}
+	bf_jw_end_object(w);
+}
+
+/* A refusal has room for longer words. */
+static void error_words(const struct shm_usage_record *record, char out[ERROR_WORDS + 1])
+{
+	if (record->flags & SHM_USAGE_REFUSED)
+		copy_field(out, record->refusal.text, sizeof(record->refusal.text));
+	else
+		copy_field(out, record->error_text, sizeof(record->error_text));
+}
+
 static void render_error(const struct shm_usage_record *record, struct row *row)
 {
 	char type[sizeof(record->error_type) + 1];
-	char text[sizeof(record->error_text) + 1];
+	char text[ERROR_WORDS + 1];
 	struct bf_json_writer w;
 	struct bf_buf out;
 	struct bf_slice json;
 
 	copy_field(type, record->error_type, sizeof(record->error_type));
-	copy_field(text, record->error_text, sizeof(record->error_text));
+	error_words(record, text);
 	row->error_type = NULL;
 	if (record->status != SHM_USAGE_SUCCESS)
 		row->error_type = bf_error_class_name(
@@ -145,6 +185,8 @@ static void render_error(const struct shm_usage_record *record, struct row *row)
 	bf_jw_cstr(&w, type);
 	bf_jw_key(&w, "message");
 	bf_jw_cstr(&w, text);
+	if (record->flags & SHM_USAGE_REFUSED)
+		write_blame(&w, &record->refusal.blame);
 	bf_jw_end_object(&w);
 	json = bf_buf_slice(&out);
 	if (bf_jw_finish(&w) == 0 && json.len < sizeof(row->error_details)) {
@@ -223,7 +265,10 @@ void row_render(const struct shm_usage_record *record, struct bf_slice input,
 	copy_field(row->request_id, record->request_id, sizeof(record->request_id));
 	copy_field(row->parent_id, record->parent_id, sizeof(record->parent_id));
 	render_owners(record, row);
-	copy_field(row->attempt_trail, record->attempt_trail, sizeof(record->attempt_trail));
+	row->attempt_trail[0] = '\0';
+	if (!(flags & SHM_USAGE_REFUSED))
+		copy_field(row->attempt_trail, record->attempt_trail,
+			   sizeof(record->attempt_trail));
 	render_numbers(record, row);
 	render_error(record, row);
 	row->input = clean(input, &scratch->input);

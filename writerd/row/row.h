@@ -15,7 +15,7 @@
 #define ROW_NAME_LEN     128 /* nor longer names */
 #define ROW_PROVIDER_LEN 32
 #define ROW_MODEL_LEN    96
-#define ROW_ERROR_MAX    1024 /* both texts, every byte escaped, fit */
+#define ROW_ERROR_MAX    3072 /* its texts, every byte escaped, fit */
 
 struct row {
 	char id[BF_UUID_TEXT_LEN + 1];

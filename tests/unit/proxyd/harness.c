@@ -268,14 +268,37 @@ size_t harness_ask(struct harness *h, int fd, const char *request, char *out, si
 	return len;
 }
 
+/* Both kinds come in one order: those of the other kind wait here until they are asked for. */
+static void keep_refused(struct harness *h, const struct shm_usage_record *row)
+{
+	assert_true(h->refused_count < BF_ARRAY_LEN(h->refused));
+	h->refused[h->refused_count++] = *row;
+}
+
 size_t harness_rows(struct harness *h, struct shm_usage_record *out, size_t max)
 {
-	const struct shm_usage_record *records[64];
-	size_t n = shm_usage_peek(&h->seg, h->slot, records, max < 64 ? max : 64);
+	const struct shm_usage_record *record;
+	size_t n = 0;
 
-	for (size_t i = 0; i < n; i++)
-		out[i] = *records[i];
-	shm_usage_release(&h->seg, h->slot, n);
+	while (n < max && shm_usage_peek(&h->seg, h->slot, &record, 1) == 1) {
+		if (record->flags & SHM_USAGE_REFUSED)
+			keep_refused(h, record);
+		else
+			out[n++] = *record;
+		shm_usage_release(&h->seg, h->slot, 1);
+	}
+	return n;
+}
+
+size_t harness_refused_rows(struct harness *h, struct shm_usage_record *out, size_t max)
+{
+	struct shm_usage_record admitted;
+	size_t n;
+
+	assert_int_equal(harness_rows(h, &admitted, 1), 0);
+	n = BF_MIN(h->refused_count, max);
+	memcpy(out, h->refused, n * sizeof(*out));
+	h->refused_count = 0;
 	return n;
 }
 

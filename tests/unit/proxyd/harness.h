@@ -24,6 +24,8 @@ struct harness {
 	struct worker w;
 	struct provider_net net;
 	struct front f;
+	struct shm_usage_record refused[32]; /* the latest rows of refused requests */
+	size_t refused_count;
 };
 
 /* Defaults, one provider `mock`; tweak (may be NULL) changes the configuration first. Asserts on
@@ -49,8 +51,10 @@ size_t harness_read(struct harness *h, int fd, char *out, size_t size, const cha
 /* Send, then read the one answer with a Content-Length (or to the close); asserts that it came. */
 size_t harness_ask(struct harness *h, int fd, const char *request, char *out, size_t size);
 
-/* Rows in the usage ring; takes them. */
+/* Rows in the usage ring of requests that were admitted; takes all of them. */
 size_t harness_rows(struct harness *h, struct shm_usage_record *out, size_t max);
+/* The same of those that were refused. */
+size_t harness_refused_rows(struct harness *h, struct shm_usage_record *out, size_t max);
 
 /* A chat request over `body` (Host, Content-Length and body), terminated, in a static buffer. */
 const char *harness_chat(const char *body);

@@ -51,7 +51,7 @@ static void text_of_a_busy_node(void **state)
 	busy(f);
 	assert_int_equal(shm_segment_attach(f->fd, true, NULL, &ro, NULL), 0);
 	text = dump(&ro, shm_dump_text, &b);
-	has(text, "segment: layout=4 size_bytes=");
+	has(text, "segment: layout=5 size_bytes=");
 	has(text, "consistent: yes\n");
 	has(text, "slot 0: live role=2 index=0 pid=100 incarnation=1");
 	has(text, "usage: waiting=1 overflow=0 total=1");

@@ -91,13 +91,13 @@ static void other_layouts(void **state)
 	const uint64_t size = 4096;
 
 	poke(f, 8, &zero, 4);
-	refused(f, fixture_boot, BF_E_VERSION, "segment layout 0, this build needs 4",
+	refused(f, fixture_boot, BF_E_VERSION, "segment layout 0, this build needs 5",
 		"remove the file");
 	poke(f, 8, &older, 4);
-	refused(f, fixture_boot, BF_E_VERSION, "segment layout 3, this build needs 4",
+	refused(f, fixture_boot, BF_E_VERSION, "segment layout 4, this build needs 5",
 		"remove the file");
 	poke(f, 8, &newer, 4);
-	refused(f, fixture_boot, BF_E_VERSION, "segment layout 5",
+	refused(f, fixture_boot, BF_E_VERSION, "segment layout 6",
 		"stop bifrost with the build that made it");
 	poke(f, 8, &ours, 4);
 	poke(f, 48, &odd, 4);

@@ -56,6 +56,30 @@ static void full_is_refused_and_nothing_is_lost(void **state)
 	assert_int_equal(take(f, got, 300), 0);
 }
 
+/* What may be lost never takes what is kept for what may not, nor the large ring. */
+static void spare_records_leave_room(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t n = 0;
+	struct shm_usage_record r = fixture_record(n);
+
+	while (shm_usage_push_spare(&f->seg, f->p, 0, &r))
+		r = fixture_record(++n);
+	assert_int_equal(n, SHM_USAGE_RING_RECORDS / 2);
+	assert_int_equal(take(f, 0, 1), 1);
+	assert_false(shm_usage_push_spare(&f->seg, f->p, ALL - n + 1, &r));
+	assert_true(shm_usage_push_spare(&f->seg, f->p, ALL - n, &r));
+	for (uint64_t i = n + 1; i <= ALL; i++)
+		push(f, i);
+	while (shm_usage_waiting(&f->seg, f->p) > 1) {
+		const struct shm_usage_record *oldest;
+
+		assert_false(shm_usage_push_spare(&f->seg, f->p, 0, &r));
+		assert_int_equal(shm_usage_peek(&f->seg, f->p, &oldest, 1), 1);
+		shm_usage_release(&f->seg, f->p, 1);
+	}
+}
+
 static void order_holds_across_both_rings(void **state)
 {
 	struct fixture *f = *state;
@@ -193,6 +217,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    FIXTURE_TEST(empty_ring),
 	    FIXTURE_TEST(full_is_refused_and_nothing_is_lost),
+	    FIXTURE_TEST(spare_records_leave_room),
 	    FIXTURE_TEST(order_holds_across_both_rings),
 	    FIXTURE_TEST(spilling_goes_on_until_the_overflow_is_empty),
 	    FIXTURE_TEST(drained_overflow_is_given_back),

@@ -83,7 +83,7 @@ static void row_says_it_all(void **state)
 	harness_close(&h);
 }
 
-static void refused_requests_have_no_row(void **state)
+static void who_is_not_known_has_no_row(void **state)
 {
 	struct shm_usage_record row;
 	struct harness h;
@@ -93,7 +93,7 @@ static void refused_requests_have_no_row(void **state)
 	int fd = harness_client(&h);
 	(void)harness_ask(&h, fd, harness_chat("{\"model\":\"x\"}"), answer, sizeof(answer));
 	assert_memory_equal(answer, "HTTP/1.1 400", 12);
-	assert_int_equal(harness_rows(&h, &row, 1), 0);
+	assert_int_equal(harness_refused_rows(&h, &row, 1), 0);
 	(void)close(fd);
 	harness_turns(&h, 4);
 	harness_close(&h);
@@ -422,7 +422,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(row_says_it_all),
-	    cmocka_unit_test(refused_requests_have_no_row),
+	    cmocka_unit_test(who_is_not_known_has_no_row),
 	    cmocka_unit_test(logging_can_be_off),
 	    cmocka_unit_test(a_key_decides_about_content),
 	    cmocka_unit_test(a_row_has_the_owners_of_its_key),

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "common/codec/utf8.h"
+#include "common/govern/plan.h"
 #include "writerd/row/row.h"
 
 static const struct bf_slice none = {NULL, 0};
@@ -296,6 +297,50 @@ static void errors_become_json(void **state)
 	row_scratch_done(&scratch);
 }
 
+static void a_refusal_names_who_refused(void **state)
+{
+	struct shm_usage_record r = honest();
+	struct row_scratch scratch;
+	struct row row;
+
+	(void)state;
+	row_scratch_init(&scratch);
+	r.status = SHM_USAGE_ERROR;
+	r.http_status = 429;
+	r.flags = SHM_USAGE_REFUSED;
+	r.attempts = 0;
+	memcpy(r.error_type, "request_limited", 15);
+	memset(&r.refusal, 0, sizeof(r.refusal));
+	r.refusal.blame = (struct shm_usage_blame){.owner = BF_OWNER_TEAM + 1,
+						   .quantity = BF_QUANTITY_REQUESTS,
+						   .owner_id = "t\"1",
+						   .limit_id = "rl-1"};
+	memcpy(r.refusal.text, "no more", 7);
+	row_render(&r, none, none, &scratch, &row);
+	assert_string_equal(row.error_details,
+			    "{\"type\":\"request_limited\",\"message\":\"no more\","
+			    "\"refused_by\":{\"owner\":\"team\",\"owner_id\":\"t\\\"1\","
+			    "\"limit_id\":\"rl-1\",\"quantity\":\"requests\"}}");
+	assert_string_equal(row.error_type, "policy_rate_limited");
+	assert_string_equal(row.attempt_trail, "");
+	assert_int_equal(row.number_of_retries, 0);
+	/* Nobody in particular. */
+	memset(&r.refusal.blame, 0, sizeof(r.refusal.blame));
+	row_render(&r, none, none, &scratch, &row);
+	assert_string_equal(row.error_details,
+			    "{\"type\":\"request_limited\",\"message\":\"no more\","
+			    "\"refused_by\":{}}");
+	/* A wild one, the longest form. */
+	memset(r.error_type, 1, sizeof(r.error_type));
+	memset(&r.refusal, 1, sizeof(r.refusal));
+	row_render(&r, none, none, &scratch, &row);
+	assert_true(strlen(row.error_details) > 6 * (32 + 184 + 64 + 64));
+	memset(&r.refusal, 0xff, sizeof(r.refusal));
+	row_render(&r, none, none, &scratch, &row);
+	assert_true(bf_utf8_valid(row.error_details, strlen(row.error_details)));
+	row_scratch_done(&scratch);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -309,6 +354,7 @@ int main(void)
 	    cmocka_unit_test(a_torn_character_is_left_out),
 	    cmocka_unit_test(nul_bytes_leave_bodies),
 	    cmocka_unit_test(errors_become_json),
+	    cmocka_unit_test(a_refusal_names_who_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
