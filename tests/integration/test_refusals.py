@@ -44,7 +44,7 @@ class Row:
     body: dict | bytes = field(default_factory=dict)
     before: int = 0  # requests that are served first
     retry: str | None = None
-    has_row: bool = False  # it was admitted, so it is kept
+    has_row: bool = False  # it was admitted, so its call is kept
     bases: tuple = BASES
 
     def __str__(self):
@@ -232,6 +232,35 @@ def check(base, answer, row, name):
         assert 1 <= int(lower["retry-after"]) <= 86400 and "x-should-retry" not in lower
 
 
+OWNERS = {"provider of the virtual key": "provider_config", "provider": "provider", "model": "model_config", "team": "team",
+          "customer": "customer", "virtual key": "virtual_key"}
+QUANTITIES = {"budget_exceeded": "cost", "token_limited": "tokens", "request_limited": "requests", "model_unpriced": "cost"}
+UNREAD = ("missing_required_headers", "body_too_large")  # told before anybody asked whose key it is
+
+
+def by_limit(row):
+    return row.type in QUANTITIES
+
+
+def check_kept(house, answer, row):
+    """What is kept of a refusal: whose limit, which, and the words that the client had."""
+    told = {key.lower(): text for key, text in answer[1].items()}["x-request-id"]
+    kept = wait_for("its row", lambda: [row for status, _, row in [house.gw.request(path=f"/api/logs/{told}")] if status == 200])[0]
+    details = kept["error_details"]
+    assert (kept["status"], kept["http_status"], kept["error_type"]) == ("error", row.status, row.error_class)
+    assert details["type"] == row.type
+    assert details["message"] == answer[2]["error"]["message"][:len(details["message"])] and len(details["message"]) > 20
+    assert (kept["cost"], kept["charged_requests"], kept["charged_tokens"], kept["number_of_retries"]) == (None, 0, 0, 0)
+    by = details["refused_by"]
+    if by_limit(row):
+        assert by["owner"] == next(owner for words, owner in OWNERS.items() if answer[2]["error"]["message"].startswith(words))
+        assert by["quantity"] == QUANTITIES[row.type] and by["limit_id"] and by["owner_id"]
+    elif row.status == 403:
+        assert by == {"owner": "virtual_key", "owner_id": kept["virtual_key_id"]}
+    else:
+        assert by == {}
+
+
 @pytest.mark.parametrize(("row", "base"), [(row, base) for row in ROWS for base in row.bases], ids=str)
 def test_a_refusal(house, row, base):
     name = f"{row.name} {'unified' if base == '/v1' else 'openai'}"
@@ -241,13 +270,16 @@ def test_a_refusal(house, row, base):
     for _ in range(row.before):
         assert house.ask(base, value, row.model, row.headers, row.body)[0] == 200
     asked, counted = len(house.up.requests), counters(house, row)
-    check(base, house.ask(base, value, row.model, row.headers, row.body), row, name)
+    answer = house.ask(base, value, row.model, row.headers, row.body)
+    check(base, answer, row, name)
     assert row.has_row or len(house.up.requests) == asked
-    # Once by its class, and as a row or as a refusal that has none.
+    # Once by its class, and as a row of a call or as a refusal.
     assert counters(house, row) == [counted[0] + 1, counted[1] + row.has_row, counted[2] + (not row.has_row)]
     if row.has_row:
         kept = wait_for("its row", lambda: [r for r in house.rows() if r["virtual_key_name"] == name])
         assert (kept[0]["status"], kept[0]["error_type"]) == ("error", row.error_class)
+    elif row.key is not None and row.type not in UNREAD:
+        check_kept(house, answer, row)
     if row.model.startswith("groq") and row.retry:
         limit_groq(house, None)
 

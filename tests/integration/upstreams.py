@@ -51,11 +51,15 @@ def ask(gw, model="m", **more):
     return gw.request("POST", PATH, {"model": f"openai/{model}", "messages": [{"role": "user", "content": "hi"}], **more})
 
 
+OF_CALLS = "json_extract(error_details, '$.refused_by') IS NULL"
+
+
 def rows(gw, count=1, columns="*", order="inc_number"):
+    """Those of requests that were admitted: who was refused may have one too."""
     def look():
         with contextlib.closing(sqlite3.connect(f"file:{gw.state / 'logs.db'}?mode=ro", uri=True, timeout=5)) as db:
             db.row_factory = sqlite3.Row
-            found = [dict(r) for r in db.execute(f"SELECT {columns} FROM logs ORDER BY {order}")]
+            found = [dict(r) for r in db.execute(f"SELECT {columns} FROM logs WHERE {OF_CALLS} ORDER BY {order}")]
             return found if len(found) >= count else None
 
     found = wait_for(f"{count} rows", look)
