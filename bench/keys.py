@@ -67,7 +67,7 @@ class Node:
         if self.process.poll() is not None:
             raise Failed(f"the node exited: {(self.folder / 'log').read_text()[-2000:]}")
         with contextlib.suppress(OSError, http.client.HTTPException):
-            return self.ask("GET", "/ready")[0] == 200
+            return all(self.ask("GET", path)[0] == 200 for path in ("/ready", KEYS + "?limit=1"))
         return False
 
     def ask(self, method, path, body=None, key=None):
