@@ -47,7 +47,7 @@ class Node:
         self.runtime = Path(tempfile.mkdtemp(prefix="bfk", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
         self.state, self.process = self.folder / "state", None
         (self.folder / "bifrost.json").write_text(json.dumps({
-            "server": {"listen": [f"127.0.0.1:{self.port}"]}, "supervisor": {"workers": workers, "ready_timeout": "300s"}, "providers": {"mock": {}},
+            "server": {"listen": [f"127.0.0.1:{self.port}"]}, "supervisor": {"workers": workers}, "providers": {"mock": {}},
             "client": {"enforce_auth_on_inference": True, "disable_content_logging": True},
             "governance": {"pricing_overrides": [{"name": "all", "match_type": "wildcard", "pattern": "*", "pricing_patch": {
                 "input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06}}]}}))

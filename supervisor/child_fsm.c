@@ -24,6 +24,7 @@ const struct child_state_def child_states[CHILD_STATE_COUNT] = {
 enum timer {
 	TIMER_KEEP,
 	TIMER_NONE,
+	TIMER_READY,
 	TIMER_DRAIN,
 	TIMER_STOP,
 	TIMER_LEAVE,
@@ -61,6 +62,7 @@ struct step {
 static const struct step steps[CHILD_STATE_COUNT][CHILD_EVENT_COUNT] = {
     [CHILD_STARTING] =
 	{
+	    [CHILD_EV_STARTING] = {CHILD_STARTING, TIMER_READY, 0},
 	    [CHILD_EV_READY] = {CHILD_READY, TIMER_NONE, CHILD_TELL_READY},
 	    [CHILD_EV_DRAINED] = LEAVE(CHILD_TELL_BROKEN),
 	    [CHILD_EV_CLOSED] = LEAVE(0),
@@ -74,6 +76,7 @@ static const struct step steps[CHILD_STATE_COUNT][CHILD_EVENT_COUNT] = {
 	},
     [CHILD_READY] =
 	{
+	    [CHILD_EV_STARTING] = LEAVE(CHILD_TELL_LEFT | CHILD_TELL_BROKEN),
 	    [CHILD_EV_READY] = LEAVE(CHILD_TELL_LEFT | CHILD_TELL_BROKEN),
 	    [CHILD_EV_DRAINED] = LEAVE(CHILD_TELL_LEFT | CHILD_TELL_BROKEN),
 	    [CHILD_EV_CLOSED] = LEAVE(CHILD_TELL_LEFT),
@@ -86,6 +89,7 @@ static const struct step steps[CHILD_STATE_COUNT][CHILD_EVENT_COUNT] = {
 	},
     [CHILD_DRAINING] =
 	{
+	    [CHILD_EV_STARTING] = LEAVE(CHILD_TELL_BROKEN),
 	    [CHILD_EV_READY] = LEAVE(CHILD_TELL_BROKEN),
 	    /* It exits by itself now: no STOP that would cross its exit. */
 	    [CHILD_EV_DRAINED] = {CHILD_STOPPING, TIMER_LEAVE, 0},
@@ -99,7 +103,8 @@ static const struct step steps[CHILD_STATE_COUNT][CHILD_EVENT_COUNT] = {
 	},
     [CHILD_STOPPING] =
 	{
-	    /* READY and DRAINED may have crossed our STOP: no fault of the child's. */
+	    /* What it says may have crossed our STOP: no fault of the child's. */
+	    [CHILD_EV_STARTING] = STAY(CHILD_STOPPING),
 	    [CHILD_EV_READY] = STAY(CHILD_STOPPING),
 	    [CHILD_EV_DRAINED] = STAY(CHILD_STOPPING),
 	    [CHILD_EV_CLOSED] = {CHILD_STOPPING, TIMER_KEEP, CHILD_CLOSE_CHANNEL},
@@ -112,6 +117,7 @@ static const struct step steps[CHILD_STATE_COUNT][CHILD_EVENT_COUNT] = {
 	},
     [CHILD_KILLED] =
 	{
+	    [CHILD_EV_STARTING] = STAY(CHILD_KILLED),
 	    [CHILD_EV_READY] = STAY(CHILD_KILLED),
 	    [CHILD_EV_DRAINED] = STAY(CHILD_KILLED),
 	    [CHILD_EV_CLOSED] = STAY(CHILD_KILLED),
@@ -124,6 +130,7 @@ static const struct step steps[CHILD_STATE_COUNT][CHILD_EVENT_COUNT] = {
 	},
     [CHILD_GONE] =
 	{
+	    [CHILD_EV_STARTING] = STAY(CHILD_GONE),
 	    [CHILD_EV_READY] = STAY(CHILD_GONE),
 	    [CHILD_EV_DRAINED] = STAY(CHILD_GONE),
 	    [CHILD_EV_CLOSED] = STAY(CHILD_GONE),
@@ -144,6 +151,9 @@ static void set_deadline(struct child_fsm *f, enum timer timer, int64_t now,
 		break;
 	case TIMER_NONE:
 		f->deadline_mono_ms = CHILD_NO_DEADLINE;
+		break;
+	case TIMER_READY:
+		f->deadline_mono_ms = now + limits->ready_ms;
 		break;
 	case TIMER_DRAIN:
 		f->deadline_mono_ms = now + limits->drain_ms;
@@ -181,10 +191,15 @@ unsigned child_fsm_feed(struct child_fsm *f, enum child_event event, int64_t now
 const char *child_event_name(enum child_event event)
 {
 	static const char *const names[CHILD_EVENT_COUNT] = {
-	    [CHILD_EV_READY] = "ready",     [CHILD_EV_DRAINED] = "drained",
-	    [CHILD_EV_CLOSED] = "closed",   [CHILD_EV_DRAIN] = "drain",
-	    [CHILD_EV_STOP] = "stop",       [CHILD_EV_KILL] = "kill",
-	    [CHILD_EV_STALLED] = "stalled", [CHILD_EV_TIMEOUT] = "timeout",
+	    [CHILD_EV_STARTING] = "starting",
+	    [CHILD_EV_READY] = "ready",
+	    [CHILD_EV_DRAINED] = "drained",
+	    [CHILD_EV_CLOSED] = "closed",
+	    [CHILD_EV_DRAIN] = "drain",
+	    [CHILD_EV_STOP] = "stop",
+	    [CHILD_EV_KILL] = "kill",
+	    [CHILD_EV_STALLED] = "stalled",
+	    [CHILD_EV_TIMEOUT] = "timeout",
 	    [CHILD_EV_REAPED] = "reaped",
 	};
 

@@ -18,15 +18,16 @@ enum child_state {
 };
 
 enum child_event {
-	CHILD_EV_READY,   /* it said READY */
-	CHILD_EV_DRAINED, /* it said DRAINED */
-	CHILD_EV_CLOSED,  /* its channel ended or carried garbage */
-	CHILD_EV_DRAIN,   /* we want it to finish and leave */
-	CHILD_EV_STOP,    /* we want it to leave now */
-	CHILD_EV_KILL,    /* we want it gone */
-	CHILD_EV_STALLED, /* its heartbeat has stopped for too long */
-	CHILD_EV_TIMEOUT, /* the deadline passed */
-	CHILD_EV_REAPED,  /* waitpid returned it */
+	CHILD_EV_STARTING, /* it said that it is still at its start */
+	CHILD_EV_READY,    /* it said READY */
+	CHILD_EV_DRAINED,  /* it said DRAINED */
+	CHILD_EV_CLOSED,   /* its channel ended or carried garbage */
+	CHILD_EV_DRAIN,    /* we want it to finish and leave */
+	CHILD_EV_STOP,     /* we want it to leave now */
+	CHILD_EV_KILL,     /* we want it gone */
+	CHILD_EV_STALLED,  /* its heartbeat has stopped for too long */
+	CHILD_EV_TIMEOUT,  /* the deadline passed */
+	CHILD_EV_REAPED,   /* waitpid returned it */
 	CHILD_EVENT_COUNT,
 };
 
@@ -47,7 +48,8 @@ enum child_action {
 #define CHILD_REAP_MS     10000 /* from SIGKILL to a complaint */
 
 struct child_limits {
-	int64_t ready_ms, drain_ms, stop_ms;
+	int64_t ready_ms; /* from the fork, or the last word of it, to READY */
+	int64_t drain_ms, stop_ms;
 };
 
 struct child_fsm {

@@ -78,6 +78,9 @@ static void to_supervisor(struct router *r, struct child *child, struct bf_frame
 	case BF_MSG_READY:
 		child_feed(child, CHILD_EV_READY, "it said READY twice");
 		break;
+	case BF_MSG_STARTING:
+		child_feed(child, CHILD_EV_STARTING, "it said STARTING behind READY");
+		break;
 	case BF_MSG_DRAINING:
 		crew_shut(child);
 		break;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/pulse.h"
 #include "common/log/log.h"
 #include "common/proc/contract.h"
 #include "shm/content.h"
@@ -24,7 +25,6 @@
 #include "writerd/store/store_null.h"
 #include "writerd/store/store_sqlite.h"
 #include "writerd/store/store_sqlite_config.h"
-#include "writerd/store/store_sqlite_pace.h"
 #include "writerd/writerd.h"
 
 #define STOP_LIMIT_MS 20000 /* of an ordered stop: the supervisor waits */
@@ -169,9 +169,13 @@ static void on_second(struct bf_child *child)
 		ready(child);
 }
 
-static void beat_alive(void *child)
+/* Out of the midst of long work. */
+static void on_pulse(void *owner)
 {
+	struct bf_child *child = owner;
+
 	beat(child);
+	bf_child_starting(child);
 }
 
 static int choose_paths(struct bf_child *child, struct bf_err *err)
@@ -290,6 +294,7 @@ static int writerd_start(struct bf_child *child, struct bf_err *err)
 	const struct bf_config *c = &child->config;
 	int r;
 
+	bf_pulse_to(on_pulse, child);
 	shm_health_set(&w->seg, child->proc_slot, SHM_H_SANDBOX_PARTIAL,
 		       !child->sandbox.landlock_files);
 	/* Not a crash: the configuration, or what lies at its path, is to be mended by a person.
@@ -320,7 +325,6 @@ static int writerd_start(struct bf_child *child, struct bf_err *err)
 	w->turn.limits = &w->limits;
 	w->turn.intake.fold = w->turn.sweep.fold = &w->limits.fold;
 	child->on_second = on_second;
-	sqlite_pace_alive(beat_alive, child);
 	bf_log(BF_LOG_INFO, "writerd_started", "store=%s node_id=%s memory_bytes=%zu",
 	       bf_log_quote(w->store_path ? w->store_path : "off"), w->node_id,
 	       sizeof(*w) + 2 * (size_t)SHM_CONTENT_MAX_BYTES + limits_memory());

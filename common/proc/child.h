@@ -112,6 +112,10 @@ int bf_child_main(int argc, char **argv, const struct bf_child_spec *spec);
 /* Sends READY, once. */
 void bf_child_ready(struct bf_child *child);
 
+/* Before READY: there is much to do and it goes on, so that the supervisor waits for READY as long
+ * again from now on. Nothing behind READY. */
+void bf_child_starting(struct bf_child *child);
+
 /* Ends the loop; bf_child_main then calls stop() and returns code. The first call decides. */
 void bf_child_leave(struct bf_child *child, int code);
 

@@ -30,6 +30,13 @@ void bf_child_ready(struct bf_child *child)
 				  BF_ENDPOINT(BF_ROLE_SUPERVISOR, 0), 0, 0, NULL);
 }
 
+void bf_child_starting(struct bf_child *child)
+{
+	if (!child->ready && child->phase != BF_CHILD_LEAVING)
+		(void)bf_channel_send_msg(&child->channel, BF_MSG_STARTING, child->endpoint,
+					  BF_ENDPOINT(BF_ROLE_SUPERVISOR, 0), 0, 0, NULL);
+}
+
 void bf_child_begin(struct bf_child *child)
 {
 	struct bf_err err = {0};

@@ -147,7 +147,8 @@ static const struct bf_field supervisor_fields[] = {
      .dflt = "10s",
      .audience = BF_FOR_SUPERVISOR,
      .reload = BF_RELOAD_LIVE,
-     .doc = "How long a new process may take to become ready before it is killed."},
+     .doc = "How long a new process may take to become ready before it is killed, and how long one "
+	    "that loads for longer may be silent about it."},
     {.name = "stall_timeout",
      .type = BF_T_DURATION,
      BF_FIELD(bf_conf_supervisor, stall_timeout_ms),

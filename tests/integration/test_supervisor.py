@@ -217,7 +217,13 @@ def test_a_child_that_never_becomes_ready(gateway, fake):
     assert "did not become ready" in gw.children()["proxyd.1"]["last_exit"]
 
 
-@pytest.mark.parametrize("how", ["garbage", "wrong-source", "wrong-type", "huge", "flood", "close-channel",
+def test_a_child_that_starts_slowly_and_says_so(gateway, fake):
+    gw = gateway(workers=2, config={"supervisor": {"ready_timeout": "1s"}}, env=fake("proxyd", "1", "slow-start:15")).start()
+    wait_for("READY", lambda: gw.children()["proxyd.1"]["state"] == "ready", timeout=20)
+    assert gw.children()["proxyd.1"]["restarts"] == 0 and not gw.events("child_killed")
+
+
+@pytest.mark.parametrize("how", ["garbage", "wrong-source", "late-starting", "wrong-type", "huge", "flood", "close-channel",
                                  "crash-after-ready:200", "exit-at-start:3"])
 def test_a_child_that_misbehaves(gateway, fake, how):
     """Costs that child its channel, and nothing more; it is replaced, and told in the status."""

@@ -233,6 +233,22 @@ static void be_deaf(struct fake *k)
 	become_ready(k);
 }
 
+/* Says so many times a fifth of a second apart that it is still at its start. */
+static void be_slow_start(struct fake *k)
+{
+	for (long i = 0; i < k->number; i++) {
+		(void)usleep(200000);
+		send_plain(k, BF_MSG_STARTING);
+	}
+	become_ready(k);
+}
+
+static void be_late_starting(struct fake *k)
+{
+	become_ready(k);
+	send_plain(k, BF_MSG_STARTING);
+}
+
 /* The first of its place is a real one; whoever follows it never becomes ready. */
 static void be_ready_once(struct fake *k)
 {
@@ -256,6 +272,8 @@ static const struct {
 } behaviours[] = {
     {"ok", be_ok},
     {"never_ready", be_never_ready},
+    {"slow_start", be_slow_start}, /* :TIMES */
+    {"late_starting", be_late_starting},
     {"crash", be_crash_at_start},
     {"crash_at_start", be_crash_at_start},
     {"ready_once", be_ready_once},

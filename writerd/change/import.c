@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/base/macros.h"
+#include "common/base/pulse.h"
 #include "common/crypt/seal.h"
 #include "common/schema/config_auth.h"
 #include "common/schema/entity_parse.h"
@@ -299,6 +300,7 @@ static int take_list(struct importer *i, const struct import_list *l, struct bf_
 		const void *item = (const char *)list->items + k * size;
 		void *object;
 
+		bf_pulse();
 		if (l->type == BF_ENTITY_RATE_LIMIT && stands_elsewhere(i, item))
 			continue;
 		object = copy_of(i, l->type, item);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/pulse.h"
 #include "common/base/rand.h"
 #include "common/ipc/messages.h"
 #include "common/log/log.h"
@@ -200,6 +201,7 @@ static int add(struct bf_snapshot_builder *b, const struct entity *x, struct bf_
 {
 	struct bf_entity e = x->e;
 
+	bf_pulse();
 	/* It must not be found in the place of the other one, whose secret it keeps for when that
 	 * one is gone. */
 	if (x->doubled)

@@ -12,6 +12,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/macros.h"
+#include "common/base/pulse.h"
 #include "common/base/rand.h"
 #include "common/crypt/seal.h"
 #include "common/govern/plan.h"
@@ -40,6 +41,7 @@ static int take_row(void *ctx, const struct bf_entity *e, uint64_t hlc, const ui
 	struct bf_err why = {0};
 	int r;
 
+	bf_pulse();
 	bf_arena_reset(&l->arena);
 	r = entity_restore(e, &l->arena, &x, &why);
 	if (r == -ENOMEM)
@@ -186,6 +188,7 @@ static void judge(struct registry *r, struct entity *x)
 	bool bad = names_nobody(r, x), doubled = has_anothers_value(r, x);
 	bool was = x->e.flags & BF_ENTITY_QUARANTINED;
 
+	bf_pulse();
 	bad = bad || doubled;
 	if (bad)
 		count_blocked(r, x);

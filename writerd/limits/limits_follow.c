@@ -10,6 +10,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/macros.h"
+#include "common/base/pulse.h"
 #include "common/log/log.h"
 
 #define UNPLANNED_LINES_MAX 32u
@@ -404,8 +405,10 @@ static void follow_all(struct limits *l)
 
 	for (size_t i = 0; i < BF_ARRAY_LEN(types); i++)
 		for (const struct entity *x = entities_next(*l->t, types[i], NULL); x;
-		     x = entities_next(*l->t, types[i], x))
+		     x = entities_next(*l->t, types[i], x)) {
+			bf_pulse();
 			follow(l, types[i], x->e.id);
+		}
 }
 
 static void drop_unseen(struct limits *l)

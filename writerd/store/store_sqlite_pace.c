@@ -7,42 +7,20 @@
 
 #include <unistd.h>
 
-#include "common/base/clock.h"
 #include "common/base/macros.h"
+#include "common/base/pulse.h"
 #include "writerd/priority.h"
 
 /* Each about 0.15 ms of work: less often, and who waits for the core waits as long; more often, and
  * changing processes costs more than it gives. */
 #define STEPS_BETWEEN_YIELDS  3000 /* of SQLite's virtual machine: some two dozen rows */
-#define ALIVE_EVERY_MS        500
-#define WRITES_BETWEEN_YIELDS 4 /* pages: a commit of 512 rows writes some eighty */
-
-static struct {
-	void (*call)(void *owner);
-	void *owner;
-	int64_t called_ms;
-} alive;
-
-void sqlite_pace_alive(void (*call)(void *owner), void *owner)
-{
-	alive.call = call;
-	alive.owner = owner;
-	alive.called_ms = bf_mono_ms();
-}
+#define WRITES_BETWEEN_YIELDS 4    /* pages: a commit of 512 rows writes some eighty */
 
 static int on_progress(void *unused)
 {
-	int64_t now;
-
 	(void)unused;
 	priority_yield();
-	if (!alive.call)
-		return 0;
-	now = bf_mono_ms();
-	if (now - alive.called_ms < ALIVE_EVERY_MS)
-		return 0;
-	alive.called_ms = now;
-	alive.call(alive.owner);
+	bf_pulse();
 	return 0;
 }
 

@@ -6,9 +6,6 @@
 /* For every write to a file that SQLite does in this process, whatever the connection. */
 void sqlite_pace_commits(void);
 
-/* Called twice a second, from the same places, while a statement runs: whoever watches this process
- * must not take long work for none. NULL ends it. */
-void sqlite_pace_alive(void (*alive)(void *owner), void *owner);
-
-/* For the statements of a connection that has no progress handler of its own. */
+/* For the statements of a connection that has no progress handler of its own; they also say by
+ * bf_pulse() that they go on. */
 void sqlite_pace_statements(sqlite3 *db);

@@ -15,12 +15,14 @@ static const struct {
 	enum child_state next;
 	unsigned actions;
 } expected[CHILD_STATE_COUNT][CHILD_EVENT_COUNT] = {
-#define KILL (CHILD_CLOSE_CHANNEL | CHILD_DO_KILL)
-#define GONE (CHILD_CLOSE_CHANNEL | CHILD_TELL_GONE)
+#define KILL   (CHILD_CLOSE_CHANNEL | CHILD_DO_KILL)
+#define GONE   (CHILD_CLOSE_CHANNEL | CHILD_TELL_GONE)
+#define BROKEN (CHILD_CLOSE_CHANNEL | CHILD_TELL_BROKEN)
     [CHILD_STARTING] =
 	{
+	    [CHILD_EV_STARTING] = {CHILD_STARTING, 0},
 	    [CHILD_EV_READY] = {CHILD_READY, CHILD_TELL_READY},
-	    [CHILD_EV_DRAINED] = {CHILD_STOPPING, CHILD_CLOSE_CHANNEL | CHILD_TELL_BROKEN},
+	    [CHILD_EV_DRAINED] = {CHILD_STOPPING, BROKEN},
 	    [CHILD_EV_CLOSED] = {CHILD_STOPPING, CHILD_CLOSE_CHANNEL},
 	    [CHILD_EV_DRAIN] = {CHILD_STOPPING, CHILD_SEND_STOP},
 	    [CHILD_EV_STOP] = {CHILD_STOPPING, CHILD_SEND_STOP},
@@ -31,10 +33,9 @@ static const struct {
 	},
     [CHILD_READY] =
 	{
-	    [CHILD_EV_READY] = {CHILD_STOPPING,
-				CHILD_CLOSE_CHANNEL | CHILD_TELL_LEFT | CHILD_TELL_BROKEN},
-	    [CHILD_EV_DRAINED] = {CHILD_STOPPING,
-				  CHILD_CLOSE_CHANNEL | CHILD_TELL_LEFT | CHILD_TELL_BROKEN},
+	    [CHILD_EV_STARTING] = {CHILD_STOPPING, BROKEN | CHILD_TELL_LEFT},
+	    [CHILD_EV_READY] = {CHILD_STOPPING, BROKEN | CHILD_TELL_LEFT},
+	    [CHILD_EV_DRAINED] = {CHILD_STOPPING, BROKEN | CHILD_TELL_LEFT},
 	    [CHILD_EV_CLOSED] = {CHILD_STOPPING, CHILD_CLOSE_CHANNEL | CHILD_TELL_LEFT},
 	    [CHILD_EV_DRAIN] = {CHILD_DRAINING, CHILD_SEND_DRAIN | CHILD_TELL_LEFT},
 	    [CHILD_EV_STOP] = {CHILD_STOPPING, CHILD_SEND_STOP | CHILD_TELL_LEFT},
@@ -45,7 +46,8 @@ static const struct {
 	},
     [CHILD_DRAINING] =
 	{
-	    [CHILD_EV_READY] = {CHILD_STOPPING, CHILD_CLOSE_CHANNEL | CHILD_TELL_BROKEN},
+	    [CHILD_EV_STARTING] = {CHILD_STOPPING, BROKEN},
+	    [CHILD_EV_READY] = {CHILD_STOPPING, BROKEN},
 	    [CHILD_EV_DRAINED] = {CHILD_STOPPING, 0},
 	    [CHILD_EV_CLOSED] = {CHILD_STOPPING, CHILD_CLOSE_CHANNEL},
 	    [CHILD_EV_DRAIN] = {CHILD_DRAINING, 0},
@@ -57,6 +59,7 @@ static const struct {
 	},
     [CHILD_STOPPING] =
 	{
+	    [CHILD_EV_STARTING] = {CHILD_STOPPING, 0},
 	    [CHILD_EV_READY] = {CHILD_STOPPING, 0},
 	    [CHILD_EV_DRAINED] = {CHILD_STOPPING, 0},
 	    [CHILD_EV_CLOSED] = {CHILD_STOPPING, CHILD_CLOSE_CHANNEL},
@@ -69,6 +72,7 @@ static const struct {
 	},
     [CHILD_KILLED] =
 	{
+	    [CHILD_EV_STARTING] = {CHILD_KILLED, 0},
 	    [CHILD_EV_READY] = {CHILD_KILLED, 0},
 	    [CHILD_EV_DRAINED] = {CHILD_KILLED, 0},
 	    [CHILD_EV_CLOSED] = {CHILD_KILLED, 0},
@@ -81,6 +85,7 @@ static const struct {
 	},
     [CHILD_GONE] =
 	{
+	    [CHILD_EV_STARTING] = {CHILD_GONE, 0},
 	    [CHILD_EV_READY] = {CHILD_GONE, 0},
 	    [CHILD_EV_DRAINED] = {CHILD_GONE, 0},
 	    [CHILD_EV_CLOSED] = {CHILD_GONE, 0},
@@ -199,6 +204,22 @@ static void test_deadlines(void **state)
 	assert_int_equal(f.deadline_mono_ms, CHILD_NO_DEADLINE);
 }
 
+/* Who says that it goes on gets as long again, as often as it says so. */
+static void test_a_start_may_take_long(void **state)
+{
+	struct child_fsm f;
+
+	(void)state;
+	child_fsm_init(&f, 10, &limits);
+	assert_int_equal(f.deadline_mono_ms, 1010);
+	for (int64_t now = 900; now < 100000; now += 900) {
+		assert_int_equal(child_fsm_feed(&f, CHILD_EV_STARTING, now, &limits), 0);
+		assert_int_equal(f.deadline_mono_ms, now + 1000);
+	}
+	(void)child_fsm_feed(&f, CHILD_EV_READY, 100000, &limits);
+	assert_int_equal(f.deadline_mono_ms, CHILD_NO_DEADLINE);
+}
+
 static void test_names(void **state)
 {
 	(void)state;
@@ -218,6 +239,7 @@ int main(void)
 	    cmocka_unit_test(test_every_state_but_ready_has_a_deadline),
 	    cmocka_unit_test(test_timeouts_alone_lead_to_a_kill),
 	    cmocka_unit_test(test_deadlines),
+	    cmocka_unit_test(test_a_start_may_take_long),
 	    cmocka_unit_test(test_names),
 	};
 

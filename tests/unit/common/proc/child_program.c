@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/pulse.h"
 #include "common/proc/contract.h"
 #include "tests/unit/common/proc/child_script.h"
 
@@ -40,13 +41,30 @@ static int child_open(struct bf_child *child, struct bf_err *err)
 	return 0;
 }
 
+static unsigned said_starting;
+
+static void still_starting(void *child)
+{
+	said_starting++;
+	bf_child_starting(child);
+}
+
+/* Until it was told twice. */
+static void start_slowly(struct bf_child *child)
+{
+	bf_pulse_to(still_starting, child);
+	while (said_starting < 2)
+		bf_pulse();
+}
+
 static int child_start(struct bf_child *child, struct bf_err *err)
 {
-	(void)child;
 	if (behaves("start_fails"))
 		return bf_err_set(err, BF_E_STATE, "test: start fails");
 	if (behaves("start_hangs"))
 		spin_for_ever();
+	if (behaves("starts_slowly"))
+		start_slowly(child);
 	return behaves("ready_later") ? BF_CHILD_READY_LATER : 0;
 }
 

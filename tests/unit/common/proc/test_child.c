@@ -39,6 +39,27 @@ static void ready_comes_after_hello(void **state)
 	script_finish(&s);
 }
 
+/* Nor is READY ever said before. */
+static void a_long_start_says_that_it_goes_on(void **state)
+{
+	unsigned told = 0;
+	struct script s;
+	struct bf_frame f;
+
+	(void)state;
+	script_start(&s, "starts_slowly");
+	script_send_hello(&s);
+	do {
+		assert_int_equal(script_receive(&s, 10000, &f), 0);
+		told += f.type == BF_MSG_STARTING;
+	} while (f.type == BF_MSG_STARTING);
+	assert_int_equal(f.type, BF_MSG_READY);
+	assert_int_equal(told, 2);
+	script_send_plain(&s, BF_MSG_STOP);
+	script_expect_exit(&s, BF_EXIT_OK);
+	script_finish(&s);
+}
+
 /* It serves meanwhile, and says so once. */
 static void ready_may_come_later(void **state)
 {
@@ -273,6 +294,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(ready_comes_after_hello),
+	    cmocka_unit_test(a_long_start_says_that_it_goes_on),
 	    cmocka_unit_test(ready_may_come_later),
 	    cmocka_unit_test(status_tells_what_it_is),
 	    cmocka_unit_test(a_long_status_is_cut_to_its_bounds),

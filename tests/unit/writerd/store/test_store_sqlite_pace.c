@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "common/base/clock.h"
+#include "common/base/pulse.h"
 #include "writerd/priority.h"
 #include "writerd/store/store_sqlite_pace.h"
 
@@ -145,12 +146,12 @@ static void a_long_statement_says_that_it_lives(void **state)
 
 	(void)state;
 	bf_clock_set_source(&source);
-	sqlite_pace_alive(beat, &beats);
+	bf_pulse_to(beat, &beats);
 	sql("BEGIN");
 	gaps = yields_of(ROWS(2000));
 	assert_true(gaps >= 5);
 	assert_int_equal(beats, gaps / 3);
-	sqlite_pace_alive(NULL, NULL);
+	bf_pulse_to(NULL, NULL);
 	assert_true(yields_of("DELETE FROM t WHERE a < 0 OR b LIKE '%x%y%z%'") > 0);
 	sql("ROLLBACK");
 	assert_int_equal(beats, gaps / 3);
