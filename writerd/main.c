@@ -245,12 +245,11 @@ static int open_stores(struct bf_child *child, struct bf_err *err)
 	/* A lock ends, a disk gets room: rows wait in the segment meanwhile, as for a store that
 	 * fails later. */
 	if (w->store && (r == -EAGAIN || store_sqlite_heals(r))) {
+		const char *event = r == BF_E_TIMEOUT ? "store_locked" : "store_not_open";
+
 		w->store_is_old = r == -EAGAIN;
-		bf_log(BF_LOG_WARN,
-		       r == -EAGAIN        ? "store_old"
-		       : r == BF_E_TIMEOUT ? "store_locked"
-					   : "store_not_open",
-		       "reason=%s effect=%s", bf_log_quote(err->text),
+		bf_log(BF_LOG_WARN, w->store_is_old ? "store_old" : event, "reason=%s effect=%s",
+		       bf_log_quote(err->text),
 		       bf_log_quote("rows wait in the segment and it is tried again"));
 		r = 0;
 	}

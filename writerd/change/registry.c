@@ -328,6 +328,12 @@ void registry_second(struct registry *r)
 		publish_now(&r->publish);
 }
 
+static const char *const stopgaps[] = {
+    [REGISTRY_STORED] = "store",
+    [REGISTRY_NOT_STORED] = "store and file, not stored",
+    [REGISTRY_COPY] = "the last copy",
+};
+
 void registry_status(const struct registry *r, struct bf_array *items, struct bf_arena *arena)
 {
 	bf_status_add(items, arena, "entities", "%u", r->t ? entities_total(r->t) : 0);
@@ -340,10 +346,7 @@ void registry_status(const struct registry *r, struct bf_array *items, struct bf
 					: "ok");
 	if (r->trouble.code)
 		bf_status_add(items, arena, "entities_from", "%s",
-			      !r->t                               ? "nowhere"
-			      : r->stopgap == REGISTRY_NOT_STORED ? "store and file, not stored"
-			      : r->stopgap == REGISTRY_COPY       ? "the last copy"
-								  : "store");
+			      r->t ? stopgaps[r->stopgap] : "nowhere");
 	bf_status_add(items, arena, "snapshot", "%s",
 		      publish_is_in_force(&r->publish) ? "in force" : "not in force");
 	bf_status_add(items, arena, "overlay_records", "%u", publish_overlay_records(&r->publish));
