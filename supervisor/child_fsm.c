@@ -191,16 +191,11 @@ unsigned child_fsm_feed(struct child_fsm *f, enum child_event event, int64_t now
 const char *child_event_name(enum child_event event)
 {
 	static const char *const names[CHILD_EVENT_COUNT] = {
-	    [CHILD_EV_STARTING] = "starting",
-	    [CHILD_EV_READY] = "ready",
-	    [CHILD_EV_DRAINED] = "drained",
-	    [CHILD_EV_CLOSED] = "closed",
-	    [CHILD_EV_DRAIN] = "drain",
-	    [CHILD_EV_STOP] = "stop",
-	    [CHILD_EV_KILL] = "kill",
-	    [CHILD_EV_STALLED] = "stalled",
-	    [CHILD_EV_TIMEOUT] = "timeout",
-	    [CHILD_EV_REAPED] = "reaped",
+	    [CHILD_EV_STARTING] = "starting", [CHILD_EV_READY] = "ready",
+	    [CHILD_EV_DRAINED] = "drained",   [CHILD_EV_CLOSED] = "closed",
+	    [CHILD_EV_DRAIN] = "drain",       [CHILD_EV_STOP] = "stop",
+	    [CHILD_EV_KILL] = "kill",         [CHILD_EV_STALLED] = "stalled",
+	    [CHILD_EV_TIMEOUT] = "timeout",   [CHILD_EV_REAPED] = "reaped",
 	};
 
 	return names[event];
