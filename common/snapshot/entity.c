@@ -10,33 +10,8 @@
 #include "common/base/buf.h"
 #include "common/schema/config_auth.h"
 #include "common/schema/config_owners.h"
+#include "common/snapshot/model_catalog.h"
 #include "common/snapshot/prices.h"
-
-struct catalog {
-	struct bf_slice provider;
-	struct bf_array models; /* of struct bf_slice */
-};
-
-static const struct bf_field catalog_fields[] = {
-    {.name = "provider",
-     .type = BF_T_STRING,
-     BF_FIELD(catalog, provider),
-     .max = BF_PROVIDER_NAME_MAX,
-     .flags = BF_REQUIRED,
-     .doc = "Name of the provider."},
-    {.name = "models",
-     .type = BF_T_STRINGS,
-     BF_FIELD(catalog, models),
-     .max = 10000,
-     .doc = "What it said it has."},
-};
-
-static const struct bf_table catalog_table = {
-    .name = "model_catalog",
-    .size = sizeof(struct catalog),
-    BF_ROWS(catalog_fields),
-    .doc = "Models of a provider, as it lists them.",
-};
 
 static const struct bf_entity_def defs[BF_ENTITY_TYPE_MAX] = {
     [BF_ENTITY_CUSTOMER] = {.name = "customer",
@@ -95,8 +70,8 @@ static const struct bf_entity_def defs[BF_ENTITY_TYPE_MAX] = {
 			   .common = true},
     [BF_ENTITY_MODEL_CATALOG] = {.name = "model_catalog",
 				 .plural = "model_catalogs",
-				 .table = &catalog_table,
-				 .id_offset = offsetof(struct catalog, provider),
+				 .table = &bf_model_catalog_table,
+				 .id_offset = offsetof(struct bf_model_catalog, provider),
 				 .common = true},
     [BF_ENTITY_CLIENT_CONFIG] = {.name = "client_config",
 				 .plural = "client_configs",

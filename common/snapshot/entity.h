@@ -22,7 +22,7 @@ enum bf_entity_type {
 	BF_ENTITY_PRICING_OVERRIDE = 7,
 	BF_ENTITY_PROVIDER = 8,       /* with its keys; its id is its name */
 	BF_ENTITY_PRICING = 9,        /* the price sheet that was fetched: prices.h */
-	BF_ENTITY_MODEL_CATALOG = 10, /* what a provider said it has */
+	BF_ENTITY_MODEL_CATALOG = 10, /* model_catalog.h; its id is the provider's name */
 	BF_ENTITY_CLIENT_CONFIG = 11, /* one: "client" */
 	BF_ENTITY_AUTH_CONFIG = 12,   /* one: "auth" */
 	BF_ENTITY_API_KEY = 13,       /* opens the management API */

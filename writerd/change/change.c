@@ -29,12 +29,13 @@ static bool is_singleton(uint32_t type)
 /* PUT makes it when there is none: its id is not ours to choose. */
 static bool is_named_from_outside(uint32_t type)
 {
-	return is_singleton(type) || type == BF_ENTITY_PROVIDER_LIMITS;
+	return is_singleton(type) || type == BF_ENTITY_PROVIDER_LIMITS ||
+	       type == BF_ENTITY_MODEL_CATALOG;
 }
 
 static bool is_changeable(uint32_t type)
 {
-	return type != BF_ENTITY_PRICING && type != BF_ENTITY_MODEL_CATALOG;
+	return type != BF_ENTITY_PRICING;
 }
 
 static bool may_change(struct change *c)
@@ -340,20 +341,32 @@ static void update(struct change *c)
 	change_put(c, 200, "updated");
 }
 
-static void bury(struct change *c)
+static bool put_tombstone(struct change *c, const struct entity *x)
 {
-	struct entity *stone;
+	struct entity *stone = entity_tombstone(x);
 
-	if (!change_is_there(c) || !change_version_fits(c) || !change_check_unnamed(c))
-		return;
-	stone = entity_tombstone(c->before);
-	if (!stone) {
-		(void)change_no(c, 500, "internal_error", "no memory");
-		return;
-	}
+	if (!stone)
+		return change_no(c, 500, "internal_error", "no memory");
 	stone->e.updated_ms = bf_wall_ms();
 	stone->hlc = entity_hlc(stone->e.updated_ms);
-	if (!put(c, stone))
+	return put(c, stone);
+}
+
+/* A provider takes its list of models with it: without it the list says nothing. */
+static bool bury_catalog(struct change *c)
+{
+	const struct entity *x = NULL;
+
+	if (c->ask->type == BF_ENTITY_PROVIDER)
+		x = entities_live(c->r->t, BF_ENTITY_MODEL_CATALOG, c->id);
+	return !x || put_tombstone(c, x);
+}
+
+static void bury(struct change *c)
+{
+	if (!change_is_there(c) || !change_version_fits(c) || !change_check_unnamed(c))
+		return;
+	if (!bury_catalog(c) || !put_tombstone(c, c->before))
 		return;
 	c->answer->http_status = 200;
 	write_answer(c, "deleted", NULL);

@@ -10,6 +10,7 @@
 #include "common/crypt/seal.h"
 #include "common/schema/config_auth.h"
 #include "common/schema/nearest.h"
+#include "common/snapshot/model_catalog.h"
 #include "writerd/change/change_priv.h"
 #include "writerd/entity/entity_refs.h"
 
@@ -45,8 +46,9 @@ static void check_ref(void *ctx, uint32_t type, struct bf_slice id, const char *
 	struct change *c = ctx;
 	const char *text;
 
-	/* The completion has looked for providers. */
-	if (entity_ref_is_loose(type) || entities_live(c->r->t, type, id))
+	/* The completion has looked for providers, where there is one. */
+	if ((entity_ref_is_loose(type) && c->ask->type != BF_ENTITY_MODEL_CATALOG) ||
+	    entities_live(c->r->t, type, id))
 		return;
 	text = bf_arena_printf(c->arena, "no %s has the id \"%.*s\"%s", entity_noun(type),
 			       BF_SLICE_FMT(id), hint(c, type, id));
@@ -228,10 +230,28 @@ static bool check_client(struct change *c)
 	return change_no_parts(c, 400, "invalid_request");
 }
 
+static bool check_catalog(struct change *c)
+{
+	const struct bf_model_catalog *catalog = c->object;
+	char member[32];
+	int64_t twice;
+
+	if (c->ask->type != BF_ENTITY_MODEL_CATALOG)
+		return true;
+	twice = bf_model_catalog_twice(&catalog->models, c->arena);
+	if (twice < 0)
+		return change_no(c, 500, "internal_error", "no memory");
+	if (twice == catalog->models.count)
+		return true;
+	(void)snprintf(member, sizeof(member), "models[%" PRId64 "]", twice);
+	bf_entity_blame(&c->body, member, "stands there before: give each name once");
+	return change_no_parts(c, 400, "invalid_request");
+}
+
 bool change_check(struct change *c)
 {
 	return check_members(c) && check_name(c) && check_value(c) && check_target(c) &&
-	       change_check_provider(c) && check_client(c);
+	       change_check_provider(c) && check_client(c) && check_catalog(c);
 }
 
 /* ---- deletion */

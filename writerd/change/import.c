@@ -336,6 +336,27 @@ static int compare(const void *va, const void *vb)
 	return (*a > *b) - (*a < *b);
 }
 
+static int bury(struct importer *i, const struct entity *x)
+{
+	struct entity *stone = entity_tombstone(x);
+
+	if (!stone)
+		return -ENOMEM;
+	memcpy(stone->file_hash, no_hash, sizeof(no_hash));
+	stone->e.updated_ms = i->now_ms;
+	stone->hlc = entity_hlc(i->now_ms);
+	i->out->gone++;
+	return add_change(i, stone);
+}
+
+/* A provider takes its list of models with it. */
+static int bury_catalog(struct importer *i, const struct entity *provider)
+{
+	const struct entity *x = entities_live(i->t, BF_ENTITY_MODEL_CATALOG, provider->e.id);
+
+	return x ? bury(i, x) : 0;
+}
+
 static int bury_gone(struct importer *i)
 {
 	const struct entity *x;
@@ -346,20 +367,14 @@ static int bury_gone(struct importer *i)
 		qsort(i->seen, i->seen_count, sizeof(*i->seen), compare);
 	while (r == 0 && (x = entities_each(i->t, &at)) != NULL) {
 		uint64_t key = entity_key(x->e.type, x->e.id);
-		struct entity *stone;
 
 		if (!entity_is_live(x) || !(x->e.flags & BF_ENTITY_FROM_FILE) ||
 		    (i->seen_count &&
 		     bsearch(&key, i->seen, i->seen_count, sizeof(*i->seen), compare)))
 			continue;
-		stone = entity_tombstone(x);
-		if (!stone)
-			return -ENOMEM;
-		memcpy(stone->file_hash, no_hash, sizeof(no_hash));
-		stone->e.updated_ms = i->now_ms;
-		stone->hlc = entity_hlc(i->now_ms);
-		i->out->gone++;
-		r = add_change(i, stone);
+		r = bury(i, x);
+		if (r == 0 && x->e.type == BF_ENTITY_PROVIDER)
+			r = bury_catalog(i, x);
 	}
 	return r;
 }

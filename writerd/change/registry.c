@@ -298,6 +298,7 @@ static void show(const struct registry *r)
 	    {BF_ENTITY_PROVIDER_LIMITS, SHM_M_PROVIDER_LIMITS},
 	    {BF_ENTITY_PRICING_OVERRIDE, SHM_M_PRICING_OVERRIDES},
 	    {BF_ENTITY_API_KEY, SHM_M_API_KEYS},
+	    {BF_ENTITY_MODEL_CATALOG, SHM_M_MODEL_CATALOGS},
 	};
 
 	for (size_t i = 0; r->t && i < BF_ARRAY_LEN(gauges); i++)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "common/schema/config_governance.h"
+#include "common/snapshot/model_catalog.h"
 
 struct visitor {
 	entity_ref_visit visit;
@@ -48,6 +49,7 @@ void entity_refs(uint32_t type, const void *object, entity_ref_visit visit, void
 	const struct bf_conf_team *team = object;
 	const struct bf_conf_model_config *model = object;
 	const struct bf_conf_pricing_override *price = object;
+	const struct bf_model_catalog *catalog = object;
 
 	switch ((enum bf_entity_type)type) {
 	case BF_ENTITY_CUSTOMER:
@@ -68,10 +70,12 @@ void entity_refs(uint32_t type, const void *object, entity_ref_visit visit, void
 	case BF_ENTITY_PRICING_OVERRIDE:
 		ref(&v, BF_ENTITY_VIRTUAL_KEY, price->virtual_key_id, "virtual_key_id");
 		break;
+	case BF_ENTITY_MODEL_CATALOG:
+		ref(&v, BF_ENTITY_PROVIDER, catalog->provider, "provider");
+		break;
 	case BF_ENTITY_RATE_LIMIT:
 	case BF_ENTITY_PROVIDER:
 	case BF_ENTITY_PRICING:
-	case BF_ENTITY_MODEL_CATALOG:
 	case BF_ENTITY_CLIENT_CONFIG:
 	case BF_ENTITY_AUTH_CONFIG:
 	case BF_ENTITY_API_KEY:
