@@ -96,6 +96,8 @@ enum provider_key_verdict provider_key_candidates(const struct bf_conf_provider 
 						  struct bf_slice model,
 						  const struct provider_key_pin *pin,
 						  struct key_set *ret_keys);
+/* In place of a model: those are candidates that admit any, whatever single ones they refuse. */
+#define PROVIDER_KEY_ANY_MODEL BF_SLICE_LIT("")
 /* The keys whose id or name is in a list of struct bf_slice. */
 struct key_set provider_keys_listed(const struct bf_conf_provider *p, const struct bf_array *ids);
 /* The same for who may use only the keys of a list (NULL: any): PROVIDER_KEY_BLOCKED when only the

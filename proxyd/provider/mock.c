@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/codec/json_writer.h"
 #include "proxyd/provider/mock_read.h"
 #include "proxyd/provider/mock_text.h"
 #include "proxyd/provider/mock_write.h"
@@ -28,6 +29,7 @@ struct mock_call {
 	struct mock_asked asked;
 	struct mock_words words;
 	bool head_sent, begun;
+	bool lists; /* asked for its models */
 };
 
 /* ---- the answer */
@@ -196,9 +198,65 @@ static void mock_stream(struct mock_call *call)
 	}
 }
 
+/* ---- its models */
+
+static void mock_write_name(struct bf_json_writer *j, struct bf_slice name)
+{
+	bf_jw_object(j);
+	bf_jw_key(j, "id");
+	bf_jw_string(j, name);
+	bf_jw_key(j, "object");
+	bf_jw_cstr(j, "model");
+	bf_jw_end_object(j);
+}
+
+/* Those that its keys name, and its own. */
+static int mock_write_models(const struct mock_call *call, struct bf_buf *text)
+{
+	const struct provider *p = call->p;
+	const struct bf_conf_provider_key *keys = p->conf->keys.items;
+	struct bf_json_writer j;
+
+	bf_jw_init(&j, text);
+	bf_jw_object(&j);
+	bf_jw_key(&j, "object");
+	bf_jw_cstr(&j, "list");
+	bf_jw_key(&j, "data");
+	bf_jw_array(&j);
+	mock_write_name(&j, bf_slice_from(p->ops->default_model));
+	for (uint32_t i = 0; i < p->conf->keys.count; i++) {
+		const struct bf_slice *models = keys[i].models.items;
+
+		for (uint32_t k = 0; k < keys[i].models.count; k++) {
+			if (!bf_slice_is(models[k], "*"))
+				mock_write_name(&j, models[k]);
+		}
+	}
+	bf_jw_end_array(&j);
+	bf_jw_end_object(&j);
+	return bf_jw_finish(&j);
+}
+
+static void mock_list_models(struct mock_call *call)
+{
+	const struct bf_slice none = {NULL, 0};
+	struct exchange *x = call->x;
+	struct bf_buf *text = mock_text(call);
+
+	if (mock_write_models(call, text) < 0) {
+		mock_done(call, none, true);
+		return;
+	}
+	x->sink->on_head(x, 200, false);
+	if (x->sink->on_body(x, bf_buf_slice(text)))
+		mock_done(call, none, false);
+}
+
 static void mock_work(struct mock_call *call)
 {
-	if (call->x->wants_stream && call->words.object != SHM_OBJECT_EMBEDDING)
+	if (call->lists)
+		mock_list_models(call);
+	else if (call->x->wants_stream && call->words.object != SHM_OBJECT_EMBEDDING)
 		mock_stream(call);
 	else
 		mock_answer(call);
@@ -228,7 +286,7 @@ static void mock_resume(struct exchange *x)
 		mock_stream(call);
 }
 
-static struct mock_call *mock_call_new(struct provider *p, struct exchange *x)
+static struct mock_call *mock_call_new(struct provider *p, struct exchange *x, bool lists)
 {
 	struct mock_call *call = bf_arena_alloc(&x->arena, sizeof(*call));
 
@@ -238,19 +296,20 @@ static struct mock_call *mock_call_new(struct provider *p, struct exchange *x)
 	call->words.object = x->object;
 	call->words.created_s = x->started_wall_ns / 1000000000;
 	call->words.model = x->model;
+	call->lists = lists;
 	bf_uuid_format(&x->id, call->words.id);
 	ev_timer_init(&call->timer, on_mock_timer, (double)p->conf->mock_config.latency_ms / 1000.0,
 		      0.0);
 	call->timer.data = call;
-	if (!mock_read(x, &call->asked))
+	if (!lists && !mock_read(x, &call->asked))
 		return NULL;
 	call->words.prompt_tokens = call->asked.prompt_tokens;
 	return call;
 }
 
-static void mock_start(struct provider *p, struct exchange *x)
+static void mock_begin(struct provider *p, struct exchange *x, bool lists)
 {
-	struct mock_call *call = mock_call_new(p, x);
+	struct mock_call *call = mock_call_new(p, x, lists);
 	const struct bf_conf_mock *conf = &p->conf->mock_config;
 
 	if (!call) {
@@ -270,6 +329,16 @@ static void mock_start(struct provider *p, struct exchange *x)
 		ev_timer_start(p->worker->loop, &call->timer);
 	else
 		mock_work(call);
+}
+
+static void mock_start(struct provider *p, struct exchange *x)
+{
+	mock_begin(p, x, false);
+}
+
+static void mock_list(struct provider *p, struct exchange *x)
+{
+	mock_begin(p, x, true);
 }
 
 static int mock_open(struct provider *p, struct bf_err *err)
@@ -300,4 +369,5 @@ const struct provider_ops provider_mock = {
     .open = mock_open,
     .close = mock_close,
     .start = mock_start,
+    .list = mock_list,
 };

@@ -180,5 +180,6 @@ const struct provider_ops provider_openai = {
     .open = openai_open,
     .close = openai_close,
     .start = openai_call_start,
+    .list = openai_models_start,
     .connections = openai_connections,
 };

@@ -138,7 +138,7 @@ void openai_heard(struct openai_call *call, const struct openai_said *said,
 	x->sink->on_usage(x, prompt, completion, said->cached_tokens);
 }
 
-static const char *openai_status_type(int http_status)
+const char *openai_status_type(int http_status)
 {
 	switch (http_status) {
 	case 401:
@@ -374,7 +374,7 @@ static void openai_resume(struct exchange *x)
 	upstream_resume(&call->up);
 }
 
-static struct openai_pool *openai_pool_of(const struct provider *p, const struct exchange *x)
+struct openai_pool *openai_pool_of(const struct provider *p, const struct exchange *x)
 {
 	struct openai *o = p->state;
 	const struct bf_conf_provider_key *keys = p->conf->keys.items;
@@ -404,8 +404,7 @@ static int openai_request(struct openai_call *call, const struct openai_pool *po
 	return openai_head_rest(call->x, call->p->conf, o->own_auth, body_len, &iov[1]);
 }
 
-/* Before anything was sent. */
-static void openai_refuse(struct exchange *x, int http_status, const char *type, const char *text)
+void openai_refuse(struct exchange *x, int http_status, const char *type, const char *text)
 {
 	const struct exchange_outcome outcome = {.fault = EXCHANGE_FAULT_LOCAL,
 						 .http_status = http_status,

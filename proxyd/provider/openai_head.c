@@ -81,6 +81,16 @@ static int head_extra_lines(struct bf_buf *out, const struct bf_conf_provider *c
 	return r;
 }
 
+static int head_own_lines(struct bf_buf *out, const struct bf_conf_provider *conf,
+			  const char *version)
+{
+	int r = 0;
+
+	if (!openai_head_extra(conf, "user-agent").ptr)
+		r = bf_buf_printf(out, "User-Agent: bifrost/%s\r\n", version);
+	return r < 0 ? r : head_extra_lines(out, conf);
+}
+
 int openai_head_template(struct bf_buf *out, const struct bf_conf_provider *conf,
 			 const struct upstream_target *target, enum shm_usage_object object,
 			 const char *version)
@@ -92,9 +102,30 @@ int openai_head_template(struct bf_buf *out, const struct bf_conf_provider *conf
 			      "Accept-Encoding: identity\r\n",
 			      target->path, openai_object_path(object), target->authority);
 
-	if (r == 0 && !openai_head_extra(conf, "user-agent").ptr)
-		r = bf_buf_printf(out, "User-Agent: bifrost/%s\r\n", version);
-	return r < 0 ? r : head_extra_lines(out, conf);
+	return r < 0 ? r : head_own_lines(out, conf, version);
+}
+
+int openai_head_models(struct bf_buf *out, const struct exchange *x,
+		       const struct bf_conf_provider *conf, const struct upstream_target *target,
+		       struct bf_slice authorization)
+{
+	struct bf_slice key = x->key ? x->key->value : (struct bf_slice){NULL, 0};
+	int r = bf_buf_printf(out,
+			      "GET %s/models HTTP/1.1\r\n"
+			      "Host: %s\r\n"
+			      "Accept: application/json\r\n"
+			      "Accept-Encoding: identity\r\n",
+			      target->path, target->authority);
+
+	if (r == 0)
+		r = head_own_lines(out, conf, x->worker->version);
+	if (r == 0 && key.len)
+		r = bf_buf_printf(out, "Authorization: Bearer %.*s\r\n", BF_SLICE_FMT(key));
+	else if (r == 0 && authorization.len && text_is_clean(authorization, false))
+		r = bf_buf_printf(out, "Authorization: %.*s\r\n", BF_SLICE_FMT(authorization));
+	if (r == 0 && x->traceparent[0])
+		r = bf_buf_printf(out, "traceparent: %s\r\n", x->traceparent);
+	return r < 0 ? r : bf_buf_append(out, "\r\n", 2);
 }
 
 /* ---- what a request adds */

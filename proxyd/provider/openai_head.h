@@ -22,6 +22,13 @@ int openai_head_template(struct bf_buf *out, const struct bf_conf_provider *conf
  */
 int openai_head_rest(struct exchange *x, const struct bf_conf_provider *conf,
 		     struct bf_slice authorization, size_t body_len, struct iovec *ret_part);
+/*
+ * The whole head of a request for the names of models. Nothing of the client's goes on but its
+ * trace: its credentials are for this gateway. BF_E_LIMIT, -ENOMEM.
+ */
+int openai_head_models(struct bf_buf *out, const struct exchange *x,
+		       const struct bf_conf_provider *conf, const struct upstream_target *target,
+		       struct bf_slice authorization);
 /* A header of this name is never taken from a client or from extra_headers. */
 bool openai_head_is_ours(struct bf_slice name);
 /* Value of the last extra header of this name (lower case); ptr NULL: there is none. */

@@ -55,6 +55,16 @@ struct openai_call {
 
 /* Starts one attempt. */
 void openai_call_start(struct provider *p, struct exchange *x);
+/* Asks for the names of models. */
+void openai_models_start(struct provider *p, struct exchange *x);
+
+/* The server of x->key. */
+struct openai_pool *openai_pool_of(const struct provider *p, const struct exchange *x);
+/* The name of an error that is an answer of this status. */
+const char *openai_status_type(int http_status);
+/* Tells the sink, before anything was sent. */
+void openai_refuse(struct exchange *x, int http_status, const char *type, const char *text);
+
 /* The call is over: gives back what it holds and tells the sink. Nothing may be touched after. */
 void openai_finish(struct openai_call *call, const struct exchange_outcome *outcome);
 /* The same for an answer that cannot be relayed to its end; type and text must be literals. */

@@ -30,7 +30,8 @@ static void broken_start(struct provider *p, struct exchange *x)
 	x->sink->on_done(x, &outcome);
 }
 
-static const struct provider_ops provider_broken = {.name = "", .start = broken_start};
+static const struct provider_ops provider_broken = {
+    .name = "", .start = broken_start, .list = broken_start};
 
 static void provider_break(struct provider *p, const struct bf_err *err)
 {

@@ -28,6 +28,11 @@ struct provider_ops {
 	void (*close)(struct provider *p);
 	/* One attempt, with x->key (NULL: the provider needs none). */
 	void (*start)(struct provider *p, struct exchange *x);
+	/*
+	 * Asks for the names of its models, likewise with x->key: what comes is the JSON that it
+	 * answers to GET /v1/models. Of an answer that is an error only the status is told.
+	 */
+	void (*list)(struct provider *p, struct exchange *x);
 	/* Connections held, idle ones included. NULL: it holds none. */
 	uint32_t (*connections)(const struct provider *p);
 };

@@ -56,6 +56,34 @@ static const char *choose(struct bf_conf_provider_key *keys, uint32_t count, con
 	return verdict == PROVIDER_KEY_NOT_NEEDED ? "" : "-";
 }
 
+/* Who admits any model at all, whatever single ones it refuses. */
+static void keys_that_admit_any(void **state BF_UNUSED)
+{
+	struct bf_conf_provider_key keys[] = {key("all", 1),  key("star", 1),  key("one", 1),
+					      key("none", 1), key("but", 1),   key("off", 1),
+					      key("bad", 1),  key("server", 1)};
+	struct bf_conf_provider p = provider(keys, BF_ARRAY_LEN(keys));
+	struct key_set set;
+
+	keys[1].models = (struct bf_array){models_all, 1};
+	keys[2].models = (struct bf_array){models_a, 1};
+	keys[3].blacklisted_models = (struct bf_array){models_all, 1};
+	keys[4].blacklisted_models = (struct bf_array){models_a, 1};
+	keys[5].enabled = false;
+	keys[6].value = BF_SLICE_LIT("a b");
+	p.name = BF_SLICE_LIT("vllm");
+	keys[7].vllm.url = BF_SLICE_LIT("http://127.0.0.1:2");
+	keys[7].vllm.model_name = BF_SLICE_LIT("a");
+	assert_int_equal(may(&p, "", "", "", &set), PROVIDER_KEY_SOME);
+	for (int i = 0; i < (int)BF_ARRAY_LEN(keys); i++)
+		assert_int_equal(key_set_has(&set, i), i == 0 || i == 1 || i == 4);
+	assert_true(bf_slice_eq(PROVIDER_KEY_ANY_MODEL, BF_SLICE_LIT("")));
+	p.keys = (struct bf_array){&keys[2], 2};
+	assert_int_equal(may(&p, "", "", "", &set), PROVIDER_KEY_NONE);
+	p.keys = (struct bf_array){NULL, 0};
+	assert_int_equal(may(&p, "", "", "", &set), PROVIDER_KEY_NOT_NEEDED);
+}
+
 static void keys_that_admit(void **state BF_UNUSED)
 {
 	struct bf_conf_provider_key k[2] = {key("one", 1), key("two", 1)};
@@ -342,6 +370,7 @@ static void no_room_is_counted_and_healthy(void **state BF_UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(keys_that_admit_any),
 	    cmocka_unit_test(keys_that_admit),
 	    cmocka_unit_test(keys_of_a_list),
 	    cmocka_unit_test(no_list_of_keys),
