@@ -195,11 +195,13 @@ const struct api_operation api_operations[] = {
      .parameters = query_page_of_providers, .type = BF_ENTITY_PROVIDER, .parts = true,
      .plural = "keys", .answer = API_ANSWER_PAGE, .http_status = 200},
     {ROUTE(GET, "models", api_models), .id = "list_models", .tag = "providers",
-     .summary = "List the models that keys of providers name.", .parameters = query_models,
-     .answer = API_ANSWER_OBJECT, .http_status = 200},
+     .summary = "List the models that providers are known to have.",
+     .doc = "Those that their keys name, then those of their lists of models that a key serves.",
+     .parameters = query_models, .answer = API_ANSWER_OBJECT, .http_status = 200},
     {ROUTE(GET, "models/details", api_model_details), .id = "list_model_details",
      .tag = "providers",
-     .summary = "List the models that keys of providers name, with what price sheets tell of them.",
+     .summary = "List the models that providers are known to have, with what price sheets tell of "
+		"them.",
      .doc =
 	 "Lengths in tokens, prices in dollars for a token; overridden_pricing has those that an "
 	 "override for everybody or for the provider changes.",
@@ -212,6 +214,16 @@ const struct api_operation api_operations[] = {
     {ROUTE(GET, "models/base", api_base_models), .id = "list_base_models", .tag = "providers",
      .summary = "List the base models that price sheets name, each once, by name.",
      .parameters = query_base, .answer = API_ANSWER_OBJECT, .http_status = 200},
+    OP_LIST("models/catalog", BF_ENTITY_MODEL_CATALOG, "model_catalog", "lists of models",
+	    query_page_of_providers),
+    OP_SHOW("models/catalog", BF_ENTITY_MODEL_CATALOG, "model_catalog", "lists of models"),
+    {ROUTE(PUT, "models/catalog/{id}", api_change), .id = "update_model_catalog",
+     .tag = "lists of models", .summary = "Say which models a provider has.",
+     .doc = "In place of the list that there is. Keys that serve any model serve these by their "
+	    "bare names too; models that keys name themselves come before them.",
+     .parameters = query_change, .type = BF_ENTITY_MODEL_CATALOG, .action = BF_ENTITY_UPDATE,
+     .body = API_BODY_PARTS, .answer = API_ANSWER_CHANGED, .http_status = 200},
+    OP_DELETE("models/catalog", BF_ENTITY_MODEL_CATALOG, "model_catalog", "lists of models"),
     {ROUTE(POST, "pricing/force-sync", api_price_sync), .id = "sync_prices", .tag = "prices",
      .summary = "Fetch the price sheet of framework.pricing.pricing_url now.",
      .doc =

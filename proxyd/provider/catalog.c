@@ -1,7 +1,7 @@
 /*
- * The models that the configuration names. Built when the providers are opened, asked by the gate
- * for names without a provider and for lists. Must never compare all names with all others: 64
- * providers may have 256 keys of 1024 models.
+ * The models that are known. Built when the providers are opened, asked by the gate for names
+ * without a provider and for lists. Must never compare all names with all others: 64 providers may
+ * have 256 keys of 1024 models, and 4096 names in their lists.
  */
 #include "proxyd/provider/catalog.h"
 
@@ -125,7 +125,49 @@ static int catalog_add_key(struct catalog *c, const struct bf_conf_provider *pro
 	return r;
 }
 
-int catalog_open(struct catalog *c, struct provider *const *providers, uint32_t count)
+/* What only the provider's code knew is known to all then. */
+static int catalog_add_listed(struct catalog *c, const struct bf_conf_provider *provider,
+			      struct bf_slice model)
+{
+	const struct catalog_entry *found = catalog_find(c, provider->name, model);
+
+	if (!found)
+		return catalog_add(c, provider, model, false);
+	c->entries[found - c->entries].is_default = false;
+	return 0;
+}
+
+static int catalog_add_list(struct catalog *c, const struct bf_conf_provider *provider,
+			    const struct bf_array *list)
+{
+	const struct bf_slice *names = list->items;
+	bool *served;
+	int r;
+
+	if (list->count == 0)
+		return 0;
+	served = calloc(list->count, sizeof(*served));
+	r = served ? catalog_served(provider, list, served) : -ENOMEM;
+	for (uint32_t i = 0; r == 0 && i < list->count; i++) {
+		if (served[i])
+			r = catalog_add_listed(c, provider, names[i]);
+	}
+	free(served);
+	return r;
+}
+
+static int catalog_add_lists(struct catalog *c, struct provider *const *providers,
+			     const struct bf_array *lists, uint32_t count)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && lists && i < count; i++)
+		r = catalog_add_list(c, providers[i]->conf, &lists[i]);
+	return r;
+}
+
+int catalog_open(struct catalog *c, struct provider *const *providers, const struct bf_array *lists,
+		 uint32_t count)
 {
 	*c = (struct catalog){0};
 	for (uint32_t i = 0; i < count; i++) {
@@ -141,7 +183,8 @@ int catalog_open(struct catalog *c, struct provider *const *providers, uint32_t 
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	/* Who names a model comes before who has it besides. */
+	return catalog_add_lists(c, providers, lists, count);
 }
 
 void catalog_close(struct catalog *c)

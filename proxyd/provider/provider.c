@@ -10,9 +10,12 @@
 
 #include "common/base/macros.h"
 #include "common/log/log.h"
+#include "common/snapshot/model_catalog.h"
 #include "proxyd/provider/provider_priv.h"
 
 #define PROVIDER_ARENA_MAX (16u << 20)
+/* 64 lists of 4096 names of 255 bytes, and their slices */
+#define PROVIDER_LISTS_MAX (128u << 20)
 
 /* ---- one that can serve nobody */
 
@@ -139,6 +142,7 @@ struct provider_set *provider_set_new(struct provider_net *net)
 	if (set) {
 		set->refs = 1;
 		set->net = net;
+		bf_arena_init(&set->arena, PROVIDER_LISTS_MAX);
 	}
 	return set;
 }
@@ -169,7 +173,7 @@ int provider_set_finish(struct provider_set *set)
 	for (uint32_t i = 0; i < set->count; i++)
 		confs[i] = *set->items[i]->conf;
 	set->confs = (struct bf_array){confs, set->count};
-	return catalog_open(&set->catalog, set->items, set->count);
+	return catalog_open(&set->catalog, set->items, set->lists, set->count);
 }
 
 static void provider_set_free(struct provider_set *set)
@@ -179,6 +183,7 @@ static void provider_set_free(struct provider_set *set)
 	free(set->items);
 	free(set->confs.items);
 	catalog_close(&set->catalog);
+	bf_arena_done(&set->arena);
 	free(set);
 }
 
@@ -220,7 +225,7 @@ struct provider *provider_find(const struct provider_set *set, struct bf_slice n
 
 uint64_t provider_set_mark(const struct bf_snapshot *s)
 {
-	return bf_snapshot_sum(s, BF_ENTITY_PROVIDER);
+	return bf_snapshot_sum(s, BF_ENTITY_PROVIDER) + bf_snapshot_sum(s, BF_ENTITY_MODEL_CATALOG);
 }
 
 static int take_entity(struct worker *w, const struct bf_snapshot *s, const struct bf_entity *e,
@@ -240,6 +245,34 @@ static int take_entity(struct worker *w, const struct bf_snapshot *s, const stru
 	return r;
 }
 
+static int take_list(const struct bf_snapshot *s, struct bf_slice provider, struct bf_arena *arena,
+		     struct bf_array *ret_list, struct bf_err *err)
+{
+	struct bf_model_catalog catalog;
+	struct bf_entity e;
+	int r;
+
+	if (!bf_snapshot_find(s, BF_ENTITY_MODEL_CATALOG, provider, &e))
+		return 0;
+	r = bf_entity_decode(&e, &catalog, arena, err);
+	if (r == 0)
+		*ret_list = catalog.models;
+	return r;
+}
+
+/* A list of who is not there says nothing. */
+static int take_lists(struct provider_set *set, const struct bf_snapshot *s, struct bf_err *err)
+{
+	int r = 0;
+
+	set->lists = bf_arena_alloc(&set->arena, set->count * sizeof(*set->lists));
+	if (!set->lists)
+		return bf_err_sys(err, -ENOMEM, "list of models");
+	for (uint32_t i = 0; r == 0 && i < set->count; i++)
+		r = take_list(s, set->items[i]->conf->name, &set->arena, &set->lists[i], err);
+	return r;
+}
+
 int provider_set_make(struct worker *w, const struct bf_snapshot *s,
 		      const struct provider_set *before, struct provider_set **ret_set,
 		      struct bf_err *err)
@@ -253,6 +286,8 @@ int provider_set_make(struct worker *w, const struct bf_snapshot *s,
 		if (!(e.flags & BF_ENTITY_QUARANTINED))
 			r = take_entity(w, s, &e, before, set, err);
 	}
+	if (r == 0)
+		r = take_lists(set, s, err);
 	if (r == 0 && provider_set_finish(set) < 0)
 		r = bf_err_sys(err, -ENOMEM, "list of models");
 	if (r < 0) {

@@ -63,8 +63,10 @@ struct provider_set {
 	struct provider **items;
 	uint32_t count, room;
 	struct catalog catalog;
+	struct bf_array *lists; /* by provider: names that it is known to have; NULL: none */
+	struct bf_arena arena;  /* of the lists */
 	struct bf_array confs; /* of struct bf_conf_provider: theirs, for who looks through all */
-	uint64_t mark;         /* of the entities */
+	uint64_t mark;         /* of the entities: providers and their lists */
 	uint32_t refs;
 	struct provider_net *net;
 	struct provider_set *next_unused;
@@ -91,7 +93,7 @@ int provider_set_finish(struct provider_set *set);
 int provider_set_make(struct worker *w, const struct bf_snapshot *s,
 		      const struct provider_set *before, struct provider_set **ret_set,
 		      struct bf_err *err);
-/* Changes when a provider did. */
+/* Changes when a provider did, or the list of its models. */
 uint64_t provider_set_mark(const struct bf_snapshot *s);
 
 static inline struct provider_set *provider_set_hold(struct provider_set *set)

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "common/snapshot/model_catalog.h"
 #include "proxyd/provider/provider.h"
 #include "tests/support/snapshot_of.h"
 #include "tests/unit/proxyd/harness.h"
@@ -46,6 +47,31 @@ static struct bf_snapshot snapshot(uint64_t version, const char *url, bool two)
 		snapshot_of_add(b, BF_ENTITY_PROVIDER, &other, 1);
 	bf_snapshot_unmap(blob);
 	blob = snapshot_of_end(b);
+	return (struct bf_snapshot){blob, NULL};
+}
+
+/* "one", whose keys name "m", with a list of these models, each behind a word (NULL: none). */
+static struct bf_snapshot snapshot_with(uint64_t version, const char *a, const char *b)
+{
+	struct bf_snapshot_builder *builder = snapshot_of_begin(false, version);
+	struct bf_conf_provider one = a_provider("one", "http://127.0.0.1:8");
+	struct bf_slice names[2] = {bf_slice_from(a ? a : ""), bf_slice_from(b ? b : "")};
+	const struct bf_model_catalog list = {.provider = one.name, .models = {names, 2}};
+	const struct bf_model_catalog nobodys = {.provider = BF_SLICE_LIT("gone"),
+						 .models = {names, 2}};
+	struct bf_conf_provider_key keys[2] = {*(struct bf_conf_provider_key *)one.keys.items};
+
+	keys[1] = keys[0];
+	keys[1].id = keys[1].name = BF_SLICE_LIT("any");
+	keys[1].models = (struct bf_array){NULL, 0};
+	one.keys = (struct bf_array){keys, 2};
+	snapshot_of_add(builder, BF_ENTITY_PROVIDER, &one, 1);
+	if (a) {
+		snapshot_of_add(builder, BF_ENTITY_MODEL_CATALOG, &list, version);
+		snapshot_of_add(builder, BF_ENTITY_MODEL_CATALOG, &nobodys, version);
+	}
+	bf_snapshot_unmap(blob);
+	blob = snapshot_of_end(builder);
 	return (struct bf_snapshot){blob, NULL};
 }
 
@@ -114,6 +140,39 @@ static void those_that_are_as_they_were_are_shared(void **state)
 	assert_int_equal(open_ones(), 2);
 	assert_int_equal(next->items[1]->refs, 1);
 	provider_set_drop(next);
+	harness_turns(&h, 1);
+	assert_int_equal(open_ones(), 0);
+}
+
+static bool knows(const struct provider_set *set, const char *model)
+{
+	return catalog_first(&set->catalog, bf_slice_from(model)) != NULL;
+}
+
+static void lists_of_models_come_and_go_with_snapshots(void **state)
+{
+	struct bf_snapshot s = snapshot_with(1, NULL, NULL);
+	struct provider_set *none = set_of(&s, NULL), *some, *others;
+
+	(void)state;
+	assert_true(knows(none, "m"));
+	assert_false(knows(none, "n"));
+	s = snapshot_with(2, "n", "vendor/o");
+	assert_int_not_equal(provider_set_mark(&s), none->mark);
+	some = set_of(&s, none);
+	/* The provider itself is as it was, with its connections. */
+	assert_ptr_equal(some->items[0], none->items[0]);
+	assert_int_equal(some->count, 1);
+	assert_true(knows(some, "m") && knows(some, "n") && knows(some, "vendor/o"));
+	s = snapshot_with(3, "p", "n");
+	others = set_of(&s, some);
+	assert_true(knows(others, "p") && knows(others, "n") && !knows(others, "vendor/o"));
+	/* The snapshot is gone: what holds the set before still finds its names. */
+	assert_true(knows(some, "vendor/o"));
+	assert_false(knows(none, "n"));
+	provider_set_drop(none);
+	provider_set_drop(some);
+	provider_set_drop(others);
 	harness_turns(&h, 1);
 	assert_int_equal(open_ones(), 0);
 }
@@ -199,6 +258,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_house, close_house)
 	const struct CMUnitTest tests[] = {
 	    TEST(those_that_are_as_they_were_are_shared),
+	    TEST(lists_of_models_come_and_go_with_snapshots),
 	    TEST(who_holds_a_set_keeps_what_is_in_it),
 	    TEST(one_that_cannot_be_opened_refuses_its_own_calls),
 	    TEST(names_of_hosts_come_and_go),
