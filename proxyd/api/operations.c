@@ -178,6 +178,15 @@ const struct api_operation api_operations[] = {
      .doc = "Requests that began with it end with it.", .parameters = query_change,
      .type = BF_ENTITY_PROVIDER, .action = BF_ENTITY_DELETE, .parts = true,
      .body = API_BODY_VERSION, .answer = API_ANSWER_MESSAGE, .http_status = 200},
+    {ROUTE(POST, "providers/{id}/refresh-models", api_refresh_models), .id = "refresh_models",
+     .tag = "lists of models", .summary = "Ask a provider which models it has, and keep its list.",
+     .doc = "By its first key that serves any model and is up; what it says replaces the list that "
+	    "there is, and is in force when this answers. 409 when it has no such key; 502 when it "
+	    "refuses (its status is told, none of its words), cannot be reached, tells no list, or "
+	    "one that cannot be kept whole (at most 4,096 models, whose names take 60,000 bytes), "
+	    "and 504 when it takes too long: then the list stays as it is.",
+     .parameters = query_change, .type = BF_ENTITY_MODEL_CATALOG, .action = BF_ENTITY_UPDATE,
+     .body = API_BODY_VERSION, .answer = API_ANSWER_CHANGED, .http_status = 200},
     OP_LIST("providers", BF_ENTITY_PROVIDER, "provider", "providers", query_page_of_providers),
     OP_CREATE("providers", BF_ENTITY_PROVIDER, "provider", "providers"),
     OP_SHOW("providers", BF_ENTITY_PROVIDER, "provider", "providers"),

@@ -39,7 +39,7 @@ ROOMS = {
     # The management API: asks others, and stands beside the gate, whose route table it extends.
     "proxyd/api": ["common/", "shm/", "proxyd/ask.h", "proxyd/exchange.h", "proxyd/worker.h", "proxyd/snapshot.h",
                    "proxyd/gate/route.h", "proxyd/gate/error.h", "proxyd/gate/local.h", "proxyd/gate/query.h",
-                   "proxyd/gate/logs.h", "proxyd/gate/models.h", "proxyd/gate/explain.h", "proxyd/gate/vkey.h"],
+                   "proxyd/gate/listing.h", "proxyd/gate/logs.h", "proxyd/gate/models.h", "proxyd/gate/explain.h", "proxyd/gate/vkey.h"],
     "proxyd/gate": ["common/", "shm/", "proxyd/api/api.h", "proxyd/ask.h", "proxyd/exchange.h", "proxyd/snapshot.h",
                     "proxyd/worker.h", "proxyd/provider/provider.h",
                     "proxyd/provider/key.h",

@@ -60,18 +60,24 @@ static inline void asker_on_closed(struct bf_channel *c, int code, const char *w
 	(void)why;
 }
 
-static inline void asker_open(struct asker *a)
+/* tweak: of the configuration; NULL: as harness_open() has it. */
+static inline void asker_open_with(struct asker *a, void (*tweak)(struct bf_config *config))
 {
 	static const struct bf_channel_events events = {asker_on_frame, asker_on_closed};
 	struct bf_err err = {0};
 	int pair[2];
 
 	memset(a, 0, sizeof(*a));
-	harness_open(&a->h, NULL);
+	harness_open(&a->h, tweak);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	a->far = pair[1];
 	assert_int_equal(bf_channel_open(&a->channel, a->h.loop, pair[0], &events, a, &err), 0);
 	ask_open(&a->table, &a->h.w, &a->channel, ASKER_ME);
+}
+
+static inline void asker_open(struct asker *a)
+{
+	asker_open_with(a, NULL);
 }
 
 static inline void asker_close(struct asker *a)
