@@ -9,7 +9,7 @@ void api_change(struct exchange *x); /* asks writerd */
 void api_rotate(struct exchange *x); /* asks it once for each of several keys */
 #define ROTATE_MAX 100u
 void api_refresh_models(struct exchange *x); /* asks a provider, then writerd */
-void api_price_sync(struct exchange *x); /* asks the reader */
+void api_price_sync(struct exchange *x);     /* asks the reader */
 
 void api_login(struct exchange *x);
 void api_logout(struct exchange *x);

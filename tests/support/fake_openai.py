@@ -20,6 +20,10 @@ def completion(text="hello from upstream", **more):
         **more}).encode()
 
 
+def models(*names):
+    return json.dumps({"object": "list", "data": [{"id": n, "object": "model", "created": 1, "owned_by": "o"} for n in names]}).encode()
+
+
 def chunk(delta, usage=None, **more):
     said = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [
         {"index": 0, "delta": delta, "finish_reason": None}], "usage": usage, **more}
@@ -95,11 +99,11 @@ class Wire:
         raw, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
         first, *lines = raw.decode().split("\r\n")
         headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
-        length = int(headers["content-length"])
+        length = int(headers.get("content-length", 0))
         while len(self.buffer) < length:
             self.fill()
         body, self.buffer = self.buffer[:length], self.buffer[length:]
-        return {"line": first, "headers": headers, "body": body, "json": json.loads(body), "connection": self.number}
+        return {"line": first, "headers": headers, "body": body, "json": json.loads(body or b"{}"), "connection": self.number}
 
     def fill(self):
         more = self.sock.recv(1 << 20)
@@ -121,7 +125,8 @@ class FakeOpenAI:
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def on(self, model, behaviour):
-        """behaviour: bytes to send, or a function of (wire, request) that returns True to keep the connection."""
+        """behaviour: bytes to send, or a function of (wire, request) that returns True to keep the connection. Model "GET":
+        what it answers when it is asked for its models."""
         self.behaviours[model] = behaviour
 
     def asked(self, model):
@@ -145,8 +150,11 @@ class FakeOpenAI:
             while True:
                 request = wire.read_request()
                 self.requests.append(request)
-                act = self.behaviours.get(request["json"]["model"])
-                if act is None:
+                asks = request["line"].startswith("GET ")
+                act = self.behaviours.get("GET" if asks else request["json"]["model"])
+                if act is None and asks:
+                    act = plain(models())
+                elif act is None:
                     act = stream() if request["json"].get("stream") else plain()
                 if isinstance(act, bytes):
                     wire.send(act)

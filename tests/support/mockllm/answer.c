@@ -64,7 +64,7 @@ static void plan_words(struct answer *a)
 		a->words = size ? BF_MAX(size / WORD_DEFAULT, 1) : EVENTS_DEFAULT;
 	if (size / a->words > WORD_DEFAULT)
 		a->word_width = (uint32_t)(size / a->words);
-	if (a->ask.kind == ASK_EMBEDDING)
+	if (a->ask.kind == ASK_EMBEDDING || a->ask.kind == ASK_MODELS)
 		a->words = 0;
 	if (s->echo && !a->stream)
 		a->words = 0;
@@ -82,7 +82,7 @@ int answer_init(struct answer *a, const struct script *s, const struct ask *ask,
 	a->prompt_tokens =
 	    s->prompt_tokens >= 0 ? (uint64_t)s->prompt_tokens : words_prompt_tokens(ask->user);
 	a->completion_tokens = a->words;
-	if (a->status != 200)
+	if (a->status != 200 || ask->kind == ASK_MODELS)
 		a->words = a->prompt_tokens = a->completion_tokens = 0;
 	return a->stream ? answer_stream_init(a, arena) : 0;
 }
@@ -207,10 +207,19 @@ static int append_text(const struct answer *a, struct bf_buf *out)
 	return 0;
 }
 
+/* Any name is served; these are told. */
+#define MODELS                                                                         \
+	"{\"object\":\"list\",\"data\":[{\"id\":\"mock-small\",\"object\":\"model\"}," \
+	"{\"id\":\"mock-large\",\"object\":\"model\"}]}"
+
 static int append_body(struct answer *a, struct bf_buf *out)
 {
 	enum ask_kind k = a->ask.kind;
-	int r = bf_buf_append_slice(out, bf_slice_from(start_text[k]));
+	int r;
+
+	if (k == ASK_MODELS)
+		return bf_buf_append_slice(out, BF_SLICE_LIT(MODELS));
+	r = bf_buf_append_slice(out, bf_slice_from(start_text[k]));
 
 	r = r < 0 ? r : bf_buf_append_slice(out, a->ask.model);
 	r = r < 0 ? r : bf_buf_append_slice(out, bf_slice_from(before_text[k]));

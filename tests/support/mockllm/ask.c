@@ -8,21 +8,21 @@
 #include "tests/support/wire/words.h"
 
 static const struct {
-	const char *end;
+	const char *method, *end;
 	enum ask_kind kind;
 } paths[] = {
-    {"/chat/completions", ASK_CHAT},
-    {"/completions", ASK_COMPLETION},
-    {"/embeddings", ASK_EMBEDDING},
-    {"/responses", ASK_RESPONSES},
+    {"POST", "/chat/completions", ASK_CHAT}, {"POST", "/completions", ASK_COMPLETION},
+    {"POST", "/embeddings", ASK_EMBEDDING},  {"POST", "/responses", ASK_RESPONSES},
+    {"GET", "/models", ASK_MODELS},
 };
 
-bool ask_kind(struct bf_slice path, enum ask_kind *ret_kind)
+bool ask_kind(struct bf_slice method, struct bf_slice path, enum ask_kind *ret_kind)
 {
 	for (size_t i = 0; i < BF_ARRAY_LEN(paths); i++) {
 		size_t n = strlen(paths[i].end);
 
-		if (path.len >= n && memcmp(path.ptr + path.len - n, paths[i].end, n) == 0) {
+		if (bf_slice_is(method, paths[i].method) && path.len >= n &&
+		    memcmp(path.ptr + path.len - n, paths[i].end, n) == 0) {
 			*ret_kind = paths[i].kind;
 			return true;
 		}
@@ -67,13 +67,15 @@ int ask_read(struct ask *a, enum ask_kind kind, struct bf_slice body, struct bf_
 	struct bf_json_tape tape;
 	int r;
 
+	*a = (struct ask){.kind = kind};
+	if (kind == ASK_MODELS)
+		return 0;
 	limits.reject_duplicate_keys = false;
 	r = bf_json_parse(&tape, body, arena, &limits, err);
 	if (r < 0)
 		return r;
 	if (tape.tokens[0].type != BF_JSON_OBJECT)
 		return bf_err_set(err, BF_E_TYPE, "body: not an object");
-	*a = (struct ask){.kind = kind};
 	a->model = text_of(&tape, 0, "model");
 	a->user = text_of(&tape, 0, "user");
 	a->hash = words_hash(a->user);

@@ -13,6 +13,7 @@ enum ask_kind {
 	ASK_COMPLETION,
 	ASK_EMBEDDING,
 	ASK_RESPONSES,
+	ASK_MODELS, /* GET: what there is */
 	ASK_KIND_COUNT,
 };
 
@@ -24,9 +25,9 @@ struct ask {
 	bool stream, include_usage;
 };
 
-/* The kind that the end of a path names; false: none. */
-bool ask_kind(struct bf_slice path, enum ask_kind *ret_kind);
+/* The kind that a method and the end of a path name; false: none. */
+bool ask_kind(struct bf_slice method, struct bf_slice path, enum ask_kind *ret_kind);
 
-/* 0, or a negative code and a line that says what is wrong with the body. */
+/* 0, or a negative code and a line that says what is wrong with the body, which models need not. */
 int ask_read(struct ask *a, enum ask_kind kind, struct bf_slice body, struct bf_arena *arena,
 	     struct bf_err *err);

@@ -75,6 +75,7 @@ static void start_answer(struct conn *c)
 static int prepare(struct conn *c, struct bf_err *err)
 {
 	const char *text = bf_buf_slice(&c->in).ptr;
+	struct bf_slice method = {text, c->request.line_method};
 	struct bf_slice path = {text + c->request.path, c->request.path_bytes};
 	struct bf_slice body = {text + c->request.head_bytes, http_in_body_len(&c->request)};
 	struct bf_slice bearer = {text + c->request.bearer, c->request.bearer_bytes};
@@ -84,7 +85,7 @@ static int prepare(struct conn *c, struct bf_err *err)
 	struct ask ask;
 
 	(void)bf_err_set(err, BF_E_SYNTAX, "no such route");
-	if (c->request.line_method != 4 || memcmp(text, "POST", 4) != 0 || !ask_kind(path, &kind))
+	if (!ask_kind(method, path, &kind))
 		return 404;
 	if (ask_read(&ask, kind, body, &c->arena, err) != 0 ||
 	    script_parse(ask.model, &c->server->base, &script, err) != 0)

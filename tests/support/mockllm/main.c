@@ -23,7 +23,7 @@ static const char usage_text[] =
     "mockllm --listen ADDRESS:PORT [--ledger FILE] [--tls CERT KEY] [--default 'key=value;...']\n"
     "\n"
     "Serves POST */chat/completions, */completions, */embeddings, */responses, plain and "
-    "streamed.\n"
+    "streamed, and GET */models.\n"
     "The model's name scripts the answer: NAME;key=value;...\n"
     "  status=N retry_after=S body=json|text|empty usage=right|none|wrong|late|string\n"
     "  cached=N written=N written_1hr=N searches=N cost_nusd=N tier=default|priority|flex|batch\n"
