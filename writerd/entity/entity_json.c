@@ -10,6 +10,7 @@
 #include "common/schema/config_owners.h"
 #include "common/schema/decimal.h"
 #include "common/schema/entity_parse.h"
+#include "common/snapshot/model_catalog.h"
 
 /* Whose limits are being written. */
 struct showing {
@@ -114,22 +115,23 @@ static bool lacks_all(const struct bf_table *table, const void *object)
 	return false;
 }
 
-/* A key for all models says so: an empty list that came back would deny them all. */
-static bool is_open(const struct bf_field *f, const void *slot)
+/* A key for all models says so: an empty list that came back would deny them all. That of what a
+ * provider has is none, and says that. */
+static bool is_open(const struct bf_table *table, const struct bf_field *f, const void *slot)
 {
 	return f->type == BF_T_STRINGS && strcmp(f->name, "models") == 0 &&
-	       ((const struct bf_array *)slot)->count == 0;
+	       table != &bf_model_catalog_table && ((const struct bf_array *)slot)->count == 0;
 }
 
-static void write_field(struct bf_json_writer *w, const struct bf_field *f, const void *object,
-			const struct showing *in)
+static void write_field(struct bf_json_writer *w, const struct bf_table *table,
+			const struct bf_field *f, const void *object, const struct showing *in)
 {
 	const void *slot = slot_of(f, object);
 
 	bf_jw_key(w, f->name);
 	if (f->type == BF_T_LIST)
 		write_list(w, f, slot, in);
-	else if (is_open(f, slot))
+	else if (is_open(table, f, slot))
 		bf_jw_raw(w, BF_SLICE_LIT("[\"*\"]"));
 	else if (f->type == BF_T_OBJECT && lacks_all(f->sub, slot))
 		bf_jw_null(w);
@@ -148,7 +150,7 @@ static void write_fields(struct bf_json_writer *w, const struct bf_table *table,
 		const struct bf_field *f = &table->fields[i];
 
 		if (is_shown(f) && !is_owner_of_budget(table, f))
-			write_field(w, f, object, in);
+			write_field(w, table, f, object, in);
 	}
 }
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "common/base/buf.h"
+#include "common/snapshot/model_catalog.h"
 #include "writerd/entity/entity_json.h"
 
 static struct bf_buf out;
@@ -201,6 +202,27 @@ static void a_password_is_not_shown(void **state)
 	lacks("password");
 }
 
+/* Empty lists of models: a key's is all, a provider's is none. */
+static void lists_of_models(void **state)
+{
+	const struct bf_model_catalog catalog = {.provider = BF_SLICE_LIT("p")};
+	const struct bf_conf_provider_key key = {.id = BF_SLICE_LIT("k"),
+						 .name = BF_SLICE_LIT("k")};
+	struct bf_entity e = {.type = BF_ENTITY_MODEL_CATALOG, .id = BF_SLICE_LIT("p")};
+	struct bf_json_writer w;
+
+	(void)state;
+	bf_jw_init(&w, &out);
+	entity_json(&w, bf_entity_def(BF_ENTITY_MODEL_CATALOG), &e, &catalog, NULL);
+	finish(&w);
+	has("\"models\":[]");
+	e = (struct bf_entity){.type = BF_ENTITY_PROVIDER, .id = BF_SLICE_LIT("k")};
+	bf_jw_init(&w, &out);
+	entity_json(&w, bf_entity_part(BF_ENTITY_PROVIDER), &e, &key, NULL);
+	finish(&w);
+	has("\"models\":[\"*\"]");
+}
+
 static void limits_apart(void **state)
 {
 	const struct bf_conf_owner own = {.id = BF_SLICE_LIT("k"), .name = BF_SLICE_LIT("key")};
@@ -230,6 +252,7 @@ int main(void)
 	    TEST(without_usage),
 	    TEST(a_value_is_shown_once),
 	    TEST(a_password_is_not_shown),
+	    TEST(lists_of_models),
 	    TEST(limits_apart),
 	};
 
