@@ -65,8 +65,8 @@ struct provider_set {
 	struct catalog catalog;
 	struct bf_array *lists; /* by provider: names that it is known to have; NULL: none */
 	struct bf_arena arena;  /* of the lists */
-	struct bf_array confs; /* of struct bf_conf_provider: theirs, for who looks through all */
-	uint64_t mark;         /* of the entities: providers and their lists */
+	struct bf_array confs;  /* of struct bf_conf_provider: theirs, for who looks through all */
+	uint64_t mark;          /* of the entities: providers and their lists */
 	uint32_t refs;
 	struct provider_net *net;
 	struct provider_set *next_unused;
