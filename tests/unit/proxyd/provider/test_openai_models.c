@@ -289,7 +289,7 @@ static void byte_by_byte(void **state BF_UNUSED)
 	asks(true);
 	arrives();
 	for (size_t i = 0; i < sizeof(GOOD) - 1; i++) {
-		says(GOOD + i, 1);
+		says(&GOOD[i], 1);
 		turn();
 	}
 	ends();
