@@ -229,6 +229,10 @@ def test_what_a_provider_says_of_its_key(house):
         for path in (CHAT, "/openai/v1/chat/completions"):
             got, _, answer = house.chat(f"openai/m{status}", path, x_bf_vk=house.key)
             assert got >= 400, answer
+        up.on("GET", quotes(status))
+        got, _, answer = house.asked("POST", "/api/providers/openai/refresh-models")
+        assert got == 502 and answer["error"]["message"] == f"the provider answered with status {status}", answer
+    assert house.provider in up.requests[-1]["headers"]["authorization"] and up.requests[-1]["line"].startswith("GET ")
     assert house.provider in up.requests[0]["headers"]["authorization"]
     wait_for("the rows", lambda: house.asked("GET", "/api/logs")[2]["logs"])
 

@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from books import mockllm  # noqa: F401
 from gateway import wait_for
@@ -155,3 +156,26 @@ def test_a_client_that_leaves_ends_the_call(gateway, fake):  # noqa: F811
     ask(gw, "GET", f"{CATALOG}/live", status=404)
     up.on("GET", fo.plain(fo.models("m")))
     assert refresh(gw)["model_catalog"]["models"] == ["m"]
+
+
+def test_a_provider_that_changes_or_goes_meanwhile(gateway, fake):  # noqa: F811
+    up, gw = fake(), gateway(workers=1, config=SEALED).start()
+    ask(gw, "POST", PROVIDERS, live(up), 201)
+    asked, go = threading.Event(), threading.Event()
+
+    def waits(wire, request):
+        asked.set()
+        assert go.wait(20)
+        wire.send(fo.plain(fo.models("m")))
+
+    up.on("GET", waits)
+    for act, status in ((("PUT", {"network_config": {"base_url": up.url, "max_retries": 1}}), 200), (("DELETE", None), 400)):
+        asked.clear(), go.clear()
+        with ThreadPoolExecutor(1) as pool:
+            call = pool.submit(gw.request, "POST", f"{PROVIDERS}/live/refresh-models")
+            assert asked.wait(20)
+            ask(gw, act[0], f"{PROVIDERS}/live", act[1])
+            go.set()
+            assert call.result()[0] == status
+    ask(gw, "GET", f"{CATALOG}/live", status=404)
+    assert gw.metric_sum("bifrost_model_refreshes_total") == 2 and not gw.events("child_ended")
