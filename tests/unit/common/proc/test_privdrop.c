@@ -304,7 +304,7 @@ static uint32_t bit(char kind)
 static void a_core_file_holds_no_secret(void **state)
 {
 	char folder[] = "/tmp/bf-core-XXXXXX";
-	char back[4096];
+	char back[4096], with_pid[32];
 	uint32_t found;
 	int status;
 	pid_t pid;
@@ -331,9 +331,11 @@ static void a_core_file_holds_no_secret(void **state)
 	(void)fclose(core);
 	/* The config's source lies in the arena too. */
 	assert_int_equal(found, arenas_are_marked ? bit('H') : bit('H') | bit('A') | bit('C'));
+	(void)snprintf(with_pid, sizeof(with_pid), "core.%d", (int)pid);
 	(void)unlink("core");
+	(void)unlink(with_pid);
 	assert_int_equal(chdir(back), 0);
-	(void)rmdir(folder);
+	assert_int_equal(rmdir(folder), 0);
 }
 
 int main(void)
