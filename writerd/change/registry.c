@@ -14,6 +14,7 @@
 #include "common/log/log.h"
 #include "shm/health.h"
 #include "shm/metrics.h"
+#include "writerd/change/registry_forget.h"
 #include "writerd/change/registry_load.h"
 
 #define RETRY_MS 10000
@@ -320,6 +321,7 @@ void registry_second(struct registry *r)
 	show(r);
 	if (!publish_is_busy(&r->publish))
 		last_good_second(&r->last_good, r->publish.base_fd, r->publish.overlay_fd);
+	registry_forget(r);
 	if (r->retry_at_ms == 0 || bf_mono_ms() < r->retry_at_ms)
 		return;
 	r->retry_at_ms = 0;

@@ -42,6 +42,7 @@ struct registry {
 	struct entity_store *store; /* NULL: none, or unusable */
 	struct bf_err trouble;      /* of the store */
 	int64_t retry_at_ms;        /* monotonic; 0: nothing to be tried again */
+	int64_t forget_at_ms;       /* monotonic; not before */
 	struct publish publish;
 	struct last_good last_good;
 	enum registry_stopgap stopgap;

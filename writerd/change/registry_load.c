@@ -20,10 +20,10 @@
 #include "writerd/change/change_exact.h"
 #include "writerd/change/import.h"
 #include "writerd/change/prices.h"
+#include "writerd/change/registry_forget.h"
 #include "writerd/entity/entity_bound.h"
 
 #define ARENA_BYTES ((size_t)1 << 30)
-#define FORGET_MS   (INT64_C(31) * 24 * 3600 * 1000) /* a session lives 30 days */
 
 /* ---- rows */
 
@@ -283,7 +283,7 @@ static int open_store(struct registry *r, struct entities *t, struct bf_err *err
 	code =
 	    entity_store_open(r->path, r->config->encryption_key, &r->store, r->maker.pepper, err);
 	if (code == 0)
-		code = entity_store_prune(r->store, bf_wall_ms() - FORGET_MS, err);
+		code = entity_store_prune(r->store, bf_wall_ms() - REGISTRY_FORGET_MS, err);
 	if (code == 0)
 		code = read_store(r, t, err);
 	if (code == 0)

@@ -430,3 +430,19 @@ int entity_store_prune(struct entity_store *s, int64_t before_ms, struct bf_err 
 	(void)sqlite3_finalize(st);
 	return r;
 }
+
+int entity_store_remove(struct entity_store *s, const struct bf_entity *e, struct bf_err *err)
+{
+	sqlite3_stmt *st = NULL;
+	int r = goes_on(s, err);
+
+	if (r == 0)
+		r = prepare(s, "DELETE FROM entities WHERE type = ?1 AND id = ?2", &st, err);
+	if (r < 0)
+		return r;
+	bind_text(st, 1, bf_slice_from(bf_entity_def(e->type)->name));
+	bind_text(st, 2, e->id);
+	r = sqlite3_step(st) == SQLITE_DONE ? 0 : no(s, err);
+	(void)sqlite3_finalize(st);
+	return r;
+}

@@ -41,5 +41,7 @@ int entity_store_prune(struct entity_store *s, int64_t before_ms, struct bf_err 
 /* One transaction: all of them or none. A sealed type without a key is passed over. */
 int entity_store_begin(struct entity_store *s, struct bf_err *err);
 int entity_store_put(struct entity_store *s, const struct entity *x, struct bf_err *err);
+/* As if it had never been. */
+int entity_store_remove(struct entity_store *s, const struct bf_entity *e, struct bf_err *err);
 int entity_store_commit(struct entity_store *s, struct bf_err *err);
 void entity_store_rollback(struct entity_store *s);
