@@ -15,7 +15,7 @@ from gateway import BUILD, wait_for
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 from fake_openai import Authority  # noqa: E402
 
-SHORT = ("--requests", 40, "--connections", 8, "--duration", 5, "--timeout", 1, "--verify", "--closed")
+SHORT = ("--requests", 40, "--connections", 8, "--duration", 5, "--timeout", 3, "--verify", "--closed")
 
 FAULTS = {  # name: (model, further arguments, how clients end, status)
     "plain": ("m", (), {"done"}, 200),
@@ -138,7 +138,7 @@ def test_idle_connections_are_held_and_losses_seen(mockllm, loadgen):  # noqa: F
     mock = mockllm()
     report = loadgen(mock.address, "--idle", 100, "--duration", 1, "--model", "m").report()
     assert (report["held"], report["held_lost"], report["requests"]) == (100, 0, 100)
-    run = loadgen(mock.address, "--idle", 100, "--duration", 3, "--model", "m", name="lost")
+    run = loadgen(mock.address, "--idle", 100, "--duration", 6, "--model", "m", name="lost")
     wait_for("all to be held", lambda: len(read_ledger(mock.ledger_path)) == 200)
     wait_for("the books", lambda: run.ledger_path.exists() and len(run.ledger()) == 100)
     mock.close()

@@ -274,7 +274,7 @@ test('retries end', async () => {
 });
 
 test("the client's timeout", async () => {
-    await assert.rejects(client('/v1', { timeout: 400 }).chat.completions.create({ model: 'openai/js-silent', messages: HI }),
+    await assert.rejects(client('/v1', { timeout: 2000 }).chat.completions.create({ model: 'openai/js-silent', messages: HI }),
                          OpenAI.APIConnectionTimeoutError);
     assert.equal(await inspect('left', 'js-silent'), true, "the upstream's connection must close with the client's");
     assert.equal((await inspect('row', 'js-silent')).client_gone, 1);

@@ -275,7 +275,7 @@ class Upstream(fo.FakeOpenAI):
         """How often the upstream was asked for it."""
         return len(self.asked(model))
 
-    def left(self, model, timeout=5):
+    def left(self, model, timeout=60):
         """Did the gateway close the connection of every call to it?"""
         end = time.monotonic() + timeout
         while not self.behaviours[model].gone and time.monotonic() < end:
@@ -283,7 +283,7 @@ class Upstream(fo.FakeOpenAI):
         return bool(self.behaviours[model].gone) and all(self.behaviours[model].gone)
 
 
-def row_of(gw, model, timeout=5):
+def row_of(gw, model, timeout=60):
     """The newest row of a model, as the store has it."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
