@@ -164,8 +164,8 @@ static void other_windows_end_it(void **state)
 {
 	static const char *const bodies[] = {
 	    "{\"budgets\":[{\"id\":\"b\",\"max_limit\":1.5,\"reset_duration\":\"1M\"}]}",
-	    "{\"budgets\":[{\"id\":\"b\",\"max_limit\":1.5,\"reset_duration\":\"1d\","
-	    "\"last_reset\":\"2026-01-01T06:00:00Z\"}]}",
+	    ("{\"budgets\":[{\"id\":\"b\",\"max_limit\":1.5,\"reset_duration\":\"1d\","
+	     "\"last_reset\":\"2026-01-01T06:00:00Z\"}]}"),
 	    "{\"calendar_aligned\":true}",
 	};
 
