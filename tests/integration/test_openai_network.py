@@ -128,10 +128,18 @@ def test_a_kept_connection_that_answered_a_byte_is_not_tried_again(pair):
 
 def test_a_connection_that_closes_while_idle(pair):
     gw, up = pair()
-    up.on("m", lambda w, _: w.send(fo.plain()))
-    for _ in range(3):
+    seen = []
+
+    def act(wire, _):
+        wire.send(fo.plain())
+        wire.sock.shutdown(socket.SHUT_WR)
+        seen.append(wire.gone(60))
+
+    up.on("m", act)
+    for n in range(3):
         assert ask(gw)[0] == 200
-        wait_for("its end to be seen", lambda: gw.metric("bifrost_upstream_connections") == 0)
+        wait_for("its end to be seen", lambda n=n: len(seen) == n + 1)
+    assert seen == [True] * 3
     assert [r["connection"] for r in up.requests] == [1, 2, 3]
     assert {r["number_of_retries"] for r in rows(gw, 3)} == {0}
 
