@@ -4,7 +4,6 @@ leaves the list as it is, and says neither its words nor its key to anybody."""
 import json
 import socket
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 from books import mockllm  # noqa: F401
@@ -63,7 +62,7 @@ def test_another_process_is_asked(gateway, mockllm):  # noqa: F811
 
 
 def slow(wire, request):
-    time.sleep(3)
+    wire.gone(30)
     return False
 
 
@@ -72,13 +71,14 @@ def quoting(status):
     def behaviour(wire, request):
         said = {"error": {"message": f"of {request['headers']['authorization']}: secret words"}}
         wire.send(fo.plain(json.dumps(said).encode(), status))
+        return True
     return behaviour
 
 
 def test_what_leaves_the_list_as_it_is(gateway, fake):  # noqa: F811
     up, gw = fake(), gateway(workers=2, config=SEALED).start()
     body = live(up)
-    body["network_config"]["default_request_timeout_in_seconds"] = 1
+    body["network_config"]["default_request_timeout_in_seconds"] = 4
     ask(gw, "POST", PROVIDERS, body, 201)
     up.on("GET", fo.plain(fo.models("kept")))
     refresh(gw)
