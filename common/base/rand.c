@@ -125,6 +125,13 @@ struct bf_uuid bf_uuid7(int64_t wall_ms)
 	return id;
 }
 
+bool bf_uuid_is_set(const struct bf_uuid *id)
+{
+	static const struct bf_uuid none;
+
+	return memcmp(id, &none, sizeof(none)) != 0;
+}
+
 void bf_uuid_format(const struct bf_uuid *id, char out[BF_UUID_TEXT_LEN + 1])
 {
 	char hex[32];

@@ -1,6 +1,7 @@
 /* Random bytes and time-ordered ids. Buffer and counter are per thread. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,9 @@ void bf_rand_bytes(void *out, size_t len);
  * millisecond, nor when the clock does by up to 10 s; a larger step is followed.
  */
 struct bf_uuid bf_uuid7(int64_t wall_ms);
+
+/* Was one made? All zero: none. */
+bool bf_uuid_is_set(const struct bf_uuid *id);
 
 /* Writes 36 characters and a terminator. */
 void bf_uuid_format(const struct bf_uuid *id, char out[BF_UUID_TEXT_LEN + 1]);

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -59,4 +60,15 @@ static inline bool bf_slice_eq_nocase(struct bf_slice a, struct bf_slice b)
 static inline bool bf_slice_is_nocase(struct bf_slice a, const char *s)
 {
 	return bf_slice_eq_nocase(a, bf_slice_from(s));
+}
+
+/* FNV-1a, for tables of names that few may choose: who makes them meet makes a lookup as long as
+ * the table. */
+static inline uint32_t bf_slice_hash(struct bf_slice name)
+{
+	uint32_t h = 2166136261u;
+
+	for (size_t i = 0; i < name.len; i++)
+		h = (h ^ (unsigned char)name.ptr[i]) * 16777619u;
+	return h ^ h >> 15;
 }

@@ -34,8 +34,7 @@ enum bf_msg_type {
 	 * comes by message. */
 	BF_MSG_CONFIG_APPLIED = 10, /* supervisor -> writerd: this file is in force */
 	BF_MSG_DRAINING = 11,       /* proxyd -> supervisor, after DRAIN: nobody new is let in */
-	BF_MSG_STARTING =
-	    12, /* child -> supervisor, before READY: there is much to do, it goes on */
+	BF_MSG_STARTING = 12,       /* child -> supervisor, before READY: it still loads */
 	/* Introspection. */
 	BF_MSG_STATUS_GET = 16,   /* ctl -> any */
 	BF_MSG_STATUS = 17,       /* reply, one part per process */

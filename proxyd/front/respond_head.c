@@ -78,12 +78,6 @@ static void head_status(struct respond_head *h, int http_status)
 	respond_head_lines(h, (struct bf_slice){other, sizeof(other) - 1});
 }
 
-static bool id_is_set(const struct bf_uuid *id)
-{
-	static const struct bf_uuid none;
-	return memcmp(id, &none, sizeof(none)) != 0;
-}
-
 /* The client's own; else that of its row; else one to find the answer by. */
 static void head_request_id(struct respond_head *h, const struct exchange *x)
 {
@@ -95,9 +89,9 @@ static void head_request_id(struct respond_head *h, const struct exchange *x)
 		respond_head_line(h, name, x->request_id);
 		return;
 	}
-	if (x && id_is_set(&x->first_id)) {
+	if (x && bf_uuid_is_set(&x->first_id)) {
 		bf_uuid_format(&x->first_id, text);
-	} else if (x && id_is_set(&x->id)) {
+	} else if (x && bf_uuid_is_set(&x->id)) {
 		bf_uuid_format(&x->id, text);
 	} else {
 		fresh = bf_uuid7(bf_wall_ms());

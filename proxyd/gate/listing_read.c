@@ -21,20 +21,10 @@ struct reading {
 
 _Static_assert((SLOTS & (SLOTS - 1)) == 0 && BF_MODEL_CATALOG_MAX < UINT16_MAX, "slots hold names");
 
-/* FNV-1a: a provider that makes all names meet costs as many comparisons as a list has pairs. */
-static uint32_t hash_name(struct bf_slice name)
-{
-	uint32_t h = 2166136261u;
-
-	for (size_t i = 0; i < name.len; i++)
-		h = (h ^ (unsigned char)name.ptr[i]) * 16777619u;
-	return h ^ h >> 15;
-}
-
 static void add_once(struct reading *r, struct bf_slice name)
 {
 	struct listing_names *list = r->list;
-	uint32_t at = hash_name(name) & (SLOTS - 1);
+	uint32_t at = bf_slice_hash(name) & (SLOTS - 1);
 
 	for (; r->slots[at]; at = (at + 1) & (SLOTS - 1)) {
 		if (bf_slice_eq(list->names[r->slots[at] - 1], name))

@@ -12,16 +12,6 @@
 
 #define CATALOG_FIRST 64u
 
-/* FNV-1a; the names are the administrator's own. */
-static uint32_t catalog_hash(struct bf_slice name)
-{
-	uint32_t h = 2166136261u;
-
-	for (size_t i = 0; i < name.len; i++)
-		h = (h ^ (unsigned char)name.ptr[i]) * 16777619u;
-	return h ^ h >> 15;
-}
-
 /* The place of the next entry of this name at or behind a place, or of the free one behind all of
  * them. */
 static uint32_t catalog_probe(const struct catalog *c, struct bf_slice model, uint32_t at)
@@ -39,7 +29,7 @@ static uint32_t catalog_probe(const struct catalog *c, struct bf_slice model, ui
 static void catalog_place(struct catalog *c, uint32_t index)
 {
 	uint32_t mask = c->slot_count - 1;
-	uint32_t at = catalog_hash(c->entries[index].model) & mask;
+	uint32_t at = bf_slice_hash(c->entries[index].model) & mask;
 
 	while (c->slots[at])
 		at = (at + 1) & mask;
@@ -73,7 +63,7 @@ const struct catalog_entry *catalog_first(const struct catalog *c, struct bf_sli
 
 	if (c->count == 0)
 		return NULL;
-	at = catalog_probe(c, model, catalog_hash(model));
+	at = catalog_probe(c, model, bf_slice_hash(model));
 	while (c->slots[at] && c->entries[c->slots[at] - 1].is_default)
 		at = catalog_probe(c, model, at + 1);
 	return c->slots[at] ? &c->entries[c->slots[at] - 1] : NULL;
@@ -86,7 +76,7 @@ const struct catalog_entry *catalog_find(const struct catalog *c, struct bf_slic
 
 	if (c->count == 0)
 		return NULL;
-	at = catalog_probe(c, model, catalog_hash(model));
+	at = catalog_probe(c, model, bf_slice_hash(model));
 	while (c->slots[at] && !bf_slice_eq(c->entries[c->slots[at] - 1].provider->name, provider))
 		at = catalog_probe(c, model, at + 1);
 	return c->slots[at] ? &c->entries[c->slots[at] - 1] : NULL;

@@ -423,7 +423,7 @@ void record_refused(struct exchange *x, const struct exchange_outcome *why)
 	assert(!x->admitted && x->inflight < 0);
 	if (!record_may_refused(x))
 		return;
-	if (x->first_id.bytes[6] == 0)
+	if (!bf_uuid_is_set(&x->first_id))
 		x->first_id = bf_uuid7(x->started_wall_ns / 1000000);
 	x->id = x->first_id;
 	record_fill_refused(x, why);

@@ -134,6 +134,8 @@ static void test_uuid_text(void **state)
 	assert_int_equal(bf_uuid_parse(text, BF_UUID_TEXT_LEN, &id), 0);
 	bf_uuid_format(&id, out);
 	assert_string_equal(out, text);
+	assert_true(bf_uuid_is_set(&id));
+	assert_false(bf_uuid_is_set(&(struct bf_uuid){{0}}));
 	assert_int_equal(
 	    bf_uuid_parse("017F22E2-79B0-7CC3-98C4-DC0C0C07398F", BF_UUID_TEXT_LEN, &other), 0);
 	assert_memory_equal(&id, &other, sizeof(id));
