@@ -27,6 +27,9 @@
 const char *const bf_entity_actions[] = {"create",          "update",      "delete", "rotate",
 					 "budget_override", "reset_usage", NULL};
 
+const char *const bf_entity_orders[] = {"none",   "name",         "created_at",
+					"status", "budget_spent", NULL};
+
 static const struct bf_field snapshot_next_fields[] = {
     UINT(bf_msg_snapshot_next, generation, "that an overlay becomes; 0: a base"),
 };
@@ -64,8 +67,16 @@ static const struct bf_field query_fields[] = {
     TEXT(bf_msg_entity_query, virtual_key_id, ID_MAX, "empty: any"),
     TEXT(bf_msg_entity_query, provider, ID_MAX, "empty: any"),
     TEXT(bf_msg_entity_query, scope, ID_MAX, "as its table names it; empty: any"),
-    FIELD(bf_msg_entity_query, limit, BF_T_UINT, 1, BF_ENTITY_PAGE_MAX, "of one page"),
+    TEXT(bf_msg_entity_query, provider_key_id, ID_MAX, "empty: any"),
+    FIELD(bf_msg_entity_query, limit, BF_T_UINT, 1, BF_ENTITY_EXPORT_MAX, "of one page"),
     UINT(bf_msg_entity_query, offset, "before the page"),
+    {.name = "sort_by",
+     .doc = "none, name, created_at, status or budget_spent",
+     .choices = bf_entity_orders,
+     .offset = offsetof(struct bf_msg_entity_query, sort_by),
+     .type = BF_T_ENUM,
+     .flags = BF_REQUIRED},
+    BOOL(bf_msg_entity_query, descending, "the last one first"),
 };
 const struct bf_table bf_msg_entity_query_table =
     TABLE("entity_query", bf_msg_entity_query, query_fields);

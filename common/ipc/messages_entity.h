@@ -24,6 +24,20 @@ extern const char *const bf_entity_actions[];
 
 #define BF_ENTITY_CHANGE_BODY_MAX 60000u
 #define BF_ENTITY_PAGE_MAX        1000u
+#define BF_ENTITY_EXPORT_MAX      10000u /* of a page that is asked for to be kept */
+#define BF_ENTITY_ANSWER_MAX      (16u << 20)
+
+/* By what a page of virtual keys is sorted; keys that are alike in it stand by their ids. */
+enum bf_entity_order {
+	BF_ORDER_NONE, /* as they lie: the quickest */
+	BF_ORDER_NAME, /* by its bytes */
+	BF_ORDER_CREATED_AT,
+	BF_ORDER_STATUS,       /* those that are not active first */
+	BF_ORDER_BUDGET_SPENT, /* the budget of the key itself of which most was spent */
+};
+
+/* Names of enum bf_entity_order, ended by NULL. */
+extern const char *const bf_entity_orders[];
 
 struct bf_msg_entity_change {
 	int32_t action;            /* enum bf_entity_action */
@@ -45,8 +59,11 @@ struct bf_msg_entity_query {
 	struct bf_slice secret; /* 32 bytes: the virtual key whose quota its holder asks for */
 	struct bf_slice search; /* a piece of id or name, letters of ASCII in either case */
 	struct bf_slice team_id, customer_id, virtual_key_id, provider;
-	struct bf_slice scope; /* of a model config; of a price its scope_kind */
+	struct bf_slice scope;           /* of a model config; of a price its scope_kind */
+	struct bf_slice provider_key_id; /* of a price */
 	uint64_t limit, offset;
+	int32_t sort_by; /* enum bf_entity_order; of a page of virtual keys */
+	bool descending;
 };
 
 struct bf_msg_entity_result {

@@ -10,11 +10,15 @@
 #include "proxyd/api/answers.h"
 #include "proxyd/api/handlers.h"
 #include "proxyd/api/operations.h"
+#include "proxyd/api/queries.h"
 #include "proxyd/api/refuse.h"
 #include "proxyd/api/request.h"
 #include "proxyd/gate/vkey.h"
 #include "proxyd/snapshot.h"
 #include "proxyd/worker.h"
+
+/* A connection holds what a provider answers; it must hold what the reader does. */
+_Static_assert(BF_ENTITY_ANSWER_MAX <= WORKER_ANSWER_MAX, "an answer of the reader can be sent");
 
 static void ask(struct exchange *x, const struct bf_msg_entity_query *q)
 {
@@ -39,16 +43,61 @@ static bool either(struct exchange *x, const struct api_values *values, const ch
 	return false;
 }
 
+/* What an operation has no parameter for is never given, so that these read all kinds of pages.
+ * False: refused, and x is gone. */
+static bool read_order(struct exchange *x, const struct api_values *values,
+		       struct bf_msg_entity_query *q)
+{
+	struct bf_slice by = api_text(values, "sort_by"), order = api_text(values, "order");
+
+	q->descending = bf_slice_eq_nocase(order, BF_SLICE_LIT("desc"));
+	if (order.len && !q->descending && !bf_slice_eq_nocase(order, BF_SLICE_LIT("asc"))) {
+		api_refuse(x, 400, "invalid_request", BF_SLICE_LIT("order"),
+			   "order: must be asc or desc");
+		return false;
+	}
+	if (by.len == 0) {
+		q->sort_by = order.len ? BF_ORDER_CREATED_AT : BF_ORDER_NONE;
+		return true;
+	}
+	for (int32_t i = BF_ORDER_NAME; bf_entity_orders[i]; i++) {
+		if (bf_slice_is(by, bf_entity_orders[i]))
+			q->sort_by = i;
+	}
+	if (q->sort_by)
+		return true;
+	api_refuse(x, 400, "invalid_request", BF_SLICE_LIT("sort_by"),
+		   "sort_by: must be name, created_at, status or budget_spent");
+	return false;
+}
+
+static bool read_size(struct exchange *x, const struct api_values *values,
+		      struct bf_msg_entity_query *q)
+{
+	bool kept = api_number(values, "export");
+
+	q->offset = api_number(values, "offset");
+	q->limit = api_number(values, "limit");
+	if (q->limit == 0)
+		q->limit = kept ? BF_ENTITY_EXPORT_MAX : QUERY_PAGE_DEFAULT;
+	if (kept || q->limit <= BF_ENTITY_PAGE_MAX)
+		return true;
+	api_refuse(x, 400, "invalid_request", BF_SLICE_LIT("limit"),
+		   "limit: must be at most %u: page through them, or ask for export=true",
+		   BF_ENTITY_PAGE_MAX);
+	return false;
+}
+
 /* False: refused, and x is gone. */
 static bool read_page(struct exchange *x, const struct api_values *values,
 		      struct bf_msg_entity_query *q)
 {
-	q->limit = api_number(values, "limit");
-	q->offset = api_number(values, "offset");
+	q->provider_key_id = api_text(values, "provider_key_id");
 	q->search = api_text(values, "search");
 	q->team_id = api_text(values, "team_id");
 	q->customer_id = api_text(values, "customer_id");
-	return either(x, values, "virtual_key_id", "scope_id", &q->virtual_key_id) &&
+	return read_size(x, values, q) && read_order(x, values, q) &&
+	       either(x, values, "virtual_key_id", "scope_id", &q->virtual_key_id) &&
 	       either(x, values, "provider", "provider_id", &q->provider) &&
 	       either(x, values, "scope", "scope_kind", &q->scope);
 }

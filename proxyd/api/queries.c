@@ -8,9 +8,8 @@
 #include "common/ipc/messages_logs.h"
 #include "proxyd/gate/models.h"
 
-#define PAGE_DEFAULT 50
-#define ID_MAX       128
-#define SEARCH_MAX   256
+#define ID_MAX     128
+#define SEARCH_MAX 256
 
 #define VERSION                                                                                  \
 	{                                                                                        \
@@ -23,20 +22,21 @@
 	{                                                                       \
 		.name = (label), .doc = (text), .kind = API_TEXT, .max = (most) \
 	}
-#define PAGE_OF(usual)                                                                       \
-	{.name = "limit",                                                                    \
-	 .doc = "Entities of a page.",                                                       \
-	 .kind = API_NUMBER,                                                                 \
-	 .min = 1,                                                                           \
-	 .max = BF_ENTITY_PAGE_MAX,                                                          \
-	 .dflt = (usual)},                                                                   \
-	    {.name = "offset",                                                               \
-	     .doc = "Entities before the page.",                                             \
-	     .kind = API_NUMBER,                                                             \
-	     .max = INT64_MAX},                                                              \
-	    TEXT("search", SEARCH_MAX, "A piece of the id or of the name, in either case."), \
-	    MEMORY
-#define PAGE PAGE_OF(PAGE_DEFAULT)
+#define PAGE_OF(usual)                 \
+	{.name = "limit",              \
+	 .doc = "Entities of a page.", \
+	 .kind = API_NUMBER,           \
+	 .min = 1,                     \
+	 .max = BF_ENTITY_PAGE_MAX,    \
+	 .dflt = (usual)},             \
+	    OFFSET, SEARCH, MEMORY
+#define PAGE PAGE_OF(QUERY_PAGE_DEFAULT)
+#define OFFSET                                                                            \
+	{                                                                                 \
+		.name = "offset", .doc = "Entities before the page.", .kind = API_NUMBER, \
+		.max = INT64_MAX                                                          \
+	}
+#define SEARCH TEXT("search", SEARCH_MAX, "A piece of the id or of the name, in either case.")
 #define MEMORY                                                                               \
 	{                                                                                    \
 		.name = "from_memory",                                                       \
@@ -60,10 +60,22 @@ const struct api_parameter query_page[] = {PAGE, END};
 /* Bifrost's clients ask for all of them, and know no pages here. */
 const struct api_parameter query_page_of_providers[] = {PAGE_OF(BF_ENTITY_PAGE_MAX), END};
 const struct api_parameter query_page_of_keys[] = {
-    PAGE,
+    {.name = "limit",
+     .doc = "Entities of a page: at most 1,000, or 10,000 with export. 0, or without it: 50, or "
+	    "10,000 with export.",
+     .kind = API_NUMBER,
+     .max = BF_ENTITY_EXPORT_MAX},
+    OFFSET,
+    SEARCH,
+    MEMORY,
     TEXT("team_id", ID_MAX, "Those of this team."),
     TEXT("customer_id", ID_MAX, "Those of this customer, not through a team."),
     TEXT("provider", ID_MAX, "Those that have a provider config for this provider."),
+    TEXT("sort_by", 16,
+	 "name, created_at, status (those that are not active first) or budget_spent (the key's "
+	 "own budget of which most was used), among at most 100,000 keys that match."),
+    TEXT("order", 8, "asc or desc; asc when it is left out. Without sort_by: by created_at."),
+    {.name = "export", .doc = "A page to be kept: it may be larger.", .kind = API_FLAG},
     END,
 };
 const struct api_parameter query_page_of_teams[] = {
@@ -85,6 +97,7 @@ const struct api_parameter query_page_of_prices[] = {
     TEXT("virtual_key_id", ID_MAX, "Those of this virtual key alone."),
     TEXT("provider_id", ID_MAX, "Those that name this provider."),
     TEXT("provider", ID_MAX, "The same, in place of provider_id."),
+    TEXT("provider_key_id", ID_MAX, "Those of this key of a provider alone."),
     END,
 };
 const struct api_parameter query_page_of_limits[] = {
@@ -123,7 +136,7 @@ const struct api_parameter query_logs[] = {
      .kind = API_NUMBER,
      .min = 1,
      .max = BF_ENTITY_PAGE_MAX,
-     .dflt = PAGE_DEFAULT},
+     .dflt = QUERY_PAGE_DEFAULT},
     {.name = "offset", .doc = "Rows before the page.", .kind = API_NUMBER, .max = INT64_MAX},
     TEXT("sort_by", 16, "timestamp, latency, tokens or cost."),
     TEXT("order", 8, "desc or asc."),

@@ -3,6 +3,8 @@
 
 #include "proxyd/api/parameters.h"
 
+#define QUERY_PAGE_DEFAULT 50u /* entities, where a client does not say how many */
+
 extern const struct api_parameter query_change[];
 extern const struct api_parameter query_reset[];
 extern const struct api_parameter query_show[];

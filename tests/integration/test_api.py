@@ -74,6 +74,13 @@ def test_lists_and_usage(gateway):
     assert [k["name"] for k in page["virtual_keys"]] == ["key 1", "key 2"]
     assert ask(gw, "GET", f"{KEYS}?team_id={team['id']}")["total_count"] == 2
     assert ask(gw, "GET", f"{KEYS}?search=KEY%203")["virtual_keys"][0]["name"] == "key 3"
+    # In an order, and as many as are to be kept.
+    ask(gw, "PUT", f"{KEYS}/{page['virtual_keys'][1]['id']}", {"is_active": False})
+    for query, names in (("sort_by=name&order=desc&limit=2", "43"), ("sort_by=created_at&offset=3", "34"),
+                         ("sort_by=status&limit=1", "2"), ("sort_by=budget_spent&export=true", "01234")):
+        got = ask(gw, "GET", f"{KEYS}?{query}")
+        assert sorted(k["name"][-1] for k in got["virtual_keys"]) == sorted(names) and got["total_count"] == 5, query
+    assert got["limit"] == 10000
     assert ask(gw, "GET", "/api/governance/budgets")["budgets"][0]["owner_id"] == team["id"]
     assert ask(gw, "GET", "/api/governance/rate-limits")["total_count"] == 5
 

@@ -50,8 +50,11 @@ static inline const void *sample_of_entities(uint16_t type)
 	    .customer_id = {"c", 1},
 	    .virtual_key_id = {"v", 1},
 	    .provider = {"p", 1},
+	    .provider_key_id = {"k", 1},
 	    .limit = 50,
 	    .offset = 100,
+	    .sort_by = BF_ORDER_BUDGET_SPENT,
+	    .descending = true,
 	};
 	static const struct bf_msg_entity_result entity_result = {201, 1, 70000};
 	static const struct bf_msg_price_sync price_sync = {true};

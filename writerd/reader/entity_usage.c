@@ -201,3 +201,21 @@ int entity_meters_of(struct entity_meters *m, const struct bf_snapshot *s, uint3
 		m->plan.limit_count = 0;
 	return r == -ENOMEM ? r : 0;
 }
+
+int entity_meters_spent(struct entity_meters *m, const struct bf_snapshot *s,
+			const struct bf_conf_virtual_key *key, struct bf_arena *arena,
+			int64_t *ret_spent)
+{
+	const struct bf_conf_budget *budgets = key->own.budgets.items;
+	struct entity_usage u;
+	int r = 0;
+
+	*ret_spent = 0;
+	if (key->own.budgets.count)
+		r = entity_meters_of(m, s, BF_ENTITY_VIRTUAL_KEY, key, arena);
+	for (uint32_t i = 0; r == 0 && i < key->own.budgets.count; i++) {
+		if (usage_of(m, key->own.id, budgets[i].id, BF_QUANTITY_NUSD, &u))
+			*ret_spent = BF_MAX(*ret_spent, u.used);
+	}
+	return r;
+}

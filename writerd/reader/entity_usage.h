@@ -29,3 +29,8 @@ void entity_meters_init(struct entity_meters *m, const struct shm_segment *seg);
  */
 int entity_meters_of(struct entity_meters *m, const struct bf_snapshot *s, uint32_t type,
 		     const void *object, struct bf_arena *arena);
+/* Of a key's own budgets the usage of the one of which most was spent, in nano-dollars. -ENOMEM,
+ * else 0. */
+int entity_meters_spent(struct entity_meters *m, const struct bf_snapshot *s,
+			const struct bf_conf_virtual_key *key, struct bf_arena *arena,
+			int64_t *ret_spent);

@@ -197,7 +197,7 @@ static int run_look(struct reader *r, const struct question *q, struct bf_err *e
 	struct bf_buf out;
 	int code;
 
-	bf_buf_init_nodump(&out, ENTITIES_ANSWER_MAX);
+	bf_buf_init_nodump(&out, BF_ENTITY_ANSWER_MAX);
 	code = look(r, q, &out, &a, err);
 	if (code == 0) {
 		const struct bf_msg_entity_result message = {.status = (uint64_t)a.http_status,

@@ -7,10 +7,11 @@
 
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/codec/problem.h"
 #include "writerd/reader/entity_usage.h"
+#include "writerd/reader/look_filter.h"
+#include "writerd/reader/look_order.h"
 
 #define LOOK_ARENA_BYTES (64u << 20)
 
@@ -20,7 +21,8 @@ struct look {
 	struct bf_arena *arena; /* of one entity */
 	struct bf_json_writer w;
 	struct entity_meters meters;
-	uint64_t passed, count; /* those that match; those that were written */
+	struct look_order order; /* of a page that is sorted */
+	uint64_t passed, count;  /* those that match; those that were written */
 };
 
 /* ---- refusals */
@@ -33,87 +35,6 @@ static int refuse(struct bf_buf *out, struct entities_answer *a, int http_status
 						     .type = type,
 						     .message = bf_slice_from(text)},
 				out);
-}
-
-/* ---- what matches */
-
-static bool holds(struct bf_slice text, struct bf_slice piece)
-{
-	for (size_t i = 0; i + piece.len <= text.len; i++) {
-		if (strncasecmp(text.ptr + i, piece.ptr, piece.len) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool is_called(const struct bf_entity *e, const struct bf_msg_entity_query *q)
-{
-	return q->search.len == 0 || holds(e->id, q->search) || holds(e->name, q->search);
-}
-
-static bool is_key_called(const struct bf_msg_entity_query *q,
-			  const struct bf_conf_provider_key *key)
-{
-	return q->search.len == 0 || holds(key->id, q->search) || holds(key->name, q->search);
-}
-
-/* Not asked for, or the same. */
-static bool is(struct bf_slice wanted, struct bf_slice found)
-{
-	return wanted.len == 0 || bf_slice_eq(wanted, found);
-}
-
-static bool key_matches(const struct bf_conf_virtual_key *key, const struct bf_msg_entity_query *q)
-{
-	const struct bf_conf_provider_config *configs = key->provider_configs.items;
-
-	if (!is(q->team_id, key->team_id) || !is(q->customer_id, key->customer_id))
-		return false;
-	for (uint32_t i = 0; q->provider.len && i < key->provider_configs.count; i++) {
-		if (bf_slice_eq(configs[i].provider, q->provider))
-			return true;
-	}
-	return q->provider.len == 0;
-}
-
-/* By the name that the table of an object has for the value of one of its members. */
-static bool is_named(struct bf_slice wanted, const struct bf_table *table, const char *member,
-		     int32_t value)
-{
-	for (uint16_t i = 0; wanted.len && i < table->field_count; i++) {
-		if (strcmp(table->fields[i].name, member) == 0)
-			return bf_slice_is(wanted, table->fields[i].choices[value]);
-	}
-	return wanted.len == 0;
-}
-
-static bool object_matches(uint32_t type, const void *object, const struct bf_msg_entity_query *q)
-{
-	const struct bf_conf_model_config *model = object;
-	const struct bf_conf_pricing_override *price = object;
-
-	switch (type) {
-	case BF_ENTITY_VIRTUAL_KEY:
-		return key_matches(object, q);
-	case BF_ENTITY_TEAM:
-		return is(q->customer_id, ((const struct bf_conf_team *)object)->customer_id);
-	case BF_ENTITY_MODEL_CONFIG:
-		return is(q->virtual_key_id, model->scope_id) && is(q->provider, model->provider) &&
-		       is_named(q->scope, bf_entity_def(type)->table, "scope", model->scope);
-	case BF_ENTITY_PRICING_OVERRIDE:
-		return is(q->virtual_key_id, price->virtual_key_id) &&
-		       is(q->provider, price->provider_id) &&
-		       is_named(q->scope, bf_entity_def(type)->table, "scope_kind",
-				price->scope_kind);
-	default:
-		return true;
-	}
-}
-
-static bool has_filters(const struct bf_msg_entity_query *q)
-{
-	return q->team_id.len || q->customer_id.len || q->virtual_key_id.len || q->provider.len ||
-	       q->scope.len;
 }
 
 /* ---- one */
@@ -188,26 +109,37 @@ static bool in_page(const struct look *l)
 	return l->passed > l->q->offset && l->count < l->q->limit;
 }
 
-static int list_entity(struct look *l, const struct bf_entity *e)
+/* Leaves in *ret_object what it had to look at, else NULL. */
+static bool matches(struct look *l, const struct bf_entity *e, void **ret_object)
 {
-	void *object = NULL;
+	*ret_object = NULL;
+	if (!look_is_called(l->q, e->id, e->name))
+		return false;
+	if (!look_has_filters(l->q))
+		return true;
+	*ret_object = object_of(l, e);
+	return *ret_object && look_matches(l->q, e->type, *ret_object);
+}
 
-	if (!is_called(e, l->q))
-		return 0;
-	if (has_filters(l->q)) {
-		object = object_of(l, e);
-		if (!object || !object_matches(e->type, object, l->q))
-			return 0;
-	}
-	l->passed++;
-	if (!in_page(l))
-		return 0;
+/* object NULL: it was not looked at yet. */
+static int show(struct look *l, const struct bf_entity *e, const void *object)
+{
 	if (!object)
 		object = object_of(l, e);
 	if (!object)
 		return -ENOMEM;
 	l->count++;
 	return write_one(l, e, object);
+}
+
+static int list_entity(struct look *l, const struct bf_entity *e)
+{
+	void *object;
+
+	if (!matches(l, e, &object))
+		return 0;
+	l->passed++;
+	return in_page(l) ? show(l, e, object) : 0;
 }
 
 static int list_type(struct look *l, uint32_t type,
@@ -224,6 +156,51 @@ static int list_type(struct look *l, uint32_t type,
 	return r;
 }
 
+/* ---- pages that are sorted */
+
+static int number_of(struct look *l, const struct bf_entity *e, void *object, int64_t *ret_number)
+{
+	*ret_number = l->q->sort_by == BF_ORDER_CREATED_AT ? e->created_ms : 0;
+	if (l->q->sort_by != BF_ORDER_STATUS && l->q->sort_by != BF_ORDER_BUDGET_SPENT)
+		return 0;
+	if (!object)
+		object = object_of(l, e);
+	if (!object)
+		return -ENOMEM;
+	if (l->q->sort_by == BF_ORDER_BUDGET_SPENT)
+		return entity_meters_spent(&l->meters, l->s, object, l->arena, ret_number);
+	*ret_number = ((const struct bf_conf_virtual_key *)object)->is_active;
+	return 0;
+}
+
+static int gather(struct look *l, const struct bf_entity *e)
+{
+	int64_t number;
+	void *object;
+	int r;
+
+	if (!matches(l, e, &object))
+		return 0;
+	r = number_of(l, e, object, &number);
+	return r < 0 ? r : look_order_add(&l->order, e, number);
+}
+
+static int list_sorted(struct look *l)
+{
+	uint64_t i = l->q->offset;
+	struct bf_entity e;
+	int r = 0;
+
+	look_order_sort(&l->order, (enum bf_entity_order)l->q->sort_by, l->q->descending);
+	l->passed = l->order.count;
+	for (; r == 0 && l->w.error == 0 && i < l->passed && l->count < l->q->limit; i++) {
+		if (bf_snapshot_find(l->s, (uint32_t)l->q->type, l->order.items[i].id, &e))
+			r = show(l, &e, NULL);
+		bf_arena_reset(l->arena);
+	}
+	return r;
+}
+
 /* ---- limits of all owners */
 
 /* Whether an owner's limits are asked for. */
@@ -231,7 +208,7 @@ static bool is_owner_asked(const struct look *l, uint32_t type, struct bf_slice 
 {
 	const struct bf_msg_entity_query *q = l->q;
 
-	if (!has_filters(q))
+	if (!look_has_filters(q))
 		return true;
 	return (type == BF_ENTITY_VIRTUAL_KEY && q->virtual_key_id.len &&
 		bf_slice_eq(q->virtual_key_id, id)) ||
@@ -240,15 +217,10 @@ static bool is_owner_asked(const struct look *l, uint32_t type, struct bf_slice 
 		bf_slice_eq(q->customer_id, id));
 }
 
-static bool limit_is_called(const struct look *l, struct bf_slice id, struct bf_slice name)
-{
-	return l->q->search.len == 0 || holds(id, l->q->search) || holds(name, l->q->search);
-}
-
 /* The next limit: is it one of the page? */
 static bool counts(struct look *l, struct bf_slice id, struct bf_slice owner_name)
 {
-	if (!limit_is_called(l, id, owner_name))
+	if (!look_is_called(l->q, id, owner_name))
 		return false;
 	l->passed++;
 	if (!in_page(l))
@@ -306,7 +278,7 @@ static int list_rate_limit(struct look *l, const struct bf_entity *e)
 	const struct bf_conf_rate_limit *rate;
 	const struct bf_slice nobody = {NULL, 0};
 
-	if (has_filters(l->q))
+	if (look_has_filters(l->q))
 		return 0;
 	rate = object_of(l, e);
 	if (!rate)
@@ -334,7 +306,7 @@ static int list_limits(struct look *l)
 static void write_key(struct look *l, const struct bf_conf_provider *provider,
 		      const struct bf_conf_provider_key *key)
 {
-	if (!is_key_called(l->q, key))
+	if (!look_is_called(l->q, key->id, key->name))
 		return;
 	l->passed++;
 	if (!in_page(l))
@@ -415,6 +387,15 @@ static void write_number(struct look *l, const char *key, uint64_t n)
 	bf_jw_u64(&l->w, n);
 }
 
+static int list(struct look *l)
+{
+	if (l->q->is_sub)
+		return list_parts(l);
+	if (l->q->sort_by)
+		return list_sorted(l);
+	return list_type(l, (uint32_t)l->q->type, list_entity);
+}
+
 static int look_page(struct look *l)
 {
 	int r;
@@ -422,7 +403,7 @@ static int look_page(struct look *l)
 	bf_jw_object(&l->w);
 	bf_jw_key(&l->w, plural_of(l->q));
 	bf_jw_array(&l->w);
-	r = l->q->is_sub ? list_parts(l) : list_type(l, (uint32_t)l->q->type, list_entity);
+	r = list(l);
 	bf_jw_end_array(&l->w);
 	write_number(l, "count", l->count);
 	write_number(l, "total_count", l->passed);
@@ -433,6 +414,24 @@ static int look_page(struct look *l)
 	write_number(l, "offset", l->q->offset);
 	bf_jw_end_object(&l->w);
 	return r;
+}
+
+/* Before anything of it is written: it may be too many. */
+static int look_sorted(struct look *l, struct bf_buf *out, struct entities_answer *a)
+{
+	int r;
+
+	if (l->q->type != BF_ENTITY_VIRTUAL_KEY)
+		return refuse(out, a, 400, "invalid_request", "only virtual keys can be sorted");
+	r = list_type(l, BF_ENTITY_VIRTUAL_KEY, gather);
+	if (r == 0)
+		return look_page(l);
+	if (r != BF_E_FULL)
+		return r;
+	_Static_assert(LOOK_ORDER_MAX == 100000, "the text says so");
+	return refuse(out, a, 400, "too_many_to_sort",
+		      "more than 100,000 of them match: ask for fewer with search, team_id, "
+		      "customer_id or provider, or leave sort_by out");
 }
 
 /* ---- the question */
@@ -458,6 +457,8 @@ static int look(struct look *l, struct bf_buf *out, struct entities_answer *a)
 		r = look_one(l, out, a);
 	else if (names_nobody(l))
 		r = refuse(out, a, 404, "not_found", "there is no provider of this name");
+	else if (l->q->sort_by && !l->q->is_sub)
+		r = look_sorted(l, out, a);
 	else
 		r = look_page(l);
 	return r == 0 && a->http_status == 200 ? bf_jw_finish(&l->w) : r;
@@ -481,6 +482,7 @@ int entities_look(const struct bf_snapshot *s, const struct shm_segment *seg,
 	bf_jw_init(&l.w, out);
 	entity_meters_init(&l.meters, seg);
 	r = look(&l, out, ret_answer);
+	look_order_done(&l.order);
 	bf_arena_done(&arena);
 	return r;
 }

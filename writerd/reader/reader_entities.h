@@ -10,8 +10,6 @@
 #include "common/snapshot/snapshot.h"
 #include "shm/segment.h"
 
-#define ENTITIES_ANSWER_MAX (64u << 20)
-
 struct entities_answer {
 	int http_status;
 	uint64_t version; /* of the one that was asked for; else 0 */

@@ -41,6 +41,7 @@ static void add(struct bf_snapshot_builder *b, uint32_t type, const void *object
 	bf_buf_init(&body, 1 << 16);
 	assert_int_equal(bf_entity_encode(type, object, &body, &e), 0);
 	e.version = version;
+	e.created_ms = 1000 - (int64_t)(secret % 4);
 	memset(e.secret, secret, sizeof(e.secret));
 	assert_int_equal(bf_snapshot_builder_add(b, &e, NULL), 0);
 	bf_buf_done(&body);
@@ -69,6 +70,7 @@ static void add_keys(struct bf_snapshot_builder *b)
 		(void)snprintf(name, sizeof(name), "Key-%u", i);
 		key.own.id = bf_slice_from(id);
 		key.own.name = bf_slice_from(name);
+		key.is_active = i != 5;
 		if (i < 3)
 			key.team_id = BF_SLICE_LIT("blue");
 		if (i == 0) {
@@ -259,6 +261,57 @@ static void usage(void **state)
 	has("\"token_current_usage\":40,\"token_held\":2,");
 }
 
+/* The ids of a page of three. */
+static void sorted(enum bf_entity_order by, bool descending, uint64_t offset, const char *ids)
+{
+	char found[32] = "";
+
+	look((struct bf_msg_entity_query){.type = BF_ENTITY_VIRTUAL_KEY,
+					  .sort_by = (int32_t)by,
+					  .descending = descending,
+					  .offset = offset,
+					  .limit = 3});
+	assert_int_equal(answer.http_status, 200);
+	for (const char *at = text; (at = strstr(at, "{\"id\":\"k")); at += 8) {
+		size_t len = strlen(found);
+
+		(void)snprintf(found + len, sizeof(found) - len, "%.3s ", at + 7);
+	}
+	assert_string_equal(found, ids);
+	has("\"total_count\":24,\"limit\":3,");
+}
+
+/* Names stand by their bytes; what is alike by its id, whatever the direction. */
+static void orders(void **state)
+{
+	(void)state;
+	sorted(BF_ORDER_NAME, false, 0, "k00 k01 k10 ");
+	sorted(BF_ORDER_NAME, true, 0, "k09 k08 k07 ");
+	sorted(BF_ORDER_NAME, false, 22, "k08 k09 ");
+	sorted(BF_ORDER_NAME, false, 24, "");
+	/* Made at 1000 less the fourth part's rest of the number and one. */
+	sorted(BF_ORDER_CREATED_AT, false, 0, "k02 k06 k10 ");
+	sorted(BF_ORDER_CREATED_AT, true, 0, "k03 k07 k11 ");
+	sorted(BF_ORDER_STATUS, false, 0, "k05 k00 k01 ");
+	sorted(BF_ORDER_STATUS, true, 22, "k23 k05 ");
+	sorted(BF_ORDER_BUDGET_SPENT, true, 0, "k00 k01 k02 ");
+	(void)open_meter(BF_OWNER_VIRTUAL_KEY, "k00", BF_QUANTITY_NUSD, "b-day", 86400000,
+			 1250000000, 1500000000);
+	sorted(BF_ORDER_BUDGET_SPENT, false, 21, "k22 k23 k00 ");
+	sorted(BF_ORDER_BUDGET_SPENT, true, 0, "k00 k01 k02 ");
+	has("\"current_usage\":1.25,");
+	/* Among those that match. */
+	look((struct bf_msg_entity_query){.type = BF_ENTITY_VIRTUAL_KEY,
+					  .team_id = BF_SLICE_LIT("blue"),
+					  .sort_by = BF_ORDER_NAME,
+					  .descending = true,
+					  .limit = 10000});
+	assert_int_equal(strncmp(text, "{\"virtual_keys\":[{\"id\":\"k02\"", 27), 0);
+	has("\"count\":3,\"total_count\":3,\"limit\":10000,");
+	look((struct bf_msg_entity_query){.type = BF_ENTITY_TEAM, .sort_by = BF_ORDER_NAME});
+	assert_int_equal(answer.http_status, 400);
+}
+
 static void limits_of_all(void **state)
 {
 	(void)state;
@@ -349,10 +402,9 @@ static void too_much_for_one_answer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(a_page),        TEST(filters),
-	    TEST(one),           TEST(usage),
-	    TEST(limits_of_all), TEST(keys_of_providers),
-	    TEST(a_quota),       TEST(too_much_for_one_answer),
+	    TEST(a_page),  TEST(filters),       TEST(one),
+	    TEST(usage),   TEST(limits_of_all), TEST(keys_of_providers),
+	    TEST(a_quota), TEST(orders),        TEST(too_much_for_one_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
