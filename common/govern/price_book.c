@@ -287,13 +287,15 @@ static enum bf_price_scope scope_of(const struct bf_conf_pricing_override *o)
 	return o->provider_id.len ? BF_PRICE_PROVIDER : BF_PRICE_GLOBAL;
 }
 
-static bool is_of_model(const struct bf_conf_pricing_override *o, const struct bf_price_query *q)
+/* pattern: without the provider's name, which some write before it. */
+static bool is_of_model(const struct bf_conf_pricing_override *o, const struct bf_price_query *q,
+			struct bf_slice pattern)
 {
 	struct bf_slice bare = bf_model_bare(q->model, q->provider);
 
 	if (o->match_type == BF_PRICE_EXACT)
-		return bf_slice_eq_nocase(bf_model_bare(o->pattern, q->provider), bare);
-	return wildcard_fits(o->pattern, bare) ||
+		return bf_slice_eq_nocase(pattern, bare);
+	return wildcard_fits(pattern, bare) ||
 	       (bare.len != q->model.len && wildcard_fits(o->pattern, q->model));
 }
 
@@ -308,12 +310,13 @@ static size_t given_by(struct bf_slice pattern)
 /* The smaller the better; 0: does not fit. */
 static size_t rank_of(const struct bf_conf_pricing_override *o, const struct bf_price_query *q)
 {
-	size_t given = BF_MIN(given_by(o->pattern), (size_t)BF_PRICE_PATTERN_MAX);
+	struct bf_slice pattern = bf_model_bare(o->pattern, q->provider);
+	size_t given = BF_MIN(given_by(pattern), (size_t)BF_PRICE_PATTERN_MAX);
 	size_t rank = 1 + (size_t)scope_of(o) * (BF_PRICE_PATTERN_MAX + 2);
 
 	if (!is_for(o->provider_id, q->provider) || !is_for(o->virtual_key_id, q->virtual_key_id) ||
 	    !is_for(o->provider_key_id, q->provider_key_id) ||
-	    !is_for_mode(&o->request_types, q->mode) || !is_of_model(o, q))
+	    !is_for_mode(&o->request_types, q->mode) || !is_of_model(o, q, pattern))
 		return 0;
 	return o->match_type == BF_PRICE_EXACT ? rank : rank + 1 + BF_PRICE_PATTERN_MAX - given;
 }

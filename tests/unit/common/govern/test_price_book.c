@@ -403,6 +403,30 @@ static void wildcards(void **state)
 	}
 }
 
+/* As exact patterns may have it, and as models are written everywhere else. */
+static void wildcards_behind_their_provider(void **state)
+{
+	struct bf_conf_pricing_override items[] = {
+	    {.match_type = BF_PRICE_WILDCARD,
+	     .pattern = TEXT("OpenAI/gpt-*"),
+	     .pricing_patch = IN(1)},
+	    {.match_type = BF_PRICE_WILDCARD, .pattern = TEXT("gpt-5*"), .pricing_patch = IN(2)},
+	    {.match_type = BF_PRICE_WILDCARD, .pattern = TEXT("groq/*"), .pricing_patch = IN(3)},
+	};
+
+	(void)state;
+	open_with(items, BF_ARRAY_LEN(items));
+	assert_int_equal(chat("openai", "gpt-4o"), 1);
+	assert_int_equal(chat("openai", "openai/gpt-4o"), 1);
+	/* What is said of the model decides, not how the provider is called. */
+	assert_int_equal(chat("openai", "gpt-5-mini"), 2);
+	assert_int_equal(chat("groq", "llama"), 3);
+	assert_int_equal(chat("openai", "llama"), -1);
+	/* There it is the vendor. */
+	assert_int_equal(chat("openrouter", "openai/gpt-4o"), 1);
+	assert_int_equal(chat("openrouter", "gpt-4o"), -1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -419,6 +443,7 @@ int main(void)
 	    TEST(the_entry_itself),
 	    TEST(a_large_sheet),
 	    TEST(wildcards),
+	    TEST(wildcards_behind_their_provider),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
