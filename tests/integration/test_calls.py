@@ -34,9 +34,9 @@ def by_key(**acts):
         if isinstance(what, list):
             what = what.pop(0) if len(what) > 1 else what[0]
         if callable(what):
-            return what(wire, request)
-        wire.send(what)
-        return True
+            what(wire, request)
+        else:
+            wire.send(what)
     return act
 
 
@@ -46,7 +46,6 @@ def in_turn(*acts):
 
 def hang(wire, request):
     wire.gone(60)
-    return False
 
 
 @pytest.fixture
@@ -175,7 +174,7 @@ def test_what_an_upstream_heard_on_a_kept_connection_is_not_sent_twice(house, ho
     def drop(wire, request):
         if how != "close":
             time.sleep(1)
-        return wire.reset() if how == "late reset" else None
+        (wire.reset if how == "late reset" else wire.close)()
 
     ups["openai"].on("m", in_turn(fo.plain(), drop, fo.plain()))
     assert ask(gw)[0] == 200
@@ -222,7 +221,6 @@ def drip(wire):
         wire.send(fo.chunked(fo.chunk({"content": "x"})))
         time.sleep(0.1)
     wire.send(fo.chunked(fo.DONE) + b"0\r\n\r\n")
-    return True
 
 
 def test_the_deadline_holds_over_all_attempts(house):
@@ -275,11 +273,10 @@ def test_when_all_fail_the_primary_is_told(house):
 
 def test_a_stream_is_tried_again_until_its_first_event(house):
     gw, ups = house(network={"max_retries": 1})
-    cut = fo.SSE_HEAD
-    ups["openai"].on("m", in_turn(lambda wire, request: wire.send(cut), fo.stream()))
+    ups["openai"].on("m", in_turn(fo.cut(fo.SSE_HEAD), fo.stream()))
     status, _, body = ask(gw, stream=True)
     assert status == 200 and body.count(b"data: [DONE]") == 1 and b"error" not in body
-    ups["openai"].on("begun", lambda wire, request: wire.send(fo.SSE_HEAD + fo.chunked(fo.chunk({"content": "x"}))))
+    ups["openai"].on("begun", fo.cut(fo.SSE_HEAD + fo.chunked(fo.chunk({"content": "x"}))))
     status, _, body = ask(gw, "openai/begun", stream=True, fallbacks=["groq/g"])
     assert status == 200 and b"[DONE]" not in body and b'"error"' in body
     assert not ups["groq"].requests
@@ -291,7 +288,7 @@ def test_a_stream_is_tried_again_until_its_first_event(house):
 
 def test_what_fails_before_the_first_event_has_its_real_status(house):
     gw, ups = house()
-    ups["openai"].on("m", lambda wire, request: wire.send(fo.SSE_HEAD))
+    ups["openai"].on("m", fo.cut(fo.SSE_HEAD))
     status, headers, body = ask(gw, stream=True)
     assert status == 502 and "json" in headers["Content-Type"] and body["is_bifrost_error"]
 
@@ -308,7 +305,6 @@ def test_heartbeats(house):
         wire.send(fo.SSE_HEAD)
         wait_for("two of them", lambda: counted() >= 2)
         wire.send(fo.chunked(*fo.events(), fo.DONE) + b"0\r\n\r\n")
-        return True
 
     early = []
     ups["openai"].on("m", slow)

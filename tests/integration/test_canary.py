@@ -223,7 +223,6 @@ def test_what_a_provider_says_of_its_key(house):
         def behaviour(wire, request):
             said = {"error": {"message": f"wrong key: {request['headers']['authorization']}, {house.header}", "code": "c"}}
             wire.send(fo.plain(json.dumps(said).encode(), status))
-            return True
         return behaviour
     for status in (400, 401, 403, 429, 500):
         up.on(f"m{status}", quotes(status))

@@ -163,7 +163,6 @@ def test_at_once(house, base):
         while len(going) < 2:
             time.sleep(0.01)
         wire.send(fo.plain())
-        return True
 
     up.on("m", wait)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -227,14 +226,13 @@ def test_who_hangs_up_has_asked_and_failures_cost_nothing(house):
                "pricing_patch": {"input_cost_per_token": 0, "output_cost_per_token": 0, "cost_per_request": 0.5}}]
     budgets = [{"id": "b", "max_limit": 100, "reset_duration": "1d"}]
     gw, up = house(governance(limits(request_max_limit=2, request_reset_duration="1d"), budgets=budgets, prices=prices))
-    up.on("fails", lambda wire, request: wire.send(fo.plain(b'{"error":{"message":"no"}}', 500)))
+    up.on("fails", fo.plain(b'{"error":{"message":"no"}}', 500))
     assert ask(gw, model="openai/fails")[0] == 500
     assert [limit(gw, quantity)["used"] for quantity in ("requests", "cost")] == [0, 0]
 
     def slow(wire, request):
         wire.send(fo.SSE_HEAD + fo.chunked(*fo.events(["one ", "two"], usage=False)))
-        time.sleep(2)
-        return False
+        wire.gone(60)
     up.on("slow", slow)
     body = json.dumps({"model": "openai/slow", "messages": HI, "stream": True})
     for turn in range(2):
@@ -324,7 +322,6 @@ def test_short_answers_open_no_door_to_long_ones(house):
         if b"BIG" in request["body"]:
             time.sleep(0.3)
         wire.send(wrote(4000 if b"BIG" in request["body"] else 1))
-        return True
 
     up.on("m", answer)
     assert {ask(gw)[0] for _ in range(34)} == {200}
@@ -373,7 +370,6 @@ def endless(wire, request):
         for i in range(100000):
             wire.send(fo.chunked(fo.chunk({"content": f"w{i} "})))
             time.sleep(0.0005)
-    return False
 
 
 @BASES
@@ -404,7 +400,6 @@ def test_a_stream_may_use_its_limit_to_the_last_token(house):
         with contextlib.suppress(OSError):
             for _ in range(300):
                 wire.send(chunks)
-        return False
 
     up.on("m", long)
     status, _, body = ask(gw, stream=True)
@@ -424,7 +419,6 @@ def test_a_killed_worker_leaves_what_it_held_as_used(house):
     def begin(wire, request):
         wire.send(words(5))
         wire.gone(60)
-        return False
 
     up.on("m", begin)
     connection = http.client.HTTPConnection("127.0.0.1", gw.port, timeout=20)

@@ -110,7 +110,7 @@ FRAMINGS = {
 @pytest.mark.parametrize("pace", ["whole", "trickle"])
 def test_framings(pair, name, pace):
     gw, up = pair()
-    up.on("m", FRAMINGS[name] if pace == "whole" else lambda w, _: w.trickle(FRAMINGS[name]) or True)
+    up.on("m", FRAMINGS[name] if pace == "whole" else lambda w, _: w.trickle(FRAMINGS[name]))
     for _ in range(3):
         status, headers, body = ask(gw)
         assert status == 200 and body == json.loads(BODY) and headers["Content-Type"] == "application/json"
@@ -121,7 +121,7 @@ def test_framings(pair, name, pace):
 @pytest.mark.parametrize("head", [fo.head(200, JSON), b"HTTP/1.0 200 OK\r\n\r\n", fo.head(200, JSON, "Connection: close")])
 def test_a_body_that_ends_with_the_connection(pair, head):
     gw, up = pair()
-    up.on("m", lambda w, _: w.send(head + BODY))
+    up.on("m", fo.cut(head + BODY))
     for _ in range(2):
         assert ask(gw)[2] == json.loads(BODY)
     assert up.connections == 2
@@ -193,7 +193,7 @@ def test_a_cut_answer_is_never_passed_on(pair):
     gw, up = pair()
     whole = fo.plain()
     for cut in [1, 8, 12, len(whole) - len(BODY) - 1, len(whole) - len(BODY), len(whole) - 1]:
-        up.on("m", lambda w, _, n=cut: w.send(whole[:n]))
+        up.on("m", fo.cut(whole[:cut]))
         status, _, body = ask(gw)
         assert (status, error_type(body)) == (502, "upstream_closed"), cut
     assert ask(gw, model="other")[0] == 200

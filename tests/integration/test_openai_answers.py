@@ -60,7 +60,7 @@ def test_an_error_with_a_good_status(pair, stream):
 
 def test_a_cut_that_the_framing_does_not_tell(pair):
     gw, up = pair()
-    up.on("m", lambda w, _: w.send(fo.head(200, JSON) + fo.completion()[:-20]))
+    up.on("m", fo.cut(fo.head(200, JSON) + fo.completion()[:-20]))
     status, _, body = ask(gw)
     assert (status, error_type(body)) == (502, "upstream_protocol_error")
     row = rows(gw)[0]
@@ -70,7 +70,7 @@ def test_a_cut_that_the_framing_does_not_tell(pair):
 @pytest.mark.parametrize("cut", [1, 20])
 def test_a_cut_within_the_head(pair, cut):
     gw, up = pair()
-    up.on("m", lambda w, _: w.send(fo.plain()[:cut]))
+    up.on("m", fo.cut(fo.plain()[:cut]))
     assert error_type(ask(gw)[2]) == "upstream_closed"
     row = rows(gw)[0]
     assert (row["status"], row["truncated"]) == ("error", 1)
@@ -78,7 +78,7 @@ def test_a_cut_within_the_head(pair, cut):
 
 def test_an_upstream_that_says_nothing_did_not_cut(pair):
     gw, up = pair()
-    up.on("m", lambda w, _: None)
+    up.on("m", fo.cut())
     assert error_type(ask(gw)[2]) == "upstream_closed"
     assert rows(gw)[0]["truncated"] == 0
 

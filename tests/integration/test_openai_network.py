@@ -98,7 +98,6 @@ def test_idle_connections_are_shared_and_newest_first(pair):
     def meet(wire, _):
         gate.wait(10)
         wire.send(fo.plain())
-        return True
 
     up.on("meet", meet)
     threads = [threading.Thread(target=ask, args=(gw, "meet")) for _ in range(4)]
@@ -121,7 +120,7 @@ def test_a_fresh_connection_is_not_tried_again(pair):
 def test_a_kept_connection_that_answered_a_byte_is_not_tried_again(pair):
     gw, up = pair()
     assert ask(gw, "warm")[0] == 200
-    up.on("m", lambda w, _: w.send(b"HTTP/1.1 2"))
+    up.on("m", fo.cut(b"HTTP/1.1 2"))
     assert error_type(ask(gw)[2]) == "upstream_closed"
     assert len(up.asked("m")) == 1
 
@@ -220,7 +219,7 @@ def test_tls_to_a_server_that_speaks_none(pair, authority):
 def test_a_tls_stream_that_is_held_goes_on(pair, fake, authority):
     gw, up = tls_pair(pair, fake, authority)
     words = [f"{i:06d}" + "z" * 4000 for i in range(3000)]
-    up.on("m", lambda w, _: w.send(fo.stream(words)) or True)
+    up.on("m", fo.stream(words))
     with open_stream(gw) as s:
         time.sleep(1)
         got = bytearray()
@@ -241,6 +240,7 @@ def test_a_tls_body_cut_without_goodbye(pair, fake, authority):
         raw = socket.socket(fileno=wire.sock.detach())
         raw.shutdown(socket.SHUT_RDWR)
         raw.close()
+        raise ConnectionError  # nothing is left to read from
 
     up.on("m", act)
     status, _, body = ask(gw)

@@ -150,7 +150,6 @@ def hold(up, model="m"):
         arrived.append(1)
         go.wait(20)
         wire.send(fo.plain())
-        return True
 
     up.on(model, act)
     return go, arrived
@@ -239,9 +238,9 @@ def test_others_are_not_disturbed(pair):
         "garbage": b"\x00\xff" * 1000 + b"\r\n\r\n",
         "lengths": fo.head(200, JSON, "Content-Length: 2", "Content-Length: 3") + b"{} ",
         "short": fo.head(200, JSON, "Content-Length: 100") + b"{}",
-        "flood": lambda w, _: [w.send(fo.head(103, "Link: x")) for _ in range(5000)] and None,
+        "flood": lambda w, _: [w.send(fo.head(103, "Link: x")) for _ in range(5000)],
         "headers": lambda w, _: [w.send(b"HTTP/1.1 200 OK\r\n" if i == 0 else b"X: " + b"y" * 1000 + b"\r\n")
-                                 for i in range(500)] and None,
+                                 for i in range(500)],
         "no-answer": lambda w, _: w.gone(10),
         "half-head": lambda w, _: w.send(b"HTTP/1.1 200 O") or w.gone(10),
         "half-body": lambda w, _: w.send(fo.plain()[:-9]) or w.gone(10),

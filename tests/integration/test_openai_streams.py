@@ -21,7 +21,6 @@ def test_events_leave_as_they_come(pair):
         wire.send(fo.SSE_HEAD + fo.chunked(said[0]) + fo.chunked(said[1])[:-9])
         go.wait(10)
         wire.send(fo.chunked(said[1])[-9:] + fo.chunked(*said[2:], fo.DONE) + b"0\r\n\r\n")
-        return True
 
     up.on("m", act)
     with open_stream(gw) as s:
@@ -56,7 +55,7 @@ def test_stream_framings(pair, framing):
     raw = head + fo.chunked(*pieces) + b"0\r\n\r\n"
     if framing == "close":
         raw = fo.head(200, "Content-Type: text/event-stream") + said + done
-    up.on("m", lambda w, _: w.send(raw) or framing != "close")
+    up.on("m", fo.cut(raw) if framing == "close" else raw)
     for _ in range(2):
         status, _, body = ask(gw, stream=True)
         assert status == 200 and body == shown + done
@@ -72,7 +71,7 @@ def test_a_stream_cut_at_every_byte(pair):
     cut = len(fo.SSE_HEAD)
     ends = early = 0
     while cut < len(raw):
-        up.on("m", lambda w, _, n=cut: w.send(raw[:n]))
+        up.on("m", fo.cut(raw[:cut]))
         status, _, body = ask(gw, stream=True)
         if isinstance(body, dict):  # nothing was passed on yet: a real status
             assert status == 502 and error_type(body) in ("upstream_closed", "upstream_truncated"), cut
@@ -170,7 +169,7 @@ def test_a_held_stream_goes_on(pair):
     """Nothing is lost or doubled when the client stops reading for a while."""
     gw, up = pair(network={"stream_idle_timeout_in_seconds": 3})
     words = [f"{i:06d}" + "y" * 4000 for i in range(5000)]
-    up.on("m", lambda w, _: w.send(fo.stream(words)) or True)
+    up.on("m", fo.stream(words))
     with open_stream(gw) as s:
         time.sleep(4.5)  # longer than the idle timeout: the client is slow, not the upstream
         got = bytearray()

@@ -146,7 +146,6 @@ def test_streams_end_with_the_provider_that_they_began_with(gateway, fake):  # n
         wire.send(fo.stream()[:200])
         go_on.wait(20)
         wire.send(fo.stream()[200:])
-        return True
 
     up.on("slow", slow)
     ask(gw, "POST", PROVIDERS, live(up), 201)

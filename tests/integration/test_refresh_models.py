@@ -63,7 +63,6 @@ def test_another_process_is_asked(gateway, mockllm):  # noqa: F811
 
 def slow(wire, request):
     wire.gone(30)
-    return False
 
 
 def quoting(status):
@@ -71,7 +70,6 @@ def quoting(status):
     def behaviour(wire, request):
         said = {"error": {"message": f"of {request['headers']['authorization']}: secret words"}}
         wire.send(fo.plain(json.dumps(said).encode(), status))
-        return True
     return behaviour
 
 

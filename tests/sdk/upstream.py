@@ -57,7 +57,6 @@ def chat_chunks(words, said):
 
 def answer(wire, body, *lines, status=200):
     wire.send(fo.plain(json.dumps(body, ensure_ascii=False).encode(), status, "application/json", *lines))
-    return True
 
 
 def chat(words=WORDS):
@@ -67,7 +66,6 @@ def chat(words=WORDS):
             wire.send(whole(sse(*chat_chunks(words, said))))
         else:
             wire.send(fo.plain(fo.completion("".join(words))))
-        return True
 
     return act
 
@@ -95,7 +93,6 @@ def tools(wire, request):
                for i in range(0, len(arguments), 3)]
     chunks = [chat_chunk(p) for p in pieces] + [chat_chunk({}, "tool_calls")]
     wire.send(whole(sse(*chunks, *([usage_chunk()] if wants_usage(said) else []))))
-    return True
 
 
 def structured(wire, request):
@@ -103,7 +100,6 @@ def structured(wire, request):
     form = request["json"]["response_format"]
     assert form["type"] == "json_schema" and form["json_schema"]["strict"] is True
     wire.send(fo.plain(fo.completion(json.dumps({"city": "Köln", "schema": form["json_schema"]["name"]}, ensure_ascii=False))))
-    return True
 
 
 # ---- other operations
@@ -123,7 +119,6 @@ def text(wire, request):
     if wants_usage(said):
         parts.append({**part("", None), "choices": [], "usage": fo.USAGE})
     wire.send(whole(sse(*parts)))
-    return True
 
 
 def embeddings(wire, request):
@@ -164,13 +159,12 @@ def responses(wire, request):
     assert request["line"].startswith("POST /v1/responses ")
     if request["json"].get("stream"):
         wire.send(whole(sse(*response_events(), done=False, name=True)))
-        return True
-    return answer(wire, response("completed", TEXT))
+    else:
+        answer(wire, response("completed", TEXT))
 
 
 def responses_cut(wire, _):
     wire.send(whole(sse(*response_events(last=None), done=False, name=True)))
-    return True
 
 
 # ---- what goes wrong
@@ -198,7 +192,6 @@ def digest(wire, request):
     """The content's length and hash: did a large body arrive as it was?"""
     content = request["json"]["messages"][0]["content"].encode()
     wire.send(fo.plain(fo.completion(f"{len(content)} {hashlib.sha256(content).hexdigest()}")))
-    return True
 
 
 def split(wire, request):
@@ -208,24 +201,21 @@ def split(wire, request):
     for i in range(len(body)):
         wire.send(fo.chunked(body[i:i + 1]))
     wire.send(b"0\r\n\r\n")
-    return True
 
 
 def cut(wire, request):
     """Ends in good order, but for the event that says that all was said."""
     wire.send(whole(sse(*chat_chunks(WORDS, request["json"])[:-2], done=False)))
-    return True
 
 
 def torn(wire, request):
-    wire.send(fo.SSE_HEAD + fo.chunked(*sse(*chat_chunks(WORDS, request["json"])[:3], done=False)))
-    return False
+    fo.cut(fo.SSE_HEAD + fo.chunked(*sse(*chat_chunks(WORDS, request["json"])[:3], done=False)))(wire, request)
 
 
 class Watched:
     """Behaviours whose client is expected to leave: notes when the gateway closed the connection."""
 
-    def __init__(self, start, pause=0.02, give_up=8):
+    def __init__(self, start, pause=0.02, give_up=60):
         self.start, self.pause, self.give_up, self.gone = start, pause, give_up, []
 
     def __call__(self, wire, _):
@@ -238,17 +228,15 @@ class Watched:
                     wire.send(fo.chunked(*sse(chat_chunk({"content": "word "}), done=False)))
             except OSError:
                 self.gone.append(True)
-                return False
+                return
             if wire.gone(self.pause):
                 self.gone.append(True)
-                return False
+                return
         self.gone.append(False)
-        return False
 
 
 def stuck(wire, _):
     wire.gone(8)
-    return False
 
 
 def behaviours():

@@ -59,6 +59,15 @@ def stream(words=("Hel", "lo ", "you"), usage=True):
     return SSE_HEAD + chunked(*events(words, usage), DONE) + b"0\r\n\r\n"
 
 
+def cut(data=b""):
+    """A behaviour: sends this and closes, unannounced. Only for what is no whole answer, or ends with the connection: behind
+    a whole one the gateway may have sent the next request already, which then fails, as it must."""
+    def behaviour(wire, _):
+        wire.send(data)
+        wire.close()
+    return behaviour
+
+
 class Wire:
     """One connection, from the upstream's side."""
 
@@ -92,6 +101,8 @@ class Wire:
             return True
         except TimeoutError:
             return False
+        finally:
+            self.sock.settimeout(None)
 
     def read_request(self):
         while b"\r\n\r\n" not in self.buffer:
@@ -125,8 +136,8 @@ class FakeOpenAI:
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def on(self, model, behaviour):
-        """behaviour: bytes to send, or a function of (wire, request) that returns True to keep the connection. Model "GET":
-        what it answers when it is asked for its models."""
+        """behaviour: bytes to send, or a function of (wire, request). The connection is kept, unless the function closes it
+        (see cut()). Model "GET": what it answers when it is asked for its models."""
         self.behaviours[model] = behaviour
 
     def asked(self, model):
@@ -158,8 +169,8 @@ class FakeOpenAI:
                     act = stream() if request["json"].get("stream") else plain()
                 if isinstance(act, bytes):
                     wire.send(act)
-                elif not act(wire, request):
-                    break
+                else:
+                    act(wire, request)
         with contextlib.suppress(OSError):
             (wire.close if wire else sock.close)()
 
