@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "common/ipc/deadlines.h"
 #include "common/snapshot/entity.h"
 
 static struct asker a;
@@ -316,62 +317,6 @@ static void questions(void **state)
 	assert_int_equal(asker_metric(&a, SHM_M_ENTITY_QUERIES), 3);
 }
 
-static void asks_for_page(const char *parameters)
-{
-	char line[256];
-	int fd;
-
-	(void)snprintf(line, sizeof(line), "GET %s", parameters);
-	fd = sends(line, "", "");
-	arrives();
-	asker_answer_change(&a, request_id, 200, "{}");
-	finish(fd, "200", "{}");
-}
-
-/* As Bifrost's lists of virtual keys are asked for. */
-static void sorted_and_exported(void **state)
-{
-	static const struct {
-		const char *given;
-		int32_t by;
-		bool descending;
-	} cases[] = {
-	    {"", BF_ORDER_NONE, false},
-	    {"?sort_by=name", BF_ORDER_NAME, false},
-	    {"?sort_by=created_at&order=asc", BF_ORDER_CREATED_AT, false},
-	    {"?order=DESC&sort_by=status", BF_ORDER_STATUS, true},
-	    {"?sort_by=budget_spent&order=desc", BF_ORDER_BUDGET_SPENT, true},
-	    {"?order=desc", BF_ORDER_CREATED_AT, true},
-	};
-	char line[128];
-
-	(void)state;
-	for (size_t i = 0; i < BF_ARRAY_LEN(cases); i++) {
-		(void)snprintf(line, sizeof(line), KEYS "%s", cases[i].given);
-		asks_for_page(line);
-		assert_int_equal(query.sort_by, cases[i].by);
-		assert_int_equal(query.descending, cases[i].descending);
-		assert_int_equal(query.limit, 50);
-	}
-	asks_for_page(KEYS "?limit=0");
-	assert_int_equal(query.limit, 50);
-	asks_for_page(KEYS "?limit=1000&export=false");
-	assert_int_equal(query.limit, 1000);
-	asks_for_page(KEYS "?export=true&offset=3");
-	assert_int_equal(query.limit, BF_ENTITY_EXPORT_MAX);
-	assert_int_equal(query.offset, 3);
-	asks_for_page(KEYS "?limit=10000&export=true");
-	assert_int_equal(query.limit, 10000);
-	asks_for_page(
-	    "/api/governance/pricing-overrides?provider_key_id=pk&scope_kind=provider_key");
-	assert_true(bf_slice_is(query.provider_key_id, "pk"));
-	refused("GET " KEYS "?limit=1001", "", "", "400", "export=true");
-	refused("GET " KEYS "?limit=10001&export=true", "", "", "400", "limit");
-	refused("GET " KEYS "?sort_by=none", "", "", "400", "must be name, created_at");
-	refused("GET " KEYS "?sort_by=name&order=up", "", "", "400", "asc or desc");
-	refused("GET /api/governance/teams?sort_by=name", "", "", "400", "no such parameter");
-}
-
 static void answers_that_are_none(void **state)
 {
 	static const struct {
@@ -490,7 +435,7 @@ static void a_silent_writerd(void **state)
 	harness_clock(true);
 	fd = sends("POST " KEYS, "", "{}");
 	arrives();
-	harness_tick(ASK_TIMEOUT_MS);
+	harness_tick(BF_CHANGE_LIMIT_MS);
 	ev_feed_event(a.h.loop, &a.table.timer, EV_TIMER);
 	finish(fd, "504", "the change may be done all the same");
 	harness_clock(false);
@@ -508,7 +453,6 @@ int main(void)
 	    TEST(what_is_refused_before),
 	    TEST(a_body_of_the_largest_size),
 	    TEST(questions),
-	    TEST(sorted_and_exported),
 	    TEST(answers_that_are_none),
 	    TEST(several_at_once),
 	    TEST(several_at_once_when_nobody_answers),
