@@ -31,7 +31,7 @@ struct last_good {
 	uint64_t written;    /* copies */
 };
 
-/* encryption_key empty: nothing is ever written. */
+/* encryption_key empty: nothing is ever written or read. */
 void last_good_init(struct last_good *g, struct ev_loop *loop, const char *state_dir,
 		    struct bf_slice encryption_key);
 void last_good_done(struct last_good *g);
@@ -41,6 +41,8 @@ void last_good_changed(struct last_good *g);
 /* Once a second: begins a copy of these when it is time. The descriptors are the caller's. */
 void last_good_second(struct last_good *g, int base_fd, int overlay_fd);
 
+/* Is there one of this encryption_key, as far as its beginning tells? */
+bool last_good_is_there(const struct last_good *g);
 /*
  * Puts what the copy has into t and its pepper into ret_pepper. 0; BF_E_MISSING: there is none;
  * BF_E_DENIED: it is not of this encryption_key, or was changed; BF_E_*, -errno.

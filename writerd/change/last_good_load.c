@@ -144,19 +144,25 @@ static int restore(const struct bf_snapshot *s, struct entities *t, uint8_t *ret
 	return code;
 }
 
-static int read_copy(struct reading *r, struct entities *t, uint8_t *ret_pepper)
+/* Of base and overlay. */
+static int read_sizes(struct reading *r, uint64_t ret_sizes[2])
 {
-	struct bf_snapshot_blob *base = NULL, *overlay = NULL;
 	char magic[LAST_GOOD_MAGIC_LEN];
-	uint64_t sizes[2] = {0, 0};
 	int code = read_exactly(r, magic, sizeof(magic));
 
 	if (code == 0 && memcmp(magic, LAST_GOOD_MAGIC, sizeof(magic)) != 0)
 		code = bf_err_set(r->err, BF_E_TYPE, "%s: is no copy of a snapshot", r->g->path);
 	if (code == 0)
 		code = read_exactly(r, r->id, sizeof(r->id) - 1);
-	if (code == 0)
-		code = take(r, sizes, sizeof(sizes));
+	return code ? code : take(r, ret_sizes, 2 * sizeof(*ret_sizes));
+}
+
+static int read_copy(struct reading *r, struct entities *t, uint8_t *ret_pepper)
+{
+	struct bf_snapshot_blob *base = NULL, *overlay = NULL;
+	uint64_t sizes[2] = {0, 0};
+	int code = read_sizes(r, sizes);
+
 	if (code == 0)
 		code = map_next(r, sizes[0], &base);
 	if (code == 0)
@@ -171,24 +177,51 @@ static int read_copy(struct reading *r, struct entities *t, uint8_t *ret_pepper)
 	return code;
 }
 
-int last_good_load(const struct last_good *g, struct entities *t, uint8_t ret_pepper[32],
-		   struct bf_err *err)
+static int begin(struct reading *r, const struct last_good *g, struct bf_err *err)
 {
-	struct reading r = {.g = g, .err = err};
-	int code;
-
+	*r = (struct reading){.g = g, .err = err};
 	if (!g->loop)
 		return bf_err_set(err, BF_E_MISSING,
 				  "without encryption_key there is no copy of what was in force");
-	r.fd = open(g->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (r.fd < 0)
+	r->fd = open(g->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (r->fd < 0)
 		return errno == ENOENT ? bf_err_set(err, BF_E_MISSING, "%s: is not there", g->path)
 				       : bf_err_sys(err, -errno, "%s", g->path);
-	bf_buf_init(&r.sealed, LAST_GOOD_PIECE + BF_SEAL_OVERHEAD + 1);
-	bf_buf_init_nodump(&r.plain, LAST_GOOD_PIECE);
+	bf_buf_init(&r->sealed, LAST_GOOD_PIECE + BF_SEAL_OVERHEAD + 1);
+	bf_buf_init_nodump(&r->plain, LAST_GOOD_PIECE);
+	return 0;
+}
+
+static void end(struct reading *r)
+{
+	bf_buf_done(&r->sealed);
+	bf_buf_done(&r->plain);
+	(void)close(r->fd);
+}
+
+bool last_good_is_there(const struct last_good *g)
+{
+	uint64_t sizes[2];
+	struct bf_err err = {0};
+	struct reading r;
+	int code = begin(&r, g, &err);
+
+	if (code < 0)
+		return false;
+	code = read_sizes(&r, sizes);
+	end(&r);
+	return code == 0;
+}
+
+int last_good_load(const struct last_good *g, struct entities *t, uint8_t ret_pepper[32],
+		   struct bf_err *err)
+{
+	struct reading r;
+	int code = begin(&r, g, err);
+
+	if (code < 0)
+		return code;
 	code = read_copy(&r, t, ret_pepper);
-	bf_buf_done(&r.sealed);
-	bf_buf_done(&r.plain);
-	(void)close(r.fd);
+	end(&r);
 	return code;
 }

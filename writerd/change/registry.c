@@ -255,7 +255,9 @@ int registry_start(struct registry *r, struct ev_loop *loop, struct bf_channel *
 	events = publish_events;
 	events.owner = r;
 	publish_init(&r->publish, loop, channel, endpoint, &events);
-	last_good_init(&r->last_good, loop, r->state_dir, r->config->encryption_key);
+	/* Where the file is all there is, a copy would speak for a store that there never was. */
+	last_good_init(&r->last_good, loop, r->state_dir,
+		       r->path ? r->config->encryption_key : (struct bf_slice){NULL, 0});
 	return load(r, err);
 }
 

@@ -281,7 +281,8 @@ static int open_store(struct registry *r, struct entities *t, struct bf_err *err
 		return 0;
 	}
 	code =
-	    entity_store_open(r->path, r->config->encryption_key, &r->store, r->maker.pepper, err);
+	    entity_store_open(r->path, r->config->encryption_key, last_good_is_there(&r->last_good),
+			      &r->store, r->maker.pepper, err);
 	if (code == 0)
 		code = entity_store_prune(r->store, bf_wall_ms() - REGISTRY_FORGET_MS, err);
 	if (code == 0)

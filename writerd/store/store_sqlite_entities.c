@@ -134,7 +134,19 @@ static int read_pepper(struct entity_store *s, uint8_t *ret_pepper, bool *ret_se
 	return r;
 }
 
-static int settle_pepper(struct entity_store *s, uint8_t *ret_pepper, struct bf_err *err)
+/* It would be another one: nobody's value would be known any more. */
+static int no_new_one(const struct entity_store *s, struct bf_err *err)
+{
+	return bf_err_set(
+	    err, BF_E_MISSING,
+	    "config_store: %s: is new, and snapshot.last in the state folder has what "
+	    "the one before had: give that one back, or remove snapshot.last to begin "
+	    "anew",
+	    s->path);
+}
+
+static int settle_pepper(struct entity_store *s, bool is_known, uint8_t *ret_pepper,
+			 struct bf_err *err)
 {
 	bool sealed = false;
 	int r = entity_store_begin(s, err);
@@ -142,6 +154,8 @@ static int settle_pepper(struct entity_store *s, uint8_t *ret_pepper, struct bf_
 	if (r < 0)
 		return r;
 	r = read_pepper(s, ret_pepper, &sealed, err);
+	if (r == 0 && is_known)
+		r = no_new_one(s, err);
 	if (r == 0)
 		bf_rand_bytes(ret_pepper, PEPPER_LEN);
 	if (r == 0 || (r == 1 && s->has_key && !sealed))
@@ -185,7 +199,7 @@ static struct entity_store *make(const char *path, struct bf_slice encryption_ke
 	return s;
 }
 
-int entity_store_open(const char *path, struct bf_slice encryption_key,
+int entity_store_open(const char *path, struct bf_slice encryption_key, bool is_known,
 		      struct entity_store **ret_store, uint8_t ret_pepper[32], struct bf_err *err)
 {
 	struct entity_store *s = make(path, encryption_key, err);
@@ -195,7 +209,7 @@ int entity_store_open(const char *path, struct bf_slice encryption_key,
 		return -ENOMEM;
 	r = sqlite_db_open(path, &schema_config, &s->db, err);
 	if (r == 0)
-		r = settle_pepper(s, ret_pepper, err);
+		r = settle_pepper(s, is_known, ret_pepper, err);
 	if (r == 0)
 		r = prepare_put(s, err);
 	if (r < 0) {

@@ -12,11 +12,12 @@
 struct entity_store;
 
 /*
- * Opens or creates the database and reads the pepper, which is made at the first time. Errors as in
+ * Opens or creates the database and reads the pepper, which is made at the first time; not when
+ * there was one before (is_known), which would be forgotten: then BF_E_MISSING. Other errors as in
  * sqlite_db_open; BF_E_DENIED: it was sealed with another encryption_key, or is sealed and
  * encryption_key is empty. An encryption_key that is given for the first time seals what there is.
  */
-int entity_store_open(const char *path, struct bf_slice encryption_key,
+int entity_store_open(const char *path, struct bf_slice encryption_key, bool is_known,
 		      struct entity_store **ret_store, uint8_t ret_pepper[32], struct bf_err *err);
 /* As it is, where nothing can be written: it is for entity_store_load() alone, and to be closed at
  * once. Of one that was never whole: BF_E_MISSING, or as above. */

@@ -90,6 +90,60 @@ static void a_node_serves_without_its_store(void **state)
 	bed_close(&b);
 }
 
+static void try_again(void)
+{
+	b.r.retry_at_ms = bf_mono_ms();
+	registry_second(&b.r);
+	bed_settle(&b);
+}
+
+/* A store that is gone is none that never was: what the copy has is not forgotten for it. */
+static void a_store_that_is_gone_is_not_made_anew(void **state)
+{
+	char aside[128];
+
+	(void)state;
+	open_with_copy();
+	bed_stop(&b);
+	forget_in_force();
+	(void)snprintf(aside, sizeof(aside), "%s.aside", b.path);
+	assert_int_equal(rename(b.path, aside), 0);
+	bed_start(&b);
+	assert_string_equal(bed_holder(&b, VK, "value-of-a-key"), "k");
+	bed_ask_badly(&b, BF_ENTITY_UPDATE, VK, "k", "{\"name\":\"b\"}", 503,
+		      "config_store_unusable");
+	assert_non_null(strstr(b.r.trouble.text, "remove snapshot.last to begin anew"));
+	try_again();
+	assert_string_equal(bed_holder(&b, VK, "value-of-a-key"), "k");
+	assert_int_equal(rename(aside, b.path), 0);
+	try_again();
+	assert_null(registry_refusal(&b.r));
+	assert_string_equal(bed_holder(&b, VK, "value-of-a-key"), "k");
+	/* Who wants it so begins anew. */
+	bed_stop(&b);
+	assert_int_equal(unlink(b.path), 0);
+	bed_start(&b);
+	assert_int_equal(unlink(copy), 0);
+	try_again();
+	assert_null(registry_refusal(&b.r));
+	assert_string_equal(bed_holder(&b, VK, "value-of-a-key"), "");
+	bed_close(&b);
+}
+
+/* Without a store no copy stands for one. */
+static void the_file_alone_leaves_no_copy(void **state)
+{
+	(void)state;
+	bed_open(&b, SEALED "config_store: {enabled: false}\n");
+	(void)snprintf(copy, sizeof(copy), "%s/snapshot.last", b.c.folder);
+	registry_second(&b.r);
+	bed_settle(&b);
+	assert_int_equal(access(copy, F_OK), -1);
+	bed_again(&b, SEALED);
+	assert_null(registry_refusal(&b.r));
+	bed_close(&b);
+}
+
 /* What is blocked in the copy is looked at again when the store is back: of what it has nothing
  * may be noted for those that were published before. */
 static void a_store_that_comes_back_is_another_table(void **state)
@@ -226,6 +280,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_node_serves_without_its_store),
 	    cmocka_unit_test(a_store_that_comes_back_is_another_table),
+	    cmocka_unit_test(a_store_that_is_gone_is_not_made_anew),
+	    cmocka_unit_test(the_file_alone_leaves_no_copy),
 	    cmocka_unit_test(every_changed_or_missing_byte_is_found),
 	    cmocka_unit_test(another_key_does_not_open_it),
 	    cmocka_unit_test(without_a_key_there_is_none),

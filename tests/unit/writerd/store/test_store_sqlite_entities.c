@@ -12,7 +12,7 @@ static struct entity_store *opened(const char *path)
 	uint8_t pepper[32];
 	struct bf_err err = {0};
 
-	if (entity_store_open(path, (struct bf_slice){NULL, 0}, &s, pepper, &err) < 0)
+	if (entity_store_open(path, (struct bf_slice){NULL, 0}, false, &s, pepper, &err) < 0)
 		fail_msg("%s", err.text);
 	return s;
 }
