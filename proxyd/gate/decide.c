@@ -14,8 +14,9 @@ enum decide_state decide_state(const struct bf_conf_virtual_key *key, int64_t wa
 {
 	if (!key->is_active)
 		return DECIDE_INACTIVE;
-	return key->expires_at_ms && wall_ms >= key->expires_at_ms ? DECIDE_EXPIRED
-								   : DECIDE_IN_FORCE;
+	if (!key->expires_at_ms || wall_ms < key->expires_at_ms)
+		return DECIDE_IN_FORCE;
+	return key->delete_after_expire ? DECIDE_GONE : DECIDE_EXPIRED;
 }
 
 /* ---- where it may go */

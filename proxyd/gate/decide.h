@@ -18,6 +18,7 @@ enum decide_state {
 	DECIDE_IN_FORCE,
 	DECIDE_INACTIVE,
 	DECIDE_EXPIRED, /* from expires_at on */
+	DECIDE_GONE,    /* that, and delete_after_expire: as if there were none */
 };
 
 enum decide_state decide_state(const struct bf_conf_virtual_key *key, int64_t wall_ms);

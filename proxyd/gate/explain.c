@@ -151,17 +151,21 @@ static bool explain_spend(const struct explain *e, struct explain_target *t, str
 	return explain_limits(t, x);
 }
 
-/* Those of the provider's keys that would be tried. */
+/* Those of the provider's keys that would be tried, and whether it serves such a request. */
 static void explain_keys(struct explain_target *t, const struct exchange *x)
 {
 	const struct call *call = x->call;
+	struct provider_unable no;
 
 	t->provider = call->p->conf;
 	t->keys = call->retry.candidates;
 	if (t->verdict.http_status == 200 && call->verdict == PROVIDER_KEY_NONE)
 		explain_say(&t->verdict, 400, "no_provider_key",
-			    "no enabled key of provider \"%.*s\" admits the model",
-			    BF_SLICE_FMT(x->provider));
+			    "no enabled key of provider \"%.*s\" admits the model \"%.*s\"",
+			    BF_SLICE_FMT(x->provider), (int)BF_MIN(x->model.len, 100u),
+			    x->model.ptr);
+	if (t->verdict.http_status == 200 && !provider_serves(call->p, x->object, &no))
+		explain_say(&t->verdict, no.http_status, no.type, "%s", no.text);
 }
 
 static bool explain_target(const struct explain *e, struct explain_target *t, uint32_t i)
@@ -358,8 +362,8 @@ static void explain_key(struct explain *e)
 	state = decide_state(key, x->started_wall_ns / 1000000);
 	if (state == DECIDE_IN_FORCE)
 		return;
-	e->key.http_status = 403;
-	e->key.type = "virtual_key_blocked";
+	e->key.http_status = state == DECIDE_GONE ? 401 : 403;
+	e->key.type = state == DECIDE_GONE ? "virtual_key_not_found" : "virtual_key_blocked";
 	decide_state_text(key, state, e->key.text);
 }
 
@@ -367,6 +371,8 @@ const struct explain_verdict *explain_verdict_of(const struct explain *e)
 {
 	if (e->key.http_status != 200)
 		return &e->key;
+	if (e->target_count == 0)
+		return &e->nobody;
 	for (uint32_t i = 0; i < e->target_count; i++) {
 		if (e->targets[i].verdict.http_status == 200)
 			return &e->targets[i].verdict;
@@ -379,6 +385,8 @@ static bool explain_targets(struct explain *e, const struct infer_choice *choice
 {
 	struct exchange *x = e->x;
 
+	if (choice->count == 0)
+		return true;
 	x->targets = bf_arena_alloc(&x->arena, choice->count * sizeof(x->targets[0]));
 	e->targets = bf_arena_alloc(&x->arena, choice->count * sizeof(e->targets[0]));
 	if (!x->targets || !e->targets)
@@ -389,6 +397,18 @@ static bool explain_targets(struct explain *e, const struct infer_choice *choice
 		if (!explain_target(e, &e->targets[i], i))
 			return false;
 	}
+	return true;
+}
+
+/* A name that nobody can be asked for: keys are decided on before it is read. False: it is no
+ * question, and x is gone. */
+static bool explain_nobody(struct explain *e, const struct infer_error *no)
+{
+	if (e->key.http_status == 200 && no->http_status == 400) {
+		gate_refuse(e->x, no->http_status, no->type, "%s", no->text);
+		return false;
+	}
+	explain_say(&e->nobody, no->http_status, no->type, "%s", no->text);
 	return true;
 }
 
@@ -403,8 +423,9 @@ void explain_answer(struct exchange *x)
 		return;
 	explain_key(&e);
 	if (infer_choose(x, e.model, x->worker->providers, &choice, &no) < 0) {
-		gate_refuse(x, no.http_status, no.type, "%s", no.text);
-		return;
+		if (!explain_nobody(&e, &no))
+			return;
+		choice.count = 0;
 	}
 	bf_buf_clear(out);
 	if (!explain_targets(&e, &choice) || explain_write(&e, out) < 0) {

@@ -47,7 +47,8 @@ struct explain {
 	struct bf_slice model;
 	const char *object; /* the name of x->object */
 	uint64_t prompt_tokens, max_tokens;
-	struct explain_verdict key; /* of the key itself */
+	struct explain_verdict key;    /* of the key itself */
+	struct explain_verdict nobody; /* of the model, when there are no targets */
 	struct explain_target *targets;
 	uint32_t target_count;
 };

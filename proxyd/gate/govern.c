@@ -273,7 +273,7 @@ static int govern_state(struct exchange *x, const struct bf_conf_virtual_key *ke
 
 	if (state == DECIDE_IN_FORCE)
 		return 0;
-	if (state == DECIDE_EXPIRED && key->delete_after_expire)
+	if (state == DECIDE_GONE)
 		return govern_unknown(x, e);
 	decide_state_text(key, state, text);
 	return govern_no(x, SHM_M_KEYS_BLOCKED, e, 403, "virtual_key_blocked", text);

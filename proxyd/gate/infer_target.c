@@ -67,7 +67,6 @@ static int target_nobody(struct exchange *x, struct bf_slice name, struct infer_
 	if (!key || key->conf->provider_configs.count == 0 || key->conf->allow_all_providers ||
 	    infer_weights_admit(key->conf, name))
 		return target_unknown(name, e);
-	worker_count(x->worker, SHM_M_MODEL_BLOCKED);
 	return infer_fail(e, 403, "model_blocked",
 			  "virtual key \"%.*s\" may not use model \"%.*s\": none of its "
 			  "provider_configs admits it",
@@ -136,7 +135,11 @@ static int target_model(struct exchange *x, const struct infer_body *b,
 	if (r < 0)
 		return infer_invalid(e, "model must be a string (format: provider/model)");
 	infer_edit_model(x, t, i);
-	return infer_choose(x, name, set, ret_choice, e);
+	r = infer_choose(x, name, set, ret_choice, e);
+	/* Counted here: who asks for an explanation is not refused. */
+	if (r < 0 && e->http_status == 403)
+		worker_count(x->worker, SHM_M_MODEL_BLOCKED);
+	return r;
 }
 
 /* ---- fallbacks */

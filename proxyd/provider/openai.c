@@ -165,6 +165,13 @@ static void openai_close(struct provider *p)
 	p->state = NULL;
 }
 
+static const char *openai_unserved(const struct provider *p, enum shm_usage_object object)
+{
+	const struct openai *o = p->state;
+
+	return openai_family_serves(o->family, object) ? NULL : openai_object_name(object);
+}
+
 static uint32_t openai_connections(const struct provider *p)
 {
 	const struct openai *o = p->state;
@@ -181,5 +188,6 @@ const struct provider_ops provider_openai = {
     .close = openai_close,
     .start = openai_call_start,
     .list = openai_models_start,
+    .unserved = openai_unserved,
     .connections = openai_connections,
 };

@@ -414,16 +414,6 @@ void openai_refuse(struct exchange *x, int http_status, const char *type, const 
 	x->sink->on_done(x, &outcome);
 }
 
-static void openai_refuse_operation(const struct provider *p, struct exchange *x)
-{
-	char text[160];
-
-	(void)snprintf(text, sizeof(text), "provider \"%.*s\" does not serve %s",
-		       (int)BF_MIN(p->conf->name.len, 64u), p->conf->name.ptr,
-		       openai_object_name(x->object));
-	openai_refuse(x, 400, "operation_not_supported", text);
-}
-
 static struct openai_call *openai_call_new(struct provider *p, struct exchange *x,
 					   struct openai_pool *pool)
 {
@@ -449,14 +439,15 @@ void openai_call_start(struct provider *p, struct exchange *x)
 {
 	struct openai *o = p->state;
 	struct openai_pool *pool = openai_pool_of(p, x);
+	struct provider_unable no;
 	struct openai_call *call;
 	int r;
 
 	o->queue.drop_excess = p->worker->client->drop_excess_requests;
 	x->answer_head = (struct bf_slice){NULL, 0};
 	x->retry_after_s = 0;
-	if (!openai_family_serves(o->family, x->object)) {
-		openai_refuse_operation(p, x);
+	if (!provider_serves(p, x->object, &no)) {
+		openai_refuse(x, no.http_status, no.type, no.text);
 		return;
 	}
 	call = openai_call_new(p, x, pool);

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/macros.h"
@@ -18,6 +19,27 @@
 #define PROVIDER_LISTS_MAX (128u << 20)
 
 /* ---- one that can serve nobody */
+
+bool provider_serves(const struct provider *p, enum shm_usage_object object,
+		     struct provider_unable *ret_why)
+{
+	const char *what = p->ops->unserved ? p->ops->unserved(p, object) : NULL;
+
+	if (!what && p->broken.code == 0)
+		return true;
+	if (p->broken.code) {
+		ret_why->http_status = 503;
+		ret_why->type = "provider_unusable";
+		memcpy(ret_why->text, p->broken.text, sizeof(ret_why->text));
+	} else {
+		ret_why->http_status = 400;
+		ret_why->type = "operation_not_supported";
+		(void)snprintf(ret_why->text, sizeof(ret_why->text),
+			       "provider \"%.*s\" does not serve %s",
+			       (int)BF_MIN(p->conf->name.len, 64u), p->conf->name.ptr, what);
+	}
+	return false;
+}
 
 static void broken_start(struct provider *p, struct exchange *x)
 {

@@ -33,6 +33,8 @@ struct provider_ops {
 	 * answers to GET /v1/models. Of an answer that is an error only the status is told.
 	 */
 	void (*list)(struct provider *p, struct exchange *x);
+	/* What such a request is called, when it cannot serve one; NULL: it can. May be NULL. */
+	const char *(*unserved)(const struct provider *p, enum shm_usage_object object);
 	/* Connections held, idle ones included. NULL: it holds none. */
 	uint32_t (*connections)(const struct provider *p);
 };
@@ -114,6 +116,17 @@ static inline const struct provider_set *provider_set_of(const struct exchange *
 {
 	return x->providers ? x->providers : x->worker->providers;
 }
+
+/* Why a provider serves nobody, or nobody who asks for such an object. */
+struct provider_unable {
+	int http_status;
+	const char *type;
+	char text[sizeof(((struct bf_err *)0)->text)];
+};
+
+/* False: start() would refuse so. */
+bool provider_serves(const struct provider *p, enum shm_usage_object object,
+		     struct provider_unable *ret_why);
 
 extern const struct provider_ops provider_mock;
 extern const struct provider_ops provider_openai; /* every other name */

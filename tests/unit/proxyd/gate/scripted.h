@@ -163,7 +163,15 @@ static inline void fake_start(struct provider *p, struct exchange *x)
 	act(x, *script++);
 }
 
-static const struct provider_ops fake_ops = {.name = "mock", .start = fake_start};
+static inline const char *fake_unserved(const struct provider *p, enum shm_usage_object object)
+{
+	bool serves = object != SHM_OBJECT_EMBEDDING || !bf_slice_is(p->conf->name, "third");
+
+	return serves ? NULL : "embeddings";
+}
+
+static const struct provider_ops fake_ops = {
+    .name = "mock", .start = fake_start, .unserved = fake_unserved};
 
 static inline void configure(uint64_t max_retries, uint32_t key_count)
 {

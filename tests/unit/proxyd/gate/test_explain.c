@@ -172,6 +172,15 @@ static void targets_of_a_bare_name(void **state)
 	has("\"type\":\"model_blocked\"");
 	/* The limits are told all the same. */
 	has("\"quantity\":\"requests\"");
+	/* Nobody may serve it: that is told, and not counted. */
+	configs[1].allowed_models.count = 0;
+	in_force_publish(&h.w);
+	explain("?virtual_key_id=vk-a&model=nowhere");
+	has(" 200 OK");
+	has("{\"allowed\":false,\"http_status\":403,\"type\":\"model_blocked\"");
+	has("none of its provider_configs admits it");
+	has("\"targets\":[]");
+	assert_int_equal(metric(SHM_M_MODEL_BLOCKED), 0);
 	assert_int_equal(leave_governed(harness_client(&h), rows, 8), 0);
 }
 
@@ -187,6 +196,16 @@ static void keys_that_are_not_in_force(void **state)
 	explain("?virtual_key_id=vk-a&model=mock/m");
 	has("expired at 2026-01-01T00:00:00Z");
 	has("\"expires_at_ms\":1767225600000,");
+	virtual_keys[0].delete_after_expire = true;
+	in_force_publish(&h.w);
+	explain("?virtual_key_id=vk-a&model=mock/m");
+	has("{\"allowed\":false,\"http_status\":401,\"type\":\"virtual_key_not_found\"");
+	has("expired at 2026-01-01T00:00:00Z");
+	/* Of such a key nobody looks at the model. */
+	explain("?virtual_key_id=vk-a&model=nobody/m");
+	has("{\"allowed\":false,\"http_status\":401,\"type\":\"virtual_key_not_found\"");
+	has("\"targets\":[]");
+	virtual_keys[0].delete_after_expire = false;
 	/* Without a key. */
 	explain("?model=mock/m");
 	has("{\"allowed\":true,");
@@ -195,6 +214,23 @@ static void keys_that_are_not_in_force(void **state)
 	h.config.client.enforce_auth_on_inference = true;
 	explain("?model=mock/m");
 	has("{\"allowed\":false,\"http_status\":401,\"type\":\"virtual_key_required\"");
+	assert_int_equal(leave_governed(harness_client(&h), rows, 8), 0);
+}
+
+static void what_a_provider_does_not_serve(void **state)
+{
+	(void)state;
+	governed(5, 0, 0, 0);
+	virtual_keys[0].allow_all_providers = true;
+	virtual_keys[0].provider_configs.count = 0;
+	in_force_publish(&h.w);
+	explain("?virtual_key_id=vk-a&model=third/m&object=embedding");
+	has("{\"allowed\":false,\"http_status\":400,\"type\":\"operation_not_supported\"");
+	has("provider \\\"third\\\" does not serve embeddings");
+	explain("?virtual_key_id=vk-a&model=second/m&object=embedding");
+	has("{\"allowed\":true,");
+	explain("?virtual_key_id=vk-a&model=third/m");
+	has("{\"allowed\":true,");
 	assert_int_equal(leave_governed(harness_client(&h), rows, 8), 0);
 }
 
@@ -260,6 +296,7 @@ int main(void)
 	    cmocka_unit_test(the_refusal_is_the_requests_own),
 	    cmocka_unit_test(targets_of_a_bare_name),
 	    cmocka_unit_test(keys_that_are_not_in_force),
+	    cmocka_unit_test(what_a_provider_does_not_serve),
 	    cmocka_unit_test(limits_without_meters),
 	    cmocka_unit_test(questions_that_are_none),
 	    cmocka_unit_test(without_governance),
