@@ -61,6 +61,7 @@ static void add_part(struct maker *m, uint32_t type, struct bf_slice id,
 		    (struct bf_snapshot_part){.type = type,
 					      .flags = entity ? entity->flags : 0,
 					      .version = entity ? entity->version : 0,
+					      .updated_ms = entity ? entity->updated_ms : 0,
 					      .id = id};
 }
 

@@ -22,8 +22,8 @@ uint64_t snap_hash(const uint8_t pepper[BF_SNAPSHOT_PEPPER_LEN], uint32_t type,
 
 uint64_t snap_mark(const uint8_t pepper[BF_SNAPSHOT_PEPPER_LEN], const struct bf_entity *entity)
 {
-	const uint64_t words[3] = {snap_hash(pepper, entity->type, entity->id), entity->version,
-				   entity->flags};
+	const uint64_t words[4] = {snap_hash(pepper, entity->type, entity->id), entity->version,
+				   (uint64_t)entity->updated_ms, entity->flags};
 
 	return bf_siphash(pepper, words, sizeof(words));
 }

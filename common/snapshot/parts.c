@@ -21,7 +21,9 @@ static bool holds(const struct bf_snapshot *s, const struct bf_snapshot_part *pa
 
 	if (!bf_snapshot_find(s, part->type, part->id, &now))
 		return part->version == 0;
-	return now.version == part->version && now.flags == part->flags;
+	/* A store that was restored gives versions again. */
+	return now.version == part->version && now.updated_ms == part->updated_ms &&
+	       now.flags == part->flags;
 }
 
 bool bf_snapshot_parts_hold(const struct bf_snapshot *s, const struct bf_snapshot_parts *parts)

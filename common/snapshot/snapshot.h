@@ -78,6 +78,7 @@ struct bf_snapshot_part {
 	uint32_t type;
 	uint32_t flags;
 	uint64_t version; /* 0: there was none */
+	int64_t updated_ms;
 	struct bf_slice id;
 };
 struct bf_snapshot_parts {

@@ -104,7 +104,8 @@ static struct bf_snapshot_blob *house_without(int missing)
 }
 
 /* An overlay with one of them, as it is now or in another state. */
-static struct bf_snapshot_blob *over(int part, uint32_t flags, uint64_t version)
+static struct bf_snapshot_blob *over_at(int part, uint32_t flags, uint64_t version,
+					int64_t updated_ms)
 {
 	struct bf_snapshot_builder *b = snapshot_of_begin(true, 1);
 	struct bf_entity e;
@@ -115,9 +116,15 @@ static struct bf_snapshot_blob *over(int part, uint32_t flags, uint64_t version)
 	    bf_entity_encode(parts_of_house[part].type, parts_of_house[part].object, &body, &e), 0);
 	e.flags = flags;
 	e.version = version;
+	e.updated_ms = updated_ms;
 	assert_int_equal(bf_snapshot_builder_add(b, &e, NULL), 0);
 	bf_buf_done(&body);
 	return snapshot_of_end(b);
+}
+
+static struct bf_snapshot_blob *over(int part, uint32_t flags, uint64_t version)
+{
+	return over_at(part, flags, version, 0);
 }
 
 static int assemble(const struct bf_snapshot *s, struct bf_config *config,
@@ -198,6 +205,34 @@ static void what_changed_is_noticed(void **state)
 						     : 0);
 			bf_snapshot_unmap(overlay);
 		}
+	bf_snapshot_unmap(base);
+}
+
+/* From a backup, say: whoever changes it then is given a version that somebody had before. */
+static void a_store_that_was_restored_gives_versions_again(void **state)
+{
+	struct bf_snapshot_blob *base;
+	struct bf_snapshot_parts parts;
+	struct bf_config config;
+	struct bf_err err;
+	uint64_t common;
+
+	(void)state;
+	furnish();
+	base = house_without(PARTS);
+	struct bf_snapshot s = {.base = base};
+
+	assert_int_equal(assemble(&s, &config, &parts, &err), 0);
+	common = bf_snapshot_common(&s);
+	for (int i = 0; i < PARTS; i++) {
+		struct bf_snapshot_blob *overlay = over_at(i, 0, 5, 1);
+
+		s.overlay = overlay;
+		assert_int_equal(bf_snapshot_parts_hold(&s, &parts), i == PART_MODEL);
+		if (i == PART_MODEL)
+			assert_true(bf_snapshot_common(&s) != common);
+		bf_snapshot_unmap(overlay);
+	}
 	bf_snapshot_unmap(base);
 }
 
@@ -327,9 +362,13 @@ static void memory_that_is_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(what_is_missing_blocks), TEST(what_changed_is_noticed),
-	    TEST(outlives_the_snapshot),  TEST(everybody_without_what_dangles),
-	    TEST(bodies_that_are_none),   TEST(memory_that_is_out),
+	    TEST(what_is_missing_blocks),
+	    TEST(what_changed_is_noticed),
+	    TEST(a_store_that_was_restored_gives_versions_again),
+	    TEST(outlives_the_snapshot),
+	    TEST(everybody_without_what_dangles),
+	    TEST(bodies_that_are_none),
+	    TEST(memory_that_is_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
