@@ -72,7 +72,8 @@ static void write_usage(struct bf_json_writer *w, const struct showing *in,
 
 static bool is_shown(const struct bf_field *f)
 {
-	if (f->type == BF_T_SECRET)
+	/* An id that nobody gives is no member: what is shown could not be sent back. */
+	if (f->type == BF_T_SECRET || (f->flags & BF_INTERNAL && strcmp(f->name, "id") == 0))
 		return false;
 	return !(f->flags & BF_HIDDEN) || f->sub == &bf_inline_rate_limit_table;
 }

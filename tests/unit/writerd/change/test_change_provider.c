@@ -246,6 +246,51 @@ static void who_is_named_does_not_go(void **state)
 	assert_int_equal(e.flags & BF_ENTITY_QUARANTINED, 0);
 }
 
+static void key_as_it_is(const char *id, struct bf_conf_virtual_key *ret_key)
+{
+	struct bf_entity e;
+
+	assert_true(bed_finds(&b, BF_ENTITY_VIRTUAL_KEY, id, &e));
+	bf_arena_reset(&arena);
+	assert_int_equal(bf_entity_decode(&e, ret_key, &arena, NULL), 0);
+}
+
+/* A key whose provider's key is gone can be shut at once: it need not be mended first. */
+static void who_is_gone_keeps_nobody_from_being_changed(void **state)
+{
+	static const char gone[] = "{\"provider_configs\":[{\"provider\":\"live\",\"key_ids\":"
+				   "[\"a\"],\"budgets\":[{\"max_limit\":1,\"reset_duration\":"
+				   "\"1d\"}]},{\"provider\":\"mock\",\"key_ids\":[]}]}";
+	const struct bf_conf_provider_config *configs;
+	struct bf_conf_virtual_key v;
+	char id[64];
+
+	(void)state;
+	bed_ask_well(&b, CREATE, BF_ENTITY_VIRTUAL_KEY, "v", "{\"name\":\"v\"}");
+	bed_ask_well(&b, UPDATE, BF_ENTITY_VIRTUAL_KEY, "v", gone);
+	(void)snprintf(id, sizeof(id), "%.*s", BF_SLICE_FMT(key("live", 0)->id));
+	assert_int_equal(ask_key(DELETE, "live", id, ""), 200);
+	bed_ask_well(&b, UPDATE, BF_ENTITY_VIRTUAL_KEY, "v", "{\"is_active\":false}");
+	key_as_it_is("v", &v);
+	configs = v.provider_configs.items;
+	assert_false(v.is_active);
+	assert_false(v.allow_all_providers);
+	assert_int_equal(v.provider_configs.count, 2);
+	assert_int_equal(configs[0].key_ids.count, 1);
+	assert_int_equal(configs[0].own.budgets.count, 1);
+	/* Who gives them again has to mend them. */
+	bed_ask_badly(&b, UPDATE, BF_ENTITY_VIRTUAL_KEY, "v", gone, 400, "has no key with the id");
+}
+
+static void limits_of_a_provider_can_be_sent_back(void **state)
+{
+	(void)state;
+	bed_ask_well(&b, UPDATE, BF_ENTITY_PROVIDER_LIMITS, "mock",
+		     "{\"rate_limit\":{\"concurrent_max_limit\":5}}");
+	assert_non_null(strstr(b.json, "\"name\":\"mock\""));
+	assert_null(strstr(b.json, "\"id\":\"mock\""));
+}
+
 static void what_is_accepted_of_clients(void **state)
 {
 	struct bf_conf_client client;
@@ -308,6 +353,10 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(what_could_not_be_served_is_refused, open_bed,
 					    close_bed),
 	    cmocka_unit_test_setup_teardown(who_is_named_does_not_go, open_bed, close_bed),
+	    cmocka_unit_test_setup_teardown(who_is_gone_keeps_nobody_from_being_changed, open_bed,
+					    close_bed),
+	    cmocka_unit_test_setup_teardown(limits_of_a_provider_can_be_sent_back, open_bed,
+					    close_bed),
 	    cmocka_unit_test_setup_teardown(keys_that_do_not_fit, open_bed, close_bed),
 	    cmocka_unit_test_setup_teardown(what_is_accepted_of_clients, open_bed, close_bed),
 	};
