@@ -4,11 +4,12 @@
 
 #include <stdint.h>
 
+#include "common/ipc/deadlines.h"
 #include "common/ipc/messages.h"
 #include "ctl/ctl.h"
 
-/* An answer that needs no work. */
-#define CTL_QUICK_MS 10000
+/* An answer that needs no work: the supervisor gives one for a process that is silent. */
+#define CTL_QUICK_MS (BF_QUESTION_LIMIT_MS + BF_ANSWER_SLACK_MS)
 /*
  * One that waits for processes to come and go: longer than the longest drain_timeout. A gateway
  * that hangs meanwhile is killed by its watchdog, which closes the connection.

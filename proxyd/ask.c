@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/ipc/deadlines.h"
 #include "common/proc/fds.h"
 #include "proxyd/worker.h"
 
@@ -16,18 +17,22 @@
  */
 static const struct ask_kind {
 	uint16_t type, target;
+	int64_t limit_ms;
 	enum shm_metric answered, failed;
 	struct bf_slice silence;
 } kinds[] = {
-    {BF_MSG_LOGS_QUERY, BF_ENDPOINT(BF_ROLE_READER, 0), SHM_M_LOG_QUERIES, SHM_M_LOG_QUERY_ERRORS,
+    {BF_MSG_LOGS_QUERY, BF_ENDPOINT(BF_ROLE_READER, 0), BF_QUESTION_LIMIT_MS, SHM_M_LOG_QUERIES,
+     SHM_M_LOG_QUERY_ERRORS,
      BF_SLICE_INIT("the reader did not answer within 10 s: try again, or narrow the time range")},
-    {BF_MSG_ENTITY_QUERY, BF_ENDPOINT(BF_ROLE_READER, 0), SHM_M_ENTITY_QUERIES, SHM_M_ENTITY_ERRORS,
+    {BF_MSG_ENTITY_QUERY, BF_ENDPOINT(BF_ROLE_READER, 0), BF_QUESTION_LIMIT_MS,
+     SHM_M_ENTITY_QUERIES, SHM_M_ENTITY_ERRORS,
      BF_SLICE_INIT("the reader did not answer within 10 s: try again")},
-    {BF_MSG_PRICE_SYNC, BF_ENDPOINT(BF_ROLE_READER, 0), SHM_M_ENTITY_QUERIES, SHM_M_ENTITY_ERRORS,
-     BF_SLICE_INIT("the reader did not answer within 10 s: the price sheet may come all the same")},
-    {BF_MSG_ENTITY_CHANGE, BF_ENDPOINT(BF_ROLE_WRITERD, 0), SHM_M_ENTITY_CHANGES,
+    {BF_MSG_PRICE_SYNC, BF_ENDPOINT(BF_ROLE_READER, 0), BF_QUESTION_LIMIT_MS, SHM_M_ENTITY_QUERIES,
      SHM_M_ENTITY_ERRORS,
-     BF_SLICE_INIT("writerd did not answer within 10 s: the change may be done all the same, so "
+     BF_SLICE_INIT("the reader did not answer within 10 s: the price sheet may come all the same")},
+    {BF_MSG_ENTITY_CHANGE, BF_ENDPOINT(BF_ROLE_WRITERD, 0), BF_CHANGE_LIMIT_MS,
+     SHM_M_ENTITY_CHANGES, SHM_M_ENTITY_ERRORS,
+     BF_SLICE_INIT("writerd did not answer within 40 s: the change may be done all the same, so "
 		   "look before you ask again")},
 };
 
@@ -54,7 +59,7 @@ static struct ask *find(struct ask_table *t, uint32_t id)
 	return NULL;
 }
 
-static struct ask *oldest(struct ask_table *t)
+static struct ask *first_due(struct ask_table *t)
 {
 	struct ask *first = NULL;
 
@@ -70,7 +75,7 @@ static struct ask *oldest(struct ask_table *t)
 static void arm(struct ask_table *t)
 {
 	struct ev_loop *loop = t->worker->loop;
-	struct ask *first = oldest(t);
+	struct ask *first = first_due(t);
 	int64_t left = first ? first->deadline_mono_ms - bf_mono_ms() : 0;
 
 	ev_timer_stop(loop, &t->timer);
@@ -127,7 +132,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)loop;
 	(void)revents;
-	while ((a = oldest(t)) != NULL && a->deadline_mono_ms <= now) {
+	while ((a = first_due(t)) != NULL && a->deadline_mono_ms <= now) {
 		send_cancel(t, a);
 		fail(t, a, BF_E_TIMEOUT, kind_of(a->type)->silence);
 	}
@@ -202,15 +207,14 @@ static int ask(struct ask_table *t, struct exchange *x, uint16_t type, const voi
 	a->type = type;
 	a->x = x;
 	a->done = done;
-	a->deadline_mono_ms = bf_mono_ms() + ASK_TIMEOUT_MS;
+	a->deadline_mono_ms = bf_mono_ms() + kind_of(type)->limit_ms;
 	t->waiting++;
 	set_gauge(t);
 	x->cancel = ask_cancel;
 	/* It may ask again from within an answer. */
 	if (x->state != EXCHANGE_CALLING)
 		exchange_set_state(x, EXCHANGE_CALLING);
-	if (!ev_is_active(&t->timer))
-		arm(t);
+	arm(t);
 	return 0;
 }
 

@@ -10,13 +10,12 @@
 #include "common/ipc/messages.h"
 #include "proxyd/exchange.h"
 
-#define ASK_MAX        64u /* outstanding questions of a worker; further ones: BF_E_FULL */
-#define ASK_TIMEOUT_MS 10000
+#define ASK_MAX 64u /* outstanding questions of a worker; further ones: BF_E_FULL */
 
 /* text: the answer's JSON, or with an error a line for the client. */
 struct ask_answer {
-	int code; /* 0, BF_E_TIMEOUT after ASK_TIMEOUT_MS, BF_E_CLOSED when nobody is there to
-		     answer, or what was answered */
+	int code; /* 0, BF_E_TIMEOUT after the question's limit (ipc/deadlines.h), BF_E_CLOSED when
+		     nobody is there to answer, or what was answered */
 	int http_status;  /* with code 0 */
 	uint64_t version; /* of an entity; 0: of several, or none */
 	struct bf_slice text;
@@ -40,7 +39,7 @@ struct ask_table {
 	struct bf_channel *channel;
 	uint16_t endpoint; /* ours */
 	uint32_t last_id, waiting;
-	ev_timer timer; /* of the oldest question */
+	ev_timer timer; /* of the question that is given up first */
 	struct ask asks[ASK_MAX];
 };
 

@@ -48,13 +48,12 @@ static void pass_on(struct asks *a, struct child *asker, const struct bf_frame *
 		       "the process that answers it is not running");
 		return;
 	}
-	e = pending_add(&a->pending, asker->proc_slot, f->request, peer->proc_slot, bf_mono_ms(),
-			&code);
+	e = pending_add(&a->pending, asker->proc_slot, f->request, peer->proc_slot, f->type,
+			bf_mono_ms(), &code);
 	if (!e) {
 		refuse(asker, f->request, code, "too many questions wait for an answer");
 		return;
 	}
-	e->type = f->type;
 	out.request = e->id;
 	(void)bf_channel_send(&peer->channel, &out);
 }
@@ -120,5 +119,5 @@ void asks_tick(struct asks *a)
 	struct pending_entry *e;
 
 	while ((e = pending_any_expired(&a->pending, bf_mono_ms())) != NULL)
-		fail_entry(a, e, BF_E_TIMEOUT, "the process did not answer within 10 s");
+		fail_entry(a, e, BF_E_TIMEOUT, "the process did not answer in time");
 }

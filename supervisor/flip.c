@@ -7,6 +7,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "common/ipc/deadlines.h"
+
 static struct flip_order *order(struct flip_orders *out, enum flip_order_kind kind)
 {
 	struct flip_order *o = &out->items[out->count++];
@@ -90,6 +92,9 @@ static void put_in_force(struct flip *f, struct flip_orders *out)
 	}
 	answer_writer(f, FLIP_TAKEN, out);
 }
+
+_Static_assert(FLIP_TIMEOUT_MS + FLIP_LATE_MS + FLIP_GRACE_MS < BF_FLIP_LIMIT_MS,
+	       "the writer waits longer than for one flip");
 
 static void begin(struct flip *f, uint32_t request, int64_t now_ms, struct flip_orders *out)
 {

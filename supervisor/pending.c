@@ -8,10 +8,26 @@
 #include <string.h>
 
 #include "common/base/err.h"
+#include "common/ipc/deadlines.h"
+#include "common/ipc/messages.h"
 
 void pending_init(struct pending *p)
 {
 	memset(p, 0, sizeof(*p));
+}
+
+int64_t pending_limit_ms(uint16_t type)
+{
+	switch (type) {
+	case BF_MSG_ENTITY_CHANGE:
+		return BF_CHANGE_LIMIT_MS + BF_ANSWER_SLACK_MS;
+	case BF_MSG_LOGS_QUERY:
+	case BF_MSG_ENTITY_QUERY:
+	case BF_MSG_PRICE_SYNC:
+		return BF_QUESTION_LIMIT_MS + BF_ANSWER_SLACK_MS;
+	default:
+		return BF_QUESTION_LIMIT_MS;
+	}
 }
 
 static struct pending_entry *find_id(struct pending *p, uint32_t id)
@@ -32,7 +48,7 @@ static uint32_t next_id(struct pending *p)
 }
 
 struct pending_entry *pending_add(struct pending *p, uint32_t asker, uint32_t asker_request,
-				  uint32_t peer, int64_t now_mono_ms, int *ret_code)
+				  uint32_t peer, uint16_t type, int64_t now_mono_ms, int *ret_code)
 {
 	struct pending_entry *unused = NULL;
 	uint32_t mine = 0;
@@ -55,7 +71,8 @@ struct pending_entry *pending_add(struct pending *p, uint32_t asker, uint32_t as
 	    .asker = asker,
 	    .asker_request = asker_request,
 	    .peer = peer,
-	    .deadline_mono_ms = now_mono_ms + PENDING_DEADLINE_MS,
+	    .type = type,
+	    .deadline_mono_ms = now_mono_ms + pending_limit_ms(type),
 	};
 	unused->id = next_id(p);
 	return unused;
@@ -108,7 +125,7 @@ struct pending_entry *pending_any_expired(struct pending *p, int64_t now_mono_ms
 
 void pending_touch(struct pending_entry *e, int64_t now_mono_ms)
 {
-	e->deadline_mono_ms = now_mono_ms + PENDING_DEADLINE_MS;
+	e->deadline_mono_ms = now_mono_ms + pending_limit_ms(e->type);
 }
 
 void pending_free(struct pending_entry *e)

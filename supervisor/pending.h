@@ -7,16 +7,15 @@
 
 #include <stdint.h>
 
-#define PENDING_MAX         256u
-#define PENDING_MAX_OF_ONE  64u /* per connection: bifrostctl status asks every process at once */
-#define PENDING_DEADLINE_MS 10000
+#define PENDING_MAX        256u
+#define PENDING_MAX_OF_ONE 64u /* per connection: bifrostctl status asks every process at once */
 
 struct pending_entry {
 	uint32_t id;              /* what the child sees; 0: unused */
 	uint32_t asker;           /* connection */
 	uint32_t asker_request;   /* what the asker sees */
 	uint32_t peer;            /* process slot of the child that was asked */
-	uint16_t type;            /* of the question */
+	uint16_t type;            /* of the question: how long it may wait */
 	int64_t deadline_mono_ms; /* moves on with every part */
 };
 
@@ -27,10 +26,13 @@ struct pending {
 
 void pending_init(struct pending *p);
 
+/* How long a question may wait. A worker gives up before (ask.h), in words of its own. */
+int64_t pending_limit_ms(uint16_t type);
+
 /* A new entry, or NULL with *ret_code: BF_E_FULL, or BF_E_DUPLICATE when the asker still uses this
  * id. */
 struct pending_entry *pending_add(struct pending *p, uint32_t asker, uint32_t asker_request,
-				  uint32_t peer, int64_t now_mono_ms, int *ret_code);
+				  uint32_t peer, uint16_t type, int64_t now_mono_ms, int *ret_code);
 
 /* The question that this reply of peer belongs to; NULL when there is none (it was cancelled, or
  * never asked). */

@@ -162,14 +162,14 @@ static void pass_on(struct router *r, struct admin_connection *c, const struct b
 		refuse(r, c, f, BF_E_STATE, text);
 		return;
 	}
-	e = pending_add(&r->pending, c->index, f->request, child->proc_slot, bf_mono_ms(), &code);
+	e = pending_add(&r->pending, c->index, f->request, child->proc_slot, f->type, bf_mono_ms(),
+			&code);
 	if (!e) {
 		refuse(r, c, f, code,
 		       code == BF_E_FULL ? "too many questions wait for an answer: try again"
 					 : "this request id is still in use");
 		return;
 	}
-	e->type = f->type;
 	out.request = e->id;
 	(void)bf_channel_send(&child->channel, &out);
 }
@@ -254,6 +254,6 @@ void router_tick(struct router *r)
 	struct pending_entry *e;
 
 	while ((e = pending_any_expired(&r->pending, bf_mono_ms())) != NULL)
-		answer_for(r, e, BF_E_TIMEOUT, "the process did not answer within 10 s");
+		answer_for(r, e, BF_E_TIMEOUT, "the process did not answer in time");
 	asks_tick(&r->asks);
 }

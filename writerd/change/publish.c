@@ -12,12 +12,20 @@
 #include "common/base/clock.h"
 #include "common/base/pulse.h"
 #include "common/base/rand.h"
+#include "common/ipc/deadlines.h"
 #include "common/ipc/messages.h"
 #include "common/log/log.h"
 
 #define SLICE_MS       2
 #define SLICE_ENTITIES 32u /* between two looks at the clock */
 #define PAUSE_S        0.001
+
+_Static_assert(2 * BF_FLIP_LIMIT_MS < PUBLISH_ANSWER_LIMIT_MS,
+	       "a flip of the writerd before this one ends first, then ours");
+_Static_assert(PUBLISH_ANSWER_LIMIT_MS + PUBLISH_LATE_MS <= BF_PUBLISH_LIMIT_MS,
+	       "whoever waits for a change knows how long this takes");
+_Static_assert(2 * BF_PUBLISH_LIMIT_MS < BF_CHANGE_LIMIT_MS,
+	       "what is under way ends first, then ours, and the disk has its time");
 
 /* ---- what changed */
 

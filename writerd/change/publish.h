@@ -16,7 +16,7 @@
 /* A new base when the overlay has more. */
 #define PUBLISH_OVERLAY_MAX_RECORDS 1024u
 #define PUBLISH_OVERLAY_MAX_BYTES   (4u << 20)
-#define PUBLISH_ANSWER_LIMIT_MS     15000 /* the supervisor judges workers after 5 s */
+#define PUBLISH_ANSWER_LIMIT_MS     15000
 #define PUBLISH_LATE_MS             1000
 
 struct publish_events {

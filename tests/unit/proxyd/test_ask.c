@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/ipc/deadlines.h"
+
 static struct asker a;
 static char answer[65536];
 
@@ -116,7 +118,7 @@ static void nobody_answers(void **state)
 	harness_clock(true);
 	fd = asks();
 	request = next_request();
-	harness_tick(ASK_TIMEOUT_MS - 1);
+	harness_tick(BF_QUESTION_LIMIT_MS - 1);
 	a.table.timer.repeat = 0.;
 	ev_feed_event(a.h.loop, &a.table.timer, EV_TIMER);
 	harness_turns(&a.h, 3);
@@ -133,6 +135,47 @@ static void nobody_answers(void **state)
 	assert_int_equal(f.request, request);
 	assert_int_equal(bf_msg_permitted(&f, NULL), 0);
 	leaves(fd);
+}
+
+static int changes(void)
+{
+	static const char request[] =
+	    "POST /api/governance/customers HTTP/1.1\r\nHost: localhost\r\n"
+	    "Content-Length: 2\r\n\r\n{}";
+	struct bf_frame f;
+	int fd = harness_client(&a.h);
+
+	harness_send(&a.h, fd, request, sizeof(request) - 1);
+	assert_int_equal(asker_get(&a, &f), 0);
+	assert_int_equal(f.type, BF_MSG_ENTITY_CHANGE);
+	return fd;
+}
+
+/* A publish may take longer than the answer to a question; who asks later may have to be told
+ * first. */
+static void a_change_is_waited_for_longer(void **state)
+{
+	struct bf_frame f;
+	int first, second;
+
+	(void)state;
+	harness_clock(true);
+	first = changes();
+	second = asks();
+	(void)next_request();
+	assert_true(ev_timer_remaining(a.h.loop, &a.table.timer) <= BF_QUESTION_LIMIT_MS / 1000.);
+	harness_tick(BF_QUESTION_LIMIT_MS);
+	ev_feed_event(a.h.loop, &a.table.timer, EV_TIMER);
+	expect(second, "HTTP/1.1 504 ", "logs_timeout");
+	assert_int_equal(a.table.waiting, 1);
+	assert_int_equal(asker_get(&a, &f), 0);
+	harness_tick(BF_CHANGE_LIMIT_MS - BF_QUESTION_LIMIT_MS);
+	ev_feed_event(a.h.loop, &a.table.timer, EV_TIMER);
+	expect(first, "HTTP/1.1 504 ", "within 40 s: the change may be done all the same");
+	assert_int_equal(asker_get(&a, &f), 0);
+	assert_int_equal(f.flags, BF_FRAME_CANCEL);
+	leaves(first);
+	leaves(second);
 }
 
 static void a_client_that_leaves(void **state)
@@ -248,9 +291,15 @@ static void the_worker_leaves(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(answers_find_their_askers), TEST(a_large_answer),    TEST(nobody_answers),
-	    TEST(a_client_that_leaves),      TEST(the_bound),         TEST(answers_that_lie),
-	    TEST(errors_have_their_status),  TEST(the_worker_leaves),
+	    TEST(answers_find_their_askers),
+	    TEST(a_large_answer),
+	    TEST(nobody_answers),
+	    TEST(a_change_is_waited_for_longer),
+	    TEST(a_client_that_leaves),
+	    TEST(the_bound),
+	    TEST(answers_that_lie),
+	    TEST(errors_have_their_status),
+	    TEST(the_worker_leaves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include "common/base/err.h"
+#include "common/ipc/deadlines.h"
+#include "common/ipc/messages.h"
 #include "supervisor/pending.h"
 
 static struct pending p;
@@ -14,7 +16,7 @@ static struct pending p;
 static struct pending_entry *add(uint32_t asker, uint32_t request, uint32_t peer, int *code)
 {
 	*code = 0;
-	return pending_add(&p, asker, request, peer, 1000, code);
+	return pending_add(&p, asker, request, peer, BF_MSG_STATUS_GET, 1000, code);
 }
 
 static void test_equal_ids_of_two_askers_stay_apart(void **state)
@@ -89,15 +91,35 @@ static void test_ends(void **state)
 	(void)add(0, 1, 3, &code);
 	(void)add(0, 2, 4, &code);
 	(void)add(1, 1, 4, &code);
-	assert_null(pending_any_expired(&p, 1000 + PENDING_DEADLINE_MS - 1));
-	assert_non_null(pending_any_expired(&p, 1000 + PENDING_DEADLINE_MS));
+	assert_null(pending_any_expired(&p, 1000 + BF_QUESTION_LIMIT_MS - 1));
+	assert_non_null(pending_any_expired(&p, 1000 + BF_QUESTION_LIMIT_MS));
 	pending_touch(pending_of_asker(&p, 0, 1), 5000);
 	pending_free(pending_of_asker(&p, 0, 2));
 	pending_free(pending_of_asker(&p, 1, 1));
-	assert_null(pending_any_expired(&p, 1000 + PENDING_DEADLINE_MS));
+	assert_null(pending_any_expired(&p, 1000 + BF_QUESTION_LIMIT_MS));
 	assert_null(pending_any_of_peer(&p, 4));
 	assert_non_null(pending_any_of_peer(&p, 3));
 	assert_null(pending_any_of_asker(&p, 1));
+}
+
+/* Else the worker's client is told less than the worker knows, and writerd that somebody waits. */
+static void test_a_worker_gives_up_before_it_is_answered_for(void **state)
+{
+	static const uint16_t questions[] = {BF_MSG_LOGS_QUERY, BF_MSG_ENTITY_QUERY,
+					     BF_MSG_PRICE_SYNC};
+	struct pending_entry *e;
+	int code;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++)
+		assert_true(pending_limit_ms(questions[i]) > BF_QUESTION_LIMIT_MS);
+	assert_true(pending_limit_ms(BF_MSG_ENTITY_CHANGE) > BF_CHANGE_LIMIT_MS);
+	pending_init(&p);
+	e = pending_add(&p, 0, 1, 3, BF_MSG_ENTITY_CHANGE, 1000, &code);
+	assert_null(pending_any_expired(&p, 1000 + BF_CHANGE_LIMIT_MS));
+	pending_touch(e, 5000);
+	assert_null(pending_any_expired(&p, 5000 + BF_CHANGE_LIMIT_MS));
+	assert_ptr_equal(pending_any_expired(&p, 5000 + pending_limit_ms(e->type)), e);
 }
 
 static void test_ids_wrap_without_meeting_themselves(void **state)
@@ -124,6 +146,7 @@ int main(void)
 	    cmocka_unit_test(test_bound_of_one_asker),
 	    cmocka_unit_test(test_bound_of_all),
 	    cmocka_unit_test(test_ends),
+	    cmocka_unit_test(test_a_worker_gives_up_before_it_is_answered_for),
 	    cmocka_unit_test(test_ids_wrap_without_meeting_themselves),
 	};
 
