@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/codec/problem.h"
 #include "writerd/reader/entity_usage.h"
 #include "writerd/reader/look_filter.h"
@@ -78,19 +79,28 @@ static int look_one(struct look *l, struct bf_buf *out, struct entities_answer *
 	return r;
 }
 
+/* To its holder, as when he asks a model. */
+static bool is_gone(const struct bf_conf_virtual_key *key)
+{
+	return key->delete_after_expire && key->expires_at_ms && key->expires_at_ms <= bf_wall_ms();
+}
+
 /* What its holder may know. */
 static int look_quota(struct look *l, struct bf_buf *out, struct entities_answer *a)
 {
-	struct bf_conf_virtual_key *key;
+	const uint8_t *secret = (const uint8_t *)l->q->secret.ptr;
+	struct bf_conf_virtual_key *key = NULL;
 	struct bf_entity e;
+	bool found;
 	int r;
 
-	if (l->q->secret.len != BF_ENTITY_SECRET_LEN ||
-	    !bf_snapshot_find_secret(l->s, BF_ENTITY_VIRTUAL_KEY, (const uint8_t *)l->q->secret.ptr,
-				     &e))
+	found = l->q->secret.len == BF_ENTITY_SECRET_LEN &&
+		bf_snapshot_find_secret(l->s, BF_ENTITY_VIRTUAL_KEY, secret, &e);
+	if (found)
+		key = object_of(l, &e);
+	if (!found || (key && is_gone(key)))
 		return refuse(out, a, 401, "virtual_key_not_found",
 			      "this virtual key does not exist");
-	key = object_of(l, &e);
 	r = key ? entity_meters_of(&l->meters, l->s, e.type, key, l->arena) : -ENOMEM;
 	if (r < 0)
 		return r;

@@ -71,6 +71,8 @@ static void add_keys(struct bf_snapshot_builder *b)
 		key.own.id = bf_slice_from(id);
 		key.own.name = bf_slice_from(name);
 		key.is_active = i != 5;
+		key.expires_at_ms = i == 6 || i == 7 ? 1767225600000 : 0;
+		key.delete_after_expire = i == 7;
 		if (i < 3)
 			key.team_id = BF_SLICE_LIT("blue");
 		if (i == 0) {
@@ -372,6 +374,16 @@ static void a_quota(void **state)
 	lacks("secret");
 	/* Nobody's, one that is gone, and half of one. */
 	memset(secret, 99, sizeof(secret));
+	look((struct bf_msg_entity_query){.type = BF_ENTITY_VIRTUAL_KEY,
+					  .secret = {secret, sizeof(secret)}});
+	assert_int_equal(answer.http_status, 401);
+	/* Of one that only expired its holder is told so; the other went then. */
+	memset(secret, 7, sizeof(secret));
+	look((struct bf_msg_entity_query){.type = BF_ENTITY_VIRTUAL_KEY,
+					  .secret = {secret, sizeof(secret)}});
+	assert_int_equal(answer.http_status, 200);
+	has("\"expires_at\":\"2026-01-01T00:00:00.000Z\"");
+	memset(secret, 8, sizeof(secret));
 	look((struct bf_msg_entity_query){.type = BF_ENTITY_VIRTUAL_KEY,
 					  .secret = {secret, sizeof(secret)}});
 	assert_int_equal(answer.http_status, 401);
