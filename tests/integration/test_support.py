@@ -15,7 +15,9 @@ from gateway import BUILD, wait_for
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 from fake_openai import Authority  # noqa: E402
 
-SHORT = ("--requests", 40, "--connections", 8, "--duration", 5, "--timeout", 3, "--verify", "--closed")
+# It ends with the last request; the times are for what hangs.
+SHORT = ("--requests", 40, "--connections", 8, "--duration", 60, "--timeout", 60, "--verify", "--closed")
+GIVE_UP = ("--timeout", 3)
 
 FAULTS = {  # name: (model, further arguments, how clients end, status)
     "plain": ("m", (), {"done"}, 200),
@@ -47,10 +49,10 @@ FAULTS = {  # name: (model, further arguments, how clients end, status)
     "rst": ("m;rst=350", (), {"rst"}, 200),
     "rst-stream": ("m;n=30;interval_ms=1;rst=2500", ("--stream",), {"rst"}, 200),
     "halfclose": ("m;n=30;halfclose=2000", ("--stream",), {"cut"}, 200),
-    "stall": ("m;n=30;stall_at=2000", ("--stream", "--requests", 8), {"timeout"}, 200),
+    "stall": ("m;n=30;stall_at=2000", ("--stream", "--requests", 8, *GIVE_UP), {"timeout"}, 200),
     "trickle": ("m;n=3;trickle=40", (), {"done"}, 200),
     "trickle-stream": ("m;n=2;trickle=90", ("--stream", "--usage"), {"done"}, 200),
-    "endless": ("m;headers=endless", ("--requests", 2, "--connections", 2), {"timeout", "bad_http"}, 0),
+    "endless": ("m;headers=endless", ("--requests", 2, "--connections", 2, *GIVE_UP), {"timeout", "bad_http"}, 0),
     "completions": ("m", ("--path", "/v1/completions", "--stream", "--usage"), {"done"}, 200),
     "embeddings": ("m", ("--path", "/v1/embeddings"), {"done"}, 200),
     "responses": ("m", ("--path", "/openai/responses"), {"done"}, 200),
@@ -131,14 +133,14 @@ def test_the_rate_is_kept_and_a_stall_is_paid_by_all_it_held_up(mockllm, loadgen
                    name="slow").report()
     assert not slow["kept"] and "THE RATE WAS NOT KEPT" in slow["text"]
     assert slow["requests"] == 50 and slow["unsent"] == 0
-    assert slow["latency_us"]["max"] > 1_000_000 and slow["service_us"]["p50"] < 500_000
+    assert slow["latency_us"]["max"] > 1_000_000 and slow["service_us"]["p50"] < slow["latency_us"]["max"] / 2
 
 
 def test_idle_connections_are_held_and_losses_seen(mockllm, loadgen):  # noqa: F811
     mock = mockllm()
     report = loadgen(mock.address, "--idle", 100, "--duration", 1, "--model", "m").report()
     assert (report["held"], report["held_lost"], report["requests"]) == (100, 0, 100)
-    run = loadgen(mock.address, "--idle", 100, "--duration", 6, "--model", "m", name="lost")
+    run = loadgen(mock.address, "--idle", 100, "--duration", 60, "--model", "m", name="lost")
     wait_for("all to be held", lambda: len(read_ledger(mock.ledger_path)) == 200)
     wait_for("the books", lambda: run.ledger_path.exists() and len(run.ledger()) == 100)
     mock.close()

@@ -207,6 +207,8 @@ static void run(struct load *l)
 			l->end_ns = l->now_ns + (int64_t)(o->duration_s * NS);
 		} else if (!holding) {
 			l->end_ns = l->now_ns + (int64_t)NS;
+		} else if (o->idle && count_state(l, CLIENT_HELD) == 0) {
+			l->end_ns = l->now_ns; /* all were lost */
 		}
 	}
 }
