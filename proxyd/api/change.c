@@ -9,15 +9,54 @@
 #include "proxyd/api/operations.h"
 #include "proxyd/api/refuse.h"
 #include "proxyd/api/request.h"
+#include "proxyd/api/spelling.h"
 #include "proxyd/worker.h"
 
-/* The body without what only this worker reads. */
-static struct bf_slice cut(struct exchange *x, const struct exchange_edit *e)
+/* The edits, in order, and between them what stays. */
+static bool edited(struct exchange *x, const struct exchange_edit *edits, uint32_t count,
+		   struct bf_slice *ret_body)
 {
-	char *bytes = x->body_bytes.data + x->body_bytes.start;
+	size_t size = x->body.len, at = 0, n = 0;
+	char *bytes;
 
-	memmove(bytes + e->from, bytes + e->to, x->body.len - e->to);
-	return (struct bf_slice){bytes, x->body.len - (e->to - e->from)};
+	for (uint32_t i = 0; i < count; i++)
+		size += edits[i].text.len;
+	bytes = bf_arena_alloc(&x->arena, size);
+	if (!bytes) {
+		x->retry_after_s = 1;
+		api_refuse(x, 503, "out_of_memory", (struct bf_slice){NULL, 0},
+			   "no memory to read the request");
+		return false;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		memcpy(bytes + n, x->body.ptr + at, edits[i].from - at);
+		n += edits[i].from - at;
+		if (edits[i].text.len)
+			memcpy(bytes + n, edits[i].text.ptr, edits[i].text.len);
+		n += edits[i].text.len;
+		at = edits[i].to;
+	}
+	memcpy(bytes + n, x->body.ptr + at, x->body.len - at);
+	*ret_body = (struct bf_slice){bytes, n + x->body.len - at};
+	return true;
+}
+
+/* The body without what only this worker reads, and as entities have it. */
+static bool translate(struct exchange *x, const struct request_body *body,
+		      const struct exchange_edit *version, struct bf_slice *ret_body)
+{
+	struct exchange_edit edits[SPELLING_EDITS_MAX + 1];
+	uint32_t count = spelling_edits(api_operation_of(x), &body->tape, edits), i = count;
+
+	*ret_body = x->body;
+	if (version->to > 0) {
+		/* What is inserted where the version stands comes before it. */
+		for (; i > 0 && edits[i - 1].from > version->from; i--)
+			edits[i] = edits[i - 1];
+		edits[i] = *version;
+		count++;
+	}
+	return count == 0 || edited(x, edits, count, ret_body);
 }
 
 static bool has_body(const struct api_operation *op)
@@ -54,10 +93,8 @@ static bool take_body(struct exchange *x, const struct request_body *body,
 	const struct bf_slice none = {NULL, 0};
 	uint32_t at = member ? bf_json_member(&body->tape, 0, member) : 0;
 
-	if (!member) {
-		*ret_body = cut(x, version);
-		return true;
-	}
+	if (!member)
+		return translate(x, body, version, ret_body);
 	if (at == BF_JSON_NONE || body->tape.tokens[at].type != BF_JSON_OBJECT ||
 	    body->tape.tokens[0].count != (version->to > 0 ? 2u : 1u)) {
 		api_refuse(x, 400, "invalid_request", none,

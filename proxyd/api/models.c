@@ -17,6 +17,7 @@ static bool read_filter(struct exchange *x, struct models_filter *ret_filter)
 	*ret_filter = (struct models_filter){.provider = api_text(&values, "provider"),
 					     .piece = api_text(&values, "query"),
 					     .keys = api_text(&values, "keys"),
+					     .unserved = api_number(&values, "unfiltered"),
 					     .from = api_number(&values, "offset"),
 					     .size = api_number(&values, "limit")};
 	return true;

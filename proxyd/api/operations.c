@@ -43,17 +43,18 @@
 		    .parameters = query_show, .type = (kind), .answer = API_ANSWER_ENTITY,      \
 		    .http_status = 200                                                          \
 	}
-#define OP_UPDATE(things, kind, label, what)                                                       \
-	{                                                                                          \
-		ROUTE(PUT, things "/{id}", api_change),                                            \
-		    .id = "update_" label, .tag = (what),                                          \
-		    .summary = "Change one of the " what ".",                                      \
-		    .doc = "Members that the body lacks stay as they are. budgets that are given " \
-			   "replace all that there were; an empty object in place of budgets or "  \
-			   "rate_limit removes them.",                                             \
-		    .parameters = query_change, .type = (kind), .action = BF_ENTITY_UPDATE,        \
-		    .body = API_BODY_PARTS, .answer = API_ANSWER_CHANGED, .http_status = 200       \
+#define PARTS_DOC                                                                                \
+	"Members that the body lacks stay as they are. budgets that are given replace all that " \
+	"there were; an empty object in place of budgets or rate_limit removes them."
+#define OP_UPDATE_AS(things, kind, label, what, text)                                        \
+	{                                                                                    \
+		ROUTE(PUT, things "/{id}", api_change),                                      \
+		    .id = "update_" label, .tag = (what),                                    \
+		    .summary = "Change one of the " what ".", .doc = (text),                 \
+		    .parameters = query_change, .type = (kind), .action = BF_ENTITY_UPDATE,  \
+		    .body = API_BODY_PARTS, .answer = API_ANSWER_CHANGED, .http_status = 200 \
 	}
+#define OP_UPDATE(things, kind, label, what) OP_UPDATE_AS(things, kind, label, what, PARTS_DOC)
 #define OP_DELETE(things, kind, label, what)                                                   \
 	{                                                                                      \
 		ROUTE(DELETE, things "/{id}", api_change),                                     \
@@ -109,10 +110,11 @@
 		    .action = BF_ENTITY_BUDGET_OVERRIDE, .body = API_BODY_VERSION,               \
 		    .answer = API_ANSWER_OBJECT, .http_status = 200                              \
 	}
-#define OPS(things, kind, label, what, params)                                            \
-	OP_LIST(things, kind, label, what, params), OP_CREATE(things, kind, label, what), \
-	    OP_SHOW(things, kind, label, what), OP_UPDATE(things, kind, label, what),     \
+#define OPS_AS(things, kind, label, what, params, text)                                        \
+	OP_LIST(things, kind, label, what, params), OP_CREATE(things, kind, label, what),      \
+	    OP_SHOW(things, kind, label, what), OP_UPDATE_AS(things, kind, label, what, text), \
 	    OP_DELETE(things, kind, label, what)
+#define OPS(things, kind, label, what, params) OPS_AS(things, kind, label, what, params, PARTS_DOC)
 const struct api_operation api_operations[] = {
     /* Longer fixed paths stand before those with a segment in their place. */
     {ROUTE(GET, "governance/virtual-keys/quota", api_quota), .id = "show_quota",
@@ -128,8 +130,11 @@ const struct api_operation api_operations[] = {
      .type = BF_ENTITY_VIRTUAL_KEY, .action = BF_ENTITY_ROTATE, .body = API_BODY_IDS,
      .answer = API_ANSWER_OBJECT, .http_status = 200},
     OP_ROTATE("governance/virtual-keys", BF_ENTITY_VIRTUAL_KEY, "virtual_key", "virtual keys"),
-    OPS("governance/virtual-keys", BF_ENTITY_VIRTUAL_KEY, "virtual_key", "virtual keys",
-	query_page_of_keys),
+    OPS_AS("governance/virtual-keys", BF_ENTITY_VIRTUAL_KEY, "virtual_key", "virtual keys",
+	   query_page_of_keys,
+	   PARTS_DOC
+	   " A team_id without customer_id takes the key from its customer, a customer_id "
+	   "without team_id from its team; expires_at \"\" is null."),
     OPS_USAGE("governance/virtual-keys", BF_ENTITY_VIRTUAL_KEY, "virtual_key", "virtual keys"),
     OPS("governance/teams", BF_ENTITY_TEAM, "team", "teams", query_page_of_teams),
     OPS_USAGE("governance/teams", BF_ENTITY_TEAM, "team", "teams"),
@@ -148,8 +153,10 @@ const struct api_operation api_operations[] = {
 	      "limits of providers"),
     OPS_USAGE("governance/providers", BF_ENTITY_PROVIDER_LIMITS, "provider_limits",
 	      "limits of providers"),
-    OPS("governance/pricing-overrides", BF_ENTITY_PRICING_OVERRIDE, "pricing_override",
-	"pricing overrides", query_page_of_prices),
+    OPS_AS("governance/pricing-overrides", BF_ENTITY_PRICING_OVERRIDE, "pricing_override",
+	   "pricing overrides", query_page_of_prices,
+	   "Members that the body lacks stay as they are. Here and in what creates one, patch is "
+	   "another name of pricing_patch."),
     {ROUTE(GET, "providers/{id}/keys", api_look), .id = "list_keys_of_provider", .tag = "providers",
      .summary = "List the keys of a provider, without their values.",
      .parameters = query_page_of_providers, .type = BF_ENTITY_PROVIDER, .parts = true,
@@ -185,6 +192,14 @@ const struct api_operation api_operations[] = {
 	    "refuses (its status is told, none of its words), cannot be reached, tells no list, or "
 	    "one that cannot be kept whole (at most 4,096 models, whose names take 60,000 bytes), "
 	    "and 504 when it takes too long: then the list stays as it is.",
+     .parameters = query_change, .type = BF_ENTITY_MODEL_CATALOG, .action = BF_ENTITY_UPDATE,
+     .body = API_BODY_VERSION, .answer = API_ANSWER_CHANGED, .http_status = 200},
+    {ROUTE(POST, "providers/{id}/keys/{key_id}/refresh-models", api_refresh_models),
+     .id = "refresh_models_by_key", .tag = "lists of models",
+     .summary = "Ask a provider by one of its keys which models it has, and keep its list.",
+     .doc = "Whatever models the key names. What the provider says replaces its whole list: there "
+	    "is one for all its keys. 404 when it has no such key, 409 when that is not enabled; "
+	    "else as without a key.",
      .parameters = query_change, .type = BF_ENTITY_MODEL_CATALOG, .action = BF_ENTITY_UPDATE,
      .body = API_BODY_VERSION, .answer = API_ANSWER_CHANGED, .http_status = 200},
     OP_LIST("providers", BF_ENTITY_PROVIDER, "provider", "providers", query_page_of_providers),
@@ -299,7 +314,7 @@ const struct api_operation api_operations[] = {
      .access = API_OPEN, .answer = API_ANSWER_OBJECT, .http_status = 200},
     {ROUTE(GET, "config", api_config), .id = "show_config", .tag = "node",
      .summary = "Show the configuration of this node as its workers have it, without secrets.",
-     .answer = API_ANSWER_OBJECT, .http_status = 200},
+     .parameters = query_config, .answer = API_ANSWER_OBJECT, .http_status = 200},
     {ROUTE(PUT, "config", api_change), .id = "update_config", .tag = "node",
      .summary = "Change what is accepted from clients.",
      .doc = "Members that the body lacks stay as they are; the rest of the configuration stands in "

@@ -56,6 +56,12 @@ const struct api_parameter query_reset[] = {
     END,
 };
 const struct api_parameter query_show[] = {MEMORY, END};
+const struct api_parameter query_config[] = {
+    {.name = "from_db",
+     .doc = "Taken for compatibility: what is shown is always what is in force.",
+     .kind = API_FLAG},
+    END,
+};
 const struct api_parameter query_page[] = {PAGE, END};
 /* Bifrost's clients ask for all of them, and know no pages here. */
 const struct api_parameter query_page_of_providers[] = {PAGE_OF(BF_ENTITY_PAGE_MAX), END};
@@ -160,6 +166,13 @@ const struct api_parameter query_filterdata[] = {
 	TEXT("keys", 4096,                                                                     \
 	     "Ids or names of keys of providers, separated by commas: the models that one of " \
 	     "them may ask, with the ids of those.")
+#define MODELS_ALL                                                                       \
+	{                                                                                \
+		.name = "unfiltered",                                                    \
+		.doc = "Also what is in a provider's list of models and no key serves; " \
+		       "keys is not looked at.",                                         \
+		.kind = API_FLAG                                                         \
+	}
 #define MODELS_PAGE(text, most, usual)                                                  \
 	{.name = "limit",                                                               \
 	 .doc = (text),                                                                 \
@@ -174,12 +187,14 @@ const struct api_parameter query_filterdata[] = {
 const struct api_parameter query_models[] = {
     MODELS_FILTERS,
     MODELS_KEYS,
+    MODELS_ALL,
     MODELS_PAGE("Models of a page; all of them when it is left out.", BF_ENTITY_PAGE_MAX, 0),
     END,
 };
 const struct api_parameter query_details[] = {
     MODELS_FILTERS,
     MODELS_KEYS,
+    MODELS_ALL,
     MODELS_PAGE("Models of a page.", MODELS_DETAILS_MAX, 20),
     END,
 };

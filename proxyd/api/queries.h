@@ -8,6 +8,7 @@
 extern const struct api_parameter query_change[];
 extern const struct api_parameter query_reset[];
 extern const struct api_parameter query_show[];
+extern const struct api_parameter query_config[];
 extern const struct api_parameter query_page[];
 extern const struct api_parameter query_page_of_providers[];
 extern const struct api_parameter query_page_of_keys[];

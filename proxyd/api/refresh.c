@@ -18,7 +18,7 @@ static const struct bf_slice nobody = {NULL, 0};
 
 /* Lives in the request's arena. */
 struct refresh {
-	struct bf_slice provider;
+	struct bf_slice provider, key_id; /* no key: whichever may be asked */
 	uint64_t expected_version;
 	uint32_t count, left_out;
 };
@@ -173,8 +173,9 @@ void api_refresh_models(struct exchange *x)
 		return;
 	}
 	if (!request_parameters(x, api_operation_of(x), &values) ||
-	    !request_id(x, "id", &r->provider) || !read_version(x, &values, &r->expected_version))
+	    !request_id(x, "id", &r->provider) || !request_id(x, "key_id", &r->key_id) ||
+	    !read_version(x, &values, &r->expected_version))
 		return;
 	x->api_state = r;
-	listing_ask(x, r->provider, on_listed);
+	listing_ask(x, r->provider, r->key_id, on_listed);
 }

@@ -164,6 +164,39 @@ static bool take_key(struct exchange *x, const struct provider *p)
 	return verdict == PROVIDER_KEY_SOME || verdict == PROVIDER_KEY_NOT_NEEDED;
 }
 
+/* False: x was told why. */
+static bool take_any_key(struct exchange *x, const struct provider *p)
+{
+	char text[320];
+
+	if (take_key(x, p))
+		return true;
+	(void)snprintf(text, sizeof(text),
+		       "no enabled key of provider \"%.*s\" serves any model: give it one whose "
+		       "list of models is empty or has \"*\"",
+		       BF_SLICE_FMT(p->conf->name));
+	fail(x, 409, "no_provider_key", text);
+	return false;
+}
+
+static bool take_named_key(struct exchange *x, const struct provider *p, struct bf_slice id)
+{
+	const struct bf_conf_provider_key *keys = p->conf->keys.items;
+	struct key_set usable = provider_keys_usable(p->conf);
+
+	for (uint32_t i = 0; i < p->conf->keys.count; i++) {
+		if (!bf_slice_eq(keys[i].id, id))
+			continue;
+		x->key = &keys[i];
+		if (key_set_has(&usable, (int)i))
+			return true;
+		fail(x, 409, "no_provider_key", "this key is not enabled, or has no value");
+		return false;
+	}
+	fail(x, 404, "not_found", "no provider of this name has a key with this id");
+	return false;
+}
+
 static void start(struct exchange *x, struct provider *p)
 {
 	int64_t total_ms = p->conf->network_config.total_timeout_ms;
@@ -175,7 +208,7 @@ static void start(struct exchange *x, struct provider *p)
 	p->ops->list(p, x);
 }
 
-static void ask(struct exchange *x, struct bf_slice name)
+static void ask(struct exchange *x, struct bf_slice name, struct bf_slice key_id)
 {
 	struct provider *p;
 	char text[320];
@@ -191,18 +224,12 @@ static void ask(struct exchange *x, struct bf_slice name)
 		fail(x, 404, "not_found", text);
 		return;
 	}
-	if (!take_key(x, p)) {
-		(void)snprintf(text, sizeof(text),
-			       "no enabled key of provider \"%.*s\" serves any model: give it one "
-			       "whose list of models is empty or has \"*\"",
-			       BF_SLICE_FMT(p->conf->name));
-		fail(x, 409, "no_provider_key", text);
-		return;
-	}
-	start(x, p);
+	if (key_id.len ? take_named_key(x, p, key_id) : take_any_key(x, p))
+		start(x, p);
 }
 
-void listing_ask(struct exchange *x, struct bf_slice provider, listing_done done)
+void listing_ask(struct exchange *x, struct bf_slice provider, struct bf_slice key_id,
+		 listing_done done)
 {
 	const struct listing no_memory = {503, "out_of_memory", "no memory for the call", {0}};
 	struct listing_call *call = bf_arena_alloc(&x->arena, sizeof(*call));
@@ -215,5 +242,5 @@ void listing_ask(struct exchange *x, struct bf_slice provider, listing_done done
 	    .on_head = on_head, .on_body = on_body, .on_repeat = on_repeat, .on_done = on_done};
 	call->done = done;
 	x->sink = &call->sink;
-	ask(x, provider);
+	ask(x, provider, key_id);
 }

@@ -20,6 +20,8 @@ struct listing {
  * lives during the call. */
 typedef void (*listing_done)(struct exchange *x, const struct listing *listing);
 
-/* x, in state GATE, is parked until done is called, which may be from within; or until x->cancel
- * is: then the call is stopped, and a worker that leaves still tells done. */
-void listing_ask(struct exchange *x, struct bf_slice provider, listing_done done);
+/* By the key with this id, whatever models it names; empty: by the first that serves any model and
+ * is up. x, in state GATE, is parked until done is called, which may be from within; or until
+ * x->cancel is: then the call is stopped, and a worker that leaves still tells done. */
+void listing_ask(struct exchange *x, struct bf_slice provider, struct bf_slice key_id,
+		 listing_done done);

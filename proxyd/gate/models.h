@@ -17,6 +17,7 @@ struct models_filter {
 	struct bf_slice provider; /* empty: of all */
 	struct bf_slice piece;    /* of the name, in either case */
 	struct bf_slice keys; /* ids or names, by commas: that one of them may ask; empty: any */
+	bool unserved;        /* also what lists have and no key serves; keys is nothing then */
 	uint64_t from, size;  /* size 0: as many as there are */
 };
 

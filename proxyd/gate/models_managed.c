@@ -207,22 +207,46 @@ static void write_one(struct page *p, const struct catalog_entry *entry, const s
 	bf_jw_end_object(&p->w);
 }
 
-static void write_matching(struct page *p, const struct catalog *c)
+static void take(struct page *p, const struct catalog_entry *entry)
 {
-	for (uint32_t i = 0; i < c->count && p->compared <= COMPARED_MAX; i++) {
-		struct key_set keys = {{0}};
+	struct key_set keys = {{0}};
 
-		if (!matches(p, &c->entries[i], &keys))
-			continue;
-		if (in_page(p))
-			write_one(p, &c->entries[i], &keys);
-		p->total++;
+	if (!matches(p, entry, &keys))
+		return;
+	if (in_page(p))
+		write_one(p, entry, &keys);
+	p->total++;
+}
+
+/* What a list has and the catalog does not. */
+static void write_unserved(struct page *p, const struct provider_set *set)
+{
+	for (uint32_t i = 0; set->lists && i < set->count; i++) {
+		const struct bf_conf_provider *provider = set->items[i]->conf;
+		const struct bf_slice *names = set->lists[i].items;
+
+		for (uint32_t k = 0; k < set->lists[i].count; k++) {
+			if (!catalog_find(&set->catalog, provider->name, names[k]))
+				take(p, &(struct catalog_entry){provider, names[k], false});
+		}
 	}
+}
+
+static void write_matching(struct page *p, const struct provider_set *set)
+{
+	const struct catalog *c = &set->catalog;
+
+	for (uint32_t i = 0; i < c->count && p->compared <= COMPARED_MAX; i++)
+		take(p, &c->entries[i]);
+	if (p->filter->unserved)
+		write_unserved(p, set);
 }
 
 /* False: refused, and x is gone. */
 static bool read_keys(struct exchange *x, struct page *p)
 {
+	if (p->filter->unserved)
+		return true;
 	if (split(p->filter->keys, &x->arena, &p->keys) < 0) {
 		gate_refuse(x, 503, "out_of_memory", "no memory for the question");
 		return false;
@@ -242,7 +266,7 @@ static void answer(struct exchange *x, struct page *p)
 	bf_jw_object(&p->w);
 	bf_jw_key(&p->w, "models");
 	bf_jw_array(&p->w);
-	write_matching(p, &x->worker->providers->catalog);
+	write_matching(p, x->worker->providers);
 	if (p->compared > COMPARED_MAX) {
 		gate_refuse(x, 400, "too_many_models",
 			    "the lists of these keys are too long to be gone through for all "

@@ -85,6 +85,25 @@ def test_lists_and_usage(gateway):
     assert ask(gw, "GET", "/api/governance/rate-limits")["total_count"] == 5
 
 
+def test_bodies_as_bifrosts_clients_write_them(gateway):
+    gw = gateway(workers=1).start()
+    team = ask(gw, "POST", TEAMS, {"name": "blue"}, 201)["team"]["id"]
+    customer = ask(gw, "POST", "/api/governance/customers", {"name": "acme"}, 201)["customer"]["id"]
+    made = ask(gw, "POST", KEYS, {"name": "a", "team_id": team, "expires_at": "2999-01-01T00:00:00Z"}, 201)["virtual_key"]
+    for body, owners in (({"customer_id": customer, "expires_at": ""}, (None, customer)), ({"team_id": team}, (team, None)),
+                         ({"team_id": ""}, (None, None))):
+        key = ask(gw, "PUT", f"{KEYS}/{made['id']}", body)["virtual_key"]
+        assert (key["team_id"], key["customer_id"]) == owners and key["expires_at"] is None
+    prices = "/api/governance/pricing-overrides"
+    override = {"name": "o", "scope_kind": "global", "match_type": "exact", "pattern": "m", "request_types": ["chat_completion"],
+                "patch": {"input_cost_per_token": 0.000001}}
+    made = ask(gw, "POST", prices, override, 201)["pricing_override"]
+    changed = ask(gw, "PUT", f"{prices}/{made['id']}", {"patch": {"input_cost_per_token": 0.000002}})["pricing_override"]
+    assert changed["pricing_patch"]["input_cost_per_token"] == 0.000002
+    assert ask(gw, "GET", f"{prices}?provider_key_id=k")["total_count"] == 0
+    assert ask(gw, "GET", "/api/config?from_db=true") == ask(gw, "GET", "/api/config")
+
+
 def test_a_quota_is_its_holders(gateway):
     gw = gateway(workers=1).start()
     made = ask(gw, "POST", KEYS, {"name": "ops", "rate_limit": {"request_max_limit": 10, "request_reset_duration": "1h"}},

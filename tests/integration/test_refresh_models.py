@@ -112,6 +112,13 @@ def test_who_may_not_be_asked(gateway, fake):  # noqa: F811
     ask(gw, "POST", PROVIDERS, {**live(up, name="named"), "keys": [key]}, 201)
     refused(gw, 409, "no_provider_key", "named")
     assert not up.requests
+    # Unless it is asked for: then what it tells stays unserved, and is shown to who wants all.
+    named = ask(gw, "GET", f"{PROVIDERS}/named/keys")["keys"][0]["id"]
+    up.on("GET", fo.plain(fo.models("one", "two")))
+    by_key = ask(gw, "POST", f"{PROVIDERS}/named/keys/{named}/refresh-models")
+    assert by_key["model_catalog"]["models"] == ["one", "two"]
+    shown = ask(gw, "GET", "/api/models?provider=named"), ask(gw, "GET", "/api/models?provider=named&unfiltered=true")
+    assert [[m["name"] for m in s["models"]] for s in shown] == [["one"], ["one", "two"]]
     # The first one that may be asked is.
     ask(gw, "POST", f"{PROVIDERS}/named/keys", {"name": "all", "value": "sk-of-all-0123456789"}, 201)
     up.on("GET", fo.plain(fo.models("m")))

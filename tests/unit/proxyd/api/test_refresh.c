@@ -75,6 +75,26 @@ static void versions(void **state)
 	}
 }
 
+#define BY_KEY(id) "/api/providers/served/keys/" id "/refresh-models"
+
+/* The key that is named is asked with, also one that serves only the models it names. */
+static void by_one_key(void **state)
+{
+	(void)state;
+	sends("POST " BY_KEY("only") "?expected_version=5", "", "");
+	is_asked();
+	assert_non_null(strstr(request, "\r\nAuthorization: Bearer only\r\n"));
+	answers("200 OK", "{\"data\":[{\"id\":\"a\"}]}");
+	is_changed("served", "{\"models\":[\"a\"]}");
+	assert_int_equal(change.expected_version, 5);
+	stored("Models refreshed: 1");
+	refused("POST " BY_KEY("off"), "", "409", "not enabled");
+	refused("POST " BY_KEY("nobody"), "", "404", "has a key with this id");
+	refused("POST /api/providers/mock/keys/only/refresh-models", "", "404", "with this id");
+	refused("POST " BY_KEY("only"), "{\"models\":[]}", "400", "nothing else");
+	refused("GET " BY_KEY("only"), "", "405", "");
+}
+
 static void what_is_refused_before(void **state)
 {
 	(void)state;
@@ -174,6 +194,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(what_no_request_could_name, setup, teardown),
 	    cmocka_unit_test_setup_teardown(the_mock_has_models_too, setup, teardown),
 	    cmocka_unit_test_setup_teardown(versions, setup, teardown),
+	    cmocka_unit_test_setup_teardown(by_one_key, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_is_refused_before, setup, teardown),
 	    cmocka_unit_test_setup_teardown(more_than_can_be_stored, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_client_that_leaves_before_it_is_stored, setup,

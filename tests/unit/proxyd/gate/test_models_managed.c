@@ -57,7 +57,7 @@ static void filters_and_pages(void **state)
 	expect(&h, "/api/models?offset=9", OK, "{\"models\":[],\"total\":5}");
 	expect(&h, "/api/models?provider=other", OK, "{\"models\":[],\"total\":0}");
 	expect(&h, "/api/models?limit=0", "HTTP/1.1 400 ", "limit");
-	expect(&h, "/api/models?unfiltered=true", "HTTP/1.1 400 ", "no such parameter");
+	expect(&h, "/api/models?filtered=true", "HTTP/1.1 400 ", "no such parameter");
 	harness_close(&h);
 }
 
@@ -78,6 +78,32 @@ static void those_of_keys(void **state)
 	/* One is off, one admits nothing, one is nobody's. */
 	expect(&h, "/api/models?keys=k2,k3,k9", OK, "{\"models\":[],\"total\":0}");
 	expect(&h, "/api/models?keys=,%20,", "HTTP/1.1 400 ", "leave it out");
+	harness_close(&h);
+}
+
+/* What is in a list and no key serves: to be shown only when it is asked for. */
+static void unfiltered(void **state)
+{
+	static struct bf_slice names[] = {{"hidden", 6}, {"m3", 2}, {"secret", 6}, {"new", 3}};
+	struct bf_array lists[] = {{names, 4}};
+	struct harness h;
+
+	(void)state;
+	harness_open(&h, four_keys);
+	expect(&h, "/api/models?unfiltered=true&offset=4", OK,
+	       "{\"models\":[" NAMED("echo") "],\"total\":5}");
+	assert_int_equal(h.w.providers->count, 1);
+	h.w.providers->lists = lists;
+	expect(&h, "/api/models?unfiltered=false&offset=4", OK, "],\"total\":5}");
+	expect(&h, "/api/models?unfiltered=true&offset=4", OK,
+	       "{\"models\":[" NAMED("echo") "," NAMED("hidden") "," NAMED("secret") "," NAMED(
+		   "new") "],\"total\":8}");
+	expect(&h, "/api/models?unfiltered=true&keys=k1&query=e&limit=1&offset=2", OK,
+	       "{\"models\":[" NAMED("secret") "],\"total\":4}");
+	expect(&h, "/api/models?unfiltered=true&provider=other", OK, "\"total\":0}");
+	expect(&h, "/api/models/details?unfiltered=true&query=new", OK,
+	       "{\"models\":[" NAMED("new") "],\"total\":1}");
+	h.w.providers->lists = NULL;
 	harness_close(&h);
 }
 
@@ -156,9 +182,8 @@ static void work_is_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(filters_and_pages),
-	    cmocka_unit_test(those_of_keys),
-	    cmocka_unit_test(details),
+	    cmocka_unit_test(filters_and_pages), cmocka_unit_test(those_of_keys),
+	    cmocka_unit_test(unfiltered),        cmocka_unit_test(details),
 	    cmocka_unit_test(work_is_bounded),
 	};
 
