@@ -92,11 +92,27 @@ static bool models_read_page(struct exchange *x, struct models_page *ret_page)
 
 /* ---- the list */
 
+/* Is one of the provider's keys, if it needs any, for this key and the model? */
+static bool models_has_key(const struct exchange *x, const struct catalog_entry *entry)
+{
+	const struct provider_key_pin none = {{NULL, 0}, {NULL, 0}};
+	const struct bf_array *ids = decide_key_ids(x->virtual_key->conf, entry->provider->name);
+	const struct provider *p =
+	    ids ? provider_find(x->worker->providers, entry->provider->name) : NULL;
+	struct key_set keys;
+
+	return !p || provider_key_candidates_of(p->conf, &p->keys.usable, ids, entry->model, &none,
+						&keys) != PROVIDER_KEY_BLOCKED;
+}
+
 /* What a key may not ask it is not shown. */
 static bool models_shows(const struct exchange *x, const struct catalog_entry *entry)
 {
-	return !x->virtual_key || decide_target(x->virtual_key->conf, entry->provider->name,
-						entry->model) == DECIDE_ALLOWED;
+	if (!x->virtual_key)
+		return true;
+	return decide_target(x->virtual_key->conf, entry->provider->name, entry->model) ==
+		   DECIDE_ALLOWED &&
+	       models_has_key(x, entry);
 }
 
 /* Writes a page; returns the number of the entry that the next one begins with, 0: none. */

@@ -55,8 +55,10 @@ static void two_keys(struct bf_config *config)
 	static struct bf_conf_provider_key keys[4];
 
 	keys[0] = (struct bf_conf_provider_key){.models = {models, 4}, .enabled = true};
-	keys[1] = (struct bf_conf_provider_key){
-	    .models = {others, 3}, .blacklisted_models = {denied, 1}, .enabled = true};
+	keys[1] = (struct bf_conf_provider_key){.name = BF_SLICE_LIT("second"),
+						.models = {others, 3},
+						.blacklisted_models = {denied, 1},
+						.enabled = true};
 	keys[2] = (struct bf_conf_provider_key){.models = {hidden, 1}};
 	keys[3] = (struct bf_conf_provider_key){
 	    .models = {hidden, 1}, .blacklisted_models = {star, 1}, .enabled = true};
@@ -128,7 +130,8 @@ static void one_model(void **state)
 /* A key sees what it may ask, and pages are of that. */
 static void what_a_key_may_not_ask_is_not_shown(void **state)
 {
-	static struct bf_slice any[] = {{"*", 1}}, denied[] = {{"M1", 2}};
+	static struct bf_slice any[] = {{"*", 1}}, denied[] = {{"M1", 2}},
+			       second[] = {{"second", 6}};
 	static struct bf_conf_provider_config config = {.provider = BF_SLICE_INIT("mock"),
 							.allowed_models = {any, 1},
 							.blacklisted_models = {denied, 1},
@@ -151,6 +154,15 @@ static void what_a_key_may_not_ask_is_not_shown(void **state)
 	expect(&h, "/v1/models/mock/m1 HTTP/1.1\r\nx-bf-vk: sk-bf-a\r\nX: ", "HTTP/1.1 404 ",
 	       "model_not_found");
 	expect(&h, "/v1/models/mock/m1", OK, ENTRY("mock/m1"));
+	/* What only other keys of the provider serve. */
+	config.key_ids = (struct bf_array){second, 1};
+	in_force_publish(&h.w);
+	expect(&h, "/v1/models HTTP/1.1\r\nx-bf-vk: sk-bf-a\r\nX: ", OK,
+	       "\"data\":[" ENTRY("mock/m3") "]}");
+	config.key_ids.count = 0;
+	in_force_publish(&h.w);
+	expect(&h, "/v1/models HTTP/1.1\r\nx-bf-vk: sk-bf-a\r\nX: ", OK, "\"data\":[]}");
+	config.key_ids = (struct bf_array){any, 1};
 	config.provider = BF_SLICE_LIT("other");
 	in_force_publish(&h.w);
 	expect(&h, "/v1/models HTTP/1.1\r\nx-bf-vk: sk-bf-a\r\nX: ", OK, "\"data\":[]}");
