@@ -162,7 +162,9 @@ static bool check_name(struct change *c)
 	const struct entity *x;
 	const char *text;
 
-	if (!has_own_name(c->ask->type) || name->len == 0)
+	/* The file may have brought another one of its name: who was there can still be changed. */
+	if (!has_own_name(c->ask->type) || name->len == 0 ||
+	    (c->before && bf_slice_eq(c->before->e.name, *name)))
 		return true;
 	x = entities_named(c->r->t, (uint32_t)c->ask->type, *name);
 	if (!is_other(c, x))
@@ -202,7 +204,8 @@ static bool check_target(struct change *c)
 {
 	const struct bf_conf_model_config *m = c->object, *other;
 
-	if (c->ask->type != BF_ENTITY_MODEL_CONFIG)
+	if (c->ask->type != BF_ENTITY_MODEL_CONFIG ||
+	    (c->before && c->body.before && same_target(m, c->body.before)))
 		return true;
 	for (const struct entity *x = entities_next(c->r->t, BF_ENTITY_MODEL_CONFIG, NULL); x;
 	     x = entities_next(c->r->t, BF_ENTITY_MODEL_CONFIG, x)) {

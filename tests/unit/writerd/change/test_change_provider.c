@@ -246,6 +246,74 @@ static void who_is_named_does_not_go(void **state)
 	assert_int_equal(e.flags & BF_ENTITY_QUARANTINED, 0);
 }
 
+/* A worker would pass over it, and whoever asked would be told that there is no key. */
+static void what_no_worker_could_use_is_refused(void **state)
+{
+	static const char *const values[] = {"sk-a\\r\\n", "sk-a\\r\\nx-evil: 1", "sk a",
+					     "sk-\xc3\xbc"};
+	static const char *const urls[] = {"https://h.test/?key=sk-secret-second",
+					   "https://h.test/v1#x",
+					   "https://h.test:0",
+					   "https://h.test:99999/v1",
+					   "https://[::1]:x/v1",
+					   "https://h.test/a b"};
+	char json[256];
+
+	(void)state;
+	for (size_t i = 0; i < BF_ARRAY_LEN(values); i++) {
+		(void)snprintf(json, sizeof(json), "{\"name\":\"n\",\"value\":\"%s\"}", values[i]);
+		assert_int_equal(ask_key(CREATE, "live", NULL, json), 400);
+		assert_non_null(strstr(b.json, "could not be sent"));
+		assert_null(strstr(b.json, "sk-a"));
+		(void)snprintf(json, sizeof(json), "{\"keys\":[{\"name\":\"a\",\"value\":\"%s\"}]}",
+			       values[i]);
+		bed_ask_badly(&b, UPDATE, PROVIDER, "live", json, 400, "could not be sent");
+	}
+	for (size_t i = 0; i < BF_ARRAY_LEN(urls); i++) {
+		(void)snprintf(json, sizeof(json),
+			       "{\"name\":\"x\",\"network_config\":{\"base_url\":\"%s\"},"
+			       "\"keys\":[{\"name\":\"n\",\"value\":\"v\"}]}",
+			       urls[i]);
+		bed_ask_badly(&b, CREATE, PROVIDER, "", json, 400, "without a query");
+		assert_null(strstr(b.json, "sk-secret-second"));
+	}
+	bed_ask_well(
+	    &b, CREATE, PROVIDER, "",
+	    "{\"name\":\"x\",\"network_config\":{\"base_url\":\"http://[::1]:8080/v1/\"}}");
+}
+
+/* What the file brings later makes nobody who was there unchangeable: it can be shut off. */
+static void a_clash_with_the_file_blocks_no_change(void **state)
+{
+	char id[64];
+
+	(void)state;
+	(void)snprintf(id, sizeof(id), "%.*s", BF_SLICE_FMT(key("live", 0)->id));
+	bed_ask_well(&b, CREATE, BF_ENTITY_VIRTUAL_KEY, "v", "{\"name\":\"ops\"}");
+	bed_ask_well(
+	    &b, CREATE, BF_ENTITY_MODEL_CONFIG, "m",
+	    "{\"id\":\"m\",\"model_name\":\"gpt\",\"rate_limit\":{\"concurrent_max_limit\":3}}");
+	bed_again(&b,
+		  "encryption_key: 0123456789abcdef\n"
+		  "providers: {mock: {}, groq: {keys: [{name: a, value: v}]}}\n"
+		  "governance:\n"
+		  "  virtual_keys: [{id: w, name: ops, value: the-value-of-ops}]\n"
+		  "  model_configs: [{id: n, model_name: gpt, rate_limit: {concurrent_max_limit: "
+		  "4}}]\n");
+	bed_ask_well(&b, UPDATE, BF_ENTITY_VIRTUAL_KEY, "v", "{\"is_active\":false}");
+	bed_ask_well(&b, UPDATE, BF_ENTITY_VIRTUAL_KEY, "w", "{\"is_active\":false}");
+	bed_ask_well(&b, UPDATE, BF_ENTITY_MODEL_CONFIG, "m",
+		     "{\"rate_limit\":{\"concurrent_max_limit\":1}}");
+	bed_ask_well(&b, UPDATE, BF_ENTITY_MODEL_CONFIG, "n",
+		     "{\"rate_limit\":{\"concurrent_max_limit\":1}}");
+	assert_int_equal(ask_key(UPDATE, "live", id, "{\"enabled\":false}"), 200);
+	assert_false(key("live", 0)->enabled);
+	/* New clashes are refused as ever. */
+	bed_ask_badly(&b, CREATE, BF_ENTITY_VIRTUAL_KEY, "u", "{\"name\":\"ops\"}", 409,
+		      "duplicate");
+	assert_int_equal(ask_key(CREATE, "mock", NULL, "{\"name\":\"a\",\"value\":\"v\"}"), 409);
+}
+
 static void key_as_it_is(const char *id, struct bf_conf_virtual_key *ret_key)
 {
 	struct bf_entity e;
@@ -356,6 +424,10 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(who_is_gone_keeps_nobody_from_being_changed, open_bed,
 					    close_bed),
 	    cmocka_unit_test_setup_teardown(limits_of_a_provider_can_be_sent_back, open_bed,
+					    close_bed),
+	    cmocka_unit_test_setup_teardown(what_no_worker_could_use_is_refused, open_bed,
+					    close_bed),
+	    cmocka_unit_test_setup_teardown(a_clash_with_the_file_blocks_no_change, open_bed,
 					    close_bed),
 	    cmocka_unit_test_setup_teardown(keys_that_do_not_fit, open_bed, close_bed),
 	    cmocka_unit_test_setup_teardown(what_is_accepted_of_clients, open_bed, close_bed),
