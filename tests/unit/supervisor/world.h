@@ -31,6 +31,18 @@
 #include "supervisor/identity.h"
 #include "supervisor/segment.h"
 
+#define OWN_ADDRESS_SIZE 16
+
+/* A loopback address that no other process uses: its ports are free, and stay so until they are
+ * bound. */
+static inline void own_address(char out[OWN_ADDRESS_SIZE])
+{
+	unsigned n = (unsigned)getpid(); /* of at most 22 bits */
+
+	(void)snprintf(out, OWN_ADDRESS_SIZE, "127.%u.%u.%u", 64 + (n >> 16 & 63), n >> 8 & 255,
+		       n & 255);
+}
+
 struct world {
 	struct ev_loop *loop;
 	ev_signal chld;
