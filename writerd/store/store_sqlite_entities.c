@@ -304,6 +304,14 @@ static int read_row(struct entity_store *s, sqlite3_stmt *st, struct bf_entity *
 	return open_sealed(s, place_of(e->type, e->id, place), e->body, &e->body, err);
 }
 
+/* The pepper was unsealed with this key, so it is the row that is damaged: without its body it is
+ * handed on, as unreadable as any other. Not the login: without it nobody would be asked for one.
+ */
+static bool is_damaged(const struct entity_store *s, const struct bf_entity *e, int code)
+{
+	return code == BF_E_DENIED && s->has_key && e->type == BF_ENTITY_PROVIDER;
+}
+
 int entity_store_load(struct entity_store *s, entity_store_each each, void *ctx, struct bf_err *err)
 {
 	uint8_t file_hash[32];
@@ -317,6 +325,10 @@ int entity_store_load(struct entity_store *s, entity_store_each each, void *ctx,
 
 	while (r == 0 && (step = sqlite3_step(st)) == SQLITE_ROW) {
 		r = read_row(s, st, &e, err);
+		if (is_damaged(s, &e, r)) {
+			e.body = (struct bf_slice){NULL, 0};
+			r = 0;
+		}
 		if (r == 0) {
 			copy_fixed(file_hash, blob_at(st, 12));
 			r = each(ctx, &e, (uint64_t)sqlite3_column_int64(st, 3), file_hash, err);

@@ -314,6 +314,45 @@ static void a_clash_with_the_file_blocks_no_change(void **state)
 	assert_int_equal(ask_key(CREATE, "mock", NULL, "{\"name\":\"a\",\"value\":\"v\"}"), 409);
 }
 
+static void damage(const char *id)
+{
+	sqlite3 *db = NULL;
+	char sql[160];
+
+	(void)snprintf(
+	    sql, sizeof(sql),
+	    "UPDATE entities SET body = substr(body, 1, 40) || x'00' || substr(body, 42) "
+	    "WHERE id = '%s'",
+	    id);
+	assert_int_equal(sqlite3_open(b.path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_changes(db), 1);
+	(void)sqlite3_close(db);
+}
+
+/* It is left out, and told; the login is not, for without it nobody would be asked for one. */
+static void a_sealed_row_that_is_damaged(void **state)
+{
+	(void)state;
+	bed_ask_well(&b, CREATE, BF_ENTITY_VIRTUAL_KEY, "v", "{\"name\":\"v\"}");
+	bed_stop(&b);
+	damage("live");
+	bed_start(&b);
+	assert_null(registry_refusal(&b.r));
+	assert_int_equal(b.r.unreadable, 1);
+	assert_false(bed_finds(&b, PROVIDER, "live", NULL));
+	assert_true(bed_finds(&b, PROVIDER, "mock", NULL));
+	assert_true(bed_finds(&b, BF_ENTITY_VIRTUAL_KEY, "v", NULL));
+	bed_ask_well(&b, CREATE, PROVIDER, "", LIVE);
+	bed_ask_well(&b, UPDATE, BF_ENTITY_AUTH_CONFIG, "",
+		     "{\"is_enabled\":true,\"admin_username\":\"ada\",\"admin_password\":"
+		     "\"enigma-enigma\"}");
+	bed_stop(&b);
+	damage("auth");
+	bed_start(&b);
+	assert_non_null(registry_refusal(&b.r));
+}
+
 static void key_as_it_is(const char *id, struct bf_conf_virtual_key *ret_key)
 {
 	struct bf_entity e;
@@ -425,6 +464,7 @@ int main(void)
 					    close_bed),
 	    cmocka_unit_test_setup_teardown(limits_of_a_provider_can_be_sent_back, open_bed,
 					    close_bed),
+	    cmocka_unit_test_setup_teardown(a_sealed_row_that_is_damaged, open_bed, close_bed),
 	    cmocka_unit_test_setup_teardown(what_no_worker_could_use_is_refused, open_bed,
 					    close_bed),
 	    cmocka_unit_test_setup_teardown(a_clash_with_the_file_blocks_no_change, open_bed,
