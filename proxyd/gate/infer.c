@@ -137,8 +137,8 @@ static int infer_tape(struct exchange *x, const struct provider_set *set, struct
 		return -1;
 	if (govern_limits(x) && infer_length(x, &body, e) < 0)
 		return -1;
-	if (x->governed)
-		infer_tier(x, &body);
+	if (x->governed && infer_tier(x, &body, e) < 0)
+		return -1;
 	return infer_stream(x, &body, e);
 }
 

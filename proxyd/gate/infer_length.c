@@ -99,12 +99,16 @@ int infer_length(struct exchange *x, const struct infer_body *b, struct infer_er
 	return 0;
 }
 
-void infer_tier(struct exchange *x, const struct infer_body *b)
+int infer_tier(struct exchange *x, const struct infer_body *b, struct infer_error *e)
 {
 	const struct bf_json_tape *t = &b->tape;
 	uint32_t i = b->at[INFER_SERVICE_TIER];
+	struct bf_slice name;
 
-	if (i != BF_JSON_NONE && t->tokens[i].type == BF_JSON_STRING)
-		x->spend.tier = bf_service_tier_of(
-		    (struct bf_slice){t->text.ptr + t->tokens[i].start, t->tokens[i].len});
+	if (i == BF_JSON_NONE || t->tokens[i].type != BF_JSON_STRING)
+		return 0;
+	if (bf_json_string(t, i, &x->arena, &name) < 0)
+		return infer_no_memory(e);
+	x->spend.tier = bf_service_tier_of(name);
+	return 0;
 }

@@ -8,5 +8,5 @@
  * infer_content(). 0, or -1 with e: a length or number of answers that providers may read as they
  * like. */
 int infer_length(struct exchange *x, const struct infer_body *b, struct infer_error *e);
-/* The service tier that is asked for: what it costs there. */
-void infer_tier(struct exchange *x, const struct infer_body *b);
+/* The service tier that is asked for: what it costs there. 0, or -1 with e: no memory. */
+int infer_tier(struct exchange *x, const struct infer_body *b, struct infer_error *e);

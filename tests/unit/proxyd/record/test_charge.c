@@ -136,6 +136,8 @@ static void a_clients_word_makes_nothing_cheaper(void **state)
 	assert_int_equal(cost_at("flex", BF_TIER_FLEX, true), 100);
 	assert_int_equal(cost_at("auto", BF_TIER_FLEX, true), 100);
 	assert_int_equal(cost_at("priority", BF_TIER_STANDARD, false), 3000);
+	/* However he spells it. */
+	assert_int_equal(cost_at("\\u0070riority", BF_TIER_STANDARD, false), 3000);
 	assert_int_equal(cost_at("priority", BF_TIER_STANDARD, true), 1000);
 	assert_int_equal(cost_at("auto", BF_TIER_PRIORITY, true), 3000);
 }
