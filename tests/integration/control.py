@@ -85,7 +85,7 @@ class Refused(Exception):
 class Control:
     """One connection to control.sock, greeted."""
 
-    def __init__(self, path, timeout=20, hello=True):
+    def __init__(self, path, timeout=60, hello=True):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.sock.settimeout(timeout)
         self.sock.connect(str(path))

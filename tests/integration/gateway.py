@@ -40,14 +40,14 @@ def free_port():
             return port
 
 
-def wait_for(what, check, timeout=PATIENCE_S, every=0.01):
-    """The first true value of check(); fails with `what` after timeout."""
+def wait_for(what, check, timeout=PATIENCE_S, every=0.01, instead=None):
+    """The first true value of check(); fails with `what` after timeout, and with what instead() tells there is."""
     end = time.monotonic() + timeout
     while True:
         value = check()
         if value:
             return value
-        assert time.monotonic() < end, f"waited {timeout} s in vain for: {what}"
+        assert time.monotonic() < end, f"waited {timeout} s in vain for: {what}{f', but {instead()}' if instead else ''}"
         time.sleep(every)
 
 
@@ -272,7 +272,7 @@ class Gateway:
         assert not check or done.returncode == 0, f"bifrostctl {args}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout if check else done
 
-    def request(self, method="GET", path="/health", body=None, timeout=20, headers=None):
+    def request(self, method="GET", path="/health", body=None, timeout=PATIENCE_S, headers=None):
         """(status, headers, body) on a connection of its own; JSON is parsed."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:

@@ -188,7 +188,7 @@ def test_numbers_name_nobody_to_strangers(gateway):
     gw = gateway(workers=2, config=SEALED).start()
     ask(gw, "POST", KEYS, {"name": "a-customer-of-ours", "budgets": [{"max_limit": 5, "reset_duration": "1d"}]}, 201)
     assert b"a-customer-of-ours" in gw.request(path="/metrics")[2]
-    ask(gw, "PUT", "/api/auth-config", {**ADMIN, "disable_auth_on_inference": True})
+    ask(gw, "PUT", "/api/config", {"auth_config": {**ADMIN, "disable_auth_on_inference": True}})
     for _ in range(8):
         refused = ask(gw, "GET", "/metrics", status=401)
         assert "a-customer-of-ours" not in json.dumps(refused)
@@ -201,7 +201,7 @@ def test_a_stranger_fills_no_memory(gateway):
     """The body of a request to the API is bounded before it is known who asks."""
     gw = gateway(workers=1, config={"governance": {"auth_config": ADMIN}, **SEALED}).start()
     head = f"POST {KEYS} HTTP/1.1\r\nHost: a\r\nContent-Length: 90000000\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", gw.port), timeout=20) as s:
+    with socket.create_connection(("127.0.0.1", gw.port), timeout=60) as s:
         s.sendall(head.encode())
         assert s.recv(4096).startswith(b"HTTP/1.1 413 ")
 
@@ -248,7 +248,7 @@ def test_a_login_that_the_api_makes(gateway):
 
 @pytest.fixture(name="document", scope="module")
 def fixture_document():
-    done = subprocess.run([BUILD / "bifrost", "--dump-openapi"], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run([BUILD / "bifrost", "--dump-openapi"], capture_output=True, text=True, timeout=60, check=True)
     return json.loads(done.stdout)
 
 
@@ -286,7 +286,7 @@ def test_whatever_is_asked_is_answered(gateway, document, login):
         # Ids that were made up are nearly always nobody's.
         if data.draw(st.booleans()) and "id" in (case.path_parameters or {}):
             case.path_parameters["id"] = data.draw(st.sampled_from(sorted(known)))
-        answer = case.call(base_url=f"http://127.0.0.1:{gw.port}", timeout=20, headers=headers)
+        answer = case.call(base_url=f"http://127.0.0.1:{gw.port}", timeout=60, headers=headers)
         statuses.add(answer.status_code)
         case.validate_response(answer, checks=CHECKS)
 

@@ -123,7 +123,7 @@ class House:
             assert self.chat(x_bf_vk=values[0])[0] == 200
         finally:
             trace.send_signal(signal.SIGINT)
-            said, _ = trace.communicate(timeout=20)
+            said, _ = trace.communicate(timeout=60)
         assert b"ENTITY_CHANGE" in said.upper() and len(said) > 1000, said[:500]
         self.gw.say("bifrostctl trace", said)
         return values

@@ -30,7 +30,7 @@ def install(folder, authority, name):
 def served(gw, authority):
     """The common name of the certificate that a new connection gets."""
     context = ssl.create_default_context(cafile=str(authority.folder / "ca.pem"))
-    connection = http.client.HTTPSConnection("127.0.0.1", gw.port, context=context, timeout=20)
+    connection = http.client.HTTPSConnection("127.0.0.1", gw.port, context=context, timeout=60)
     try:
         connection.connect()
         name = dict(pair for field in connection.sock.getpeercert()["subject"] for pair in field)["commonName"]

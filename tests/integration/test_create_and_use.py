@@ -13,7 +13,7 @@ CONNECTIONS = 16  # new ones for every look, so that all workers are met
 
 def once(gw, value):
     """The status on a connection of its own."""
-    connection = http.client.HTTPConnection("127.0.0.1", gw.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", gw.port, timeout=60)
     try:
         connection.request("POST", "/v1/chat/completions", CHAT, {"Content-Type": "application/json", "x-bf-vk": value})
         return connection.getresponse().status

@@ -31,7 +31,7 @@ class Connection:
     def __init__(self, gw):
         self.gw, self.http = gw, None
 
-    def ask(self, key, timeout=30):
+    def ask(self, key, timeout=60):
         """The status; None: the connection broke, as it may when its worker dies."""
         try:
             if not self.http:
@@ -83,7 +83,7 @@ class Load:
 def change(gw, method, path, body=None):
     """(status, answer); None: nobody answered."""
     try:
-        status, _, answer = gw.request(method, path, body, timeout=30)
+        status, _, answer = gw.request(method, path, body, timeout=60)
         return status, answer
     except (OSError, http.client.HTTPException):
         return None, None
@@ -314,8 +314,8 @@ def test_a_worker_that_starts_while_things_change_turns_nobody_away(gateway):
 
 def running_worker(gw):
     """A connection to a worker that answers, of those that stand still and those that do not."""
-    for _ in range(50):
-        connection = http.client.HTTPConnection("127.0.0.1", gw.port, timeout=0.3)
+    for turn in range(50):
+        connection = http.client.HTTPConnection("127.0.0.1", gw.port, timeout=0.3 + turn / 10)
         try:
             connection.request("GET", "/live")
             if connection.getresponse().read():
@@ -368,7 +368,7 @@ def test_a_busy_reader_answers_by_what_is_in_force(gateway):
         with ThreadPoolExecutor(3) as pool:
             with stopped(gw.pids()["reader"]):
                 keys = [create(gw, f"k{n}.{i}")[1] for i in range(3)]
-                found = [pool.submit(gw.request, "GET", f"{KEYS}/{key['id']}", timeout=30) for key in keys]
+                found = [pool.submit(gw.request, "GET", f"{KEYS}/{key['id']}", timeout=60) for key in keys]
                 time.sleep(0.1)
             assert [one.result()[0] for one in found] == [200] * 3
 
@@ -379,7 +379,7 @@ def test_clients_without_number_do_not_end_a_worker(gateway):
     resource.prlimit(gw.process.pid, resource.RLIMIT_NOFILE, (400, 400))
     gw.ctl("restart", "proxyd.0")
     worker = wait_for("a worker", lambda: gw.pids().get("proxyd.0"))
-    kept = http.client.HTTPConnection("127.0.0.1", gw.port, timeout=30)
+    kept = http.client.HTTPConnection("127.0.0.1", gw.port, timeout=60)
     kept.connect()
     crowd = []
     try:

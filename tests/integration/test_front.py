@@ -56,14 +56,14 @@ def tls(gateway, tmp_path):
 
 @contextlib.contextmanager
 def wire(tls, context=None, session=None):
-    with socket.create_connection(("127.0.0.1", tls.gw.port), timeout=30) as raw:
+    with socket.create_connection(("127.0.0.1", tls.gw.port), timeout=60) as raw:
         with (context or tls.context).wrap_socket(raw, server_hostname="127.0.0.1", session=session) as s:
             yield s
 
 
 def ask(gw, method="GET", path="/live", body=None, headers=None, context=None):
     kind = http.client.HTTPSConnection if context else http.client.HTTPConnection
-    connection = kind("127.0.0.1", gw.port, timeout=30, **({"context": context} if context else {}))
+    connection = kind("127.0.0.1", gw.port, timeout=60, **({"context": context} if context else {}))
     with contextlib.closing(connection):
         connection.request(method, path, body, headers or {})
         answer = connection.getresponse()
@@ -80,7 +80,7 @@ def name_of(tls):
 
 def test_tls_serves_all_of_it(tls):
     """Plain answers, streams, 5 MB each way, many requests on one connection, one byte a record."""
-    connection = http.client.HTTPSConnection("127.0.0.1", tls.gw.port, timeout=30, context=tls.context)
+    connection = http.client.HTTPSConnection("127.0.0.1", tls.gw.port, timeout=60, context=tls.context)
     for i in range(20):
         connection.request("POST", CHAT, body_of(f"n{i}"))
         assert json.loads(connection.getresponse().read())["choices"][0]["message"]["content"] == f"n{i}"
@@ -159,12 +159,12 @@ def test_tls_handshakes_that_fail_or_stop(gateway, tmp_path):
     """Garbage is closed, silence is closed after header_timeout, both are counted; others are served all the while."""
     tls = Tls(gateway, tmp_path, workers=1, config={"server": {"header_timeout": "3s"}})
     tls.gw.start()
-    with socket.create_connection(("127.0.0.1", tls.gw.port), timeout=30) as garbage:
+    with socket.create_connection(("127.0.0.1", tls.gw.port), timeout=60) as garbage:
         garbage.sendall(b"\x16\x03\x01\x00\x05hello and more")
         with contextlib.suppress(ConnectionResetError):
             while garbage.recv(65536):
                 pass
-    silent = [socket.create_connection(("127.0.0.1", tls.gw.port), timeout=30) for _ in range(50)]
+    silent = [socket.create_connection(("127.0.0.1", tls.gw.port), timeout=60) for _ in range(50)]
     for s in silent[:25]:
         s.sendall(b"\x16\x03\x01")
     assert ask(tls.gw, context=tls.context)[0] == 200
@@ -291,7 +291,7 @@ def test_memory_of_idle_connections(gateway):
 
     def serve(count):
         for _ in range(count):
-            s = socket.create_connection(("127.0.0.1", gw.port), timeout=30)
+            s = socket.create_connection(("127.0.0.1", gw.port), timeout=60)
             held.append(s)
             s.sendall(request)
             answer = http.client.HTTPResponse(s)

@@ -22,7 +22,7 @@ def gw(gateway):
 
 
 @contextlib.contextmanager
-def client(gw, timeout=20):
+def client(gw, timeout=60):
     with socket.create_connection(("127.0.0.1", gw.port), timeout=timeout) as s:
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield s
@@ -194,10 +194,11 @@ def test_chunked_body_over_the_limit(gateway):
 
 def trickle(gw, data, every, results):
     start = time.monotonic()
-    with client(gw, timeout=30) as s:
+    with client(gw, timeout=60) as s:
         with contextlib.suppress(OSError):
-            for byte in data:
-                s.sendall(bytes([byte]))
+            step = 1 if every else len(data)
+            for at in range(0, len(data), step):
+                s.sendall(data[at:at + step])
                 time.sleep(every)
         results.append((read_to_end(s), time.monotonic() - start))
 

@@ -118,7 +118,7 @@ class House:
                         for m in found if m["held"] != 0 or m["used"] != charged(rows, m)]
             return found if found and not wrong else None
         try:
-            found = wait_for("limits and rows to agree", agree, timeout=30, every=0.1)
+            found = wait_for("limits and rows to agree", agree, timeout=60, every=0.1)
         except AssertionError as e:
             raise AssertionError(f"{e}: {wrong}\n{self.gw.log()[-3000:]}") from e
         return {(m["owner"], m["owner_id"], m["quantity"]): m["used"] for m in found}

@@ -260,7 +260,7 @@ class KeptAlive:
     """Clients that keep their connections, as SDKs do: a worker that leaves goes on serving them until it has told them."""
 
     def __init__(self, gw, keys, each):
-        self.clients = [(http.client.HTTPConnection("127.0.0.1", gw.port, timeout=20), key) for key in keys for _ in range(each)]
+        self.clients = [(http.client.HTTPConnection("127.0.0.1", gw.port, timeout=60), key) for key in keys for _ in range(each)]
         self.headers = {"Content-Type": "application/json"}
 
     def ask(self):

@@ -21,7 +21,7 @@ from supervised import came_back_at_once
 
 
 
-def logs(gw, timeout=20, **parameters):
+def logs(gw, timeout=60, **parameters):
     status, _, body = gw.request(path="/api/logs" + ("?" + urlencode(parameters) if parameters else ""), timeout=timeout)
     return status, body
 
@@ -55,7 +55,7 @@ def refused(gw, status, part, path):
 
 def fill(gw, count, bytes_each=0):
     """Rows by the thousand, into the file itself."""
-    with contextlib.closing(sqlite3.connect(gw.state / "logs.db", timeout=20)) as db:
+    with contextlib.closing(sqlite3.connect(gw.state / "logs.db", timeout=60)) as db:
         db.execute(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
             " INSERT INTO logs (id, timestamp, created_at, object_type, status, stream, provider, model,"
@@ -248,7 +248,7 @@ def test_clients_elsewhere_are_refused(gateway):
         gw.start()
         assert logs(gw)[0] == 200
         script = ("import http.client, sys\n"
-                  f"c = http.client.HTTPConnection('{own}', {gw.port}, timeout=20)\n"
+                  f"c = http.client.HTTPConnection('{own}', {gw.port}, timeout=60)\n"
                   "for path in ['/api/logs', '/api/logs/01890000-0000-7000-8000-000000000000', '/health']:\n"
                   "    c.request('GET', path); a = c.getresponse(); print(a.status, a.read().decode())\n")
         done = subprocess.run(["ip", "netns", "exec", name, "python3", "-c", script], capture_output=True, text=True,
@@ -471,5 +471,5 @@ def test_what_filters_may_name(gw):
     for wrong in ("dimensions=nothing", "dimensions=models,", "dimensions=", "limit=0", "limit=1001", "models=a"):
         assert gw.request(path=f"/api/logs/filterdata?{wrong}")[0] == 400, wrong
     fill(gw, 50000)
-    assert "m" in gw.request(path="/api/logs/filterdata", timeout=20)[2]["models"]
+    assert "m" in gw.request(path="/api/logs/filterdata", timeout=60)[2]["models"]
     assert gw.request(path="/api/logs/dropped")[2] == {"dropped_requests": 0}

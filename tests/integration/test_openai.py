@@ -237,7 +237,7 @@ def test_an_early_error_to_a_large_body(pair):
     def early(sock):
         sock.recv(1000)
         sock.sendall(fo.plain(b'{"error":{"message":"too big"}}', 413, "application/json", "Connection: close"))
-        answered.wait(20)
+        answered.wait(60)
         sock.close()
 
     answered = threading.Event()

@@ -122,7 +122,7 @@ def test_a_call_whose_client_left_was_paid_for(pair):
     asked = []
     up.on("m", lambda w, _: asked.append(1) or w.gone(10))
     body = json.dumps({"model": "openai/m", "messages": [{"role": "user", "content": "x" * 400}]})
-    with socket.create_connection(("127.0.0.1", gw.port), timeout=20) as s:
+    with socket.create_connection(("127.0.0.1", gw.port), timeout=60) as s:
         s.sendall(f"POST /openai/v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
         while not asked:
             time.sleep(0.01)

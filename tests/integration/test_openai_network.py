@@ -96,7 +96,7 @@ def test_idle_connections_are_shared_and_newest_first(pair):
     gate = threading.Barrier(4)
 
     def meet(wire, _):
-        gate.wait(10)
+        gate.wait(60)
         wire.send(fo.plain())
 
     up.on("meet", meet)

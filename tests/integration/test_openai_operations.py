@@ -148,7 +148,7 @@ def hold(up, model="m"):
 
     def act(wire, _):
         arrived.append(1)
-        go.wait(20)
+        go.wait(60)
         wire.send(fo.plain())
 
     up.on(model, act)
@@ -167,7 +167,7 @@ def test_a_full_queue_drops(pair):
     threads[-1].start()
     wait_for("two wait", lambda: "bifrost_upstream_queue_requests 2" in metrics(gw))
     go.set()
-    [t.join(20) for t in threads]
+    [t.join(60) for t in threads]
     assert [a[0] for a in answers] == [200] * 3 and up.connections == 1
 
 
@@ -188,7 +188,7 @@ def test_drop_excess_requests(fake, gateway):
     status, headers, body = ask(gw)
     assert (status, error_type(body), headers["Retry-After"]) == (503, "bifrost_dropped", "1")
     go.set()
-    [t.join(20) for t in threads]
+    [t.join(60) for t in threads]
     assert [a[0] for a in answers] == [200, 200]
     assert "bifrost_upstream_dropped_total 1" in metrics(gw)
 
@@ -205,7 +205,7 @@ def test_a_client_that_leaves_the_queue(pair):
         wait_for("it waits", lambda: "bifrost_upstream_queue_requests 1" in metrics(gw))
     wait_for("it left", lambda: "bifrost_upstream_queue_requests 0" in metrics(gw))
     go.set()
-    first.join(20)
+    first.join(60)
     assert len(up.requests) == 1
 
 
@@ -256,7 +256,7 @@ def test_others_are_not_disturbed(pair):
         began = time.monotonic()
         assert ask(gw, "good")[0] == 200 and time.monotonic() - began < 4.5
         time.sleep(0.02)
-    [t.join(30) for t in threads]
+    [t.join(60) for t in threads]
     assert {n: a[0] for n, a in answers.items() if a[0] not in (502, 504)} == {} and len(answers) == len(bad)
     assert {error_type(a[2]) for a in answers.values()} <= {
         "upstream_protocol_error", "upstream_closed", "upstream_timeout"}

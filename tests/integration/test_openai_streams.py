@@ -19,7 +19,7 @@ def test_events_leave_as_they_come(pair):
     def act(wire, _):
         said = fo.events()
         wire.send(fo.SSE_HEAD + fo.chunked(said[0]) + fo.chunked(said[1])[:-9])
-        go.wait(10)
+        go.wait(60)
         wire.send(fo.chunked(said[1])[-9:] + fo.chunked(*said[2:], fo.DONE) + b"0\r\n\r\n")
 
     up.on("m", act)

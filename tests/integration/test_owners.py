@@ -249,10 +249,15 @@ def test_weights_of_bare_models(house):
     assert 32 <= len(served) <= 59
 
 
+def at_time(ahead):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + ahead))
+
+
 def test_keys_expire_while_they_are_used(house):
     gw, _, _ = house({"virtual_keys": [
-        key("a", expires_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 15)))]})
+        key("a", expires_at=at_time(3600))]})
     assert ask(gw, "a")[0] == 200
+    assert gw.request("PUT", "/api/governance/virtual-keys/vk-a", {"expires_at": at_time(2)})[0] == 200
     wait_for("its end", lambda: ask(gw, "a")[0] == 403, every=0.2)
     assert explain(gw, virtual_key_id="vk-a", model="openai/m")[2]["type"] == "virtual_key_blocked"
 

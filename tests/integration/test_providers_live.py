@@ -144,7 +144,7 @@ def test_streams_end_with_the_provider_that_they_began_with(gateway, fake):  # n
 
     def slow(wire, _):
         wire.send(fo.stream()[:200])
-        go_on.wait(20)
+        go_on.wait(60)
         wire.send(fo.stream()[200:])
 
     up.on("slow", slow)

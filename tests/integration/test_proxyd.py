@@ -33,7 +33,7 @@ def chat_bytes(text="hello", **more):
 
 
 @contextlib.contextmanager
-def client(gw, timeout=20):
+def client(gw, timeout=60):
     with socket.create_connection(("127.0.0.1", gw.port), timeout=timeout) as s:
         yield s
 
@@ -94,7 +94,7 @@ def test_chat(gw):
 
 
 def test_chat_streamed(gw):
-    connection = http.client.HTTPConnection("127.0.0.1", gw.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", gw.port, timeout=60)
     text = "one two  three\n four"
     for usage in (False, True):
         connection.request("POST", CHAT, body_of(text, stream=True, stream_options={"include_usage": usage}))
@@ -137,7 +137,7 @@ def test_metrics_follow(gw):
 
 
 def test_keep_alive(gw):
-    connection = http.client.HTTPConnection("127.0.0.1", gw.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", gw.port, timeout=60)
     connection.connect()
     sock = connection.sock
     for i in range(50):
@@ -250,7 +250,7 @@ def test_body_limit(gateway):
 
 def served(gw):
     """A connection with one answer behind it, or None when it was closed at accept."""
-    s = socket.create_connection(("127.0.0.1", gw.port), timeout=20)
+    s = socket.create_connection(("127.0.0.1", gw.port), timeout=60)
     try:
         s.sendall(b"GET /live HTTP/1.1\r\nHost: a\r\n\r\n")
         assert read_answer(s)[0] == 200
@@ -278,7 +278,7 @@ def metrics_or_none(gw):
 
 
 def test_timeouts(gateway):
-    gw = gateway(workers=1, config={"server": {"header_timeout": "1s", "body_timeout": "1s", "idle_timeout": "2s"}}).start()
+    gw = gateway(workers=1, config={"server": {"header_timeout": "3s", "body_timeout": "3s", "idle_timeout": "4s"}}).start()
     with client(gw) as head, client(gw) as body, client(gw) as idle:
         head.sendall(b"GET /health HTT")
         body.sendall(chat_bytes()[:-3])
@@ -331,7 +331,7 @@ def test_an_answer_that_was_seen_has_its_row_even_after_sigkill(gateway, stream)
 
 def test_restart_tells_idle_connections(gw):
     """A rolled worker answers once more on its idle connections, and that answer says close."""
-    held = [socket.create_connection(("127.0.0.1", gw.port), timeout=20) for _ in range(8)]
+    held = [socket.create_connection(("127.0.0.1", gw.port), timeout=60) for _ in range(8)]
     for s in held:
         s.sendall(b"GET /live HTTP/1.1\r\nHost: a\r\n\r\n")
         assert read_answer(s)[1].get("Connection") is None
@@ -396,6 +396,6 @@ def test_metrics_please_promtool(gateway):
     gw = gateway().start()
     assert gw.chat("hello")[0] == 200
     text = gw.request(path="/metrics")[2]
-    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, timeout=30, check=False)
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert b"# TYPE bifrost_http_requests_total counter" in text

@@ -154,10 +154,10 @@ def test_a_client_that_leaves_ends_the_call(gateway, fake):  # noqa: F811
             left.set()
 
     up.on("GET", waits)
-    with socket.create_connection(("127.0.0.1", gw.port), timeout=20) as s:
+    with socket.create_connection(("127.0.0.1", gw.port), timeout=60) as s:
         s.sendall(f"POST {PROVIDERS}/live/refresh-models HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n".encode())
         wait_for("the question", lambda: up.requests)
-    assert left.wait(20)
+    assert left.wait(60)
     ask(gw, "GET", f"{CATALOG}/live", status=404)
     up.on("GET", fo.plain(fo.models("m")))
     assert refresh(gw)["model_catalog"]["models"] == ["m"]
@@ -170,7 +170,7 @@ def test_a_provider_that_changes_or_goes_meanwhile(gateway, fake):  # noqa: F811
 
     def waits(wire, request):
         asked.set()
-        assert go.wait(20)
+        assert go.wait(60)
         wire.send(fo.plain(fo.models("m")))
 
     up.on("GET", waits)
@@ -178,7 +178,7 @@ def test_a_provider_that_changes_or_goes_meanwhile(gateway, fake):  # noqa: F811
         asked.clear(), go.clear()
         with ThreadPoolExecutor(1) as pool:
             call = pool.submit(gw.request, "POST", f"{PROVIDERS}/live/refresh-models")
-            assert asked.wait(20)
+            assert asked.wait(60)
             ask(gw, act[0], f"{PROVIDERS}/live", act[1])
             go.set()
             assert call.result()[0] == status

@@ -159,14 +159,14 @@ class House:
         self.up.on("m-401", fo.plain(b'{"error":{"message":"wrong key"}}', 401))
         self.up.on("m-429", fo.plain(
             b'{"error":{"message":"slow down","type":"rate_limit_error","param":null,"code":"too_fast"}}', 429))
-        self.up.on("m-slow", lambda wire, request: wire.gone(5))
+        self.up.on("m-slow", lambda wire, request: wire.gone(60))
 
-        def provider(*names, url=self.up.url, **more):
+        def provider(*names, url=self.up.url, patience=60, **more):
             return {"keys": [{"name": name, "value": canary.made_up(f"sk-{name}")} for name in names], **more,
-                    "network_config": {"base_url": url, "max_retries": 0, "default_request_timeout_in_seconds": 2}}
+                    "network_config": {"base_url": url, "max_retries": 0, "default_request_timeout_in_seconds": patience}}
         self.gw = Gateway(folder, workers=1, config={
             "providers": {
-                "openai": provider("first", "second"), "groq": provider("g"), "xai": provider("x", url="http://127.0.0.1:1"),
+                "openai": provider("first", "second"), "groq": provider("g", patience=2), "xai": provider("x", url="http://127.0.0.1:1"),
                 "mistral": provider("few", concurrency_and_buffer_size={"concurrency": 1, "buffer_size": 1})},
             "client": {"enforce_auth_on_inference": True, "required_headers": ["x-tenant"], "max_request_body_size_mb": 1,
                        "drop_excess_requests": True},
@@ -307,20 +307,20 @@ def test_too_many_at_once(house, base):
 
     def wait(wire, request):
         arrived.set()
-        go.wait(10)
+        go.wait(60)
         wire.send(fo.plain())
     house.up.on("m-wait", wait)
     answers = []
     first = threading.Thread(target=lambda: answers.append(house.ask(base, value, "openai/m-wait")))
     first.start()
     try:
-        assert arrived.wait(10)
+        assert arrived.wait(60)
         refused = Row("", 429, "rate_limited", 'virtual key "{name}": too many requests at once', "policy_rate_limited",
                       retry=LATER)
         check(base, house.ask(base, value), refused, name)
     finally:
         go.set()
-        first.join(20)
+        first.join(60)
     assert answers[0][0] == 200 and house.ask(base, value)[0] == 200
 
 
@@ -331,7 +331,7 @@ def test_no_room_at_the_provider(house, base):
     go, answers = threading.Event(), []
 
     def wait(wire, request):
-        go.wait(10)
+        go.wait(60)
         wire.send(fo.plain())
     house.up.on("m-crowd", wait)
     crowd = [threading.Thread(target=lambda: answers.append(house.ask(base, value, "mistral/m-crowd")[0])) for _ in range(2)]
@@ -344,7 +344,7 @@ def test_no_room_at_the_provider(house, base):
     finally:
         go.set()
         for thread in crowd:
-            thread.join(20)
+            thread.join(60)
     assert answers == [200, 200]
 
 

@@ -219,7 +219,7 @@ def test_a_child_that_never_becomes_ready(gateway, fake):
 
 def test_a_child_that_starts_slowly_and_says_so(gateway, fake):
     gw = gateway(workers=2, config={"supervisor": {"ready_timeout": "1s"}}, env=fake("proxyd", "1", "slow-start:15")).start()
-    wait_for("READY", lambda: gw.children()["proxyd.1"]["state"] == "ready", timeout=20)
+    wait_for("READY", lambda: gw.children()["proxyd.1"]["state"] == "ready")
     assert gw.children()["proxyd.1"]["restarts"] == 0 and not gw.events("child_killed")
 
 

@@ -127,7 +127,7 @@ def test_check_and_schema(gateway):
     gw = gateway()
 
     def run(*args):
-        return subprocess.run([BUILD / "bifrost", *args], env=gw.env, capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run([BUILD / "bifrost", *args], env=gw.env, capture_output=True, text=True, timeout=60, check=False)
 
     assert run("--check", "-c", gw.file).returncode == 0
     gw.file.write_text("supervisor: {workers: many}\n")

@@ -16,7 +16,7 @@ const HI = [{ role: 'user', content: 'hi' }];
 const TYPES = { 400: 'bad_request', 404: 'no_model', 422: 'odd', 429: 'slow_down', 500: 'broken', 503: 'overloaded' };
 
 const client = (base = '/v1', more = {}) =>
-    new OpenAI({ baseURL: GATEWAY + base, apiKey: 'sk-caller', maxRetries: 0, timeout: 20_000, ...more });
+    new OpenAI({ baseURL: GATEWAY + base, apiKey: 'sk-caller', maxRetries: 0, timeout: 60_000, ...more });
 
 async function inspect(what, model) {
     const answer = await fetch(`${process.env.INSPECTOR}/${what}?${encodeURIComponent(model)}`);

@@ -20,7 +20,7 @@ def told(gw, up):
     inspector = Inspector(gw, up)
     env = dict(os.environ, GATEWAY=f"http://127.0.0.1:{gw.port}", INSPECTOR=inspector.url)
     done = subprocess.run([os.environ.get("SDK_NODE", "node"), "--test-reporter=tap", SCRIPT], env=env, cwd=HERE, text=True,
-                          capture_output=True, timeout=120, check=False)
+                          capture_output=True, timeout=300, check=False)
     inspector.shutdown()
     cases, last = {}, None
     for line in done.stdout.splitlines():

@@ -20,7 +20,7 @@ def client(gw):
     """A client of a base path, without retries of its own unless asked for."""
     made = []
 
-    def make(base="/v1", max_retries=0, timeout=20, **more):
+    def make(base="/v1", max_retries=0, timeout=60, **more):
         made.append(openai.OpenAI(base_url=f"http://127.0.0.1:{gw.port}{base}", api_key="sk-caller", max_retries=max_retries,
                                   timeout=timeout, **more))
         return made[-1]
