@@ -14,6 +14,8 @@
 /* Members of usage. */
 enum paid_member {
 	PAID_COST,
+	PAID_COST_DETAILS,
+	PAID_BYOK,
 	PAID_WRITTEN,
 	PAID_SEARCHES,
 	PAID_TOOL_USE,
@@ -28,6 +30,8 @@ enum paid_member {
 
 static const struct bf_slice paid_keys[] = {
     [PAID_COST] = BF_SLICE_INIT("cost"),
+    [PAID_COST_DETAILS] = BF_SLICE_INIT("cost_details"),
+    [PAID_BYOK] = BF_SLICE_INIT("is_byok"),
     [PAID_WRITTEN] = BF_SLICE_INIT("cache_creation_input_tokens"),
     [PAID_SEARCHES] = BF_SLICE_INIT("num_search_queries"),
     [PAID_TOOL_USE] = BF_SLICE_INIT("server_tool_use"),
@@ -70,6 +74,19 @@ static int64_t cost_at(const struct bf_json_tape *t, uint32_t i)
 	if (r < 0)
 		return 0;
 	return nusd > 0 && nusd <= NUSD_MAX ? nusd : 0;
+}
+
+/* At OpenRouter, of a request with a key of one's own at the upstream, "cost" is only what passing
+ * it on costs. */
+static int64_t cost_of(const struct bf_json_tape *t, const uint32_t *members)
+{
+	int64_t nusd = cost_at(t, members[PAID_COST]);
+	uint32_t byok = members[PAID_BYOK], details = members[PAID_COST_DETAILS];
+
+	if (byok == BF_JSON_NONE || t->tokens[byok].type != BF_JSON_TRUE ||
+	    details == BF_JSON_NONE || t->tokens[details].type != BF_JSON_OBJECT)
+		return nusd;
+	return nusd + cost_at(t, bf_json_member(t, details, "upstream_inference_cost"));
 }
 
 static uint32_t either(const uint32_t *members, enum paid_member a, enum paid_member b)
@@ -128,7 +145,7 @@ void openai_paid_read(const struct bf_json_tape *t, uint32_t usage, struct opena
 	    count_of(t, members[PAID_CREATION], "ephemeral_1h_input_tokens");
 	said->paid.searches = searches_of(t, members);
 	read_kinds(t, members, &said->paid);
-	said->paid.reported_nusd = cost_at(t, members[PAID_COST]);
+	said->paid.reported_nusd = cost_of(t, members);
 	if (said->cached_tokens == 0)
 		said->cached_tokens = count_at(t, members[PAID_CACHE_HIT]);
 }

@@ -48,7 +48,28 @@ static const struct {
      0, 0, 0, 0, 1, "default"},
     {CHAT, false, "{\"choices\":[],\"service_tier\":\"priority\",\"usage\":{\"prompt_tokens\":9}}",
      0, 0, 0, 0, 0, "priority"},
+    /* Whose own key the upstream was asked with pays there, and here only for being passed on. */
+    {CHAT, true,
+     "{\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"cost\":0.0005,\"is_byok\":true,"
+     "\"cost_details\":{\"upstream_inference_cost\":0.01}}}",
+     0, 0, 0, 0, 10500000, ""},
+    {CHAT, true,
+     "{\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"cost\":0,\"is_byok\":true,"
+     "\"cost_details\":{\"upstream_inference_cost\":0.01}}}",
+     0, 0, 0, 0, 10000000, ""},
+    {CHAT, true,
+     "{\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"cost\":0.01,\"is_byok\":false,"
+     "\"cost_details\":{\"upstream_inference_cost\":0.01}}}",
+     0, 0, 0, 0, 10000000, ""},
+    {CHAT, true,
+     "{\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"cost\":0.01,\"is_byok\":true,"
+     "\"cost_details\":{\"upstream_inference_cost\":null}}}",
+     0, 0, 0, 0, 10000000, ""},
     /* What cannot be true. */
+    {CHAT, true,
+     "{\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"cost\":0.01,\"is_byok\":true,"
+     "\"cost_details\":7}}",
+     0, 0, 0, 0, 10000000, ""},
     {CHAT, true,
      "{\"choices\":[],\"service_tier\":7,\"usage\":{\"prompt_tokens\":9,\"cost\":-1,"
      "\"num_search_queries\":-2,\"cache_creation_input_tokens\":99999999999,"
