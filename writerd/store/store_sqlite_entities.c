@@ -307,9 +307,16 @@ static int read_row(struct entity_store *s, sqlite3_stmt *st, struct bf_entity *
 /* The pepper was unsealed with this key, so it is the row that is damaged: without its body it is
  * handed on, as unreadable as any other. Not the login: without it nobody would be asked for one.
  */
-static bool is_damaged(const struct entity_store *s, const struct bf_entity *e, int code)
+static int take_damaged(const struct entity_store *s, struct bf_entity *e, struct bf_err *err)
 {
-	return code == BF_E_DENIED && s->has_key && e->type == BF_ENTITY_PROVIDER;
+	if (!s->has_key)
+		return BF_E_DENIED;
+	if (e->type != BF_ENTITY_PROVIDER)
+		return bf_err_set(err, BF_E_CORRUPT,
+				  "config_store: %s: the %s is damaged: restore the file", s->path,
+				  bf_entity_def(e->type)->name);
+	e->body = (struct bf_slice){NULL, 0};
+	return 0;
 }
 
 int entity_store_load(struct entity_store *s, entity_store_each each, void *ctx, struct bf_err *err)
@@ -325,10 +332,8 @@ int entity_store_load(struct entity_store *s, entity_store_each each, void *ctx,
 
 	while (r == 0 && (step = sqlite3_step(st)) == SQLITE_ROW) {
 		r = read_row(s, st, &e, err);
-		if (is_damaged(s, &e, r)) {
-			e.body = (struct bf_slice){NULL, 0};
-			r = 0;
-		}
+		if (r == BF_E_DENIED)
+			r = take_damaged(s, &e, err);
 		if (r == 0) {
 			copy_fixed(file_hash, blob_at(st, 12));
 			r = each(ctx, &e, (uint64_t)sqlite3_column_int64(st, 3), file_hash, err);
