@@ -85,25 +85,43 @@ static bool check_body(struct exchange *x, const struct request_body *body,
 	return true;
 }
 
+/* The one that the body holds; BF_JSON_NONE: none, or not that alone. */
+static uint32_t member_of(const struct api_operation *op, const struct request_body *body,
+			  const struct exchange_edit *version, struct bf_msg_entity_change *change)
+{
+	uint32_t at = bf_json_member(&body->tape, 0, op->member);
+
+	if (at == BF_JSON_NONE && op->instead.member) {
+		at = bf_json_member(&body->tape, 0, op->instead.member);
+		change->type = op->instead.type;
+		change->id = bf_slice_from(op->instead.only);
+	}
+	if (at == BF_JSON_NONE || body->tape.tokens[at].type != BF_JSON_OBJECT ||
+	    body->tape.tokens[0].count != (version->to > 0 ? 2u : 1u))
+		return BF_JSON_NONE;
+	return at;
+}
+
 /* The entity itself. */
 static bool take_body(struct exchange *x, const struct request_body *body,
-		      const struct exchange_edit *version, struct bf_slice *ret_body)
+		      const struct exchange_edit *version, struct bf_msg_entity_change *change)
 {
-	const char *member = api_operation_of(x)->member;
+	const struct api_operation *op = api_operation_of(x);
 	const struct bf_slice none = {NULL, 0};
-	uint32_t at = member ? bf_json_member(&body->tape, 0, member) : 0;
+	uint32_t at;
 
-	if (!member)
-		return translate(x, body, version, ret_body);
-	if (at == BF_JSON_NONE || body->tape.tokens[at].type != BF_JSON_OBJECT ||
-	    body->tape.tokens[0].count != (version->to > 0 ? 2u : 1u)) {
+	if (!op->member)
+		return translate(x, body, version, &change->body);
+	at = member_of(op, body, version, change);
+	if (at == BF_JSON_NONE) {
 		api_refuse(x, 400, "invalid_request", none,
-			   "the request body must hold %s and nothing else: what else there is "
+			   "the request body must hold %s%s%s and nothing else: what else there is "
 			   "stands in the configuration file",
-			   member);
+			   op->member, op->instead.member ? ", or " : "",
+			   op->instead.member ? op->instead.member : "");
 		return false;
 	}
-	*ret_body = bf_json_raw(&body->tape, at);
+	change->body = bf_json_raw(&body->tape, at);
 	return true;
 }
 
@@ -120,7 +138,7 @@ static bool read_body(struct exchange *x, const struct api_values *values,
 	good = request_version(x, &body, values, &change->expected_version, &version) &&
 	       check_body(x, &body, &version);
 	if (good && has_body(api_operation_of(x)))
-		good = take_body(x, &body, &version, &change->body);
+		good = take_body(x, &body, &version, change);
 	request_done(w);
 	return good;
 }

@@ -318,10 +318,12 @@ const struct api_operation api_operations[] = {
     {ROUTE(PUT, "config", api_change), .id = "update_config", .tag = "node",
      .summary = "Change what is accepted from clients.",
      .doc = "Members that the body lacks stay as they are; the rest of the configuration stands in "
-	    "the file.",
+	    "the file. In place of client_config the body may hold auth_config alone: that is the "
+	    "change of /api/auth-config.",
      .parameters = query_change, .type = BF_ENTITY_CLIENT_CONFIG, .action = BF_ENTITY_UPDATE,
-     .member = "client_config", .body = API_BODY_PARTS, .answer = API_ANSWER_CHANGED,
-     .http_status = 200},
+     .member = "client_config",
+     .instead = {"auth_config", BF_ENTITY_AUTH_CONFIG, BF_AUTH_CONFIG_ID}, .body = API_BODY_PARTS,
+     .answer = API_ANSWER_CHANGED, .http_status = 200},
     {ROUTE(GET, "version", api_version), .id = "show_version", .tag = "node",
      .summary = "Say which version this is.", .answer = API_ANSWER_TEXT, .http_status = 200},
     {ROUTE(GET, "openapi.json", api_openapi), .id = "show_openapi", .tag = "node",

@@ -52,7 +52,13 @@ struct api_operation {
 	enum api_answer answer;
 	const char *only;   /* there is one: its id; else NULL */
 	const char *member; /* of the body, which holds the entity; NULL: the body is it */
-	bool parts;         /* about parts of entities: budgets, rate limits, keys of providers */
+	/* A member that may stand in its place: another entity, of which there is one. */
+	struct {
+		const char *member;
+		uint32_t type;
+		const char *only;
+	} instead;
+	bool parts; /* about parts of entities: budgets, rate limits, keys of providers */
 	/* Of pages: what an answer calls them, when the entity's plural is not it. */
 	const char *plural;
 	int http_status; /* when all is well */

@@ -281,40 +281,6 @@ static void a_body_of_the_largest_size(void **state)
 	assert_int_equal(change.body.len, BF_ENTITY_CHANGE_BODY_MAX);
 }
 
-/* What writerd gets of bodies that Bifrost's API takes. */
-static void as_bifrosts_clients_write(void **state)
-{
-#define PRICES "/api/governance/pricing-overrides"
-	static const struct {
-		const char *line, *body, *sent;
-	} cases[] = {
-	    {"PUT " KEYS "/k", "{\"team_id\":\"t\"}", "{\"customer_id\":null,\"team_id\":\"t\"}"},
-	    {"PUT " KEYS "/k", "{\"expected_version\":3,\"customer_id\":\"c\"}",
-	     "{\"team_id\":null,\"customer_id\":\"c\"}"},
-	    {"PUT " KEYS "/k", "{\"team_id\":\"t\",\"customer_id\":null}", NULL},
-	    {"PUT " KEYS "/k", "{\"team_id\":\"t\",\"customer_id\":\"c\"}", NULL},
-	    {"PUT " KEYS "/k", "{\"team_id\":\"\"}", NULL},
-	    {"PUT " KEYS "/k", "{\"team_id\":null,\"expires_at\":null}", NULL},
-	    {"PUT " KEYS "/k", "{\"expires_at\":\"\",\"expected_version\":3}",
-	     "{\"expires_at\":null}"},
-	    {"PUT " KEYS "/k", "{ \"customer_id\" : \"c\", \"expires_at\": \"\"}",
-	     "{\"team_id\":null, \"customer_id\" : \"c\", \"expires_at\": null}"},
-	    {"POST " KEYS, "{\"name\":\"a\",\"team_id\":\"t\",\"expires_at\":\"\"}", NULL},
-	    {"PUT " KEYS "/k", "{\"patch\":{}}", NULL},
-	    {"POST " PRICES, "{\"name\":\"o\",\"patch\":{\"patch\":1}}",
-	     "{\"name\":\"o\",\"pricing_patch\":{\"patch\":1}}"},
-	    {"PUT " PRICES "/o", "{\"patch\":{},\"expected_version\":3}", "{\"pricing_patch\":{}}"},
-	    {"PUT " PRICES "/o", "{\"patch\":{},\"pricing_patch\":{}}", NULL},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < BF_ARRAY_LEN(cases); i++) {
-		changes(cases[i].line, "", cases[i].body);
-		if (!bf_slice_is(change.body, cases[i].sent ? cases[i].sent : cases[i].body))
-			fail_msg("%s: %.*s", cases[i].body, BF_SLICE_FMT(change.body));
-	}
-}
-
 static void questions(void **state)
 {
 	int fd;
@@ -486,7 +452,6 @@ int main(void)
 	    TEST(expected_versions),
 	    TEST(what_is_refused_before),
 	    TEST(a_body_of_the_largest_size),
-	    TEST(as_bifrosts_clients_write),
 	    TEST(questions),
 	    TEST(answers_that_are_none),
 	    TEST(several_at_once),
