@@ -135,14 +135,12 @@ static int list_models(struct maker *m, struct bf_slice scope)
 	list->items = room ? items : NULL;
 	while (r == 0 && list->count < room &&
 	       bf_snapshot_next_of(m->s, BF_ENTITY_MODEL_CONFIG, scope, &cursor, &entity)) {
-		if (entity.flags & BF_ENTITY_QUARANTINED) {
-			if (scope.len)
-				return bf_err_set(m->err, BF_E_UNKNOWN,
-						  "its model config \"%.*s\" names what does not "
-						  "exist: mend it",
-						  BF_SLICE_FMT(entity.id));
-			continue;
-		}
+		/* Of everybody's its budgets go on: settle_list(). */
+		if (scope.len && entity.flags & BF_ENTITY_QUARANTINED)
+			return bf_err_set(m->err, BF_E_UNKNOWN,
+					  "its model config \"%.*s\" names what does not "
+					  "exist: mend it",
+					  BF_SLICE_FMT(entity.id));
 		r = bf_entity_decode(&entity, &items[list->count], m->arena, m->err);
 		items[list->count].own.name = items[list->count].model_name;
 		list->count += r == 0;
@@ -250,25 +248,24 @@ int bf_snapshot_key_config(const struct bf_snapshot *s, const struct bf_entity *
 
 /* ---- everybody */
 
-/* Of a list of owners those stay whose rate limits exist. */
+/* A rate limit that is gone nobody can keep to; the budgets of its owner hold on without it. */
 static int settle_list(struct maker *m, struct bf_array *list, size_t size)
 {
 	char *items = list->items;
-	uint32_t kept = 0;
+	int r = 0;
 
-	for (uint32_t i = 0; i < list->count; i++) {
-		char *item = items + i * size;
-		int r = settle_rate(m, (struct bf_conf_owner *)(void *)item);
+	for (uint32_t i = 0; i < list->count && r == 0; i++) {
+		struct bf_conf_owner *own = (void *)(items + i * size);
 
-		if (r < 0 && r != BF_E_UNKNOWN)
-			return r;
-		if (r == 0 && kept != i)
-			memcpy(items + kept * size, item, size);
-		kept += r == 0;
+		r = settle_rate(m, own);
+		if (r == BF_E_UNKNOWN) {
+			own->rate_limit_id = (struct bf_slice){NULL, 0};
+			r = 0;
+		}
 	}
-	list->count = kept;
-	return 0;
+	return r;
 }
+
 static int list_all(struct maker *m, uint32_t type, struct bf_array *list)
 {
 	size_t size = bf_entity_def(type)->table->size;
@@ -282,7 +279,7 @@ static int list_all(struct maker *m, uint32_t type, struct bf_array *list)
 	if (!list->items)
 		return -ENOMEM;
 	while (r == 0 && list->count < room && bf_snapshot_next(m->s, type, &cursor, &entity)) {
-		if (entity.flags & BF_ENTITY_QUARANTINED)
+		if (type == BF_ENTITY_PRICING_OVERRIDE && entity.flags & BF_ENTITY_QUARANTINED)
 			continue;
 		r = bf_entity_decode(&entity, (char *)list->items + list->count * size, m->arena,
 				     m->err);

@@ -102,7 +102,8 @@ int bf_snapshot_key_config(const struct bf_snapshot *s, const struct bf_entity *
 			   struct bf_snapshot_parts *ret_parts, struct bf_err *err);
 /*
  * The same of what everybody meets: limits of providers, model configs of global scope, overrides
- * of prices. Those that are quarantined, or name what does not exist, are left out. What the
+ * of prices. A rate limit that is named and does not exist is left out, and the budgets beside it
+ * stay; overrides that are quarantined are left out. What the
  * governance block says of unpriced models is no entity.
  */
 int bf_snapshot_common_config(const struct bf_snapshot *s, struct bf_arena *arena,

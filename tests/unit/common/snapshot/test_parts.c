@@ -271,20 +271,33 @@ static uint32_t common_models(const struct bf_snapshot *s)
 
 static void everybody_without_what_dangles(void **state)
 {
+	static struct bf_conf_budget budgets[1] = {{.id = TEXT("b"),
+						    .max_limit_nusd = 1,
+						    .reset_duration = TEXT("1d"),
+						    .quarter_start_month = 1}};
 	struct bf_snapshot_blob *base, *overlay;
+	const struct bf_conf_model_config *left;
+	struct bf_config config;
+	struct bf_err err;
 
 	(void)state;
 	furnish();
+	model.own.budgets = (struct bf_array){budgets, 1};
 	base = house_without(PARTS);
 	struct bf_snapshot s = {.base = base};
 	assert_int_equal(common_models(&s), 1);
+	/* Its budgets are everybody's limits: they go on without the rate limit that is gone. */
 	overlay = over(PART_MODEL, BF_ENTITY_QUARANTINED, 5);
 	s.overlay = overlay;
-	assert_int_equal(common_models(&s), 0);
+	assert_int_equal(common_models(&s), 1);
 	bf_snapshot_unmap(overlay);
 	overlay = over(PART_RATE_1, BF_ENTITY_DELETED, 6);
 	s.overlay = overlay;
-	assert_int_equal(common_models(&s), 0);
+	assert_int_equal(common_models(&s), 1);
+	assert_int_equal(bf_snapshot_common_config(&s, &arena, &config, &err), 0);
+	left = config.governance.model_configs.items;
+	assert_int_equal(left->own.rate_limit_id.len, 0);
+	assert_int_equal(left->own.budgets.count, 1);
 	bf_snapshot_unmap(overlay);
 	bf_snapshot_unmap(base);
 }
