@@ -38,6 +38,7 @@ static void check_values(struct bf_whole *w)
 void bf_governance_complete(struct bf_whole *w)
 {
 	bf_prices_complete(w);
+	bf_catalogs_complete(w);
 	if (bf_owners_collect(w) < 0)
 		return;
 	check_values(w);

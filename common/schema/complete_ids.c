@@ -93,6 +93,23 @@ void bf_refs_add(struct bf_refs *refs, struct bf_slice text, const struct bf_nod
 	refs->next++;
 }
 
+void bf_refs_add_id(struct bf_refs *refs, struct bf_slice id, const struct bf_node *entry,
+		    const char *named_by)
+{
+	bf_refs_add(refs, id, bf_node_member(entry, bf_is_given(entry, "id") ? "id" : named_by));
+}
+
+void bf_refs_check_both(struct bf_whole *w, struct bf_refs *names, struct bf_refs *ids,
+			const char *thing)
+{
+	uint32_t errors = w->diags->error_count;
+
+	bf_refs_check(w, names, thing, "name", false);
+	/* Of two equal names two equal ids were made. */
+	if (w->diags->error_count == errors)
+		bf_refs_check(w, ids, thing, "id", false);
+}
+
 void bf_refs_done(struct bf_refs *refs)
 {
 	free(refs->items);

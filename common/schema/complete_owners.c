@@ -340,9 +340,7 @@ static void check_ids(struct bf_whole *w, enum bf_owner kind, bool report)
 	for (uint32_t i = o->first[kind]; i < o->first[kind + 1]; i++) {
 		const struct bf_node *node = o->items[i].node;
 
-		bf_refs_add(
-		    ids, o->items[i].own->id,
-		    bf_node_member(node, bf_is_given(node, "id") ? "id" : kinds[kind].named_by));
+		bf_refs_add_id(ids, o->items[i].own->id, node, kinds[kind].named_by);
 	}
 	if (report)
 		bf_refs_check(w, ids, kinds[kind].noun, "id", false);

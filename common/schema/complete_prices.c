@@ -215,11 +215,10 @@ void bf_prices_complete(struct bf_whole *w)
 			    bf_node_child(bf_governance_block(w, "pricing_overrides"), i);
 
 			bf_refs_add(&names, items[i].name, bf_node_member(node, "name"));
-			bf_refs_add(&ids, items[i].id, bf_node_member(node, "id"));
 			visit_price(w, &items[i], i);
+			bf_refs_add_id(&ids, items[i].id, node, "name");
 		}
-		bf_refs_check(w, &names, "pricing override", "name", false);
-		bf_refs_check(w, &ids, "pricing override", "id", false);
+		bf_refs_check_both(w, &names, &ids, "pricing override");
 	}
 	bf_refs_done(&names);
 	bf_refs_done(&ids);

@@ -97,12 +97,11 @@ static const struct bf_conf_provider *find_provider(const struct bf_whole *w, st
 	return NULL;
 }
 
-static void check_provider(struct bf_whole *w, const struct bf_owner_ref *owner, const char *member,
+void bf_provider_reference(struct bf_whole *w, const char *where, struct bf_pos pos,
 			   struct bf_slice name)
 {
 	const struct bf_conf_provider *items = w->config->providers.items;
 	uint32_t count = w->config->providers.count;
-	char path[BF_OWNER_PATH_MAX];
 	struct bf_nearest nearest;
 
 	/* Without any, that is what is wrong. */
@@ -111,10 +110,18 @@ static void check_provider(struct bf_whole *w, const struct bf_owner_ref *owner,
 	bf_nearest_init(&nearest, name);
 	for (uint32_t i = 0; i < count && w->diags->error_count <= BF_DIAGS_MAX; i++)
 		bf_nearest_offer(&nearest, items[i].name);
-	bf_diag(w->diags, BF_DIAG_ERROR, bf_pos_of(owner->node, member),
-		"%s.%s: no provider has the name \"%.*s\"%s", bf_owner_path(owner, path), member,
+	bf_diag(w->diags, BF_DIAG_ERROR, pos, "%s: no provider has the name \"%.*s\"%s", where,
 		BF_SLICE_FMT(name),
 		did_you_mean(w, &nearest, ": add it to providers, or remove this"));
+}
+
+static void check_provider(struct bf_whole *w, const struct bf_owner_ref *owner, const char *member,
+			   struct bf_slice name)
+{
+	char where[WHERE_MAX], path[BF_OWNER_PATH_MAX];
+
+	(void)snprintf(where, sizeof(where), "%s.%s", bf_owner_path(owner, path), member);
+	bf_provider_reference(w, where, bf_pos_of(owner->node, member), name);
 }
 
 static void check_rate(struct bf_whole *w, const struct bf_owner_ref *owner,

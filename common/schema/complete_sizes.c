@@ -6,6 +6,7 @@
 
 #include "common/schema/config_auth.h"
 #include "common/schema/config_owners.h"
+#include "common/schema/model_catalog.h"
 #include "common/schema/owners.h"
 #include "common/schema/value.h"
 
@@ -34,17 +35,17 @@ static void check(struct sizes *s, const struct bf_table *table, const void *obj
 		path, BF_ENTITY_BYTES_MAX >> 10);
 }
 
-static void check_overrides(struct sizes *s)
+/* Of a list of the governance block that are no owners. */
+static void check_list(struct sizes *s, const struct bf_table *table, const struct bf_array *list,
+		       const char *block)
 {
-	const struct bf_array *list = &s->w->config->governance.pricing_overrides;
-	const struct bf_node *nodes = bf_governance_block(s->w, "pricing_overrides");
+	const struct bf_node *nodes = bf_governance_block(s->w, block);
 	const struct bf_node *node = nodes ? nodes->first : NULL;
 	char path[BF_OWNER_PATH_MAX];
 
 	for (uint32_t i = 0; i < list->count; i++, node = node ? node->next : NULL) {
-		(void)snprintf(path, sizeof(path), "governance.pricing_overrides[%u]", i);
-		check(s, &bf_pricing_override_table,
-		      bf_array_at(list, bf_pricing_override_table.size, i), 0, path, node);
+		(void)snprintf(path, sizeof(path), "governance.%s[%u]", block, i);
+		check(s, table, bf_array_at(list, table->size, i), 0, path, node);
 	}
 }
 
@@ -92,7 +93,8 @@ void bf_sizes_check(struct bf_whole *w)
 
 	bf_buf_init_nodump(&s.bytes, BF_ENTITY_BYTES_MAX);
 	check_owners(&s);
-	check_overrides(&s);
+	check_list(&s, &bf_pricing_override_table, &g->pricing_overrides, "pricing_overrides");
+	check_list(&s, &bf_model_catalog_table, &g->model_catalogs, "model_catalogs");
 	check(&s, &bf_auth_config_table, &g->auth_config, 0, "governance.auth_config",
 	      bf_governance_block(w, "auth_config"));
 	check(&s, &bf_client_live_table, &w->config->client, 0, "client",

@@ -1,10 +1,8 @@
 /*
- * The description of who may use the management API. Its first table is a block of the file, all
- * are entities. Called by the decoder; must never show a password or the value of a key.
+ * The description of who may use the management API. Its first two tables are of the file, all are
+ * entities. Called by the decoder; must never show a password or the value of a key.
  */
 #include "common/schema/config_auth.h"
-
-#include <string.h>
 
 #include "common/schema/config_owners.h"
 
@@ -111,6 +109,7 @@ static const struct bf_field api_key_fields[] = {
      BF_FIELD(bf_conf_api_key, id),
      .max = BF_ID_MAX,
      .settle = bf_settle_label,
+     .audience = BF_FOR_WRITERD,
      .doc = "Identity; made when absent."},
     {.name = "name",
      .type = BF_T_STRING,
@@ -118,32 +117,39 @@ static const struct bf_field api_key_fields[] = {
      .max = BF_NAME_MAX,
      .settle = bf_settle_label,
      .flags = BF_REQUIRED,
+     .audience = BF_FOR_WRITERD,
      .doc = "Name of the key, unique among them; logs show it."},
     {.name = "value",
      .type = BF_T_SECRET,
      BF_FIELD(bf_conf_api_key, value),
      .max = 1024,
      .settle = settle_api_key,
-     .doc = "The secret, sent as Authorization: Bearer; made when absent, and shown once."},
+     .audience = BF_FOR_WRITERD,
+     .doc = "The secret, of at least 20 bytes, sent as Authorization: Bearer. The API makes one "
+	    "when it is absent, and shows it once; a file must give it, best as env.NAME or "
+	    "file.PATH."},
     {.name = "value_hint",
      .type = BF_T_STRING,
      BF_FIELD(bf_conf_api_key, value_hint),
      .max = BF_VALUE_HINT_MAX,
      .flags = BF_INTERNAL,
+     .audience = BF_FOR_WRITERD,
      .doc = "How the value ends."},
     {.name = "is_active",
      .type = BF_T_BOOL,
      BF_FIELD(bf_conf_api_key, is_active),
      .dflt = "true",
+     .audience = BF_FOR_WRITERD,
      .doc = "Whether it may be used."},
     {.name = "expires_at",
      .type = BF_T_TIME,
      BF_FIELD(bf_conf_api_key, expires_at_ms),
+     .audience = BF_FOR_WRITERD,
      .doc = "Moment from which it is refused; absent: never."},
 };
 
 const struct bf_table bf_api_key_table = {
-    .name = "api_keys",
+    .name = "governance.api_keys",
     .size = sizeof(struct bf_conf_api_key),
     BF_ROWS(api_key_fields),
     .doc = "Keys that open the management API.",
@@ -169,27 +175,6 @@ const struct bf_table bf_session_end_table = {
     BF_ROWS(session_end_fields),
     .doc = "Sessions that were logged out.",
 };
-
-/* ---- of the whole file */
-
-void bf_auth_complete(struct bf_whole *w)
-{
-	struct bf_conf_auth_config *auth = &w->config->governance.auth_config;
-	const struct bf_node *block = bf_governance_block(w, "auth_config");
-	const struct bf_node *alias = bf_node_member(w->root, "auth_config");
-	bool has_block = block && !bf_node_is_null(block);
-	bool has_alias = alias && !bf_node_is_null(alias);
-
-	if (has_block && has_alias)
-		bf_diag(w->diags, BF_DIAG_ERROR, alias->pos,
-			"auth_config: stands in governance too: keep governance.auth_config and "
-			"remove this");
-	else if (has_alias)
-		*auth = w->config->auth_config;
-	memset(&w->config->auth_config, 0, sizeof(w->config->auth_config));
-	if (has_block || has_alias)
-		auth->id = BF_SLICE_LIT(BF_AUTH_CONFIG_ID);
-}
 
 /* What protects secrets must not be what somebody tries out in a minute. */
 int bf_settle_encryption_key(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err)

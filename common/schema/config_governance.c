@@ -4,6 +4,7 @@
  * and config_prices.c. writerd makes the same plan of limits as proxyd and sees what that needs.
  */
 #include "common/schema/config_owners.h"
+#include "common/schema/model_catalog.h"
 
 static const struct bf_field governance_fields[] = {
     {.name = "virtual_keys",
@@ -84,6 +85,20 @@ static const struct bf_field governance_fields[] = {
      .sub = &bf_auth_config_table,
      .audience = BF_FOR_WRITERD,
      .doc = "Who may use the management API."},
+    {.name = "api_keys",
+     .type = BF_T_LIST,
+     BF_FIELD(bf_conf_governance, api_keys),
+     .sub = &bf_api_key_table,
+     .max = BF_API_KEYS_MAX,
+     .audience = BF_FOR_WRITERD,
+     .doc = "Keys that open the management API in place of the password."},
+    {.name = "model_catalogs",
+     .type = BF_T_LIST,
+     BF_FIELD(bf_conf_governance, model_catalogs),
+     .sub = &bf_model_catalog_table,
+     .max = BF_PROVIDERS_MAX,
+     .audience = BF_FOR_WRITERD,
+     .doc = "What providers have besides the models that their keys name."},
 };
 
 const struct bf_table bf_governance_table = {

@@ -150,4 +150,6 @@ struct bf_conf_governance {
 	int32_t unpriced_models;           /* enum bf_unpriced: those without a price */
 	struct bf_conf_price default_price; /* for BF_UNPRICED_DEFAULT_PRICE */
 	struct bf_conf_auth_config auth_config;
+	struct bf_array api_keys;       /* of struct bf_conf_api_key */
+	struct bf_array model_catalogs; /* of struct bf_model_catalog: model_catalog.h */
 };

@@ -26,6 +26,7 @@
 #define BF_MODEL_NAMES_MAX    1024
 #define BF_MODEL_NAME_MAX     256
 #define BF_BUDGETS_MAX        40000
+#define BF_API_KEYS_MAX       1000
 #define BF_KEY_BUDGETS_MAX    40   /* what can be decided at once: BF_PLAN_LIMITS_PER_REQUEST */
 #define BF_PRICES_MAX         1000 /* looked through for every request of a key with a budget */
 
@@ -76,6 +77,12 @@ void bf_governance_complete(struct bf_whole *w);
 void bf_auth_complete(struct bf_whole *w);
 /* Its part about prices. */
 void bf_prices_complete(struct bf_whole *w);
+/* Its part about lists of models. */
+void bf_catalogs_complete(struct bf_whole *w);
+/* Is there a provider of this name? Reported at where (the path of the member) and pos when there
+ * is not, unless there is none at all. */
+void bf_provider_reference(struct bf_whole *w, const char *where, struct bf_pos pos,
+			   struct bf_slice name);
 /* Its part that moves budgets. */
 void bf_budgets_complete(struct bf_whole *w);
 /* What of its windows has no effect. Only when it has no errors. */
@@ -112,6 +119,12 @@ struct bf_refs {
 int bf_refs_init(struct bf_whole *w, struct bf_refs *refs, size_t most);
 /* Empty texts are none. */
 void bf_refs_add(struct bf_refs *refs, struct bf_slice text, const struct bf_node *node);
+/* An id, which was made of the member named_by where the entry gives none. */
+void bf_refs_add_id(struct bf_refs *refs, struct bf_slice id, const struct bf_node *entry,
+		    const char *named_by);
+/* Of names and of the ids that may have been made of them: what is told once is not told again. */
+void bf_refs_check_both(struct bf_whole *w, struct bf_refs *names, struct bf_refs *ids,
+			const char *thing);
 /* Sorts them and reports each that stands there again: "the key name "a" stands in line 3 already".
  */
 void bf_refs_check(struct bf_whole *w, struct bf_refs *refs, const char *thing, const char *what,

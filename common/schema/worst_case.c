@@ -5,6 +5,7 @@
 #include "common/base/macros.h"
 #include "common/govern/plan.h"
 #include "common/schema/config_priv.h"
+#include "common/schema/model_catalog.h"
 
 #define CONNECTION_BYTES 1024u /* an idle connection */
 #define PIPELINED_BYTES \
@@ -25,6 +26,9 @@
 #define PLACE_BYTES       48u          /* where the meter of a limit stands */
 #define KEYS_BYTES        (129u << 20) /* virtual keys that a worker holds, and their table */
 #define TOLD_BYTES        (16u << 20)  /* limits that metrics tell */
+/* A list of models that is as long as one can be, its slices, and its names' places in the catalog;
+ * the API can give each provider one. */
+#define LIST_BYTES (BF_ENTITY_BYTES_MAX + BF_MODEL_CATALOG_MAX * 64u)
 
 /* A sheet that is fetched, and the one before it while requests have its prices. */
 static uint64_t fetched_bytes(const struct bf_conf_pricing *pricing)
@@ -55,7 +59,8 @@ uint64_t bf_governance_worst_bytes(const struct bf_conf_governance *governance)
 
 	everybody.virtual_keys.count = everybody.teams.count = everybody.customers.count = 0;
 	plan = bf_plan_worst(&everybody);
-	return KEYS_BYTES + TOLD_BYTES + 2 * (plan.bytes + plan.limits * PLACE_BYTES);
+	return KEYS_BYTES + TOLD_BYTES + 2 * (plan.bytes + plan.limits * PLACE_BYTES) +
+	       2 * BF_PROVIDERS_MAX * LIST_BYTES;
 }
 
 uint64_t bf_config_worker_worst_bytes(const struct bf_config *config, uint32_t workers)

@@ -10,7 +10,7 @@
 #include "common/base/buf.h"
 #include "common/schema/config_auth.h"
 #include "common/schema/config_owners.h"
-#include "common/snapshot/model_catalog.h"
+#include "common/schema/model_catalog.h"
 #include "common/snapshot/prices.h"
 
 static const struct bf_entity_def defs[BF_ENTITY_TYPE_MAX] = {

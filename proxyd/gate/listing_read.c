@@ -8,7 +8,7 @@
 
 #include "common/base/macros.h"
 #include "common/codec/json_tape.h"
-#include "common/snapshot/model_catalog.h"
+#include "common/schema/model_catalog.h"
 
 #define SLOTS (4 * BF_MODEL_CATALOG_MAX) /* a power of 2 */
 

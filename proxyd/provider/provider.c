@@ -11,7 +11,7 @@
 
 #include "common/base/macros.h"
 #include "common/log/log.h"
-#include "common/snapshot/model_catalog.h"
+#include "common/schema/model_catalog.h"
 #include "proxyd/provider/provider_priv.h"
 
 #define PROVIDER_ARENA_MAX (16u << 20)

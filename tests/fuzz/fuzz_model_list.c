@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/snapshot/model_catalog.h"
+#include "common/schema/model_catalog.h"
 #include "proxyd/gate/listing_read.h"
 
 #define CUTS_MAX 256u

@@ -173,6 +173,30 @@ def test_logins(gateway):
     assert "a long password" not in log and token not in log and key not in log
 
 
+def test_keys_of_the_file(gateway):
+    """The file's keys open the API as those that it made; another value in the file counts, what the API made of one stays."""
+    key = {"id": "deploy", "name": "deploy", "value": "a-key-of-the-file-0123456789"}
+    gw = gateway(workers=2, config={"governance": {"auth_config": ADMIN, "api_keys": [key]}, **SEALED}).start()
+    ask(gw, "GET", KEYS, status=401)
+    ask(gw, "GET", KEYS, Authorization=f"Bearer {key['value']}")
+    (shown,) = ask(gw, "GET", "/api/api-keys", Authorization=basic())["api_keys"]
+    assert shown["from_file"] is True and shown["value_hint"].endswith("6789") and key["value"] not in json.dumps(shown)
+    rotated = ask(gw, "POST", "/api/api-keys/deploy/rotate", Authorization=basic())["api_key"]["value"]
+    gw.ctl("reload")
+    ask(gw, "GET", KEYS, status=401, Authorization=f"Bearer {key['value']}")
+    ask(gw, "GET", KEYS, Authorization=f"Bearer {rotated}")
+    gw.config["governance"]["api_keys"] = [{**key, "value": "another-key-of-the-file-0123456789"}]
+    gw.canaries.add_config(gw.config, gw.env)
+    gw.file.write_text(json.dumps(gw.config))
+    gw.ctl("reload")
+    ask(gw, "GET", KEYS, status=401, Authorization=f"Bearer {rotated}")
+    ask(gw, "GET", KEYS, Authorization="Bearer another-key-of-the-file-0123456789")
+    del gw.config["governance"]["api_keys"]
+    gw.file.write_text(json.dumps(gw.config))
+    gw.ctl("reload")
+    ask(gw, "GET", KEYS, status=401, Authorization="Bearer another-key-of-the-file-0123456789")
+
+
 def test_guesses_are_slowed_down(gateway):
     gw = gateway(workers=1, config={"governance": {"auth_config": ADMIN}, **SEALED}).start()
     key = ask(gw, "POST", "/api/api-keys", {"name": "prometheus"}, 201, Authorization=basic())["api_key"]["value"]

@@ -1,6 +1,7 @@
-"""Lists of the models that providers have: told by the management API, in force on all workers with the answer, for bare names
+"""Lists of the models that providers have: told by the file and the management API, in force on all workers with the answer, for bare names
 and lists of models alike; kept over restarts, gone with their provider."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 from gateway import wait_for
@@ -97,6 +98,30 @@ def test_it_goes_with_its_provider(gateway, fake):  # noqa: F811
     bad = {"models": ["a", "a"]}
     assert ask(gw, "PUT", f"{CATALOG}/live", bad, 400)["error"]["type"] == "invalid_request"
     assert CANARY not in gw.log()
+
+
+def test_the_file_and_the_api(gateway, fake):  # noqa: F811
+    up = fake()
+    provider = {"network_config": {"base_url": up.url}, "keys": [{"name": "k", "value": CANARY}]}
+    catalog = {"provider": "live", "models": ["filed", "vendor/m:free"]}
+    gw = gateway(workers=2, config={**SEALED, "providers": {"live": provider}, "governance": {"model_catalogs": [catalog]}}).start()
+
+    def rewrite(*catalogs):
+        gw.config["governance"]["model_catalogs"] = catalogs
+        gw.file.write_text(json.dumps(gw.config))
+        gw.ctl("reload")
+
+    assert statuses(gw, "filed") == {200} and ids(gw) == ["live/filed", "live/vendor/m:free"]
+    assert ask(gw, "GET", f"{CATALOG}/live")["model_catalog"]["from_file"] is True
+    # What the API says counts until the file says something else.
+    ask(gw, "PUT", f"{CATALOG}/live", {"models": ["told"]})
+    rewrite(catalog)
+    assert ids(gw) == ["live/told"] and statuses(gw, "filed", n=4) == {400}
+    rewrite({**catalog, "models": ["again"]})
+    assert ids(gw) == ["live/again"] and statuses(gw, "again", n=4) == {200}
+    rewrite()
+    assert ids(gw) == [] and statuses(gw, "again", n=4) == {400}
+    ask(gw, "GET", f"{CATALOG}/live", status=404)
 
 
 def test_lists_change_under_load(gateway, fake):  # noqa: F811

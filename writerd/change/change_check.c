@@ -9,8 +9,8 @@
 #include "common/base/macros.h"
 #include "common/crypt/seal.h"
 #include "common/schema/config_auth.h"
+#include "common/schema/model_catalog.h"
 #include "common/schema/nearest.h"
-#include "common/snapshot/model_catalog.h"
 #include "writerd/change/change_priv.h"
 #include "writerd/entity/entity_refs.h"
 

@@ -46,6 +46,7 @@ static const struct import_list {
 } lists[] = {
     /* Those that are named before those that name them. */
     {BF_ENTITY_PROVIDER, offsetof(struct bf_config, providers)},
+    {BF_ENTITY_MODEL_CATALOG, offsetof(struct bf_config, governance.model_catalogs)},
     {BF_ENTITY_RATE_LIMIT, offsetof(struct bf_config, governance.rate_limits)},
     {BF_ENTITY_CUSTOMER, offsetof(struct bf_config, governance.customers)},
     {BF_ENTITY_TEAM, offsetof(struct bf_config, governance.teams)},
@@ -53,6 +54,7 @@ static const struct import_list {
     {BF_ENTITY_MODEL_CONFIG, offsetof(struct bf_config, governance.model_configs)},
     {BF_ENTITY_PROVIDER_LIMITS, offsetof(struct bf_config, governance.providers)},
     {BF_ENTITY_PRICING_OVERRIDE, offsetof(struct bf_config, governance.pricing_overrides)},
+    {BF_ENTITY_API_KEY, offsetof(struct bf_config, governance.api_keys)},
 };
 
 static const struct bf_array *list_of(const struct bf_config *c, size_t list)
@@ -349,12 +351,13 @@ static int bury(struct importer *i, const struct entity *x)
 	return add_change(i, stone);
 }
 
-/* A provider takes its list of models with it. */
+/* A provider takes its list of models with it; the file's is gone from the file too, and has its
+ * own turn. */
 static int bury_catalog(struct importer *i, const struct entity *provider)
 {
 	const struct entity *x = entities_live(i->t, BF_ENTITY_MODEL_CATALOG, provider->e.id);
 
-	return x ? bury(i, x) : 0;
+	return x && !(x->e.flags & BF_ENTITY_FROM_FILE) ? bury(i, x) : 0;
 }
 
 static int bury_gone(struct importer *i)

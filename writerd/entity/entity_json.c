@@ -10,7 +10,7 @@
 #include "common/schema/config_owners.h"
 #include "common/schema/decimal.h"
 #include "common/schema/entity_parse.h"
-#include "common/snapshot/model_catalog.h"
+#include "common/schema/model_catalog.h"
 
 /* Whose limits are being written. */
 struct showing {

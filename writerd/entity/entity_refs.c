@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "common/schema/config_governance.h"
-#include "common/snapshot/model_catalog.h"
+#include "common/schema/model_catalog.h"
 
 struct visitor {
 	entity_ref_visit visit;

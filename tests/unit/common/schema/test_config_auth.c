@@ -64,6 +64,67 @@ static void half_of_it_is_refused(void **state)
 	bed_mentions("auth_config: {admin_user: a}\n" MOCK, "did you mean \"admin_username\"?");
 }
 
+#define ASKED                                                                     \
+	"  auth_config: {is_enabled: true, admin_username: ada, admin_password: " \
+	"hunter2hunter2}\n"
+#define KEYS(entries) "governance:\n" ASKED "  api_keys: [" entries "]\n" MOCK
+
+static void keys_of_the_api(void **state)
+{
+	struct load_bed b;
+	const struct bf_conf_api_key *key;
+
+	(void)state;
+	assert_string_equal(bed_load(&b, KEYS("{name: ci, value: hunter2hunter2hunter2}, {id: d, "
+					      "name: deploy, value: another-of-20-bytes-, "
+					      "is_active: false, expires_at: "
+					      "\"2036-01-01T00:00:00Z\"}")),
+			    "");
+	key = b.config.governance.api_keys.items;
+	assert_int_equal(b.config.governance.api_keys.count, 2);
+	assert_int_equal(key[0].id.len, 36);
+	assert_true(bf_slice_is(key[0].value, "hunter2hunter2hunter2"));
+	assert_true(key[0].is_active && key[0].expires_at_ms == 0);
+	assert_true(bf_slice_is(key[1].id, "d"));
+	assert_false(key[1].is_active);
+	assert_int_equal(key[1].expires_at_ms, INT64_C(2082758400000));
+	bed_done(&b);
+}
+
+static void bad_keys_of_the_api(void **state)
+{
+	static const struct {
+		const char *yaml, *lines;
+	} cases[] = {
+	    {KEYS("{name: a}"), "x.yaml:3:14: error: governance.api_keys[0]: \"value\" is missing: "
+				"add a secret of its own, best as env.NAME or file.PATH\n"},
+	    {KEYS("{value: hunter2hunter2hunter2}"),
+	     "x.yaml:3:14: error: governance.api_keys[0]: \"name\" is missing: add it\n"},
+	    {KEYS("{name: a, value: nineteen-bytes-long}"),
+	     "x.yaml:3:31: error: governance.api_keys[0].value: has 19 bytes: give it at least 20, "
+	     "or leave it out: then one is made\n"},
+	    {KEYS("{name: a, value: bfs_hunter2hunter2hunter2}"),
+	     "x.yaml:3:31: error: governance.api_keys[0].value: begins as tokens of sessions do: "
+	     "give another one\n"},
+	    {KEYS("{name: a, value: hunter2hunter2hunter2}, {name: b, value: "
+		  "hunter2hunter2hunter2}"),
+	     "x.yaml:3:72: error: this value stands in line 3 already: every API key needs its "
+	     "own\n"},
+	    {KEYS("{name: a, value: hunter2hunter2hunter2}, {name: a, value: "
+		  "hunter3hunter3hunter3}"),
+	     "x.yaml:3:62: error: the API key name \"a\" stands in line 3 already: every API key "
+	     "needs its own\n"},
+	    {"governance: {api_keys: [{name: a, value: hunter2hunter2hunter2}]}\n" MOCK,
+	     "x.yaml:1:24: warning: governance.api_keys: have no effect as long as nobody is asked "
+	     "who calls: add governance.auth_config with is_enabled: true, here or by the "
+	     "management API\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < BF_ARRAY_LEN(cases); i++)
+		bed_says(cases[i].yaml, cases[i].lines);
+}
+
 static void a_short_encryption_key_is_refused_and_not_shown(void **state)
 {
 	struct load_bed b;
@@ -115,6 +176,8 @@ int main(void)
 	    cmocka_unit_test(both_places_mean_the_same),
 	    cmocka_unit_test(without_a_block_there_is_none),
 	    cmocka_unit_test(half_of_it_is_refused),
+	    cmocka_unit_test(keys_of_the_api),
+	    cmocka_unit_test(bad_keys_of_the_api),
 	    cmocka_unit_test(a_short_encryption_key_is_refused_and_not_shown),
 	    cmocka_unit_test(writerd_alone_sees_them),
 	};

@@ -200,6 +200,8 @@ static void bad_owners(void **state)
 	"  pricing_overrides: [{name: p, " more "pricing_patch: {" \
 	"input_cost_per_token: 1e-6, " patch "}}]"
 
+#define P "{name: p, pattern: m, pricing_patch: {input_cost_per_token: 0}}"
+
 static void bad_prices(void **state)
 {
 	static const struct bad cases[] = {
@@ -238,6 +240,9 @@ static void bad_prices(void **state)
 	    {PRICE("pattern: m, scope_kind: virtual_key, ", "output_cost_per_token: 0"),
 	     "x.yaml:2:23: error: governance.pricing_overrides[0]: scope_kind: virtual_key needs "
 	     "virtual_key_id: add it\n"},
+	    {"  pricing_overrides: [" P ", " P "]",
+	     "x.yaml:2:95: error: the pricing override name \"p\" stands in line 2 already: every "
+	     "pricing override needs its own\n"},
 	    {PRICE("pattern: m, match_type: regex, ", "output_cost_per_token: 0"),
 	     "x.yaml:2:57: error: governance.pricing_overrides[0].match_type: must be one of "
 	     "exact, "
@@ -248,6 +253,42 @@ static void bad_prices(void **state)
 	    {PRICE("pattern: m, ", "output_cost_per_token: 0, cost_per_request: 0"), ""},
 	    {PRICE("pattern: m, ", "output_cost_per_token: 0, output_cost_per_token_flex: 0.1"),
 	     ""},
+	};
+
+	(void)state;
+	check_bad(cases, BF_ARRAY_LEN(cases));
+}
+
+#define CATALOGS(entries) "  model_catalogs: [" entries "]"
+
+static void bad_lists_of_models(void **state)
+{
+	static const struct bad cases[] = {
+	    {CATALOGS("{provider: mock, models: [a, vendor/b:free]}"), ""},
+	    {CATALOGS("{provider: mock, models: []}"), ""},
+	    {CATALOGS("{provider: mock, models: one}"), ""},
+	    {CATALOGS("{models: [a]}"),
+	     "x.yaml:2:20: error: governance.model_catalogs[0]: \"provider\" is missing: add it\n"},
+	    {CATALOGS("{provider: mokc, models: [a]}"),
+	     "x.yaml:2:31: error: governance.model_catalogs[0].provider: no provider has the name "
+	     "\"mokc\": did you mean \"mock\"?\n"},
+	    {CATALOGS("{provider: mock, models: [a]}, {provider: mock, models: [b]}"),
+	     "x.yaml:2:62: error: the list of models provider \"mock\" stands in line 2 already: "
+	     "every list of models needs its own\n"},
+	    {CATALOGS("{provider: mock, models: [a, b, a, b]}"),
+	     "x.yaml:2:52: error: governance.model_catalogs[0].models[2]: \"a\" stands there "
+	     "before: give each name once\n"},
+	    {CATALOGS("{provider: mock, models: [a, '*']}"),
+	     "x.yaml:2:49: error: governance.model_catalogs[0].models[1]: stands for all models in "
+	     "lists of keys, and is none itself\n"},
+	    {CATALOGS("{provider: mock, models: ['', '']}"),
+	     "x.yaml:2:46: error: governance.model_catalogs[0].models[0]: is empty\n"
+	     "x.yaml:2:50: error: governance.model_catalogs[0].models[1]: is empty\n"},
+	    {CATALOGS("{provider: mock, names: [a]}"),
+	     "x.yaml:2:37: error: unknown key \"names\" in governance.model_catalogs[0]: "
+	     "valid here: provider, models\n"},
+	    {"  model_catalogs: {mock: [a]}",
+	     "x.yaml:2:19: error: governance.model_catalogs: must be a list, not a mapping\n"},
 	};
 
 	(void)state;
@@ -351,13 +392,10 @@ static void too_many_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(bad_keys),
-	    cmocka_unit_test(bad_rate_limits),
-	    cmocka_unit_test(bad_budgets),
-	    cmocka_unit_test(bad_owners),
-	    cmocka_unit_test(bad_prices),
-	    cmocka_unit_test(what_is_warned_of),
-	    cmocka_unit_test(what_windows_leave_unused),
+	    cmocka_unit_test(bad_keys),          cmocka_unit_test(bad_rate_limits),
+	    cmocka_unit_test(bad_budgets),       cmocka_unit_test(bad_owners),
+	    cmocka_unit_test(bad_prices),        cmocka_unit_test(bad_lists_of_models),
+	    cmocka_unit_test(what_is_warned_of), cmocka_unit_test(what_windows_leave_unused),
 	    cmocka_unit_test(too_many_limits),
 	};
 

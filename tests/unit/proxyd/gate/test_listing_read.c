@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "common/base/macros.h"
-#include "common/snapshot/model_catalog.h"
+#include "common/schema/model_catalog.h"
 #include "proxyd/gate/listing_read.h"
 
 static struct bf_arena scratch, arena;

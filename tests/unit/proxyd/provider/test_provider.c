@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "common/snapshot/model_catalog.h"
+#include "common/schema/model_catalog.h"
 #include "proxyd/provider/provider.h"
 #include "tests/support/snapshot_of.h"
 #include "tests/unit/proxyd/harness.h"

@@ -1,7 +1,7 @@
 /* Lists of models as workers ask for them: whose they are, what may stand in one, how they go. */
 #include "tests/unit/writerd/entities_bed.h"
 
-#include "common/snapshot/model_catalog.h"
+#include "common/schema/model_catalog.h"
 
 #define CATALOG BF_ENTITY_MODEL_CATALOG
 #define CREATE  BF_ENTITY_CREATE

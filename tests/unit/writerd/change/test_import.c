@@ -8,6 +8,12 @@
 #define TEAM     BF_ENTITY_TEAM
 #define CUSTOMER BF_ENTITY_CUSTOMER
 #define RATE     BF_ENTITY_RATE_LIMIT
+#define CATALOG  BF_ENTITY_MODEL_CATALOG
+#define LOCAL                                                                               \
+	"providers: {mock: {}, local: {network_config: {base_url: http://127.0.0.1:1/v1}, " \
+	"custom_provider_config: {is_key_less: true}}}\n"
+#define SEALED        "encryption_key: 0123456789abcdef\n"
+#define LISTED(names) "governance: {model_catalogs: [{provider: local, models: [" names "]}]}\n"
 
 #define MOCK "providers: {mock: {}}\n"
 #define KEY(rest)                                                              \
@@ -47,13 +53,17 @@ static void the_file_is_in_force_at_the_start(void **state)
 		      "provider_configs: [{provider: mock, weight: 0.5, allowed_models: [m], "
 		      "key_ids: '*'}]}]\n"
 		      "  auth_config: {is_enabled: true, admin_username: ada, admin_password: "
-		      "hunter2hunter2}\n");
+		      "hunter2hunter2}\n"
+		      "  api_keys: [{id: a, name: ci, value: of-at-least-20-bytes}]\n"
+		      "  model_catalogs: [{provider: mock, models: [m, n]}]\n");
 	assert_string_equal(bed_holder(&b, VK, "the-value-of-ops"), "k");
 	assert_int_equal(version_of(CUSTOMER, "c"), 1);
 	assert_int_equal(version_of(TEAM, "t"), 1);
 	assert_int_equal(version_of(RATE, "r"), 1);
 	assert_int_equal(version_of(BF_ENTITY_PROVIDER_LIMITS, "mock"), 1);
 	assert_true(version_of(BF_ENTITY_AUTH_CONFIG, "auth") > 0);
+	assert_int_equal(version_of(BF_ENTITY_API_KEY, "a"), 1);
+	assert_int_equal(version_of(CATALOG, "mock"), 1);
 	const struct bf_snapshot s = bed_now(&b);
 	assert_int_equal(bf_snapshot_live(&s, BF_ENTITY_MODEL_CONFIG), 1);
 	assert_int_equal(bf_snapshot_live(&s, BF_ENTITY_PRICING_OVERRIDE), 1);
@@ -110,6 +120,39 @@ static void what_is_gone_from_the_file_goes(void **state)
 	bed_again(&b, MOCK);
 	assert_int_equal(version_of(VK, "k"), 4);
 	bed_close(&b);
+}
+
+/* Each way in which a list and its provider can leave, once: no id is buried twice. */
+static void a_list_of_models_goes_alone_or_with_its_provider(void **state)
+{
+	(void)state;
+	bed_open(&b, LOCAL LISTED("a"));
+	assert_int_equal(version_of(CATALOG, "local"), 1);
+	bed_again(&b, LOCAL);
+	assert_int_equal(version_of(CATALOG, "local"), 0);
+	bed_again(&b, LOCAL LISTED("a"));
+	assert_int_equal(version_of(CATALOG, "local"), 3);
+	bed_again(&b, MOCK);
+	assert_int_equal(version_of(CATALOG, "local"), 0);
+	assert_int_equal(version_of(BF_ENTITY_PROVIDER, "local"), 0);
+	bed_again(&b, LOCAL LISTED("a"));
+	assert_int_equal(version_of(CATALOG, "local"), 5);
+	bed_close(&b);
+	/* The API's own goes with a provider that was kept; else it waits for it to come back. */
+	for (int sealed = 0; sealed < 2; sealed++) {
+		char listed[512], bare[128];
+
+		(void)snprintf(listed, sizeof(listed), "%s%s", sealed ? SEALED : "",
+			       LOCAL LISTED("a"));
+		(void)snprintf(bare, sizeof(bare), "%s%s", sealed ? SEALED : "", MOCK);
+		bed_open(&b, listed);
+		bed_ask_well(&b, BF_ENTITY_UPDATE, CATALOG, "local", "{\"models\":[\"b\"]}");
+		bed_again(&b, listed);
+		assert_int_equal(version_of(CATALOG, "local"), 2);
+		bed_again(&b, bare);
+		assert_int_equal(version_of(CATALOG, "local"), sealed ? 0 : 2);
+		bed_close(&b);
+	}
 }
 
 static void what_the_api_deleted_stays_deleted(void **state)
@@ -380,6 +423,7 @@ int main(void)
 	    cmocka_unit_test(the_files_last_word_counts_once),
 	    cmocka_unit_test(another_value_in_the_file_counts),
 	    cmocka_unit_test(what_is_gone_from_the_file_goes),
+	    cmocka_unit_test(a_list_of_models_goes_alone_or_with_its_provider),
 	    cmocka_unit_test(what_the_api_deleted_stays_deleted),
 	    cmocka_unit_test(limits_that_stand_at_their_owner_are_part_of_it),
 	    cmocka_unit_test(who_names_nobody_is_blocked_until_there_is_one),

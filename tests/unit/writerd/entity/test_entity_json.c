@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "common/base/buf.h"
-#include "common/snapshot/model_catalog.h"
+#include "common/schema/model_catalog.h"
 #include "writerd/entity/entity_json.h"
 
 static struct bf_buf out;

@@ -1,8 +1,8 @@
 /*
- * Lists of models. Called by whoever makes or checks one. Must never let a name in that no request
- * could carry, or that would break a line of a log.
+ * Lists of models, of the file and of entities. Called by whoever makes or checks one. Must never
+ * let a name in that no request could carry, or that would break a line of a log.
  */
-#include "common/snapshot/model_catalog.h"
+#include "common/schema/model_catalog.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -86,18 +86,20 @@ static const struct bf_field catalog_fields[] = {
      BF_FIELD(bf_model_catalog, provider),
      .max = BF_PROVIDER_NAME_MAX,
      .flags = BF_REQUIRED,
+     .audience = BF_FOR_WRITERD,
      .doc = "Name of the provider."},
     {.name = "models",
      .type = BF_T_STRINGS,
      BF_FIELD(bf_model_catalog, models),
      .max = BF_MODEL_CATALOG_MAX,
      .settle = settle_name,
+     .audience = BF_FOR_WRITERD,
      .doc = "Names of models that the provider has, each once and without the provider in front; "
 	    "keys that serve any model serve these by their bare names."},
 };
 
 const struct bf_table bf_model_catalog_table = {
-    .name = "model_catalog",
+    .name = "governance.model_catalogs",
     .size = sizeof(struct bf_model_catalog),
     BF_ROWS(catalog_fields),
     .doc = "Models that a provider is known to have, besides those that its keys name.",

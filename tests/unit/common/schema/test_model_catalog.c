@@ -9,7 +9,7 @@
 
 #include "common/base/arena.h"
 #include "common/base/macros.h"
-#include "common/snapshot/model_catalog.h"
+#include "common/schema/model_catalog.h"
 
 static struct bf_arena arena;
 

@@ -1,6 +1,6 @@
 /*
  * What a provider is known to have besides the models that its keys name: one list a provider, made
- * by the management API. Keys that serve any model serve these by their bare names.
+ * by the file or the management API. Keys that serve any model serve these by their bare names.
  */
 #pragma once
 
