@@ -20,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = "build-shipped"
 JOBS = str(os.cpu_count() or 2)
+WAITING_JOBS = str(2 * int(JOBS))  # of tests that wait for clocks and children more than they compute
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
@@ -83,8 +84,7 @@ def count_cases(output):
 
 def meson_tests(results, path, suites, label, timeout_factor=1, env=None):
     """Runs the tests of these suites in a built folder."""
-    # Unit tests wait for clocks and children more than they compute.
-    at_once = str(2 * int(JOBS)) if "unit" in suites else JOBS
+    at_once = WAITING_JOBS if "unit" in suites else JOBS
     args = ["meson", "test", "-C", str(path), "--no-rebuild", "--num-processes", at_once, "-t", str(timeout_factor)]
     if "long" in suites:
         args += ["--setup", "long"]
@@ -172,7 +172,7 @@ def stage_model(results, options):
     counted(results, args + (["long"] if options.all else ["short"]), "model", timeout=3600 if options.all else 300)
 
 
-def pytest(results, folder, files, label, env=None, show=False, at_once=JOBS):
+def pytest(results, folder, files, label, env=None, show=False, at_once=WAITING_JOBS):
     """Runs test files against a built folder, so many tests at once; show: names each case."""
     report = ROOT / folder / f"pytest-{label}.xml"
     args = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", at_once, "--dist", "worksteal",
