@@ -29,7 +29,8 @@ class House:
 
     def __init__(self, gateway, up):
         self.up = up
-        self.admin, self.provider, self.key = (canary.made_up(f"sk-bf-{name}") for name in ("admin", "provider", "key"))
+        self.admin, self.provider, self.key, self.api = (canary.made_up(f"sk-bf-{name}")
+                                                         for name in ("admin", "provider", "key", "api"))
         self.header, self.seal = canary.made_up("header"), canary.made_up("seal", 40)
         self.gw = gateway(workers=2, env={"CANARY_HEADER": self.header}, config={
             "encryption_key": self.seal,
@@ -38,8 +39,9 @@ class House:
             "governance": {
                 "auth_config": {"admin_username": "admin", "admin_password": self.admin, "is_enabled": True,
                                 "disable_auth_on_inference": True},
+                "api_keys": [{"name": "of file", "value": self.api}],
                 "virtual_keys": [{"id": "of-file", "name": "of file", "value": self.key, "allow_all_providers": True}]}})
-        assert len(self.gw.canaries.names) == 5, self.gw.canaries.names
+        assert len(self.gw.canaries.names) == 6, self.gw.canaries.names
         self.gw.start()
         self.login = self.basic(self.admin)
         self.gw.login = {"Authorization": self.login}
@@ -70,6 +72,7 @@ class House:
         assert status == 200
         status, _, api = self.asked("POST", "/api/api-keys", {"name": "ci"})
         assert status == 201
+        assert self.asked("GET", "/api/api-keys", Authorization=f"Bearer {self.api}")[0] == 200
         # Guesses at the password slow it down, not this.
         self.login = f"Bearer {api['api_key']['value']}"
         status, headers, _ = self.gw.request("POST", "/api/session/login", {"username": "admin", "password": self.admin})
@@ -79,7 +82,7 @@ class House:
 
     def wrong(self, values):
         """Every secret in every place where it does not belong."""
-        for value in [*values, self.admin, self.provider, self.key]:
+        for value in [*values, self.admin, self.provider, self.key, self.api]:
             for headers in ({"Authorization": f"Bearer {value}"}, {"Authorization": self.basic(value + "x")},
                             {"x_bf_vk": value + "x"}, {"x_api_key": value}, {"x_goog_api_key": value}, {"api_key": value},
                             {"Cookie": f"token={value}"}, {"x_bf_api_key": value}, {"x_bf_vk": value[:-1]}):
