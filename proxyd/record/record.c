@@ -106,6 +106,30 @@ static void record_key(struct exchange *x)
 	record_text(r->key_id, sizeof(r->key_id), x->key->id);
 }
 
+/* Of what is seen when this worker dies. A tier that was asked for does not make it cheaper. */
+static int64_t record_rate(const struct exchange *x, enum bf_price_kind kind)
+{
+	int64_t usual = bf_price_rate(x->spend.price, kind, BF_TIER_STANDARD, 0);
+
+	return BF_MAX(usual, bf_price_rate(x->spend.price, kind, x->spend.tier, 0));
+}
+
+static void record_price(struct exchange *x)
+{
+	if (x->spend.price)
+		shm_inflight_price(x->worker->seg, x->worker->proc_slot, x->inflight,
+				   record_rate(x, BF_PRICE_INPUT), record_rate(x, BF_PRICE_OUTPUT));
+}
+
+/* Another key may have prices of its own. */
+static void record_rekey(struct exchange *x)
+{
+	if (x->inflight < 0)
+		return;
+	shm_inflight_rekey(x->worker->seg, x->worker->proc_slot, x->inflight, &x->record);
+	record_price(x);
+}
+
 void record_attempt(struct exchange *x, uint32_t n)
 {
 	struct shm_usage_record *r = &x->record;
@@ -118,17 +142,8 @@ void record_attempt(struct exchange *x, uint32_t n)
 	r->flags &= SHM_USAGE_STREAM;
 	r->first_byte_us = 0;
 	record_forget_paid(x);
-	if (x->inflight >= 0)
-		shm_inflight_rekey(x->worker->seg, x->worker->proc_slot, x->inflight, r);
+	record_rekey(x);
 	record_progress(x, 0, 0, 0);
-}
-
-/* Of what is seen when this worker dies. A tier that was asked for does not make it cheaper. */
-static int64_t record_rate(const struct exchange *x, enum bf_price_kind kind)
-{
-	int64_t usual = bf_price_rate(x->spend.price, kind, BF_TIER_STANDARD, 0);
-
-	return BF_MAX(usual, bf_price_rate(x->spend.price, kind, x->spend.tier, 0));
 }
 
 bool record_open(struct exchange *x)
@@ -145,10 +160,7 @@ bool record_open(struct exchange *x)
 		x->inflight = shm_inflight_begin(w->seg, w->proc_slot, &x->record);
 		if (x->inflight < 0)
 			return false;
-		if (x->spend.price)
-			shm_inflight_price(w->seg, w->proc_slot, x->inflight,
-					   record_rate(x, BF_PRICE_INPUT),
-					   record_rate(x, BF_PRICE_OUTPUT));
+		record_price(x);
 	}
 	x->admitted = true;
 	w->inflight++;

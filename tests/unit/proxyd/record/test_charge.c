@@ -1,5 +1,8 @@
 /* What is charged: whom a request counts for, what nobody answered, prices of requests, tiers. */
+#include "shm/inflight.h"
+#include "shm/slot.h"
 #include "tests/unit/proxyd/gate/governed.h"
+#include "tests/unit/proxyd/segment_copy.h"
 
 #define REQUEST_NUSD 5000
 
@@ -79,6 +82,31 @@ static void each_attempt_is_paid_once(void **state)
 	assert_int_equal(rows[2].cost_nusd, 0);
 }
 
+/* If this worker died now, a row that no meter of money tells the cost of has the price of the key
+ * that it was with last. */
+static void a_death_is_priced_by_the_key_of_the_moment(void **state)
+{
+	struct shm_usage_record row;
+	struct shm_segment copy;
+
+	(void)state;
+	governed(0, 100, 0, 0);
+	int fd = hold(true, "");
+	struct bf_conf_price dearer = *held->spend.price;
+	dearer.token_pusd[BF_PRICE_INPUT][BF_RATE_PLAIN] = INT64_C(7000);
+	dearer.token_pusd[BF_PRICE_OUTPUT][BF_RATE_PLAIN] = INT64_C(11000);
+	held->spend.price = &dearer;
+	held->sink->on_repeat(held);
+	held->sink->on_usage(held, 10, 20, 0);
+	copy_segment(&h, &copy);
+	shm_slot_dead(&copy, h.slot);
+	assert_true(shm_inflight_sweep(&copy, h.slot, 0, bf_wall_ns(), &row) >= 0);
+	shm_segment_detach(&copy);
+	assert_int_equal(row.cost_nusd, 10 * 7 + 20 * 11);
+	act(held, 200);
+	assert_int_equal(leave_governed(fd, rows, 8), 1);
+}
+
 /* Hanging up early must not be a way around a limit of requests. */
 static void who_hangs_up_has_asked(void **state)
 {
@@ -148,6 +176,7 @@ int main(void)
 	    cmocka_unit_test(what_nobody_answered_costs_nothing),
 	    cmocka_unit_test(a_failure_that_took_tokens_is_an_answer),
 	    cmocka_unit_test(each_attempt_is_paid_once),
+	    cmocka_unit_test(a_death_is_priced_by_the_key_of_the_moment),
 	    cmocka_unit_test(who_hangs_up_has_asked),
 	    cmocka_unit_test(a_cut_stream_does_not_count),
 	    cmocka_unit_test(a_clients_word_makes_nothing_cheaper),

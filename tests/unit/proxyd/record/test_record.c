@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,6 +19,7 @@
 #include "shm/series.h"
 #include "shm/slot.h"
 #include "tests/unit/proxyd/harness.h"
+#include "tests/unit/proxyd/segment_copy.h"
 
 #define CHAT                                                                                 \
 	"{\"model\":\"mock/some-model\",\"messages\":[{\"role\":\"user\",\"content\":\"one " \
@@ -367,26 +367,6 @@ static void full_content_ring_costs_the_content_alone(void **state)
 static void paced(struct bf_config *config)
 {
 	harness_mock(config)->mock_config.token_interval_ms = 60000;
-}
-
-/* The segment as it is at this instant: what would be left if the worker died now. */
-static void copy_segment(struct harness *h, struct shm_segment *ret_seg)
-{
-	static char bytes[1 << 16];
-	struct bf_err err = {0};
-	int fd = memfd_create("copy", MFD_CLOEXEC);
-	off_t size = lseek(h->seg_fd, 0, SEEK_END);
-
-	assert_int_equal(ftruncate(fd, size), 0);
-	for (off_t at = 0; (at = lseek(h->seg_fd, at, SEEK_DATA)) >= 0 && at < size;) {
-		ssize_t n = pread(h->seg_fd, bytes, sizeof(bytes), at);
-		assert_true(n > 0);
-		assert_int_equal(pwrite(fd, bytes, (size_t)n, at), n);
-		at += n;
-	}
-	if (shm_segment_attach(fd, false, NULL, ret_seg, &err) < 0)
-		fail_msg("%s", err.text);
-	(void)close(fd);
 }
 
 /* If this worker died now, the sweep would find the tokens the client has already seen. */
