@@ -218,6 +218,10 @@ static void settle_config(struct bf_whole *w, const struct bf_owner_ref *owner)
 	struct bf_conf_provider_config *c = (struct bf_conf_provider_config *)owner->own;
 	const struct bf_conf_provider *p = find_provider(w, c->provider);
 
+	/* A change that does not give it keeps it as it is, also when one whom it names is gone:
+	 * who leaves must neither keep others from being changed nor open what was closed. */
+	if (!owner->node)
+		return;
 	check_provider(w, owner, "provider", c->provider);
 	if (p)
 		check_key_ids(w, owner, p);

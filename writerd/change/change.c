@@ -299,39 +299,13 @@ static bool parse(struct change *c, bool make)
 	return change_version_fits(c);
 }
 
-/* Provider configs that the change does not give stay as they are, also when a provider or a key
- * that one of them names is gone: who leaves must not keep others from being changed. */
-static struct bf_array *kept_configs(const struct change *c)
-{
-	struct bf_conf_virtual_key *key = c->object;
-	bool keeps = c->ask->type == BF_ENTITY_VIRTUAL_KEY && c->before &&
-		     !bf_entity_gives(&c->body, "provider_configs") && key->provider_configs.count;
-
-	return keeps ? &key->provider_configs : NULL;
-}
-
-static int complete_given(struct change *c, const struct bf_config *config)
-{
-	static const struct bf_array none;
-	struct bf_array *kept = kept_configs(c), configs;
-	int r;
-
-	if (!kept)
-		return bf_entity_complete(&c->body, config, c->object);
-	configs = *kept;
-	*kept = none;
-	r = bf_entity_complete(&c->body, config, c->object);
-	*kept = configs;
-	return r;
-}
-
 static bool complete(struct change *c)
 {
 	struct bf_config config = *c->r->config;
 
 	if (!change_providers(c, &config))
 		return false;
-	if (complete_given(c, &config) < 0)
+	if (bf_entity_complete(&c->body, &config, c->object) < 0)
 		return change_no_parts(c, 400, "invalid_request");
 	c->id = *change_id_slot(c, c->object);
 	return true;

@@ -385,6 +385,10 @@ static void who_is_gone_keeps_nobody_from_being_changed(void **state)
 	assert_int_equal(v.provider_configs.count, 2);
 	assert_int_equal(configs[0].key_ids.count, 1);
 	assert_int_equal(configs[0].own.budgets.count, 1);
+	bed_ask_badly(&b, UPDATE, BF_ENTITY_VIRTUAL_KEY, "v",
+		      "{\"budgets\":[{\"id\":\"day\",\"max_limit\":1,\"reset_duration\":\"1d\"},"
+		      "{\"id\":\"day\",\"max_limit\":1,\"reset_duration\":\"1h\"}]}",
+		      400, "stands in line 1 already: every budget needs its own");
 	/* Who gives them again has to mend them. */
 	bed_ask_badly(&b, UPDATE, BF_ENTITY_VIRTUAL_KEY, "v", gone, 400, "has no key with the id");
 }
