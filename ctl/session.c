@@ -211,22 +211,6 @@ int ctl_refused(struct ctl *ctl, const struct bf_frame *f)
 	return CTL_REFUSED;
 }
 
-/* Handles one part; *ret_last tells whether it was the last. */
-static int take_part(struct ctl *ctl, const struct bf_frame *f, uint16_t part_type,
-		     ctl_on_part *on_part, void *user, bool *ret_last)
-{
-	*ret_last = !(f->flags & BF_FRAME_MORE);
-	if (f->type == BF_MSG_ERROR)
-		return ctl_refused(ctl, f);
-	if (f->type == BF_MSG_OK)
-		return CTL_OK;
-	if (part_type != BF_MSG_NONE && f->type == part_type)
-		return on_part(ctl, f, user);
-	return ctl_fail(ctl, CTL_FAILED,
-			"the gateway answers with \"%s\", which does not belong here",
-			bf_msg_def(f->type)->name);
-}
-
 /* The supervisor took the question: it is its child that is silent. */
 static int nobody_answers(struct ctl *ctl, uint16_t target)
 {
@@ -236,6 +220,34 @@ static int nobody_answers(struct ctl *ctl, uint16_t target)
 			"%s does not answer: see the log (journalctl -u bifrost) and bifrostctl "
 			"status",
 			bf_endpoint_format(target, name));
+}
+
+/* The supervisor gives up on a child before we do. */
+static int take_error(struct ctl *ctl, uint16_t target, const struct bf_frame *f)
+{
+	struct bf_msg_error error;
+	int r = ctl_decode(ctl, f, &error);
+
+	if (r != CTL_OK)
+		return r;
+	return target != SUPERVISOR && error.code == BF_E_TIMEOUT ? nobody_answers(ctl, target)
+								  : ctl_refused(ctl, f);
+}
+
+/* Handles one part; *ret_last tells whether it was the last. */
+static int take_part(struct ctl *ctl, uint16_t target, const struct bf_frame *f, uint16_t part_type,
+		     ctl_on_part *on_part, void *user, bool *ret_last)
+{
+	*ret_last = !(f->flags & BF_FRAME_MORE);
+	if (f->type == BF_MSG_ERROR)
+		return take_error(ctl, target, f);
+	if (f->type == BF_MSG_OK)
+		return CTL_OK;
+	if (part_type != BF_MSG_NONE && f->type == part_type)
+		return on_part(ctl, f, user);
+	return ctl_fail(ctl, CTL_FAILED,
+			"the gateway answers with \"%s\", which does not belong here",
+			bf_msg_def(f->type)->name);
 }
 
 int ctl_call_to(struct ctl *ctl, uint16_t target, uint16_t type, const void *message,
@@ -256,7 +268,7 @@ int ctl_call_to(struct ctl *ctl, uint16_t target, uint16_t type, const void *mes
 		if (code < 0)
 			return ctl_receive_failed(ctl, code, &err);
 		if (f.request == request)
-			r = take_part(ctl, &f, part_type, on_part, user, &last);
+			r = take_part(ctl, target, &f, part_type, on_part, user, &last);
 	}
 	return r;
 }
