@@ -180,6 +180,11 @@ int bf_settle_pricing_url(struct bf_slice *text, struct bf_arena *arena, struct 
 
 /* http:// or https://, a host, nothing secret? */
 bool bf_url_is_http(struct bf_slice url);
+/* That, and an address that workers can ask: proxyd/provider/upstream_target.c. */
+bool bf_url_is_askable(struct bf_slice url);
+#define BF_URL_MUST_BE                                                                       \
+	"must be http://HOST[:PORT][/PATH] or https://..., without user and password, query" \
+	" and other signs"
 /* Is this the base URL of a server on this machine? */
 bool bf_url_is_loopback(struct bf_slice url);
 /* "host:port", "[v6]:port" or ":port", no name but localhost. 0 or err. */

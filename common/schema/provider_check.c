@@ -8,9 +8,13 @@
 #include <string.h>
 
 #include "common/base/macros.h"
+#include "common/base/num.h"
 #include "common/schema/config_priv.h"
 #include "common/schema/nearest.h"
 #include "common/schema/provider_name.h"
+
+#define URL_MAX      1024u
+#define URL_HOST_MAX 253u
 
 /* Host of an http(s) URL, without port and brackets; ptr NULL when it is none. */
 static struct bf_slice url_host(struct bf_slice url)
@@ -36,6 +40,36 @@ static struct bf_slice url_host(struct bf_slice url)
 	if (colon)
 		len = (size_t)(colon - host);
 	return len ? (struct bf_slice){host, len} : none;
+}
+
+/* "", ":PORT" */
+static bool is_port(struct bf_slice text)
+{
+	uint64_t port = 0;
+
+	if (text.len == 0)
+		return true;
+	return text.ptr[0] == ':' && text.len <= 6 &&
+	       bf_parse_u64((struct bf_slice){text.ptr + 1, text.len - 1}, &port) == 0 &&
+	       port >= 1 && port <= UINT16_MAX;
+}
+
+bool bf_url_is_askable(struct bf_slice url)
+{
+	struct bf_slice host = url_host(url), port;
+	const char *end = url.ptr + url.len, *slash;
+
+	if (!host.ptr || host.len == 0 || host.len > URL_HOST_MAX || url.len > URL_MAX)
+		return false;
+	for (size_t i = 0; i < url.len; i++)
+		if (url.ptr[i] <= ' ' || url.ptr[i] > '~' || strchr("\"<>\\^`{|}@?#", url.ptr[i]))
+			return false;
+	port.ptr = host.ptr + host.len;
+	if (port.ptr < end && *port.ptr == ']')
+		port.ptr++;
+	slash = port.ptr < end ? memchr(port.ptr, '/', (size_t)(end - port.ptr)) : NULL;
+	port.len = (size_t)((slash ? slash : end) - port.ptr);
+	return is_port(port);
 }
 
 bool bf_url_is_http(struct bf_slice url)
@@ -82,10 +116,8 @@ static int check_url(const struct bf_conf_provider *p, struct bf_err *err)
 	struct bf_slice url = p->network_config.base_url;
 	struct bf_nearest nearest;
 
-	if (url.len && !url_host(url).ptr)
-		return bf_err_set(err, BF_E_SYNTAX,
-				  "network_config.base_url must be http://HOST[:PORT][/PATH] or "
-				  "https://..., without user and password");
+	if (url.len && !bf_url_is_askable(url))
+		return bf_err_set(err, BF_E_SYNTAX, "network_config.base_url " BF_URL_MUST_BE);
 	if (url.len || bf_provider_is_known(p->name))
 		return 0;
 	bf_nearest_init(&nearest, p->name);
@@ -108,6 +140,14 @@ bool bf_provider_needs_key(const struct bf_conf_provider *p)
 	       !bf_url_is_loopback(p->network_config.base_url);
 }
 
+static bool is_sendable(struct bf_slice value)
+{
+	for (size_t i = 0; i < value.len; i++)
+		if (value.ptr[i] <= ' ' || value.ptr[i] > '~')
+			return false;
+	return true;
+}
+
 static int check_keys(const struct bf_conf_provider *p, struct bf_err *err)
 {
 	const struct bf_conf_provider_key *keys = p->keys.items;
@@ -116,6 +156,12 @@ static int check_keys(const struct bf_conf_provider *p, struct bf_err *err)
 	for (uint32_t i = 0; i < p->keys.count; i++) {
 		if (!keys[i].enabled)
 			continue;
+		if (!is_sendable(keys[i].value))
+			return bf_err_set(
+			    err, BF_E_SYNTAX,
+			    "keys[%u].value holds a space, a line break or what is no ASCII, and "
+			    "could not be sent in a header: give it without",
+			    i);
 		if (needs_key && keys[i].value.len == 0)
 			return bf_err_set(
 			    err, BF_E_MISSING,

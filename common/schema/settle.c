@@ -227,9 +227,7 @@ int bf_settle_key_pem(struct bf_slice *text, struct bf_arena *arena, struct bf_e
 int bf_settle_url(struct bf_slice *text, struct bf_arena *arena, struct bf_err *err)
 {
 	(void)arena;
-	if (bf_url_is_http(*text))
+	if (bf_url_is_askable(*text))
 		return 0;
-	return bf_err_set(err, BF_E_SYNTAX,
-			  "must be http://HOST[:PORT][/PATH] or https://..., without user and "
-			  "password");
+	return bf_err_set(err, BF_E_SYNTAX, "%s", BF_URL_MUST_BE);
 }

@@ -6,16 +6,12 @@
 #include <string.h>
 
 #include "common/base/macros.h"
-#include "common/base/num.h"
 #include "common/codec/json_writer.h"
 #include "common/net/tls.h"
 #include "common/schema/config_owners.h"
 #include "common/schema/provider_name.h"
 #include "writerd/change/change_priv.h"
 #include "writerd/entity/entity_refs.h"
-
-#define ADDRESS_MAX      1024u
-#define ADDRESS_HOST_MAX 253u
 
 /* ---- those that there are */
 
@@ -95,75 +91,6 @@ static bool check_keys(struct change *c, const struct bf_conf_provider *provider
 	return true;
 }
 
-/* ---- what a worker could not use */
-
-static bool is_sendable(struct bf_slice value)
-{
-	for (size_t i = 0; i < value.len; i++)
-		if (value.ptr[i] <= ' ' || value.ptr[i] > '~')
-			return false;
-	return true;
-}
-
-static bool check_values(struct change *c, const struct bf_conf_provider *provider)
-{
-	const struct bf_conf_provider *before = provider_before(c);
-	const struct bf_conf_provider_key *keys = provider->keys.items;
-
-	for (uint32_t i = 0; i < provider->keys.count; i++) {
-		const struct bf_conf_provider_key *old = key_before(before, &keys[i]);
-
-		if (is_sendable(keys[i].value) || (old && bf_slice_eq(old->value, keys[i].value)))
-			continue;
-		return change_no(
-		    c, 400, "invalid_request",
-		    "the value of the key \"%.*s\" holds a space, a line break or what "
-		    "is no ASCII, and could not be sent in a header: give it without",
-		    BF_SLICE_FMT(keys[i].name));
-	}
-	return true;
-}
-
-/* "HOST", "HOST:PORT", "[ADDRESS]:PORT" */
-static bool is_authority(struct bf_slice text)
-{
-	const char *bracket = text.len ? memrchr(text.ptr, ']', text.len) : NULL;
-	const char *from = bracket ? bracket : text.ptr, *end = text.ptr + text.len;
-	const char *colon = from < end ? memchr(from, ':', (size_t)(end - from)) : NULL;
-	uint64_t port;
-
-	return text.len && text.len <= ADDRESS_HOST_MAX &&
-	       (!colon || (bf_parse_u64((struct bf_slice){colon + 1, (size_t)(end - colon - 1)},
-					&port) == 0 &&
-			   port >= 1 && port <= UINT16_MAX));
-}
-
-/* As workers take it (upstream_target.c): it may hold a secret, so no text of ours repeats it. */
-static bool check_address(struct change *c, const struct bf_conf_provider *provider)
-{
-	struct bf_slice url = provider->network_config.base_url, host;
-	const struct bf_conf_provider *before = provider_before(c);
-	const char *begin = url.len ? memmem(url.ptr, url.len, "://", 3) : NULL, *slash;
-	bool is_clean = url.len <= ADDRESS_MAX;
-
-	if (!begin || (before && bf_slice_eq(before->network_config.base_url, url)))
-		return true;
-	for (size_t i = 0; i < url.len; i++)
-		if (url.ptr[i] <= ' ' || url.ptr[i] > '~' || strchr("\"<>\\^`{|}@?#", url.ptr[i]))
-			is_clean = false;
-	host.ptr = begin + 3;
-	host.len = url.len - (size_t)(host.ptr - url.ptr);
-	slash = host.len ? memchr(host.ptr, '/', host.len) : NULL;
-	if (slash)
-		host.len = (size_t)(slash - host.ptr);
-	if (is_clean && is_authority(host))
-		return true;
-	bf_entity_blame(&c->body, "network_config.base_url",
-			"must be http://HOST[:PORT][/PATH] or https://..., without a query, a user "
-			"or other signs");
-	return change_no_parts(c, 400, "invalid_request");
-}
-
 /* ---- all of it */
 
 static bool check_certificates(struct change *c, const struct bf_conf_provider *provider)
@@ -191,8 +118,7 @@ bool change_check_provider(struct change *c)
 {
 	if (c->ask->type != BF_ENTITY_PROVIDER)
 		return true;
-	return check_room(c) && check_address(c, c->object) && check_certificates(c, c->object) &&
-	       check_keys(c, c->object) && check_values(c, c->object);
+	return check_room(c) && check_certificates(c, c->object) && check_keys(c, c->object);
 }
 
 /* ---- one key */
@@ -261,7 +187,7 @@ static bool settle(struct change *c, struct bf_conf_provider *provider)
 	if (bf_provider_settle(c->r->config, provider, c->arena, &err) < 0)
 		return change_no(c, 400, "invalid_request", "%s", err.text);
 	c->object = provider;
-	return check_keys(c, provider) && check_values(c, provider);
+	return check_keys(c, provider);
 }
 
 static void create_key(struct change *c, struct bf_conf_provider *provider)

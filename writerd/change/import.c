@@ -351,16 +351,43 @@ static int bury(struct importer *i, const struct entity *x)
 	return add_change(i, stone);
 }
 
-/* A provider takes its list of models with it; the file's is gone from the file too, and has its
- * own turn. */
-static int bury_catalog(struct importer *i, const struct entity *provider)
+/* Of one that the API changed or deleted: when the file says it again, that is a new word. */
+static int forget_word(struct importer *i, const struct entity *x, struct bf_err *err)
 {
-	const struct entity *x = entities_live(i->t, BF_ENTITY_MODEL_CATALOG, provider->e.id);
+	struct entity *copy = NULL;
+	int r = entity_restore(&x->e, i->arena, &copy, err);
 
-	return x && !(x->e.flags & BF_ENTITY_FROM_FILE) ? bury(i, x) : 0;
+	if (r < 0)
+		return r;
+	copy->hlc = x->hlc;
+	return add_change(i, copy);
 }
 
-static int bury_gone(struct importer *i)
+static bool has_word(const struct entity *x)
+{
+	return memcmp(x->file_hash, no_hash, sizeof(no_hash)) != 0;
+}
+
+static bool is_seen(const struct importer *i, const struct entity *x)
+{
+	uint64_t key = entity_key(x->e.type, x->e.id);
+
+	return i->seen_count &&
+	       bsearch(&key, i->seen, i->seen_count, sizeof(*i->seen), compare) != NULL;
+}
+
+/* A provider that the file takes away takes its list of models with it. */
+static bool goes_with_provider(const struct importer *i, const struct entity *x)
+{
+	const struct entity *p;
+
+	if (x->e.type != BF_ENTITY_MODEL_CATALOG)
+		return false;
+	p = entities_live(i->t, BF_ENTITY_PROVIDER, x->e.id);
+	return p && p->e.flags & BF_ENTITY_FROM_FILE && !is_seen(i, p);
+}
+
+static int bury_gone(struct importer *i, struct bf_err *err)
 {
 	const struct entity *x;
 	uint64_t at = 0;
@@ -369,17 +396,14 @@ static int bury_gone(struct importer *i)
 	if (i->seen_count)
 		qsort(i->seen, i->seen_count, sizeof(*i->seen), compare);
 	while (r == 0 && (x = entities_each(i->t, &at)) != NULL) {
-		uint64_t key = entity_key(x->e.type, x->e.id);
+		bool goes = entity_is_live(x) &&
+			    (x->e.flags & BF_ENTITY_FROM_FILE || goes_with_provider(i, x));
 
-		if (!entity_is_live(x) || !(x->e.flags & BF_ENTITY_FROM_FILE) ||
-		    (i->seen_count &&
-		     bsearch(&key, i->seen, i->seen_count, sizeof(*i->seen), compare)))
+		if (!(goes || has_word(x)) || is_seen(i, x))
 			continue;
-		r = bury(i, x);
-		if (r == 0 && x->e.type == BF_ENTITY_PROVIDER)
-			r = bury_catalog(i, x);
+		r = goes ? bury(i, x) : forget_word(i, x, err);
 	}
-	return r;
+	return r == -ENOMEM ? bf_err_sys(err, r, "configuration") : r;
 }
 
 int import_file(struct import *ret_import, const struct entities *t, const struct bf_config *config,
@@ -399,8 +423,8 @@ int import_file(struct import *ret_import, const struct entities *t, const struc
 		r = take_auth(&i, err);
 	if (r == 0)
 		r = take_client(&i, err);
-	if (r == 0 && bury_gone(&i) < 0)
-		r = bf_err_sys(err, -ENOMEM, "configuration");
+	if (r == 0)
+		r = bury_gone(&i, err);
 	free(i.seen);
 	if (r < 0)
 		import_done(ret_import);

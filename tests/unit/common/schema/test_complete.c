@@ -121,8 +121,23 @@ static void urls(void **state)
 					    "http://x@localhost",
 					    "ftp://localhost",
 					    "http://:80"};
-	static const char *const bad[] = {
-	    "ftp://x", "x.example", "http://", "https://user:pw@x.example", "http://[::1", "//x"};
+	static const char *const bad[] = {"ftp://x",
+					  "x.example",
+					  "http://",
+					  "//x",
+					  "http://[::1",
+					  "https://user:pw@x.example",
+					  "https://h.x/?k=s",
+					  "https://h.x/v1#x",
+					  "https://h.x:0",
+					  "https://h.x:/v1",
+					  "https://h.x:99999/",
+					  "https://[::1]:x/v1",
+					  "https://h.x/a b",
+					  "https://[::1]x",
+					  "https://h.x:8080x/"};
+	static const char *const good[] = {"http://[::1]:8080/v1/", "https://h.x:65535",
+					   "https://h.x/v1beta/", "http://127.0.0.1:1"};
 
 	(void)state;
 	for (size_t i = 0; i < BF_ARRAY_LEN(loopback); i++)
@@ -138,6 +153,11 @@ static void urls(void **state)
 			       bad[i]);
 		bed_mentions(yaml, "base_url must be http://HOST");
 	}
+	for (size_t i = 0; i < BF_ARRAY_LEN(good); i++)
+		assert_true(bf_url_is_askable(bf_slice_from(good[i])));
+	bed_says("providers: {groq: {keys: [{name: a, value: \"sk-a\\nb\"}]}}\n",
+		 "x.yaml:1:13: error: providers.groq: keys[0].value holds a space, a line break or "
+		 "what is no ASCII, and could not be sent in a header: give it without\n");
 	assert_true(bf_provider_is_known(BF_SLICE_LIT("openrouter")));
 	assert_false(bf_provider_is_known(BF_SLICE_LIT("open")));
 	bed_says("providers: {groq: {keys: [{name: a, value: x}], network_config: {base_url: "

@@ -328,7 +328,8 @@ static void servers_of_keys(void **state)
 		 "add it\n");
 	bed_says("providers: {sgl: {keys: [{name: a, sgl_key_config: {url: 'gpu:1'}}]}}\n",
 		 "x.yaml:1:58: error: providers.sgl.keys[0].sgl_key_config.url: must be "
-		 "http://HOST[:PORT][/PATH] or https://..., without user and password\n");
+		 "http://HOST[:PORT][/PATH] or https://..., without user and password, query "
+		 "and other signs\n");
 	bed_mentions("providers: {sgl: {keys: [{name: a, sgl_key_config: {url: "
 		     "'http://localhost', model_name: m}}]}}\n",
 		     "unknown key \"model_name\"");

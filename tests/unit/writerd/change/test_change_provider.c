@@ -274,7 +274,7 @@ static void what_no_worker_could_use_is_refused(void **state)
 			       "{\"name\":\"x\",\"network_config\":{\"base_url\":\"%s\"},"
 			       "\"keys\":[{\"name\":\"n\",\"value\":\"v\"}]}",
 			       urls[i]);
-		bed_ask_badly(&b, CREATE, PROVIDER, "", json, 400, "without a query");
+		bed_ask_badly(&b, CREATE, PROVIDER, "", json, 400, "query and other signs");
 		assert_null(strstr(b.json, "sk-secret-second"));
 	}
 	bed_ask_well(

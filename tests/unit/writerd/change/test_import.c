@@ -167,6 +167,27 @@ static void what_the_api_deleted_stays_deleted(void **state)
 	bed_close(&b);
 }
 
+/* What left the file and comes back is a new word, whatever the API did meanwhile. */
+static void what_comes_back_to_the_file_counts(void **state)
+{
+	(void)state;
+	bed_open(&b, KEY(""));
+	bed_ask_well(&b, BF_ENTITY_DELETE, VK, "k", "");
+	bed_again(&b, MOCK);
+	assert_int_equal(version_of(VK, "k"), 0);
+	bed_again(&b, KEY(""));
+	assert_int_equal(version_of(VK, "k"), 3);
+	bed_ask_well(&b, BF_ENTITY_UPDATE, VK, "k", "{\"description\":\"mine\"}");
+	bed_again(&b, MOCK);
+	bed_again(&b, MOCK);
+	assert_int_equal(version_of(VK, "k"), 4);
+	assert_string_equal(bed_holder(&b, VK, "the-value-of-ops"), "k");
+	bed_again(&b, KEY(""));
+	assert_int_equal(version_of(VK, "k"), 5);
+	assert_int_equal(flags_of(VK, "k"), BF_ENTITY_FROM_FILE);
+	bed_close(&b);
+}
+
 static void limits_that_stand_at_their_owner_are_part_of_it(void **state)
 {
 	struct bf_entity e;
@@ -425,6 +446,7 @@ int main(void)
 	    cmocka_unit_test(what_is_gone_from_the_file_goes),
 	    cmocka_unit_test(a_list_of_models_goes_alone_or_with_its_provider),
 	    cmocka_unit_test(what_the_api_deleted_stays_deleted),
+	    cmocka_unit_test(what_comes_back_to_the_file_counts),
 	    cmocka_unit_test(limits_that_stand_at_their_owner_are_part_of_it),
 	    cmocka_unit_test(who_names_nobody_is_blocked_until_there_is_one),
 	    cmocka_unit_test(of_two_keys_with_one_value_the_files_counts),
