@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct bf_clock_source {
@@ -34,6 +35,12 @@ static inline int64_t bf_mono_ms(void)
 static inline int64_t bf_wall_ms(void)
 {
 	return bf_wall_ns() / 1000000;
+}
+
+/* Of a moment from which something no longer holds; 0: it holds for ever. */
+static inline bool bf_is_expired(int64_t expires_at_ms, int64_t wall_ms)
+{
+	return expires_at_ms && wall_ms >= expires_at_ms;
 }
 
 /* Replaces the source; NULL restores the system clocks. The source must outlive its use. */

@@ -62,6 +62,24 @@ static inline bool bf_slice_is_nocase(struct bf_slice a, const char *s)
 	return bf_slice_eq_nocase(a, bf_slice_from(s));
 }
 
+/* By bytes, what another begins with before it: below, at or above 0. */
+static inline int bf_slice_compare(struct bf_slice a, struct bf_slice b)
+{
+	size_t shorter = a.len < b.len ? a.len : b.len;
+	int r = shorter ? memcmp(a.ptr, b.ptr, shorter) : 0;
+
+	return r ? r : (a.len > b.len) - (a.len < b.len);
+}
+
+/* Nothing but visible characters of ASCII, as what travels in a header? */
+static inline bool bf_slice_is_visible(struct bf_slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.ptr[i] <= ' ' || s.ptr[i] > '~')
+			return false;
+	return true;
+}
+
 /* FNV-1a, for tables of names that few may choose: who makes them meet makes a lookup as long as
  * the table. */
 static inline uint32_t bf_slice_hash(struct bf_slice name)

@@ -48,10 +48,8 @@ static void look(const struct bf_plan *plan, struct witness *worst, struct bf_sl
 static int compare_providers(const void *va, const void *vb)
 {
 	const struct bf_slice *a = va, *b = vb;
-	size_t shorter = BF_MIN(a->len, b->len);
-	int r = shorter ? memcmp(a->ptr, b->ptr, shorter) : 0;
 
-	return r ? r : (a->len > b->len) - (a->len < b->len);
+	return bf_slice_compare(*a, *b);
 }
 
 static uint64_t places_most(const struct bf_conf_governance *g)

@@ -8,18 +8,10 @@
 #include "common/base/macros.h"
 #include "common/govern/plan_priv.h"
 
-static int compare_texts(struct bf_slice a, struct bf_slice b)
-{
-	size_t shorter = BF_MIN(a.len, b.len);
-	int r = shorter ? memcmp(a.ptr, b.ptr, shorter) : 0;
-
-	return r ? r : (a.len > b.len) - (a.len < b.len);
-}
-
 static int compare(const void *va, const void *vb)
 {
 	const struct plan_id *a = va, *b = vb;
-	int r = compare_texts(a->id, b->id);
+	int r = bf_slice_compare(a->id, b->id);
 
 	return r ? r : (a->index > b->index) - (a->index < b->index);
 }
@@ -51,7 +43,7 @@ uint32_t plan_ids_find(const struct plan_ids *ids, struct bf_slice id)
 	while (from < to) {
 		uint32_t middle = from + (to - from) / 2;
 
-		if (compare_texts(ids->items[middle].id, id) < 0)
+		if (bf_slice_compare(ids->items[middle].id, id) < 0)
 			from = middle + 1;
 		else
 			to = middle;

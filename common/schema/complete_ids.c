@@ -10,18 +10,10 @@
 #include "common/base/rand.h"
 #include "common/schema/config_priv.h"
 
-static int compare_texts(struct bf_slice a, struct bf_slice b)
-{
-	size_t shorter = a.len < b.len ? a.len : b.len;
-	int r = shorter ? memcmp(a.ptr, b.ptr, shorter) : 0;
-
-	return r ? r : (a.len > b.len) - (a.len < b.len);
-}
-
 static int compare(const void *va, const void *vb)
 {
 	const struct bf_ref *a = va, *b = vb;
-	int r = compare_texts(a->text, b->text);
+	int r = bf_slice_compare(a->text, b->text);
 
 	if (r != 0)
 		return r;
@@ -41,7 +33,7 @@ static int compare_alone(const void *va, const void *vb)
 {
 	const struct bf_ref *a = va, *b = vb;
 
-	return compare_texts(a->text, b->text);
+	return bf_slice_compare(a->text, b->text);
 }
 
 const struct bf_ref *bf_refs_find(const struct bf_refs *refs, struct bf_slice text)

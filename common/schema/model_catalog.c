@@ -42,20 +42,12 @@ static int settle_name(struct bf_slice *text, struct bf_arena *arena, struct bf_
 
 /* ---- twice */
 
-static int by_text(struct bf_slice a, struct bf_slice b)
-{
-	size_t shorter = BF_MIN(a.len, b.len);
-	int r = shorter ? memcmp(a.ptr, b.ptr, shorter) : 0;
-
-	return r ? r : (a.len > b.len) - (a.len < b.len);
-}
-
 /* Alike ones stand in the order of the list. */
 static int compare(const void *va, const void *vb)
 {
 	const struct bf_slice *a = *(const struct bf_slice *const *)va;
 	const struct bf_slice *b = *(const struct bf_slice *const *)vb;
-	int r = by_text(*a, *b);
+	int r = bf_slice_compare(*a, *b);
 
 	return r ? r : (a > b) - (a < b);
 }

@@ -140,14 +140,6 @@ bool bf_provider_needs_key(const struct bf_conf_provider *p)
 	       !bf_url_is_loopback(p->network_config.base_url);
 }
 
-static bool is_sendable(struct bf_slice value)
-{
-	for (size_t i = 0; i < value.len; i++)
-		if (value.ptr[i] <= ' ' || value.ptr[i] > '~')
-			return false;
-	return true;
-}
-
 static int check_keys(const struct bf_conf_provider *p, struct bf_err *err)
 {
 	const struct bf_conf_provider_key *keys = p->keys.items;
@@ -156,7 +148,7 @@ static int check_keys(const struct bf_conf_provider *p, struct bf_err *err)
 	for (uint32_t i = 0; i < p->keys.count; i++) {
 		if (!keys[i].enabled)
 			continue;
-		if (!is_sendable(keys[i].value))
+		if (!bf_slice_is_visible(keys[i].value))
 			return bf_err_set(
 			    err, BF_E_SYNTAX,
 			    "keys[%u].value holds a space, a line break or what is no ASCII, and "

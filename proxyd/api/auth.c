@@ -180,7 +180,7 @@ static enum auth_verdict by_key(struct exchange *x, const struct bf_snapshot *s,
 		return AUTH_NO;
 	if (bf_entity_decode(&e, &key, &x->arena, NULL) < 0)
 		return AUTH_NO;
-	if (!key.is_active || (key.expires_at_ms && key.expires_at_ms <= bf_wall_ms()))
+	if (!key.is_active || bf_is_expired(key.expires_at_ms, bf_wall_ms()))
 		return AUTH_NO;
 	who->actor = actor_of(x, "api_key", key.name);
 	return named(who);

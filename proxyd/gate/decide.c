@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "common/base/clock.h"
 #include "common/base/macros.h"
 #include "common/schema/model_list.h"
 
@@ -14,7 +15,7 @@ enum decide_state decide_state(const struct bf_conf_virtual_key *key, int64_t wa
 {
 	if (!key->is_active)
 		return DECIDE_INACTIVE;
-	if (!key->expires_at_ms || wall_ms < key->expires_at_ms)
+	if (!bf_is_expired(key->expires_at_ms, wall_ms))
 		return DECIDE_IN_FORCE;
 	return key->delete_after_expire ? DECIDE_GONE : DECIDE_EXPIRED;
 }

@@ -18,12 +18,7 @@
 
 bool provider_key_is_sendable(const struct bf_conf_provider_key *key)
 {
-	for (size_t i = 0; i < key->value.len; i++) {
-		unsigned char ch = (unsigned char)key->value.ptr[i];
-		if (ch <= ' ' || ch >= 0x7f)
-			return false;
-	}
-	return true;
+	return bf_slice_is_visible(key->value);
 }
 
 struct key_set provider_keys_usable(const struct bf_conf_provider *p)

@@ -181,10 +181,8 @@ static enum bf_owner owner_kind(uint32_t type)
 static int compare_rates(const void *va, const void *vb)
 {
 	const struct rate *a = va, *b = vb;
-	size_t shorter = BF_MIN(a->conf->id.len, b->conf->id.len);
-	int r = shorter ? memcmp(a->conf->id.ptr, b->conf->id.ptr, shorter) : 0;
 
-	return r ? r : (a->conf->id.len > b->conf->id.len) - (a->conf->id.len < b->conf->id.len);
+	return bf_slice_compare(a->conf->id, b->conf->id);
 }
 
 static struct rate *rate_of(const struct importer *i, struct bf_slice id)

@@ -30,17 +30,9 @@ int look_order_add(struct look_order *o, const struct bf_entity *e, int64_t numb
 	return 0;
 }
 
-static int compare_texts(struct bf_slice a, struct bf_slice b)
-{
-	size_t len = BF_MIN(a.len, b.len);
-	int r = len ? memcmp(a.ptr, b.ptr, len) : 0;
-
-	return r ? r : (a.len > b.len) - (a.len < b.len);
-}
-
 static int by_id(const struct look_place *a, const struct look_place *b)
 {
-	return compare_texts(a->id, b->id);
+	return bf_slice_compare(a->id, b->id);
 }
 
 static int numbers_up(const void *va, const void *vb)
@@ -62,7 +54,7 @@ static int numbers_down(const void *va, const void *vb)
 static int names_up(const void *va, const void *vb)
 {
 	const struct look_place *a = va, *b = vb;
-	int r = compare_texts(a->name, b->name);
+	int r = bf_slice_compare(a->name, b->name);
 
 	return r ? r : by_id(a, b);
 }
@@ -70,7 +62,7 @@ static int names_up(const void *va, const void *vb)
 static int names_down(const void *va, const void *vb)
 {
 	const struct look_place *a = va, *b = vb;
-	int r = compare_texts(b->name, a->name);
+	int r = bf_slice_compare(b->name, a->name);
 
 	return r ? r : by_id(a, b);
 }

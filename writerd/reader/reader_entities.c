@@ -82,7 +82,7 @@ static int look_one(struct look *l, struct bf_buf *out, struct entities_answer *
 /* To its holder, as when he asks a model. */
 static bool is_gone(const struct bf_conf_virtual_key *key)
 {
-	return key->delete_after_expire && key->expires_at_ms && key->expires_at_ms <= bf_wall_ms();
+	return key->delete_after_expire && bf_is_expired(key->expires_at_ms, bf_wall_ms());
 }
 
 /* What its holder may know. */
